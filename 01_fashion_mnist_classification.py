@@ -1,0 +1,145 @@
+# %% [markdown]
+"""
+# 01 Fashion-MNIST: which piece of clothing is this?
+
+We show a small network 60,000 pictures of clothing and it learns to name ten kinds. On the way
+we meet the seven steps that every lesson has: load, prepare, define, compile, fit, evaluate and
+predict.
+
+    python 01_fashion_mnist_classification.py
+    python 01_fashion_mnist_classification.py --hidden 300 100 --optimizer sgd --epochs 30
+"""
+
+# %%
+from common.cli import LessonParser, whole_number
+
+parser = LessonParser("01_fashion_mnist_classification", __doc__, epochs=10, batch_size=32)
+parser.add_experiment("--hidden", nargs="*", type=whole_number(1), default=[128], metavar="UNITS",
+    help="units of each hidden layer (default 128)")  # fmt: skip
+parser.add_experiment("--optimizer", choices=["adam", "rmsprop", "sgd"], default="adam",
+    help="how the weights are changed (default adam)")  # fmt: skip
+args = parser.parse_args()  # before Keras is imported: --help answers at once
+
+import keras
+import numpy as np
+from keras import layers
+from sklearn.metrics import classification_report
+from sklearn.model_selection import train_test_split
+
+from common import plots
+from common.batches import shuffled_batches
+from common.run import Run
+
+run = Run(args)  # sets the seed, keeps the record and the figures
+
+# %% [markdown]
+# ## 1 Load
+# Grey pictures of 28x28 pixels, each with a label from 0 to 9. Always look at data before you
+# train on it: at the shapes, at the range of the values, and at some of the pictures.
+
+# %%
+CLASS_NAMES = ["T-shirt", "trouser", "pullover", "dress", "coat",
+               "sandal", "shirt", "sneaker", "bag", "ankle boot"]  # fmt: skip
+
+(train_images, train_labels), (test_images, test_labels) = run.load_dataset("fashion_mnist")
+print(f"training images: {train_images.shape} {train_images.dtype}, "
+      f"values {train_images.min()} to {train_images.max()}")  # fmt: skip
+print(f"test images:     {test_images.shape} {test_images.dtype}")
+print("training images of each kind:", np.bincount(train_labels, minlength=10))
+titles = [CLASS_NAMES[label] for label in train_labels[:25]]
+run.save_figure("samples", plots.image_grid(train_images[:25], titles))
+
+# %% [markdown]
+# ## 2 Prepare
+# A tenth of the training images is held out as validation data: we watch it while we train. The
+# test images wait until the end. Who tunes a network on the test images fools himself.
+#
+# Batches of 32 images are drawn in a new order every epoch. The pixels stay bytes here, a quarter
+# of the memory of floats; the network's first layer scales them to the range from 0 to 1.
+
+# %%
+train_images, val_images, train_labels, val_labels = train_test_split(
+    train_images, train_labels, test_size=0.1, stratify=train_labels, random_state=args.seed
+)
+train = shuffled_batches(
+    train_images, train_labels, args.batch_size, seed=args.seed, first_epoch=run.first_epoch
+)
+
+# %% [markdown]
+# ## 3 Define
+# `Flatten` lays the 28x28 pixels out as a row of 784 numbers. Each unit of a `Dense` layer adds
+# them up with its own weights and a bias; `relu` keeps the positive sums. The last layer gives
+# one score for each kind; `softmax` turns ten scores into ten probabilities.
+#
+# Count the weights by hand and compare with the summary. With one layer of 128 units:
+# 784·128 + 128 = 100,480 and 128·10 + 10 = 1,290. With `--hidden 300 100`:
+# 784·300 + 300 = 235,500, then 300·100 + 100 = 30,100, then 100·10 + 10 = 1,010.
+
+# %%
+model = keras.Sequential([keras.Input((28, 28), dtype="uint8"), layers.Rescaling(1 / 255), layers.Flatten()])
+for units in args.hidden:
+    model.add(layers.Dense(units, activation="relu"))
+model.add(layers.Dense(10, activation="softmax"))
+model.summary()
+
+# %% [markdown]
+# ## 4 Compile
+# The loss is what training makes smaller. *Cross-entropy* is small when the true kind gets a high
+# probability; *sparse* means that labels are numbers (3), not rows such as 0 0 0 1 0 0 0 0 0 0.
+# Accuracy, the share of right answers, is what we want to know, but it has no slope to follow.
+
+# %%
+model.compile(
+    optimizer=args.optimizer,
+    loss="sparse_categorical_crossentropy",
+    metrics=["accuracy"],
+    steps_per_execution=train.steps_per_execution,  # stay in the back-end for a whole epoch: fast
+)
+
+# %% [markdown]
+# ## 5 Fit
+# In one epoch the network sees every training image once.
+
+# %%
+history = model.fit(
+    train.dataset,
+    steps_per_epoch=train.steps_per_epoch,
+    shuffle=False,  # the batches come shuffled
+    validation_data=(val_images, val_labels),
+    epochs=args.epochs,
+    initial_epoch=run.first_epoch,  # above 0 only with --resume
+    callbacks=run.callbacks(),
+    verbose=2,
+)
+
+# %% [markdown]
+# ## 6 Evaluate
+# Now, once, the test images. The report tells for each kind how many of the images that got its
+# name deserve it (precision) and how many of its images got the name (recall). In the confusion
+# matrix look at the shirts: most mistakes are shirts taken for T-shirts, pullovers and coats.
+
+# %%
+test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
+probabilities = model.predict(test_images, batch_size=1000, verbose=0)
+predicted_labels = probabilities.argmax(axis=1)
+print(classification_report(test_labels, predicted_labels, target_names=CLASS_NAMES, digits=3))
+run.save_figure("confusion_matrix", plots.confusion_matrix(test_labels, predicted_labels, CLASS_NAMES))
+
+# %% [markdown]
+# ## 7 Predict
+# For each test image the network gives ten probabilities. We print them for one image and show
+# the answers to 25, the wrong ones in red with the true name behind. Is it less sure where it
+# is wrong?
+
+# %%
+print("first test image:", ", ".join(
+    f"{name} {p:.3f}" for name, p in zip(CLASS_NAMES, probabilities[0], strict=True)))  # fmt: skip
+titles, colors = [], []
+for row, truth in zip(probabilities[:25], test_labels[:25], strict=True):
+    answer = row.argmax()
+    titles.append(f"{CLASS_NAMES[answer]} {row[answer]:.0%}")
+    colors.append(plots.RIGHT if answer == truth else plots.WRONG)
+    if answer != truth:
+        titles[-1] += f"\n(is {CLASS_NAMES[truth]})"
+run.save_figure("predictions", plots.image_grid(test_images[:25], titles, colors))
+run.save(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"])

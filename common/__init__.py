@@ -1,0 +1,1 @@
+"""What several lessons share and none teaches."""

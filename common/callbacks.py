@@ -1,0 +1,73 @@
+"""What happens beside training: the time of each epoch, and progress on one line."""
+
+import sys
+import time
+
+import keras
+
+
+class EpochTimer(keras.callbacks.Callback):
+    """Measures the wall time of every epoch, validation included, and of the whole fit.
+
+    Attributes:
+        seconds: list of floats, one an epoch.
+        total: seconds from the start to the end of `fit`, and of the epochs of a resumed run
+            before it was stopped.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.seconds: list[float] = []
+        self.total = 0.0
+        self._earlier = None
+
+    def on_train_begin(self, logs=None):
+        self._train_began = time.perf_counter()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._earlier is None:
+            self._earlier = sum(self.seconds)
+        self._epoch_began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds.append(time.perf_counter() - self._epoch_began)
+
+    def on_train_end(self, logs=None):
+        self.total = (self._earlier or 0.0) + time.perf_counter() - self._train_began
+
+
+class OneLineProgress(keras.callbacks.Callback):
+    """Shows many short epochs on one line that is written over, not on a line each.
+
+    Use it with `fit(..., verbose=0)`. Where standard output is a file, only the last state is
+    written.
+
+    Args:
+        pause: seconds between two updates, so that printing does not slow training down.
+    """
+
+    def __init__(self, pause: float = 0.2):
+        super().__init__()
+        self.pause = pause
+        self._shown_at, self._line, self._hidden = 0.0, "", None
+
+    def on_epoch_end(self, epoch, logs=None):
+        now = time.perf_counter()
+        if now - self._shown_at < self.pause:
+            self._hidden = epoch, logs
+        else:
+            self._shown_at, self._hidden = now, None
+            self.show(epoch, logs)
+
+    def on_train_end(self, logs=None):
+        if self._hidden:
+            self.show(*self._hidden)
+        print("" if sys.stdout.isatty() else self._line, flush=True)
+
+    def show(self, epoch, logs):
+        """Write the state after `epoch` over the line before."""
+        width = len(self._line)
+        values = "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items())
+        self._line = f"epoch {epoch + 1} of at most {self.params['epochs']}  {values}"
+        if sys.stdout.isatty():
+            print(f"\r{self._line:<{width}}", end="", flush=True)

@@ -1,0 +1,124 @@
+"""Checkpoints from which a stopped run goes on as if it had never stopped.
+
+Keras' own `BackupAndRestore` keeps weights, optimizer and epoch. A run also depends on the order
+of the batches, on the random numbers of layers such as `Dropout`, on what callbacks such as
+`EarlyStopping` remember, and its record on the history. Here the first two are drawn anew from
+(seed, epoch) when an epoch begins, and the rest is kept in the checkpoint.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from common.files import whole_file
+
+STATE = "run_state"  # the group that is added to Keras' own weights file
+PLAIN = (bool, int, float, str, type(None))
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Seeds every epoch, saves a checkpoint now and then, and restores one when training begins.
+
+    Put it behind the callbacks whose state it keeps.
+
+    Args:
+        path: the checkpoint, a `.weights.h5` file. If it exists, training goes on from it.
+        seed: what the random numbers of every epoch are drawn from.
+        others: the callbacks whose state is kept.
+        every: seconds between two checkpoints; at most this much work is lost.
+    """
+
+    def __init__(self, path: Path, seed: int, others=(), every: float = 5.0):
+        super().__init__()
+        self.path, self.seed, self.others, self.every = Path(path), seed, list(others), every
+        self.restored_history = {}
+
+    def on_train_begin(self, logs=None):
+        self.saved_at = time.perf_counter()
+        if self.path.exists():
+            self.model.optimizer.build(self.model.trainable_variables)
+            self.model.load_weights(self.path)
+            state, arrays = read_state(self.path)
+            for number, callback in enumerate(self.others):  # they have cleared themselves by now
+                vars(callback).update(state["callbacks"][number])
+                vars(callback).update(arrays.get(str(number), {}))
+            self.restored_history = state["history"]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.restored_history:  # only now, since Keras' history clears itself last
+            self.model.history.epoch[:] = range(epoch)
+            self.model.history.history.update(self.restored_history)
+            self.restored_history = {}
+        seed_random_layers(self.model, self.seed, epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        # An epoch after which training stops is not kept: a resumed run repeats it and stops too.
+        if time.perf_counter() - self.saved_at >= self.every and not self.model.stop_training:
+            self.save(epoch + 1, logs or {})
+            self.saved_at = time.perf_counter()
+
+    def save(self, next_epoch: int, logs: dict) -> None:
+        """Write weights, optimizer, history and callbacks, to go on with `next_epoch`."""
+        # Keras adds this epoch to the history only after the callbacks have run.
+        history = self.model.history.history
+        history = {name: [*history.get(name, []), float(logs[name])] for name in logs}
+        callbacks = [
+            {name: value for name, value in vars(callback).items() if is_kept(name, value)}
+            for callback in self.others
+        ]
+        state = {"epoch": next_epoch, "history": history, "callbacks": callbacks}
+        with whole_file(self.path) as temporary:
+            self.model.save_weights(temporary)
+            with h5py.File(temporary, "a") as file:
+                group = file.create_group(STATE)
+                group.attrs["json"] = json.dumps(state)
+                for number, callback in enumerate(self.others):
+                    for name, value in vars(callback).items():
+                        if is_arrays(value):
+                            for position, array in enumerate(value):
+                                group[f"{number}/{name}/{position:06d}"] = array
+
+
+def is_kept(name: str, value) -> bool:
+    """Tell whether a callback's attribute is public and plain: numbers, texts, lists of them."""
+    items = value if isinstance(value, list) else [value]
+    return not name.startswith("_") and all(isinstance(item, PLAIN) for item in items)
+
+
+def is_arrays(value) -> bool:
+    """Tell whether a callback's attribute is a list of arrays, as `EarlyStopping`'s best weights."""
+    return isinstance(value, list) and any(isinstance(item, np.ndarray) for item in value)
+
+
+def read_state(path: Path) -> tuple[dict, dict]:
+    """Read what `Checkpoints.save` added to the weights.
+
+    Returns:
+        The state (epoch, history, callbacks) and the callbacks' lists of arrays, by number and
+        attribute.
+    """
+    with h5py.File(path) as file:
+        group = file[STATE]
+        arrays = {
+            number: {name: [part[()] for part in parts.values()] for name, parts in names.items()}
+            for number, names in group.items()
+        }
+        return json.loads(group.attrs["json"]), arrays
+
+
+def next_epoch(path: Path) -> int:
+    """Read which epoch a checkpoint goes on with; 0 if there is no checkpoint."""
+    return read_state(path)[0]["epoch"] if Path(path).exists() else 0
+
+
+def seed_random_layers(model, seed: int, epoch: int) -> None:
+    """Set the random state of every layer that draws numbers, from (seed, epoch, its place)."""
+    for place, layer in enumerate(model._flatten_layers()):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            state = np.random.SeedSequence([seed, epoch, place]).generate_state(2)
+            generator.state.assign(state.astype(generator.state.dtype))

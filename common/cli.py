@@ -1,0 +1,123 @@
+"""The flags that every lesson understands.
+
+Imports nothing heavy: `--help` and a mistyped flag are answered at once.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from common.errors import fail
+
+STARTED = time.perf_counter()  # the lesson's first import: what "total" seconds count from
+ROOT = Path(__file__).resolve().parent.parent
+SMALLEST_LIMIT = 50  # fewer examples cannot be split into training, validation and test
+
+
+def whole_number(at_least: int):
+    """Make an argparse type that takes a whole number of at least `at_least`."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or number < at_least:
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number of at least {at_least}, not {text!r}"
+            )
+        return number
+
+    return parse
+
+
+def in_notebook() -> bool:
+    """Tell whether the code runs under a notebook kernel."""
+    return "ipykernel" in sys.modules
+
+
+class LessonParser(argparse.ArgumentParser):
+    """An argument parser that has the shared flags and reports an error in one line.
+
+    Args:
+        lesson: the script's name without `.py`; its runs are kept under that name.
+        doc: the script's docstring, printed by `--help`.
+        epochs: the default of `--epochs`.
+        batch_size: the default of `--batch-size`.
+    """
+
+    def __init__(self, lesson: str, doc: str | None, *, epochs: int, batch_size: int):
+        super().__init__(
+            prog=f"{lesson}.py",
+            description=doc,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self.lesson = lesson
+        self.training_flags: list[str] = []
+        self.experiments: list[str] = []
+        one_or_more = whole_number(1)
+        self.add_training_flag("--epochs", type=one_or_more, default=epochs, metavar="N",
+            help=f"passes over the training data (default {epochs})")  # fmt: skip
+        self.add_training_flag("--batch-size", type=one_or_more, default=batch_size, metavar="N",
+            help=f"examples a step (default {batch_size})")  # fmt: skip
+        self.add_training_flag("--seed", type=whole_number(0), default=42, metavar="N",
+            help="same seed, same result (default 42)")  # fmt: skip
+        self.add_training_flag("--limit", type=whole_number(SMALLEST_LIMIT), metavar="N",
+            help="use only the first N training examples")  # fmt: skip
+        self.add_argument("--data", choices=["auto", "real", "sample"], default="auto",
+            help="real data, the built-in sample, or whichever works (default auto)")  # fmt: skip
+        self.add_argument("--data-dir", type=Path, metavar="DIR",
+            help="folder that holds the real data (default $KERAS_TUTORIAL_DATA)")  # fmt: skip
+        self.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR",
+            help="where runs are kept (default outputs/)")  # fmt: skip
+        self.add_argument("--resume", nargs="?", const="newest", metavar="FOLDER",
+            help="continue the newest unfinished run, or the one in FOLDER")  # fmt: skip
+
+    def add_training_flag(self, *names: str, **options) -> None:
+        """Add a flag that changes what is trained: to resume, it must be the same again."""
+        self.training_flags.append(self.add_argument(*names, **options).dest)
+
+    def add_experiment(self, *names: str, **options) -> None:
+        """Add a flag that makes a variant of the lesson: it names the run's folder too."""
+        self.add_training_flag(*names, **options)
+        self.experiments.append(self.training_flags[-1])
+
+    def error(self, message: str):
+        """Report a wrong flag in one line, with exit code 2."""
+        fail(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+
+    def parse_args(self, args=None, namespace=None) -> argparse.Namespace:
+        """Read the flags, then start Keras quietly.
+
+        Under a notebook kernel the command line is the kernel's, so the defaults apply.
+
+        Returns:
+            The flags, and: `lesson` (its name), `variant` (its changed experiments, or ""),
+            `training` (the flags that must not change when a run is resumed).
+        """
+        if args is None and in_notebook():
+            args = []
+        flags = super().parse_args(args, namespace)
+        if flags.data == "sample" and flags.data_dir:
+            self.error("--data sample and --data-dir exclude each other: give one of them")
+        flags.lesson = self.lesson
+        flags.variant = "_".join(
+            variant_part(name, getattr(flags, name))
+            for name in self.experiments
+            if getattr(flags, name) != self.get_default(name)
+        )
+        flags.training = {name: getattr(flags, name) for name in self.training_flags}
+        print(f"{self.lesson}: starting Keras ...", flush=True)
+
+        from common.start import start_keras
+
+        start_keras()
+        return flags
+
+
+def variant_part(name: str, value) -> str:
+    """Spell one changed experiment for a folder's name: `hidden-300-100`, `optimizer-sgd`."""
+    values = value if isinstance(value, list) else [value]
+    return "-".join([name.replace("_", "-"), *map(str, values or ["none"])])

@@ -1,0 +1,65 @@
+"""Writes a folder of real data for a class without internet.
+
+    python -m common.datasets --export DIR           every data set that can be downloaded
+    python -m common.datasets --export DIR mnist     only that one
+
+Copy the folder to the other computers and name it there with --data-dir or $KERAS_TUTORIAL_DATA.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from common.errors import fail
+
+
+def main() -> None:
+    """Read the flags and copy the files of each data set from where they are found."""
+    parser = argparse.ArgumentParser(
+        prog="python -m common.datasets",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="data sets (default: all)")
+    parser.add_argument("--export", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR",
+        help="copy from this folder (default: $KERAS_TUTORIAL_DATA, the cache or a download)")  # fmt: skip
+    flags = parser.parse_args()
+
+    from common.start import start_keras
+
+    start_keras()
+    from common.datasets import NAMES, download, read_real, readers
+
+    unknown = [name for name in flags.names if name not in NAMES]
+    if unknown:
+        fail(f"{unknown[0]}: no such data set; there are {', '.join(NAMES)}")
+    missing = []
+    for name in flags.names or NAMES:
+        try:
+            _, folder = read_real(name, flags.data_dir)
+            flags.export.mkdir(parents=True, exist_ok=True)
+            for file in readers.FILES[name]:
+                copy_whole(folder / file, flags.export / file)
+                print(f"wrote {flags.export / file}")
+        except download.DownloadError as error:
+            missing.append(name)
+            print(f"error: {name}: {error}", file=sys.stderr)
+        except OSError as error:
+            fail(f"--export {flags.export}: cannot write there ({error.strerror}); "
+                 "give a folder that you may write to")  # fmt: skip
+    if missing:
+        raise SystemExit(1)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file so that the target appears whole or not at all."""
+    from common.files import whole_file
+
+    with whole_file(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Files on disk to arrays and tables. Whatever is wrong with a file, it is named.
+
+No pickle is ever loaded: a pickle can run code while it is read.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+FILES = {
+    "fashion_mnist": ["fashion_mnist.npz"],
+    "mnist": ["mnist.npz"],
+    "imdb": ["imdb.npz", "imdb_word_index.json"],
+    "auto_mpg": ["auto-mpg.data"],
+    "churn": ["Churn_Modelling.csv"],
+}
+AUTO_MPG_COLUMNS = ["mpg", "cylinders", "displacement", "horsepower", "weight",
+                    "acceleration", "model_year", "origin", "car_name"]  # fmt: skip
+CHURN_COLUMNS = ["RowNumber", "CustomerId", "Surname", "CreditScore", "Geography", "Gender", "Age",
+                 "Tenure", "Balance", "NumOfProducts", "HasCrCard", "IsActiveMember",
+                 "EstimatedSalary", "Exited"]  # fmt: skip
+
+
+class DamagedFileError(Exception):
+    """A data file is cut short, of another format, or holds what it should not."""
+
+
+def check(condition: bool, path: Path, expected: str) -> None:
+    """Raise `DamagedFileError` unless `condition` holds."""
+    if not condition:
+        raise DamagedFileError(f"{path.name} is damaged or another file: expected {expected}")
+
+
+def read_npz(path: Path, names: list[str]) -> list[np.ndarray]:
+    """Read the named arrays of an `.npz` file, without pickles."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return [file[name] for name in names]
+    except KeyError as error:
+        raise DamagedFileError(f"{path.name} holds no array {error}") from error
+    except Exception as error:  # zip, zlib, NumPy and the file system each raise their own kinds
+        raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
+
+
+def read_images(path: Path):
+    """Read a set of 28x28 grey images.
+
+    Returns:
+        `(train_images, train_labels), (test_images, test_labels)`: images uint8 of shape
+        (n, 28, 28) with values 0 to 255, labels uint8 of shape (n,) with values 0 to 9.
+    """
+    arrays = read_npz(path, ["x_train", "y_train", "x_test", "y_test"])
+    for images, labels in (arrays[:2], arrays[2:]):
+        check(images.dtype == np.uint8 and images.ndim == 3 and images.shape[1:] == (28, 28),
+              path, "images as uint8 of shape (n, 28, 28)")  # fmt: skip
+        check(labels.dtype.kind in "iu" and labels.shape == images.shape[:1] and len(labels) > 0
+              and 0 <= labels.min() and labels.max() <= 9,
+              path, "a label from 0 to 9 for every image")  # fmt: skip
+    train_images, train_labels, test_images, test_labels = arrays
+    return (
+        (train_images, train_labels.astype(np.uint8)),
+        (test_images, test_labels.astype(np.uint8)),
+    )
+
+
+def read_imdb(folder: Path):
+    """Read the film reviews.
+
+    Returns:
+        `(train_reviews, train_labels), (test_reviews, test_labels), word_index`. A review is an
+        int32 array of word ranks, 1 being the commonest word of the training reviews. Labels are
+        uint8 of shape (n,): 1 is a positive review. `word_index` maps a word to its rank.
+    """
+    path = folder / "imdb.npz"
+    parts = []
+    for part in ("train", "test"):
+        words, lengths, labels = read_npz(
+            path, [f"{part}_words", f"{part}_lengths", f"{part}_labels"]
+        )
+        whole = all(array.ndim == 1 and array.dtype.kind in "iu" for array in (words, lengths, labels))
+        check(whole and len(lengths) == len(labels) > 0 and lengths.min() > 0
+              and lengths.sum(dtype=np.int64) == len(words) and words.min() > 0
+              and labels.max() <= 1,
+              path, "word ranks, review lengths that add up to them, and labels 0 or 1")  # fmt: skip
+        ends = np.cumsum(lengths, dtype=np.int64)
+        reviews = np.split(words.astype(np.int32, copy=False), ends[:-1])
+        parts.append((reviews, labels.astype(np.uint8)))
+    return *parts, read_word_index(folder / "imdb_word_index.json")
+
+
+def read_word_index(path: Path) -> dict[str, int]:
+    """Read the ranks of the words, 1 being the commonest."""
+    try:
+        word_index = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
+    check(isinstance(word_index, dict) and len(word_index) > 0
+          and all(isinstance(rank, int) and rank > 0 for rank in word_index.values()),
+          path, "a rank for every word")  # fmt: skip
+    return word_index
+
+
+def read_auto_mpg(folder: Path):
+    """Read UCI's table of cars.
+
+    Returns:
+        A DataFrame with the columns `AUTO_MPG_COLUMNS`. All but `car_name` are numbers;
+        an unknown horsepower is NaN.
+    """
+    import pandas as pd
+
+    path = folder / "auto-mpg.data"
+    try:
+        cars = pd.read_csv(path, sep=r"\s+", names=AUTO_MPG_COLUMNS, na_values="?", index_col=False)
+    except (ValueError, OSError) as error:
+        raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
+    numbers = cars[AUTO_MPG_COLUMNS[:-1]]
+    check(all(pd.api.types.is_numeric_dtype(kind) for kind in numbers.dtypes)
+          and numbers.drop(columns="horsepower").notna().all(axis=None)
+          and cars.car_name.notna().all() and len(cars) == 398,
+          path, "398 cars with 8 numbers and a name each")  # fmt: skip
+    return cars
+
+
+def read_churn(folder: Path):
+    """Read the table of a bank's customers.
+
+    Returns:
+        A DataFrame with the columns `CHURN_COLUMNS`; `Exited` is 1 for a customer who left.
+    """
+    import pandas as pd
+
+    path = folder / "Churn_Modelling.csv"
+    try:
+        customers = pd.read_csv(path)
+    except (ValueError, OSError) as error:
+        raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
+    check(list(customers.columns) == CHURN_COLUMNS, path, f"the columns {', '.join(CHURN_COLUMNS)}")
+    numbers = customers.drop(columns=["Surname", "Geography", "Gender"])
+    check(all(pd.api.types.is_numeric_dtype(kind) for kind in numbers.dtypes)
+          and customers.notna().all(axis=None) and len(customers) == 10_000
+          and customers.Exited.isin([0, 1]).all(),
+          path, "10,000 customers with no empty field")  # fmt: skip
+    return customers
+
+
+READERS = {
+    "fashion_mnist": lambda folder: read_images(folder / "fashion_mnist.npz"),
+    "mnist": lambda folder: read_images(folder / "mnist.npz"),
+    "imdb": read_imdb,
+    "auto_mpg": read_auto_mpg,
+    "churn": read_churn,
+}

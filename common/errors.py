@@ -1,0 +1,14 @@
+"""How a lesson says that it cannot go on: one line that names the thing and the remedy."""
+
+import sys
+from typing import NoReturn
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Print `message` as one line on standard error and leave with exit code `code`.
+
+    Raises:
+        SystemExit: always. 2 is for wrong input, 1 for a fault of the surroundings.
+    """
+    print(f"error: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+    raise SystemExit(code)

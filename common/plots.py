@@ -1,0 +1,187 @@
+"""Figures that several lessons draw. Each function returns a matplotlib figure, at 100 dpi."""
+
+import matplotlib
+
+from common.cli import in_notebook
+
+if not in_notebook():
+    matplotlib.use("agg")  # draw to files: works without a screen
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+RIGHT, WRONG = "tab:blue", "tab:red"
+MOST_LINES = 20  # more curves on one figure cannot be told apart
+
+
+def save(figure, path) -> None:
+    """Write a figure as PNG; a notebook also shows it, elsewhere it is closed."""
+    figure.savefig(path, dpi=100)
+    if not in_notebook():
+        plt.close(figure)
+
+
+def new_figure(width: float = 7, height: float = 4.5, rows: int = 1, columns: int = 1):
+    """Make a figure whose parts do not overlap.
+
+    Args:
+        width: in inches, 100 pixels each.
+        height: in inches.
+
+    Returns:
+        The figure and its axes, as `plt.subplots` gives them.
+    """
+    return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", dpi=100)
+
+
+def history(history, units: dict[str, str] | None = None) -> dict:
+    """Draw the loss and every metric against the epoch, training beside validation.
+
+    Args:
+        history: what `fit` returned.
+        units: axis labels by metric, such as `{"mae": "mean absolute error [MPG]"}`.
+
+    Returns:
+        Figures by the metric's name: `loss`, `accuracy` and so on.
+    """
+    figures = {}
+    for name in history.history:
+        if name.startswith("val_") or name == "learning_rate":
+            continue
+        figure, axes = new_figure()
+        draw_curve(axes, history.history[name], "training", RIGHT)
+        if f"val_{name}" in history.history:
+            draw_curve(axes, history.history[f"val_{name}"], "validation", "tab:orange")
+        label = (units or {}).get(name, name.replace("_", " "))
+        axes.set(xlabel="epoch", ylabel=label, title=f"{label} during training")
+        axes.legend()
+        figures[name] = figure
+    return figures
+
+
+def draw_curve(axes, values, label: str, color: str | None = None, style: str = "-") -> None:
+    """Draw one value an epoch, with dots where there are few."""
+    epochs = np.arange(1, len(values) + 1)
+    axes.plot(epochs, values, style, marker="o" if len(values) <= 15 else "", ms=4,
+              label=label, color=color)  # fmt: skip
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+
+
+def epoch_times(seconds: list[float]):
+    """Draw the seconds of each epoch; the first includes the compiling."""
+    figure, axes = new_figure()
+    draw_curve(axes, seconds, "one epoch")
+    axes.axhline(np.median(seconds), color="gray", linestyle="--",
+                 label=f"median {np.median(seconds):.3g} s")  # fmt: skip
+    axes.set(xlabel="epoch", ylabel="time [s]", title="time an epoch takes")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    return figure
+
+
+def image_grid(images, titles, title_colors=None, columns: int = 5):
+    """Show grey images in rows, each under its title.
+
+    Args:
+        images: array of shape (n, height, width).
+        titles: n texts.
+        title_colors: n colours, black if left out.
+        columns: images in a row.
+    """
+    rows = -(-len(images) // columns)
+    figure, axes = new_figure(1.6 * columns, 1.85 * rows, rows, columns)
+    colors = title_colors or ["black"] * len(images)
+    for place, panel in enumerate(np.ravel(axes)):
+        panel.axis("off")
+        if place < len(images):
+            panel.imshow(images[place], cmap="gray_r")
+            panel.set_title(titles[place], color=colors[place], fontsize=9)
+    return figure
+
+
+def confusion_matrix(true_labels, predicted_labels, class_names: list[str]):
+    """Draw how often each class (row) was taken for each class (column)."""
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    size = 2.5 + 0.55 * len(class_names)
+    figure, axes = new_figure(size + 0.6, size)
+    ConfusionMatrixDisplay.from_predictions(
+        true_labels,
+        predicted_labels,
+        labels=range(len(class_names)),
+        display_labels=class_names,
+        cmap="Blues",
+        xticks_rotation=45 if len(class_names) > 3 else 0,
+        ax=axes,
+        text_kw={"fontsize": 9},
+    )
+    plt.setp(axes.get_xticklabels(), ha="right" if len(class_names) > 3 else "center")
+    axes.set(xlabel="predicted", ylabel="true", title="test images by true and predicted class")
+    return figure
+
+
+def prediction_versus_truth(true_values, predicted_values, quantity: str, unit: str):
+    """Draw predictions against the truth, and a histogram of the errors.
+
+    Args:
+        true_values: array of shape (n,).
+        predicted_values: array of shape (n,).
+        quantity: what is predicted, such as "fuel economy".
+        unit: its unit, such as "MPG".
+    """
+    figure, (left, right) = new_figure(10, 4.8, 1, 2)
+    ends = [min(np.min(true_values), np.min(predicted_values)),
+            max(np.max(true_values), np.max(predicted_values))]  # fmt: skip
+    left.plot(ends, ends, color="gray", linestyle="--", label="perfect prediction")
+    left.scatter(true_values, predicted_values, s=14, alpha=0.7, label="a test example")
+    left.set(xlabel=f"true {quantity} [{unit}]", ylabel=f"predicted {quantity} [{unit}]",
+             title="prediction against truth", aspect="equal")  # fmt: skip
+    left.legend()
+    errors = np.asarray(predicted_values) - np.asarray(true_values)
+    right.hist(errors, bins=25)
+    right.axvline(0, color="gray", linestyle="--")
+    right.yaxis.set_major_locator(MaxNLocator(integer=True))
+    right.set(xlabel=f"prediction minus truth [{unit}]", ylabel="test examples",
+              title="how large the errors are")  # fmt: skip
+    return figure
+
+
+def compare_runs(records: list[dict], histories: list[dict]):
+    """Draw the curves of many runs on one figure, a panel for each quantity that was followed.
+
+    The loss is not comparable between lessons; each panel holds one quantity, and its name says
+    which. Validation values are drawn where there are any, training values otherwise.
+
+    Args:
+        records: what `common.runs.finished_runs` returns.
+        histories: the columns of each run's `history.csv`.
+    """
+    names = list(dict.fromkeys(
+        name for columns in histories for name in columns
+        if not name.startswith("val_") and name not in ("epoch", "seconds", "learning_rate")
+    ))  # fmt: skip
+    shown = list(zip(records, histories, strict=True))[-MOST_LINES:]
+    figure, axes = new_figure(5.5 * len(names) + 3, 4.8, 1, len(names))
+    for panel, name in zip(np.ravel(axes), names, strict=True):
+        for number, (record, columns) in enumerate(shown):
+            if name in columns:
+                label = f"{record['lesson']} {record['run']} {record['data']}"
+                values = columns.get(f"val_{name}", columns[name])
+                draw_curve(panel, values, label, plt.get_cmap("tab20")(number))
+        panel.set(xlabel="epoch", ylabel=f"validation {name}", title=name)
+    figure.legend(
+        *unique_labels(figure), loc="outside right upper", fontsize=7,
+        title=f"the last {MOST_LINES} runs" if len(records) > MOST_LINES else None,
+    )  # fmt: skip
+    return figure
+
+
+def unique_labels(figure) -> tuple[list, list]:
+    """Collect each label of a figure's panels once, with its line."""
+    lines = {}
+    for axes in figure.axes:
+        for line, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            lines.setdefault(label, line)
+    return list(lines.values()), list(lines)

@@ -1,0 +1,250 @@
+"""One run of a lesson: its seed, its data, its folder, and the record that it leaves."""
+
+import os
+import platform
+import shlex
+import sys
+import time
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+
+from common import checkpoints, plots, runs
+from common.callbacks import EpochTimer
+from common.checkpoints import Checkpoints
+from common.cli import ROOT, STARTED
+from common.datasets import SAMPLE, load_dataset
+from common.errors import fail
+from common.files import whole_file, write_json
+
+
+class Run:
+    """Seeds everything, owns `<out>/<lesson>/<date>-<time>[-variant]/` and says what it does.
+
+    Args:
+        flags: what `LessonParser.parse_args` returned.
+
+    Attributes:
+        folder: where this run's files go.
+        first_epoch: 0, or the epoch that a resumed run goes on with.
+
+    Raises:
+        SystemExit: if the folder cannot be written or there is nothing to resume.
+    """
+
+    def __init__(self, flags):
+        self.flags = flags
+        self.load_seconds = 0.0
+        self.timer = EpochTimer()
+        self.data = None
+        self.figures: list[Path] = []
+        self.folder = find_unfinished(flags) if flags.resume else make_folder(flags)
+        self.checkpoint = self.folder / "checkpoint.weights.h5"
+        self.first_epoch = checkpoints.next_epoch(self.checkpoint)
+        self.versions = {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("keras", backend_package(), "numpy")},
+        }
+        self.device = describe_device()
+        sys.excepthook = self.explain_interrupt
+
+        keras.utils.set_random_seed(flags.seed)
+        keras.backend.clear_session()  # layers are numbered from the start, whatever ran before
+        print(
+            f"Keras {self.versions['keras']} on {backend_package()} "
+            f"{self.versions[backend_package()]}, {self.device}, seed {flags.seed}"
+        )
+        if self.first_epoch:
+            print(f"going on with epoch {self.first_epoch + 1} of {show(self.folder)}")
+        elif not flags.resume:
+            self.write_record(finished=False)
+
+    def load_dataset(self, name: str):
+        """Load a data set by the flags `--data`, `--data-dir` and `--limit`.
+
+        Returns:
+            What `common.datasets.load_dataset` returns for this name.
+        """
+        began = time.perf_counter()
+        arrays, self.data, source = load_dataset(name, self.flags)
+        self.load_seconds += time.perf_counter() - began
+        if self.flags.resume:
+            earlier = runs.read_record(self.folder)["data"]
+            if earlier not in (None, self.data):
+                fail(f"{show(self.folder)} was started on {earlier} data, not on {self.data}; "
+                     f"resume it with --data {earlier}")  # fmt: skip
+        print(f"data: {self.data}, {source}")
+        self.warn_of_sample()
+        self.write_record(finished=False)
+        return arrays
+
+    def warn_of_sample(self) -> None:
+        """Say loudly that the numbers are not the lesson's, if they come from the sample."""
+        if self.data == SAMPLE:
+            print(
+                "*** BUILT-IN SAMPLE: small stand-in data. These are not the lesson's numbers. "
+                "For the real data go online or give --data-dir DIR (README, Data). ***"
+            )
+
+    def callbacks(self, *others) -> list:
+        """Return the lesson's own callbacks followed by the run's: timer and checkpoints."""
+        kept = [self.timer, *others]
+        return [*kept, Checkpoints(self.checkpoint, self.flags.seed, kept)]
+
+    def save_figure(self, name: str, figure) -> None:
+        """Write a matplotlib figure as `<name>.png` and say where."""
+        path = self.folder / f"{name}.png"
+        with whole_file(path) as temporary:
+            plots.save(figure, temporary)
+        self.figures.append(path)
+        print(f"figure: {show(path)}")
+
+    def save(self, model, history, **metrics: float) -> None:
+        """Write what a finished run leaves: model, history, curves, record; then say where.
+
+        Args:
+            model: the trained model.
+            history: what `fit` returned.
+            **metrics: figures of the test set, such as `test_accuracy=0.88`.
+        """
+        for name, figure in plots.history(history).items():
+            self.save_figure(name, figure)
+        self.save_figure("epoch_times", plots.epoch_times(self.timer.seconds))
+        runs.write_history(self.folder / "history.csv", history, self.timer.seconds)
+        with whole_file(self.folder / "model.keras") as temporary:
+            model.save(temporary)
+        self.write_record(
+            finished=True,
+            epochs=len(history.epoch),
+            parameters=model.count_params(),
+            metrics={name: float(value) for name, value in metrics.items()},
+        )
+        self.checkpoint.unlink(missing_ok=True)
+        runs.write_table(self.flags.out)
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        print(f"\n{shown}")
+        print(f"{self.timer.total:.1f} s of training, record: {show(self.folder / 'run.json')}")
+        self.warn_of_sample()
+
+    def write_record(self, *, finished: bool, epochs=None, parameters=None, metrics=None) -> None:
+        """Write `run.json`. It is there, unfinished, from the start."""
+        flags = {name: value for name, value in vars(self.flags).items() if name != "training"}
+        write_json(
+            self.folder / "run.json",
+            {
+                "lesson": self.flags.lesson,
+                "variant": self.flags.variant,
+                "finished": finished,
+                "data": self.data,
+                "seed": self.flags.seed,
+                "flags": {k: str(v) if isinstance(v, Path) else v for k, v in flags.items()},
+                "training": self.flags.training,
+                "epochs": epochs,
+                "parameters": parameters,
+                "metrics": metrics or {},
+                "seconds": {
+                    "load": self.load_seconds,
+                    "fit": self.timer.total,
+                    "total": time.perf_counter() - STARTED,
+                },
+                "peak_memory_mb": peak_memory_mb(),
+                "versions": self.versions,
+                "device": self.device,
+            },
+        )
+
+    def explain_interrupt(self, kind, error, trace) -> None:
+        """Tell after Ctrl-C how to go on; show other errors as Python does."""
+        if not issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        elif self.checkpoint.exists():
+            words = [word for word in sys.argv[1:] if word != "--resume"]
+            command = shlex.join(["python", sys.argv[0], *words, "--resume"])
+            print(f"\nstopped; go on with: {command}", file=sys.stderr)
+        else:
+            print("\nstopped before the first checkpoint; start again", file=sys.stderr)
+
+
+def make_folder(flags) -> Path:
+    """Make a new folder for a run; two runs that start in one second get two."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    name = f"{stamp}-{flags.variant}" if flags.variant else stamp
+    try:
+        for attempt in range(100):
+            folder = flags.out / flags.lesson / (f"{name}.{attempt}" if attempt else name)
+            try:
+                folder.mkdir(parents=True)
+                return folder
+            except FileExistsError:
+                if not folder.is_dir():
+                    raise
+        raise FileExistsError(f"{folder} exists already")
+    except OSError as error:
+        fail(f"--out {flags.out}: cannot write there ({error.strerror or error}); "
+             "give a folder that you may write to")  # fmt: skip
+
+
+def find_unfinished(flags) -> Path:
+    """Find the run that `--resume` means and check that the flags are those it began with."""
+    lesson = flags.out / flags.lesson
+    if flags.resume == "newest":
+        folders = sorted(lesson.glob("*/run.json"), reverse=True)
+        records = [(path.parent, runs.read_record(path.parent)) for path in folders]
+        found = [
+            folder
+            for folder, record in records
+            if not record["finished"] and record["variant"] == flags.variant
+        ]
+        if not found:
+            fail(f"--resume: no unfinished run of this variant in {show(lesson)}; "
+                 "start it without --resume")  # fmt: skip
+        folder = found[0]
+    else:
+        folder = Path(flags.resume)
+        if not (folder / "run.json").is_file():
+            fail(f"--resume {folder}: holds no run.json; give the folder of a run")
+    record = runs.read_record(folder)
+    if record["lesson"] != flags.lesson:
+        fail(f"--resume {folder}: is a run of {record['lesson']}, not of {flags.lesson}")
+    if record["finished"]:
+        fail(f"--resume {folder}: that run is finished; start a new one without --resume")
+    for name, value in record["training"].items():
+        if value != flags.training.get(name):
+            flag = "--" + name.replace("_", "-")
+            fail(f"--resume: {show(folder)} was started with {flag} {value}, "
+                 f"not {flags.training.get(name)}; give the same flags")  # fmt: skip
+    return folder
+
+
+def backend_package() -> str:
+    """Name the package of the back-end that Keras uses: tensorflow, jax or torch."""
+    return keras.backend.backend()
+
+
+def describe_device() -> str:
+    """Name the device that trains, such as `CPU (2 cores)` or `GPU (1)`."""
+    gpus = [name for name in keras.distribution.list_devices() if not name.lower().startswith("cpu")]
+    if gpus:
+        return f"GPU ({len(gpus)})"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"CPU ({cores} cores)"
+
+
+def peak_memory_mb() -> float | None:
+    """Return the largest memory the process has used so far, in MB; None on Windows."""
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+def show(path: Path) -> str:
+    """Spell a path from the working folder if it lies below it, else in full."""
+    for base in (Path.cwd(), ROOT):
+        if path.is_absolute() and path.is_relative_to(base):
+            return str(path.relative_to(base))
+    return str(path)

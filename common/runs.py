@@ -1,0 +1,134 @@
+"""All the runs: their table and their curves.
+
+    python -m common.runs                                  every run below outputs/
+    python -m common.runs 01_fashion_mnist_classification  one lesson's
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+from common.cli import ROOT
+from common.errors import fail
+from common.files import whole_file
+
+LEADING = ["lesson", "variant", "run", "data", "seed", "epochs", "parameters"]
+
+
+def read_record(folder: Path) -> dict:
+    """Read the `run.json` of a run's folder."""
+    path = folder / "run.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        fail(f"{path}: cannot be read ({error}); remove that folder")
+
+
+def finished_runs(out: Path) -> list[dict]:
+    """Read the records of all finished runs below `out`, oldest first.
+
+    Returns:
+        The records, each with its `folder` (a path) and `run` (the folder's name).
+    """
+    records = []
+    for path in sorted(Path(out).glob("*/*/run.json")):
+        record = read_record(path.parent)
+        if record["finished"]:
+            records.append({**record, "folder": path.parent, "run": path.parent.name})
+    return records
+
+
+def table_row(record: dict) -> dict:
+    """Flatten a record into one row: what was run, its metrics, its seconds, memory, device."""
+    return {
+        **{name: record[name] for name in LEADING},
+        **{name: round(value, 4) for name, value in record["metrics"].items()},
+        **{f"{name}_seconds": round(value, 2) for name, value in record["seconds"].items()},
+        "peak_memory_mb": record["peak_memory_mb"],
+        "device": record["device"],
+        "versions": " ".join(f"{name} {value}" for name, value in record["versions"].items()),
+    }
+
+
+def write_table(out: Path) -> None:
+    """Write `<out>/runs.csv` from the records, so that it always agrees with them."""
+    rows = [table_row(record) for record in finished_runs(out)]
+    metrics = dict.fromkeys(name for row in rows for name in row if name.startswith("test_"))
+    others = [name for name in dict.fromkeys(name for row in rows for name in row)
+              if name not in LEADING and name not in metrics]  # fmt: skip
+    with whole_file(Path(out) / "runs.csv") as temporary:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [*LEADING, *metrics, *others], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def write_history(path: Path, history, seconds: list[float]) -> None:
+    """Write one row an epoch: its number, every metric, and its seconds."""
+    columns = {
+        "epoch": range(1, len(seconds) + 1),
+        **history.history,
+        "seconds": [f"{value:.4f}" for value in seconds],
+    }
+    with whole_file(path) as temporary:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+
+
+def read_history(folder: Path) -> dict[str, list[float]]:
+    """Read a run's `history.csv` as columns of numbers."""
+    with (folder / "history.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+
+
+def print_table(records: list[dict]) -> None:
+    """Print the runs as aligned columns, one line a run."""
+    header = ["lesson", "run", "data", "seed", "epochs", "parameters", "fit s", "test figures"]
+    lines = [header] + [
+        [
+            record["lesson"],
+            record["run"],
+            record["data"],
+            str(record["seed"]),
+            str(record["epochs"]),
+            f"{record['parameters']:,}",
+            f"{record['seconds']['fit']:.1f}",
+            ", ".join(f"{k.removeprefix('test_')} {v:.4f}" for k, v in record["metrics"].items()),
+        ]
+        for record in records
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def main() -> None:
+    """Print the table of runs and draw their curves on one figure."""
+    parser = argparse.ArgumentParser(
+        prog="python -m common.runs", description="Table and curves of all finished runs."
+    )
+    parser.add_argument("lesson", nargs="?", help="only this lesson's runs")
+    parser.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR",
+        help="where runs are kept (default outputs/)")  # fmt: skip
+    flags = parser.parse_args()
+    records = [run for run in finished_runs(flags.out) if flags.lesson in (None, run["lesson"])]
+    if not records:
+        fail(f"{flags.out}: no finished run{f' of {flags.lesson}' if flags.lesson else ''}; "
+             "run a lesson first")  # fmt: skip
+    print_table(records)
+
+    from common import plots  # only now: matplotlib takes a second to load
+
+    path = flags.out / "runs.png"
+    with whole_file(path) as temporary:
+        plots.save(plots.compare_runs(records, [read_history(r["folder"]) for r in records]), temporary)
+    write_table(flags.out)
+    print(f"\ncurves: {path}\ntable:  {flags.out / 'runs.csv'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Starts Keras without the lines that TensorFlow prints about itself.
+
+TensorFlow's C++ part writes to file descriptor 2 before any setting can silence it, so the
+descriptor points to a temporary file while Keras and its back-end start. Errors in that file
+are printed afterwards, and all of it if the start fails.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from common.errors import fail
+
+# Lines of level E that report no error: a machine without a GPU looks for one and finds none,
+# and a machine with one registers its libraries twice.
+HARMLESS = ("Unable to register cu",)
+HARMLESS_WITHOUT_GPU = ("cuInit", "cuda", "CUDA")
+
+
+def is_error(line: str) -> bool:
+    """Tell whether a line that TensorFlow logged reports an error (level E or F)."""
+    harmless = HARMLESS if Path("/proc/driver/nvidia").exists() else HARMLESS + HARMLESS_WITHOUT_GPU
+    return line[:2] in ("E0", "F0") and not any(text in line for text in harmless)
+
+
+@contextlib.contextmanager
+def quiet_stderr():
+    """Hold back what is written to file descriptor 2; print its errors at the end.
+
+    If the block raises, everything that was held back is printed.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held_back:
+        descriptor = os.dup(2)
+        os.dup2(held_back.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            os.dup2(descriptor, 2)
+            os.close(descriptor)
+            held_back.seek(0)
+            for line in held_back.read().decode(errors="replace").splitlines():
+                if failed or is_error(line):
+                    print(line, file=sys.stderr)
+
+
+def start_keras() -> None:
+    """Import Keras and wake its back-end, so that a later `import keras` costs and says nothing.
+
+    Raises:
+        SystemExit: if the back-end that `$KERAS_BACKEND` names is unknown or not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # from here on, errors only
+    try:
+        with quiet_stderr():
+            import keras
+
+            keras.ops.zeros(1)  # the first operation makes the back-end look for devices
+    except ModuleNotFoundError as error:
+        fail(f"the package {error.name} is not installed; run: pip install -r requirements.txt"
+             + (f" {error.name}" if error.name in ("jax", "torch") else ""))  # fmt: skip
+    except ValueError as error:
+        if "backend" not in str(error):
+            raise
+        fail(f"KERAS_BACKEND={os.environ.get('KERAS_BACKEND')}: {error}; "
+             "use tensorflow, jax or torch")  # fmt: skip
