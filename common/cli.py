@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from common.errors import fail
+from common.words import split_words
 
 STARTED = time.perf_counter()  # the lesson's first import: what "total" seconds count from
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +31,13 @@ def whole_number(at_least: int):
         return number
 
     return parse
+
+
+def text_with_words(text: str) -> str:
+    """Be an argparse type for a text that has at least one word in it."""
+    if not split_words(text):
+        raise argparse.ArgumentTypeError("must hold at least one word")
+    return text
 
 
 def in_notebook() -> bool:

@@ -106,7 +106,7 @@ def confusion_matrix(true_labels, predicted_labels, class_names: list[str]):
     from sklearn.metrics import ConfusionMatrixDisplay
 
     size = 2.5 + 0.55 * len(class_names)
-    figure, axes = new_figure(size + 0.6, size)
+    figure, axes = new_figure(size + 0.8, size + 0.2)
     ConfusionMatrixDisplay.from_predictions(
         true_labels,
         predicted_labels,
@@ -115,10 +115,11 @@ def confusion_matrix(true_labels, predicted_labels, class_names: list[str]):
         cmap="Blues",
         xticks_rotation=45 if len(class_names) > 3 else 0,
         ax=axes,
+        colorbar=False,
         text_kw={"fontsize": 9},
     )
     plt.setp(axes.get_xticklabels(), ha="right" if len(class_names) > 3 else "center")
-    axes.set(xlabel="predicted", ylabel="true", title="test images by true and predicted class")
+    axes.set(xlabel="predicted", ylabel="true", title="test examples by true and predicted class")
     return figure
 
 

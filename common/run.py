@@ -101,15 +101,16 @@ class Run:
         self.figures.append(path)
         print(f"figure: {show(path)}")
 
-    def save(self, model, history, **metrics: float) -> None:
+    def save(self, model, history, units: dict[str, str] | None = None, **metrics: float) -> None:
         """Write what a finished run leaves: model, history, curves, record; then say where.
 
         Args:
             model: the trained model.
             history: what `fit` returned.
+            units: the curves' axis labels by metric, where the metric's name does not do.
             **metrics: figures of the test set, such as `test_accuracy=0.88`.
         """
-        for name, figure in plots.history(history).items():
+        for name, figure in plots.history(history, units).items():
             self.save_figure(name, figure)
         self.save_figure("epoch_times", plots.epoch_times(self.timer.seconds))
         runs.write_history(self.folder / "history.csv", history, self.timer.seconds)

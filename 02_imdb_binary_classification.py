@@ -1,0 +1,162 @@
+# %% [markdown]
+"""
+# 02 IMDB: did they like the film?
+
+We teach a network to tell praise from complaint in 25,000 film reviews. Texts are new here: words
+become numbers, and numbers become points that the network can move. We also train too long on
+purpose, to see what overfitting looks like.
+
+    python 02_imdb_binary_classification.py
+    python 02_imdb_binary_classification.py --text "A dull plot, but the music is wonderful."
+"""
+
+# %%
+from common.cli import LessonParser, text_with_words
+
+parser = LessonParser("02_imdb_binary_classification", __doc__, epochs=40, batch_size=512)
+parser.add_argument("--text", type=text_with_words, metavar="SENTENCE",
+    help="a review of your own, judged after training")  # fmt: skip
+args = parser.parse_args()  # before Keras is imported: --help answers at once
+
+import keras
+import numpy as np
+from keras import layers
+from sklearn.model_selection import train_test_split
+
+from common import plots
+from common.batches import shuffled_batches
+from common.callbacks import OneLineProgress
+from common.run import Run
+from common.words import split_words
+
+run = Run(args)  # sets the seed, keeps the record and the figures
+
+# %% [markdown]
+# ## 1 Load
+# Each review is a row of word ranks: 1 is the commonest word of all training reviews, 2 the next.
+# To read one, turn ranks back into words. Label 1 means that the writer liked the film.
+
+# %%
+(train_reviews, train_labels), (test_reviews, test_labels), word_index = run.load_dataset("imdb")
+words_by_rank = {rank: word for word, rank in word_index.items()}
+lengths = [len(review) for review in train_reviews]
+print(f"{len(train_reviews)} training and {len(test_reviews)} test reviews, "
+      f"{np.mean(train_labels):.0%} of the training reviews positive")  # fmt: skip
+print(f"words in a review: {min(lengths)} to {max(lengths)}, half of them below {np.median(lengths):.0f}")
+print("ranks:", *train_reviews[0][:12], "...")
+print("words:", *[words_by_rank[rank] for rank in train_reviews[0][:12]], "...")
+
+# %% [markdown]
+# ## 2 Prepare
+# We keep the commonest words and let one number, 1, stand for all rarer ones. Number 0 fills short
+# reviews up to 256 words, since a batch is a rectangle. Of longer ones we keep the last 256: the
+# verdict often comes at the end.
+#
+# Then 10,000 of the 25,000 training reviews are held out as validation data.
+
+# %%
+VOCABULARY = 10_000  # numbers in all: 0 for padding, 1 for rare words, rank + 1 for the others
+REVIEW_LENGTH = 256
+
+
+def to_numbers(reviews):
+    """Turn reviews (arrays of ranks) into one uint16 array of shape (reviews, REVIEW_LENGTH)."""
+    known = [np.where(review < VOCABULARY - 1, review + 1, 1) for review in reviews]
+    return keras.utils.pad_sequences(known, REVIEW_LENGTH, "uint16", padding="post", truncating="pre")
+
+
+train_numbers, val_numbers, train_labels, val_labels = train_test_split(
+    to_numbers(train_reviews), train_labels, test_size=0.4, stratify=train_labels,
+    random_state=args.seed,
+)  # fmt: skip
+test_numbers = to_numbers(test_reviews)
+train = shuffled_batches(
+    train_numbers, train_labels, args.batch_size, seed=args.seed, first_epoch=run.first_epoch
+)
+
+# %% [markdown]
+# ## 3 Define
+# An `Embedding` is a table with one row of 16 numbers for every word: 10,000·16 = 160,000 weights
+# to learn. `GlobalAveragePooling1D` takes the mean of a review's rows, so the order of the words
+# is lost, and 16 numbers are left. `Dense` 16 has 16·16 + 16 = 272 weights, the last layer
+# 16 + 1 = 17. Its `sigmoid` turns any number into a probability: that the review is positive.
+
+# %%
+model = keras.Sequential([
+    keras.Input((REVIEW_LENGTH,), dtype="uint16"),
+    layers.Embedding(VOCABULARY, 16, mask_zero=True),
+    layers.GlobalAveragePooling1D(),
+    layers.Dense(16, activation="relu"),
+    layers.Dense(1, activation="sigmoid"),
+])  # fmt: skip
+model.summary()
+
+# %% [markdown]
+# ## 4 Compile
+# Two answers, one probability: *binary* cross-entropy.
+
+# %%
+model.compile(
+    optimizer="adam",
+    loss="binary_crossentropy",
+    metrics=["accuracy"],
+    steps_per_execution=train.steps_per_execution,  # stay in the back-end for a whole epoch: fast
+)
+
+# %% [markdown]
+# ## 5 Fit
+# The training loss falls to the end. The validation loss turns: from there on the network learns
+# the training reviews by heart, and what it learns is of no use for others. That is *overfitting*.
+#
+# `EarlyStopping` could end training there. Here its patience is as long as training, so that the
+# curve shows the turn; at the end it only puts back the weights of the best epoch.
+
+# %%
+best_epoch = keras.callbacks.EarlyStopping(
+    monitor="val_loss", patience=args.epochs, restore_best_weights=True
+)
+history = model.fit(
+    train.dataset,
+    steps_per_epoch=train.steps_per_epoch,
+    shuffle=False,  # the batches come shuffled
+    validation_data=(val_numbers, val_labels),
+    validation_batch_size=args.batch_size,
+    epochs=args.epochs,
+    initial_epoch=run.first_epoch,  # above 0 only with --resume
+    callbacks=run.callbacks(best_epoch, OneLineProgress()),
+    verbose=0,
+)
+val_loss = history.history["val_loss"]
+print(f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_loss) + 1}, "
+      f"at the end {val_loss[-1]:.4f}; training loss at the end {history.history['loss'][-1]:.4f}")  # fmt: skip
+
+# %% [markdown]
+# ## 6 Evaluate
+# The test reviews have waited until now. Half of them are positive, so guessing gives 0.5.
+
+# %%
+test = model.evaluate(test_numbers, test_labels, batch_size=1000, verbose=0, return_dict=True)
+probabilities = model.predict(test_numbers, batch_size=1000, verbose=0)[:, 0]
+predicted_labels = (probabilities > 0.5).astype("uint8")
+figure = plots.confusion_matrix(test_labels, predicted_labels, ["negative", "positive"])
+run.save_figure("confusion_matrix", figure)
+
+# %% [markdown]
+# ## 7 Predict
+# Where was the network sure and wrong? Read the end of such a review: praise with many words of
+# complaint in it, irony, or a label that you would not give either. Then try a sentence of your
+# own with `--text`.
+
+# %%
+surest_mistake = np.argmax(np.abs(probabilities - test_labels))
+print(f"surest mistake: probability {probabilities[surest_mistake]:.3f} of being positive, "
+      f"label {test_labels[surest_mistake]}; its last words:")  # fmt: skip
+print("...", *[words_by_rank[rank] for rank in test_reviews[surest_mistake][-40:]])
+if args.text:
+    words = split_words(args.text)
+    ranks = np.array([word_index.get(word, VOCABULARY) for word in words])
+    rare = [word for word, rank in zip(words, ranks, strict=True) if rank >= VOCABULARY - 1]
+    probability = model.predict(to_numbers([ranks]), verbose=0)[0, 0]
+    print(f"\nyour text: probability {probability:.3f} of being positive"
+          + (f"; not in the vocabulary: {', '.join(rare)}" if rare else ""))  # fmt: skip
+run.save(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"])

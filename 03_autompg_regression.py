@@ -1,0 +1,152 @@
+# %% [markdown]
+"""
+# 03 Auto MPG: how far does this car go on a gallon?
+
+We predict a number instead of a class: the fuel economy of cars of the years 1970 to 1982, in
+miles per gallon (MPG), from seven facts about each. Only 398 cars: little data, so we must take
+care not to train too long.
+
+    python 03_autompg_regression.py
+    python 03_autompg_regression.py --hidden           no hidden layer: linear regression
+"""
+
+# %%
+from common.cli import LessonParser, whole_number
+
+parser = LessonParser("03_autompg_regression", __doc__, epochs=1000, batch_size=32)
+parser.add_experiment("--hidden", nargs="*", type=whole_number(1), default=[64, 64], metavar="UNITS",
+    help="units of each hidden layer (default 64 64; none: linear regression)")  # fmt: skip
+args = parser.parse_args()  # before Keras is imported: --help answers at once
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import layers
+from sklearn.model_selection import train_test_split
+
+from common import plots
+from common.batches import one_batch, shuffled_batches
+from common.callbacks import OneLineProgress
+from common.run import Run
+
+run = Run(args)  # sets the seed, keeps the record and the figures
+
+# %% [markdown]
+# ## 1 Load
+# One row a car. The table marks an unknown horsepower by a question mark; pandas reads it as NaN,
+# *not a number*. We drop those rows, and say so.
+
+# %%
+cars = run.load_dataset("auto_mpg")
+print(cars.drop(columns="car_name").describe().loc[["count", "mean", "std", "min", "max"]].round(1).to_string())
+unknown = cars.horsepower.isna()
+cars = cars[~unknown]
+print(f"dropped {unknown.sum()} cars of unknown horsepower, {len(cars)} are left")
+
+# %% [markdown]
+# ## 2 Prepare
+# `origin` is 1, 2 or 3, but Europe is not twice the USA: it becomes three columns of 0 and 1,
+# *one-hot*. A fifth of the cars is the test set. A fifth of the rest is held out for validation.
+#
+# The scatter matrix shows each pair of columns. Heavy cars with large engines go less far.
+
+# %%
+features = cars.drop(columns=["mpg", "car_name", "origin"])
+for number, name in enumerate(["USA", "Europe", "Japan"], 1):
+    features[name] = cars.origin == number
+features, mpg = features.astype("float32"), cars.mpg.to_numpy("float32")
+
+train_features, test_features, train_mpg, test_mpg = train_test_split(
+    features, mpg, test_size=0.2, random_state=args.seed
+)
+train_features, val_features, train_mpg, val_mpg = train_test_split(
+    train_features, train_mpg, test_size=0.2, random_state=args.seed
+)
+shown = train_features[["displacement", "weight", "horsepower"]].assign(mpg=train_mpg)
+figure, axes = plots.new_figure(8, 8, 4, 4)
+pd.plotting.scatter_matrix(shown, ax=axes, diagonal="hist", s=20, hist_kwds={"bins": 20})
+run.save_figure("scatter_matrix", figure)
+
+train = shuffled_batches(
+    train_features.to_numpy(), train_mpg, args.batch_size, seed=args.seed, first_epoch=run.first_epoch
+)
+
+# %% [markdown]
+# ## 3 Define
+# Weights are in the thousands of pounds, cylinders below ten. `Normalization` learns the mean and
+# the variance of each column, from the training rows only, and brings all columns to the same
+# scale. It is part of the model, so a saved model takes raw columns.
+#
+# The last layer has one unit and no activation: any number can come out. With `--hidden` and no
+# sizes it is the only layer, and the model is linear regression.
+
+# %%
+normalization = layers.Normalization()
+normalization.adapt(train_features.to_numpy())
+model = keras.Sequential([keras.Input((train_features.shape[1],)), normalization])
+for units in args.hidden:
+    model.add(layers.Dense(units, activation="relu"))
+model.add(layers.Dense(1))
+model.summary()
+
+# %% [markdown]
+# ## 4 Compile
+# The loss is the mean squared error (mse): large errors count most. The mean absolute error (mae)
+# is easier to read, as it is in MPG.
+
+# %%
+model.compile(
+    optimizer=keras.optimizers.RMSprop(0.001),
+    loss="mse",
+    metrics=["mae", "mse"],
+    steps_per_execution=train.steps_per_execution,  # stay in the back-end for a whole epoch: fast
+)
+
+# %% [markdown]
+# ## 5 Fit
+# Up to 1000 short epochs. `EarlyStopping` ends training when the validation loss has not been
+# lower for 10 epochs, and puts back the weights of the best one.
+
+# %%
+early_stopping = keras.callbacks.EarlyStopping(
+    monitor="val_loss", patience=10, restore_best_weights=True
+)
+history = model.fit(
+    train.dataset,
+    steps_per_epoch=train.steps_per_epoch,
+    shuffle=False,  # the batches come shuffled
+    validation_data=one_batch(val_features.to_numpy(), val_mpg),
+    epochs=args.epochs,
+    initial_epoch=run.first_epoch,  # above 0 only with --resume
+    callbacks=run.callbacks(early_stopping, OneLineProgress()),
+    verbose=0,
+)
+print(f"trained {len(history.epoch)} epochs, kept the weights of epoch "
+      f"{np.argmin(history.history['val_loss']) + 1}")  # fmt: skip
+
+# %% [markdown]
+# ## 6 Evaluate
+# How far off is a prediction? Compare with the error of always guessing the mean of the training
+# cars.
+
+# %%
+test = model.evaluate(test_features.to_numpy(), test_mpg, verbose=0, return_dict=True)
+guess = np.abs(test_mpg - train_mpg.mean()).mean()
+print(f"mean absolute error on {len(test_mpg)} test cars: {test['mae']:.2f} MPG; "
+      f"of always guessing the mean: {guess:.2f} MPG")  # fmt: skip
+
+# %% [markdown]
+# ## 7 Predict
+# Points on the dashed line are exact. Are the errors about as often positive as negative? Are they
+# larger for thrifty cars?
+
+# %%
+predicted_mpg = model.predict(test_features.to_numpy(), verbose=0)[:, 0]
+for name, truth, prediction in zip(
+    cars.car_name[test_features.index[:5]], test_mpg, predicted_mpg, strict=False
+):
+    print(f"{name:<30} true {truth:4.1f} MPG, predicted {prediction:4.1f} MPG")
+figure = plots.prediction_versus_truth(test_mpg, predicted_mpg, "fuel economy", "MPG")
+run.save_figure("predictions", figure)
+run.save(model, history, {"loss": "mean squared error [MPG²]", "mae": "mean absolute error [MPG]"},
+         test_loss=test["loss"], test_mae=test["mae"], test_mse=test["mse"])  # fmt: skip
