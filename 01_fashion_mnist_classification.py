@@ -76,7 +76,9 @@ train = shuffled_batches(
 # 784·300 + 300 = 235,500, then 300·100 + 100 = 30,100, then 100·10 + 10 = 1,010.
 
 # %%
-model = keras.Sequential([keras.Input((28, 28), dtype="uint8"), layers.Rescaling(1 / 255), layers.Flatten()])
+model = keras.Sequential(
+    [keras.Input((28, 28), dtype="uint8"), layers.Rescaling(1 / 255), layers.Flatten()]
+)
 for units in args.hidden:
     model.add(layers.Dense(units, activation="relu"))
 model.add(layers.Dense(10, activation="softmax"))
@@ -123,7 +125,9 @@ test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, retu
 probabilities = model.predict(test_images, batch_size=1000, verbose=0)
 predicted_labels = probabilities.argmax(axis=1)
 print(classification_report(test_labels, predicted_labels, target_names=CLASS_NAMES, digits=3))
-run.save_figure("confusion_matrix", plots.confusion_matrix(test_labels, predicted_labels, CLASS_NAMES))
+run.save_figure(
+    "confusion_matrix", plots.confusion_matrix(test_labels, predicted_labels, CLASS_NAMES)
+)
 
 # %% [markdown]
 # ## 7 Predict

@@ -42,7 +42,9 @@ words_by_rank = {rank: word for word, rank in word_index.items()}
 lengths = [len(review) for review in train_reviews]
 print(f"{len(train_reviews)} training and {len(test_reviews)} test reviews, "
       f"{np.mean(train_labels):.0%} of the training reviews positive")  # fmt: skip
-print(f"words in a review: {min(lengths)} to {max(lengths)}, half of them below {np.median(lengths):.0f}")
+print(
+    f"words in a review: {min(lengths)} to {max(lengths)}, half of them below {np.median(lengths):.0f}"
+)
 print("ranks:", *train_reviews[0][:12], "...")
 print("words:", *[words_by_rank[rank] for rank in train_reviews[0][:12]], "...")
 
@@ -62,7 +64,9 @@ REVIEW_LENGTH = 256
 def to_numbers(reviews):
     """Turn reviews (arrays of ranks) into one uint16 array of shape (reviews, REVIEW_LENGTH)."""
     known = [np.where(review < VOCABULARY - 1, review + 1, 1) for review in reviews]
-    return keras.utils.pad_sequences(known, REVIEW_LENGTH, "uint16", padding="post", truncating="pre")
+    return keras.utils.pad_sequences(
+        known, REVIEW_LENGTH, "uint16", padding="post", truncating="pre"
+    )
 
 
 train_numbers, val_numbers, train_labels, val_labels = train_test_split(

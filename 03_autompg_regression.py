@@ -38,7 +38,13 @@ run = Run(args)  # sets the seed, keeps the record and the figures
 
 # %%
 cars = run.load_dataset("auto_mpg")
-print(cars.drop(columns="car_name").describe().loc[["count", "mean", "std", "min", "max"]].round(1).to_string())
+print(
+    cars.drop(columns="car_name")
+    .describe()
+    .loc[["count", "mean", "std", "min", "max"]]
+    .round(1)
+    .to_string()
+)
 unknown = cars.horsepower.isna()
 cars = cars[~unknown]
 print(f"dropped {unknown.sum()} cars of unknown horsepower, {len(cars)} are left")
@@ -62,13 +68,18 @@ train_features, test_features, train_mpg, test_mpg = train_test_split(
 train_features, val_features, train_mpg, val_mpg = train_test_split(
     train_features, train_mpg, test_size=0.2, random_state=args.seed
 )
-shown = train_features[["displacement", "weight", "horsepower"]].assign(mpg=train_mpg)
+UNITS = {"displacement": "displacement [in³]", "weight": "weight [lb]", "horsepower": "power [hp]"}
+shown = train_features[list(UNITS)].rename(columns=UNITS).assign(**{"economy [MPG]": train_mpg})
 figure, axes = plots.new_figure(8, 8, 4, 4)
-pd.plotting.scatter_matrix(shown, ax=axes, diagonal="hist", s=20, hist_kwds={"bins": 20})
+pd.plotting.scatter_matrix(shown, ax=axes, s=60, hist_kwds={"bins": 20})
 run.save_figure("scatter_matrix", figure)
 
 train = shuffled_batches(
-    train_features.to_numpy(), train_mpg, args.batch_size, seed=args.seed, first_epoch=run.first_epoch
+    train_features.to_numpy(),
+    train_mpg,
+    args.batch_size,
+    seed=args.seed,
+    first_epoch=run.first_epoch,
 )
 
 # %% [markdown]
@@ -148,5 +159,7 @@ for name, truth, prediction in zip(
     print(f"{name:<30} true {truth:4.1f} MPG, predicted {prediction:4.1f} MPG")
 figure = plots.prediction_versus_truth(test_mpg, predicted_mpg, "fuel economy", "MPG")
 run.save_figure("predictions", figure)
-run.save(model, history, {"loss": "mean squared error [MPG²]", "mae": "mean absolute error [MPG]"},
+units = {"loss": "mean squared error [MPG²]", "mse": "mean squared error [MPG²]",
+         "mae": "mean absolute error [MPG]"}  # fmt: skip
+run.save(model, history, units,
          test_loss=test["loss"], test_mae=test["mae"], test_mse=test["mse"])  # fmt: skip

@@ -53,6 +53,7 @@ def history(history, units: dict[str, str] | None = None) -> dict:
         draw_curve(axes, history.history[name], "training", RIGHT)
         if f"val_{name}" in history.history:
             draw_curve(axes, history.history[f"val_{name}"], "validation", "tab:orange")
+        widen(axes, history.history[name])
         label = (units or {}).get(name, name.replace("_", " "))
         axes.set(xlabel="epoch", ylabel=label, title=f"{label} during training")
         axes.legend()
@@ -67,6 +68,12 @@ def draw_curve(axes, values, label: str, color: str | None = None, style: str = 
               label=label, color=color)  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
+
+
+def widen(axes, values) -> None:
+    """Make the axis logarithmic if the values fall far: else the end would be a flat line."""
+    if max(values) > 20 * min(values) > 0:
+        axes.set_yscale("log")
 
 
 def epoch_times(seconds: list[float]):
@@ -116,6 +123,7 @@ def confusion_matrix(true_labels, predicted_labels, class_names: list[str]):
         xticks_rotation=45 if len(class_names) > 3 else 0,
         ax=axes,
         colorbar=False,
+        values_format="d",
         text_kw={"fontsize": 9},
     )
     plt.setp(axes.get_xticklabels(), ha="right" if len(class_names) > 3 else "center")
@@ -150,39 +158,36 @@ def prediction_versus_truth(true_values, predicted_values, quantity: str, unit: 
 
 
 def compare_runs(records: list[dict], histories: list[dict]):
-    """Draw the curves of many runs on one figure, a panel for each quantity that was followed.
+    """Draw the curves of many runs on one figure: a row for each lesson, a panel for each quantity.
 
-    The loss is not comparable between lessons; each panel holds one quantity, and its name says
-    which. Validation values are drawn where there are any, training values otherwise.
+    The validation values are drawn. The quantities are those of a lesson's newest run.
 
     Args:
         records: what `common.runs.finished_runs` returns.
         histories: the columns of each run's `history.csv`.
     """
-    names = list(dict.fromkeys(
-        name for columns in histories for name in columns
-        if not name.startswith("val_") and name not in ("epoch", "seconds", "learning_rate")
-    ))  # fmt: skip
-    shown = list(zip(records, histories, strict=True))[-MOST_LINES:]
-    figure, axes = new_figure(5.5 * len(names) + 3, 4.8, 1, len(names))
-    for panel, name in zip(np.ravel(axes), names, strict=True):
-        for number, (record, columns) in enumerate(shown):
-            if name in columns:
-                label = f"{record['lesson']} {record['run']} {record['data']}"
-                values = columns.get(f"val_{name}", columns[name])
-                draw_curve(panel, values, label, plt.get_cmap("tab20")(number))
-        panel.set(xlabel="epoch", ylabel=f"validation {name}", title=name)
-    figure.legend(
-        *unique_labels(figure), loc="outside right upper", fontsize=7,
-        title=f"the last {MOST_LINES} runs" if len(records) > MOST_LINES else None,
-    )  # fmt: skip
+    lessons = {}
+    for record, columns in zip(records, histories, strict=True):
+        lessons.setdefault(record["lesson"], []).append((record, columns))
+    quantities = {
+        lesson: [name for name in runs[-1][1] if f"val_{name}" in runs[-1][1]]
+        for lesson, runs in lessons.items()
+    }
+    across = max(map(len, quantities.values())) + 1  # the last place of a row is for its legend
+    figure, axes = new_figure(4.2 * across, 3.8 * len(lessons), len(lessons), across)
+    for row, (lesson, runs) in zip(np.reshape(axes, (-1, across)), lessons.items(), strict=True):
+        for panel in row[len(quantities[lesson]) :]:
+            panel.axis("off")
+        for panel, name in zip(row, quantities[lesson], strict=False):
+            for number, (record, columns) in enumerate(runs[-MOST_LINES:]):
+                label = f"{record['run']} seed {record['seed']}, {record['data']}"
+                draw_curve(panel, columns[f"val_{name}"], label, plt.get_cmap("tab20")(number))
+                widen(panel, columns[f"val_{name}"])
+            panel.set(xlabel="epoch", ylabel=f"validation {name}")
+        row[0].set_title(lesson, loc="left", fontsize=10)
+        latest = f" (the last {MOST_LINES})" if len(runs) > MOST_LINES else ""
+        row[len(quantities[lesson])].legend(
+            *row[0].get_legend_handles_labels(), loc="upper left", fontsize=8,
+            title=f"runs{latest}",
+        )  # fmt: skip
     return figure
-
-
-def unique_labels(figure) -> tuple[list, list]:
-    """Collect each label of a figure's panels once, with its line."""
-    lines = {}
-    for axes in figure.axes:
-        for line, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            lines.setdefault(label, line)
-    return list(lines.values()), list(lines)

@@ -18,6 +18,7 @@ from common.cli import ROOT, STARTED
 from common.datasets import SAMPLE, load_dataset
 from common.errors import fail
 from common.files import whole_file, write_json
+from common.start import quiet_stderr
 
 
 class Run:
@@ -50,7 +51,8 @@ class Run:
         self.device = describe_device()
         sys.excepthook = self.explain_interrupt
 
-        keras.utils.set_random_seed(flags.seed)
+        with quiet_stderr():  # it imports TensorFlow, if installed, on every back-end
+            keras.utils.set_random_seed(flags.seed)
         keras.backend.clear_session()  # layers are numbered from the start, whatever ran before
         print(
             f"Keras {self.versions['keras']} on {backend_package()} "
@@ -226,9 +228,14 @@ def backend_package() -> str:
 
 def describe_device() -> str:
     """Name the device that trains, such as `CPU (2 cores)` or `GPU (1)`."""
-    gpus = [name for name in keras.distribution.list_devices() if not name.lower().startswith("cpu")]
+    if backend_package() == "torch":  # keras.distribution does not know PyTorch
+        import torch
+
+        gpus = torch.cuda.device_count()
+    else:
+        gpus = sum(not name.lower().startswith("cpu") for name in keras.distribution.list_devices())
     if gpus:
-        return f"GPU ({len(gpus)})"
+        return f"GPU ({gpus})"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"CPU ({cores} cores)"
 

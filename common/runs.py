@@ -1,7 +1,7 @@
 """All the runs: their table and their curves.
 
-    python -m common.runs                                  every run below outputs/
-    python -m common.runs 01_fashion_mnist_classification  one lesson's
+python -m common.runs                                  every run below outputs/
+python -m common.runs 01_fashion_mnist_classification  one lesson's
 """
 
 import argparse
@@ -103,7 +103,9 @@ def print_table(records: list[dict]) -> None:
     ]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
 
 
 def main() -> None:
@@ -125,7 +127,9 @@ def main() -> None:
 
     path = flags.out / "runs.png"
     with whole_file(path) as temporary:
-        plots.save(plots.compare_runs(records, [read_history(r["folder"]) for r in records]), temporary)
+        plots.save(
+            plots.compare_runs(records, [read_history(r["folder"]) for r in records]), temporary
+        )
     write_table(flags.out)
     print(f"\ncurves: {path}\ntable:  {flags.out / 'runs.csv'}")
 

@@ -7,6 +7,7 @@ to the formats that a `--data-dir` holds.
 import contextlib
 import gzip
 import json
+import os
 import socket
 import tarfile
 from collections import Counter
@@ -15,7 +16,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from common.datasets import readers
 from common.files import whole_file
 from common.words import split_words
 
@@ -74,10 +74,14 @@ class DownloadError(Exception):
     """A data set is not in the cache and could not be fetched; the text says why."""
 
 
-def cache_folder(name: str, root: Path | None = None) -> Path:
+def cache_root() -> Path:
+    """Name the folder that Keras keeps downloads in: `$KERAS_HOME`, or `~/.keras`."""
+    return Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
+
+
+def cache_folder(name: str) -> Path:
     """Name the folder of the cache that holds a data set in the formats of a `--data-dir`."""
-    folder = Path(root or keras.config.keras_home()) / "datasets"
-    return folder if name == "mnist" else folder / "keras-lessons"
+    return cache_root() / "datasets" / ("" if name == "mnist" else "keras-lessons")
 
 
 def fetch(name: str) -> Path:
@@ -91,28 +95,34 @@ def fetch(name: str) -> Path:
     """
     if not SOURCES[name]:
         raise DownloadError(BY_HAND[name])
-    below = KERAS_FOLDERS.get(name, "datasets/keras-lessons")
-    fetched = [fetch_file(file, *source, below) for file, source in SOURCES[name].items()]
-    root = fetched[0].parents[len(Path(below).parts)]  # Keras may have chosen another cache
-    folder = cache_folder(name, root)
-    if name in CONVERTERS:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            CONVERTERS[name](fetched, folder)
-        except (OSError, EOFError, ValueError, KeyError, tarfile.TarError) as error:
-            raise DownloadError(f"what was downloaded cannot be converted ({error})") from error
+    folder = cache_folder(name)
+    download_folder = KERAS_FOLDERS.get(name, "datasets/keras-lessons")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = [
+            fetch_file(file, *source, download_folder) for file, source in SOURCES[name].items()
+        ]
+        if name in CONVERTERS:
+            CONVERTERS[name](files, folder)
+    except (OSError, EOFError, ValueError, KeyError, tarfile.TarError) as error:
+        raise DownloadError(f"what was downloaded cannot be kept in {folder} ({error})") from error
     return folder
 
 
-def fetch_file(name: str, address: str, sha256: str, below: str) -> Path:
-    """Download one file with a progress bar and a time limit, and check it."""
+def fetch_file(name: str, address: str, sha256: str, folder: str) -> Path:
+    """Download one file into a folder of the cache, with a progress bar and a time limit."""
     try:
         with socket_timeout(SILENCE):
             path = keras.utils.get_file(
-                name, address, file_hash=sha256, hash_algorithm="sha256", cache_subdir=below
+                name,
+                address,
+                file_hash=sha256,
+                hash_algorithm="sha256",
+                cache_dir=str(cache_root()),
+                cache_subdir=folder,
             )
     except Exception as error:  # get_file raises plain Exception
-        (Path(keras.config.keras_home()) / below / name).unlink(missing_ok=True)
+        (cache_root() / folder / name).unlink(missing_ok=True)
         raise DownloadError(f"{address} could not be downloaded ({reason(error)})") from error
     return Path(path)
 
@@ -148,7 +158,9 @@ def convert_idx(files: list[Path], folder: Path) -> None:
     arrays = {}
     for part, (images, labels) in {"train": files[:2], "test": files[2:]}.items():
         with gzip.open(images) as file:
-            arrays[f"x_{part}"] = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
+            arrays[f"x_{part}"] = np.frombuffer(file.read(), np.uint8, offset=16).reshape(
+                -1, 28, 28
+            )
         with gzip.open(labels) as file:
             arrays[f"y_{part}"] = np.frombuffer(file.read(), np.uint8, offset=8)
     save_npz(folder / "fashion_mnist.npz", **arrays)
@@ -174,7 +186,9 @@ def convert_imdb(files: list[Path], folder: Path) -> None:
     word_index = {word: rank for rank, (word, _) in enumerate(counts.most_common(), 1)}
     arrays = {}
     for part, reviews in texts.items():
-        ranks = [[word_index[word] for word in words if word in word_index] for _, words, _ in reviews]
+        ranks = [
+            [word_index[word] for word in words if word in word_index] for _, words, _ in reviews
+        ]
         arrays[f"{part}_words"] = np.array([rank for review in ranks for rank in review], np.int32)
         arrays[f"{part}_lengths"] = np.array([len(review) for review in ranks], np.int32)
         arrays[f"{part}_labels"] = np.array([positive for *_, positive in reviews], np.uint8)

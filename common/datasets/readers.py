@@ -78,7 +78,9 @@ def read_imdb(folder: Path):
         words, lengths, labels = read_npz(
             path, [f"{part}_words", f"{part}_lengths", f"{part}_labels"]
         )
-        whole = all(array.ndim == 1 and array.dtype.kind in "iu" for array in (words, lengths, labels))
+        whole = all(
+            array.ndim == 1 and array.dtype.kind in "iu" for array in (words, lengths, labels)
+        )
         check(whole and len(lengths) == len(labels) > 0 and lengths.min() > 0
               and lengths.sum(dtype=np.int64) == len(words) and words.min() > 0
               and labels.max() <= 1,

@@ -65,7 +65,7 @@ def make_garments(train: int = 2000, test: int = 500):
     from matplotlib.path import Path as Outline
 
     random = np.random.default_rng(SEED)
-    y, x = np.mgrid[-1 : 1 : 28j, -1 : 1 : 28j]
+    y, x = np.mgrid[-1:1:28j, -1:1:28j]
     points = np.column_stack([x.ravel(), y.ravel()])
     outlines = [[Outline(polygon) for polygon in polygons] for polygons in GARMENTS]
     labels = random.integers(10, size=train + test, dtype=np.uint8)
@@ -80,9 +80,13 @@ def make_garments(train: int = 2000, test: int = 500):
     return (images[:train], labels[:train]), (images[train:], labels[train:])
 
 
-SUBJECTS = "film movie story plot acting cast script music ending direction camera dialogue hero".split()
+SUBJECTS = (
+    "film movie story plot acting cast script music ending direction camera dialogue hero".split()
+)
 GOOD = "great wonderful brilliant moving superb funny charming gripping beautiful perfect fresh clever".split()
-BAD = "awful boring terrible weak dull silly wooden predictable lame tedious clumsy pointless".split()
+BAD = (
+    "awful boring terrible weak dull silly wooden predictable lame tedious clumsy pointless".split()
+)
 FILLERS = """the a this that of and in it was is with for to on we they he she there here very quite
 rather always never once again scene moment actor director minutes people time evening cinema friend
 while because although after before then still about through first second last whole every some
@@ -159,7 +163,9 @@ def make_customers(count: int = 2000):
     random = np.random.default_rng(SEED)
     country = random.choice(["France", "Germany", "Spain"], count, p=[0.5, 0.25, 0.25])
     age = random.gamma(14, 2.8, count).astype(int).clip(18, 92)
-    balance = np.where(random.random(count) < 0.36, 0, random.normal(120_000, 30_000, count).clip(0))
+    balance = np.where(
+        random.random(count) < 0.36, 0, random.normal(120_000, 30_000, count).clip(0)
+    )
     products = random.choice([1, 2, 3, 4], count, p=[0.51, 0.455, 0.03, 0.005])
     active = random.integers(2, size=count)
     gender = random.choice(["Female", "Male"], count)

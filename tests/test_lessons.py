@@ -1,0 +1,155 @@
+"""Each lesson on the built-in sample: what it leaves and what it holds."""
+
+import csv
+import re
+
+import keras
+import numpy as np
+import pytest
+from conftest import LESSONS, REAL_DATA, ROOT, run_lesson
+
+FASHION, IMDB, AUTO_MPG = LESSONS[:3]
+PARAMETERS = {FASHION: 101_770, IMDB: 160_289, AUTO_MPG: 4_884}
+FIGURES = {
+    FASHION: ["samples", "confusion_matrix", "predictions", "accuracy", "loss", "epoch_times"],
+    IMDB: ["confusion_matrix", "accuracy", "loss", "epoch_times"],
+    AUTO_MPG: ["scatter_matrix", "predictions", "mae", "loss", "epoch_times"],
+}
+STEPS = ["Load", "Prepare", "Define", "Compile", "Fit", "Evaluate", "Predict"]
+
+
+@pytest.mark.parametrize("script", LESSONS)
+def test_a_run_leaves_its_record_and_figures(smoke_runs, script):
+    run = smoke_runs[script]
+    record = run.record
+    assert record["finished"] and record["lesson"] == script.removesuffix(".py")
+    assert record["data"] == "sample" and record["seed"] == 42
+    assert record["flags"]["epochs"] == record["epochs"] == 2
+    assert record["parameters"] == PARAMETERS[script]
+    assert record["seconds"]["total"] > record["seconds"]["fit"] > 0
+    assert record["peak_memory_mb"] > 100
+    assert all(np.isfinite(value) for value in record["metrics"].values())
+    for name in FIGURES[script]:
+        assert (run.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
+    leftovers = {p.name for p in run.folder.iterdir() if p.suffix not in (".png",)}
+    assert leftovers == {"run.json", "history.csv", "model.keras"}
+    with (run.out / "runs.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["run"] == run.folder.name]
+    assert [row["lesson"] for row in rows].count(record["lesson"]) == 1
+
+
+@pytest.mark.parametrize("script", LESSONS)
+def test_the_loss_is_finite_and_falls(smoke_runs, script):
+    loss = smoke_runs[script].names["history"].history["loss"]
+    assert np.isfinite(loss).all() and loss[1] < loss[0]
+
+
+@pytest.mark.parametrize(
+    ("script", "inputs"),
+    [(FASHION, "test_images"), (IMDB, "test_numbers"), (AUTO_MPG, "test_features")],
+)
+def test_the_saved_model_predicts_the_same(smoke_runs, script, inputs):
+    run = smoke_runs[script]
+    examples = np.asarray(run.names[inputs])[:100]
+    reloaded = keras.models.load_model(run.folder / "model.keras")
+    expected = run.names["model"].predict(examples, verbose=0)
+    np.testing.assert_array_equal(reloaded.predict(examples, verbose=0), expected)
+
+
+@pytest.mark.parametrize("script", LESSONS)
+def test_the_lesson_is_told_in_seven_steps(script):
+    text = (ROOT / script).read_text()
+    assert re.findall(r"^# ## \d (\w+)", text, re.M) == STEPS
+    assert text.startswith('# %% [markdown]\n"""\n# ')
+    assert f'LessonParser("{script.removesuffix(".py")}"' in text
+    assert f"    python {script}\n" in text
+
+
+def test_the_sample_is_announced_at_the_start_and_at_the_end(tmp_path, capsys):
+    run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "1")
+    lines = capsys.readouterr().out.splitlines()
+    loud = [number for number, line in enumerate(lines) if "BUILT-IN SAMPLE" in line]
+    assert len(loud) == 2 and loud[0] < 5 and loud[1] == len(lines) - 1
+
+
+def test_without_network_auto_falls_back_to_the_sample(tmp_path, capsys):
+    run = run_lesson(AUTO_MPG, tmp_path, "--epochs", "1")
+    assert run.record["data"] == "sample"
+    assert "could not be downloaded (" in capsys.readouterr().out
+
+
+def test_the_300_100_network_has_the_parameters_that_the_notes_count(tmp_path):
+    flags = ["--hidden", "300", "100", "--optimizer", "sgd"]
+    run = run_lesson(FASHION, tmp_path, "--data", "sample", "--epochs", "1", *flags)
+    dense = [layer for layer in run.names["model"].layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.count_params() for layer in dense] == [235_500, 30_100, 1_010]
+    assert run.record["parameters"] == 266_610
+    assert run.record["variant"] == "hidden-300-100_optimizer-sgd"
+    assert run.folder.name.endswith("-hidden-300-100_optimizer-sgd")
+
+
+def test_fashion_mnist_holds_out_a_tenth_and_keeps_bytes(smoke_runs):
+    names = smoke_runs[FASHION].names
+    assert names["train_images"].shape == (1800, 28, 28) and len(names["val_images"]) == 200
+    assert names["train_images"].dtype == np.uint8
+    assert names["probabilities"].shape == (500, 10)
+    np.testing.assert_allclose(names["probabilities"].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_reviews_are_padded_behind_and_cut_in_front(smoke_runs):
+    to_numbers = smoke_runs[IMDB].names["to_numbers"]
+    short, long, rare = np.arange(1, 4), np.arange(1, 400), np.array([9_998, 9_999, 80_000])
+    numbers = to_numbers([short, long, rare])
+    assert numbers.shape == (3, 256) and numbers.dtype == np.uint16
+    assert numbers[0, :4].tolist() == [2, 3, 4, 0]
+    assert numbers[1, -1] == 400 and numbers[1, 0] == 145
+    assert numbers[2, :3].tolist() == [9_999, 1, 1]
+
+
+def test_imdb_holds_out_two_fifths_and_restores_the_best_epoch(smoke_runs):
+    names = smoke_runs[IMDB].names
+    assert len(names["val_numbers"]) == 0.4 * 2500
+    loss = names["model"].evaluate(
+        names["val_numbers"], names["val_labels"], verbose=0, return_dict=True
+    )["loss"]
+    assert loss == pytest.approx(min(names["val_loss"]), rel=1e-4)
+
+
+def test_a_sentence_of_the_users_is_judged(tmp_path, capsys):
+    text = "A wonderful, moving film; never boring! Zyzzyva."
+    run_lesson(IMDB, tmp_path, "--data", "sample", "--epochs", "1", "--text", text)
+    line = next(s for s in capsys.readouterr().out.splitlines() if s.startswith("your text"))
+    assert 0 <= float(re.search(r"probability ([\d.]+)", line)[1]) <= 1
+    assert line.endswith("not in the vocabulary: zyzzyva")
+
+
+def test_unknown_horsepower_is_dropped_and_origin_is_one_hot(smoke_runs):
+    names = smoke_runs[AUTO_MPG].names
+    assert len(names["cars"]) == 392 and names["unknown"].sum() == 6
+    features = names["features"]
+    assert list(features.columns[-3:]) == ["USA", "Europe", "Japan"]
+    assert (features[["USA", "Europe", "Japan"]].sum(axis=1) == 1).all()
+    assert [len(names[f"{part}_features"]) for part in ("train", "val", "test")] == [250, 63, 79]
+
+
+def test_the_normalization_is_learnt_from_training_rows_only(smoke_runs):
+    names = smoke_runs[AUTO_MPG].names
+    expected = names["train_features"].to_numpy().mean(axis=0)
+    np.testing.assert_allclose(np.ravel(names["normalization"].mean), expected, rtol=1e-4)
+
+
+def test_without_hidden_layers_it_is_linear_regression(tmp_path):
+    run = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "1", "--hidden")
+    assert run.record["parameters"] == 19 + 9 + 1
+    assert run.record["variant"] == "hidden-none"
+
+
+@pytest.mark.parametrize(
+    "source", [["--data", "sample"], *([["--data-dir", REAL_DATA]] if REAL_DATA else [])]
+)
+def test_limit_keeps_the_first_training_examples(tmp_path, source):
+    run = run_lesson(FASHION, tmp_path, *source, "--limit", "500", "--epochs", "1")
+    names = run.names
+    assert len(names["train_images"]) + len(names["val_images"]) == 500
+    assert run.record["data"] == ("sample" if source[0] == "--data" else "real")
+    assert len(names["test_images"]) == (500 if run.record["data"] == "sample" else 10_000)
