@@ -17,6 +17,7 @@ import numpy as np
 from common.files import whole_file
 
 STATE = "run_state"  # the group that is added to Keras' own weights file
+EVERY = 5.0  # seconds between two checkpoints: at most this much work is lost
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -29,12 +30,11 @@ class Checkpoints(keras.callbacks.Callback):
         path: the checkpoint, a `.weights.h5` file. If it exists, training goes on from it.
         seed: what the random numbers of every epoch are drawn from.
         others: the callbacks whose state is kept.
-        every: seconds between two checkpoints; at most this much work is lost.
     """
 
-    def __init__(self, path: Path, seed: int, others=(), every: float = 5.0):
+    def __init__(self, path: Path, seed: int, others=()):
         super().__init__()
-        self.path, self.seed, self.others, self.every = Path(path), seed, list(others), every
+        self.path, self.seed, self.others = Path(path), seed, list(others)
         self.restored_history = {}
 
     def on_train_begin(self, logs=None):
@@ -57,7 +57,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         # An epoch after which training stops is not kept: a resumed run repeats it and stops too.
-        if time.perf_counter() - self.saved_at >= self.every and not self.model.stop_training:
+        if time.perf_counter() - self.saved_at >= EVERY and not self.model.stop_training:
             self.save(epoch + 1, logs or {})
             self.saved_at = time.perf_counter()
 

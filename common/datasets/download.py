@@ -99,13 +99,15 @@ def fetch(name: str) -> Path:
     download_folder = KERAS_FOLDERS.get(name, "datasets/keras-lessons")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):  # Keras would use a temporary folder and not say so
+            raise PermissionError("no permission to write there")
         files = [
             fetch_file(file, *source, download_folder) for file, source in SOURCES[name].items()
         ]
         if name in CONVERTERS:
             CONVERTERS[name](files, folder)
     except (OSError, EOFError, ValueError, KeyError, tarfile.TarError) as error:
-        raise DownloadError(f"what was downloaded cannot be kept in {folder} ({error})") from error
+        raise DownloadError(f"nothing can be downloaded into {folder} ({error})") from error
     return folder
 
 

@@ -1,0 +1,110 @@
+"""The batches: a new order every epoch, the same for every back-end, and what `fit` really sees."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from common.batches import EndlessBatches, one_batch, shuffled_batches
+
+# Trains a model that writes down the examples it is shown, epoch by epoch, and prints them.
+WATCH = """
+import json, sys
+sys.path.insert(0, {root!r})
+from common.start import start_keras
+start_keras()
+import keras, numpy as np
+from common.batches import shuffled_batches
+
+seen = []
+
+class Watch(keras.layers.Layer):
+    def call(self, inputs):
+        if "Tracer" not in type(inputs).__name__:  # JAX asks for shapes first, without numbers
+            seen.extend(keras.ops.convert_to_numpy(inputs)[:, 0].astype(int).tolist())
+        return inputs
+
+numbers = np.arange(10, dtype="float32")[:, None]
+train = shuffled_batches(numbers, numbers, 4, seed=7)
+model = keras.Sequential([Watch(), keras.layers.Dense(1)])
+model.build((None, 1))
+model.compile("sgd", "mse", run_eagerly=True)
+model.fit(
+    train.dataset, steps_per_epoch=train.steps_per_epoch, shuffle=False, epochs=4, verbose=0,
+    callbacks=[keras.callbacks.LambdaCallback(on_train_begin=lambda logs: seen.clear())],
+)
+print(json.dumps(seen))
+"""
+BACKENDS = [name for name in ("tensorflow", "jax", "torch") if find_spec(name)]
+
+
+def orders(dataset, epochs: int, steps: int) -> list[list[int]]:
+    """Read the first feature of every example, in the order of the batches, by epoch."""
+    batches = itertools.islice(iter(dataset), epochs * steps)
+    seen = [np.asarray(features)[:, 0].astype(int) for features, _ in batches]
+    return [np.concatenate(seen[i : i + steps]).tolist() for i in range(0, len(seen), steps)]
+
+
+def numbers(count: int = 10) -> np.ndarray:
+    return np.arange(count, dtype="float32")[:, None]
+
+
+def test_every_epoch_is_another_permutation():
+    train = shuffled_batches(numbers(), numbers(), 4, seed=7)
+    assert train.steps_per_epoch == 3
+    epochs = orders(train.dataset, 5, 3)
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 5
+
+
+def test_features_and_targets_stay_together():
+    train = shuffled_batches(numbers(), numbers() * 2, 4, seed=7)
+    for features, targets in itertools.islice(iter(train.dataset), 6):
+        np.testing.assert_array_equal(np.asarray(features) * 2, np.asarray(targets))
+
+
+def test_a_resumed_run_gets_the_batches_it_would_have_had():
+    whole = shuffled_batches(numbers(), numbers(), 4, seed=7).dataset
+    resumed = shuffled_batches(numbers(), numbers(), 4, seed=7, first_epoch=3).dataset
+    assert orders(resumed, 2, 3) == orders(whole, 5, 3)[3:]
+
+
+def test_another_seed_gives_another_order():
+    one, other = (shuffled_batches(numbers(), numbers(), 4, seed=s).dataset for s in (1, 2))
+    assert orders(one, 1, 3) != orders(other, 1, 3)
+
+
+def test_all_backends_get_the_same_batches():
+    dataset = shuffled_batches(numbers(), numbers(), 4, seed=7).dataset
+    endless = EndlessBatches(numbers(), numbers(), 4, seed=7, first_epoch=0)
+    assert orders(endless, 4, 3) == orders(dataset, 4, 3)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_fit_sees_a_new_order_every_epoch(backend):
+    result = subprocess.run(
+        [sys.executable, "-c", WATCH.format(root=str(ROOT))],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seen = json.loads(result.stdout.splitlines()[-1])
+    epochs = [seen[i : i + 10] for i in range(0, 40, 10)]
+    assert epochs == orders(EndlessBatches(numbers(), numbers(), 4, 7, 0), 4, 3)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_one_batch_is_evaluated_like_the_arrays():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    batch = one_batch(numbers(), numbers() + 1)
+    expected = model.evaluate(numbers(), numbers() + 1, verbose=0)
+    np.testing.assert_allclose(model.evaluate(batch, verbose=0), expected, rtol=1e-6)

@@ -1,0 +1,169 @@
+"""Same seed, same weights to the bit; and a run that was stopped ends where it would have ended."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+from conftest import LESSONS, run_lesson, run_script
+
+from common import callbacks, checkpoints
+from common.batches import shuffled_batches
+from common.callbacks import EpochTimer
+from common.checkpoints import Checkpoints, next_epoch
+
+AUTO_MPG = LESSONS[2]
+
+
+def weights(run) -> list[np.ndarray]:
+    return run.names["model"].get_weights()
+
+
+def same(one, other) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("script", LESSONS)
+def test_one_seed_gives_equal_weights_and_two_differ(smoke_runs, tmp_path, script):
+    flags = ["--data", "sample", "--epochs", "2"]
+    again = run_lesson(script, tmp_path, *flags)
+    other = run_lesson(script, tmp_path, *flags, "--seed", "43")
+    assert same(weights(again), weights(smoke_runs[script]))
+    assert not same(weights(other), weights(again))
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Stands for a power cut during the epoch after `epochs` whole ones."""
+
+    def __init__(self, epochs: int):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epochs:
+            raise KeyboardInterrupt
+
+
+def train_with_everything(path, epochs=12, stop_after=None):
+    """Train a network with dropout, batch normalisation, schedules and early stopping."""
+    keras.utils.set_random_seed(1)
+    random = np.random.default_rng(0)
+    features = random.normal(size=(90, 5)).astype("float32")
+    targets = features.sum(axis=1) + random.normal(size=90)
+    model = keras.Sequential(
+        [
+            keras.Input((5,)),
+            keras.layers.Dense(16, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.5),
+            keras.layers.GaussianNoise(0.1),
+            keras.layers.Dense(1),
+        ]
+    )
+    first_epoch = next_epoch(path)
+    train = shuffled_batches(features[:64], targets[:64], 16, seed=1, first_epoch=first_epoch)
+    model.compile("adam", "mse", metrics=["mae"], steps_per_execution=train.steps_per_execution)
+    own = [
+        EpochTimer(),
+        keras.callbacks.EarlyStopping(patience=4, restore_best_weights=True),
+        keras.callbacks.ReduceLROnPlateau(patience=1, factor=0.5),
+    ]
+    history = model.fit(
+        train.dataset,
+        steps_per_epoch=train.steps_per_epoch,
+        shuffle=False,
+        validation_data=(features[64:], targets[64:]),
+        epochs=epochs,
+        initial_epoch=first_epoch,
+        callbacks=[*own, Checkpoints(path, 1, own), StopAfter(stop_after)],
+        verbose=0,
+    )
+    return model.get_weights(), history.history, len(history.epoch)
+
+
+@pytest.mark.parametrize("stop_after", [1, 5, 11])
+def test_a_stopped_training_goes_on_to_the_same_end(tmp_path, monkeypatch, stop_after):
+    monkeypatch.setattr(checkpoints, "EVERY", 0)
+    whole = train_with_everything(tmp_path / "whole.weights.h5")
+    path = tmp_path / "stopped.weights.h5"
+    with pytest.raises(KeyboardInterrupt):
+        train_with_everything(path, stop_after=stop_after)
+    assert next_epoch(path) == stop_after
+    resumed = train_with_everything(path)
+    assert same(resumed[0], whole[0])
+    assert resumed[1] == whole[1] and resumed[2] == whole[2]
+
+
+def test_dropout_masks_differ_between_epochs_and_layers():
+    model = keras.Sequential(
+        [keras.Input((50,)), keras.layers.Dropout(0.5), keras.layers.Dropout(0.5)]
+    )
+    masks = []
+    for epoch in (0, 1, 0):
+        checkpoints.seed_random_layers(model, 1, epoch)
+        masks += [np.asarray(layer(np.ones((1, 50)), training=True)) for layer in model.layers]
+    assert not same([masks[0]], [masks[1]]) and not same([masks[0]], [masks[2]])
+    assert same(masks[:2], masks[4:])
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch):
+    """An unfinished run of lesson 03, stopped in its fourth of six epochs."""
+    monkeypatch.setattr(checkpoints, "EVERY", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop_in_fourth_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "6")
+    (folder,) = (tmp_path / "03_autompg_regression").iterdir()
+    assert not json.loads((folder / "run.json").read_text())["finished"]
+    return folder
+
+
+def stop_in_fourth_epoch(self, epoch, logs=None):
+    if epoch == 3:
+        raise KeyboardInterrupt
+    self._earlier = self._epoch_began = 0.0
+
+
+def columns(folder) -> list[dict]:
+    with (folder / "history.csv").open() as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def test_resume_continues_the_newest_unfinished_run(stopped, tmp_path):
+    whole = run_lesson(AUTO_MPG, tmp_path / "whole", "--data", "sample", "--epochs", "6")
+    resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "6", "--resume")
+    assert resumed.folder == stopped and resumed.names["run"].first_epoch == 3
+    assert same(weights(resumed), weights(whole))
+    assert resumed.record["metrics"] == whole.record["metrics"]
+    assert columns(resumed.folder) == columns(whole.folder) and len(columns(stopped)) == 6
+    assert not (stopped / "checkpoint.weights.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--epochs", "7", "--resume"], "was started with --epochs 6, not 7"),
+        (["--epochs", "6", "--seed", "1", "--resume"], "was started with --seed 42, not 1"),
+        (["--epochs", "6", "--hidden", "8", "--resume"], "no unfinished run of this variant"),
+        (["--epochs", "6", "--resume", "nowhere"], "holds no run.json"),
+    ],
+)
+def test_a_resume_that_cannot_be_is_refused(stopped, tmp_path, capsys, flags, message):
+    before = sorted((path, path.read_bytes()) for path in stopped.iterdir())
+    with pytest.raises(SystemExit) as stop:
+        run_script(AUTO_MPG, "--out", tmp_path, "--data", "sample", *flags)
+    error = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2 and len(error) == 1 and message in error[0]
+    assert sorted((path, path.read_bytes()) for path in stopped.iterdir()) == before
+
+
+def test_a_finished_run_is_not_run_again(smoke_runs, capsys):
+    run = smoke_runs[AUTO_MPG]
+    flags = ["--data", "sample", "--epochs", "2", "--resume"]
+    for folder in ([], [run.folder]):
+        with pytest.raises(SystemExit) as stop:
+            run_script(AUTO_MPG, "--out", run.out, *flags, *folder)
+        assert stop.value.code == 2
+        assert "finished" in capsys.readouterr().err
