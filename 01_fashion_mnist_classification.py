@@ -124,7 +124,11 @@ history = model.fit(
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
 probabilities = model.predict(test_images, batch_size=1000, verbose=0)
 predicted_labels = probabilities.argmax(axis=1)
-print(classification_report(test_labels, predicted_labels, target_names=CLASS_NAMES, digits=3))
+print(
+    classification_report(
+        test_labels, predicted_labels, target_names=CLASS_NAMES, digits=3, zero_division=0
+    )
+)
 run.save_figure(
     "confusion_matrix", plots.confusion_matrix(test_labels, predicted_labels, CLASS_NAMES)
 )

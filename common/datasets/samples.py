@@ -169,7 +169,7 @@ def make_customers(count: int = 2000):
     products = random.choice([1, 2, 3, 4], count, p=[0.51, 0.455, 0.03, 0.005])
     active = random.integers(2, size=count)
     gender = random.choice(["Female", "Male"], count)
-    leaning = (-2.1 + 0.075 * (age - 39) - 1.0 * active + 0.8 * (country == "Germany")
+    leaning = (-1.6 + 0.075 * (age - 39) - 1.0 * active + 0.8 * (country == "Germany")
                - 0.9 * (products == 2) + 2.2 * (products > 2) + 0.5 * (gender == "Female"))  # fmt: skip
     return pd.DataFrame({
         "RowNumber": np.arange(1, count + 1),

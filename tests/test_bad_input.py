@@ -1,0 +1,180 @@
+"""Bad input: one line that names the thing and the remedy, exit code 2, nothing deleted."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import LESSONS, ROOT, run_script
+
+from common.datasets import NAMES, readers, samples
+
+FASHION, IMDB, AUTO_MPG = LESSONS[:3]
+
+
+def error_of(capsys, script, *flags) -> str:
+    """Run a lesson that must fail and return its one line on standard error."""
+    with pytest.raises(SystemExit) as stop:
+        run_script(script, *flags)
+    lines = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2
+    assert len(lines) == 1 and lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("script", LESSONS)
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--epochs", "0"], "--epochs: must be a whole number of at least 1, not '0'"),
+        (["--epochs", "x"], "--epochs: must be a whole number of at least 1, not 'x'"),
+        (["--batch-size", "-3"], "--batch-size: must be a whole number of at least 1, not '-3'"),
+        (["--batch-size", "2.5"], "--batch-size: must be a whole number of at least 1"),
+        (["--seed", "-1"], "--seed: must be a whole number of at least 0, not '-1'"),
+        (["--limit", "-1"], "--limit: must be a whole number of at least 50, not '-1'"),
+        (["--data", "fake"], "--data: invalid choice: 'fake'"),
+        (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
+        (["--data", "sample", "--data-dir", "."], "exclude each other"),
+        (["--data-dir", "nowhere"], "--data-dir nowhere: no such folder"),
+        (["--data", "real"], "or use --data sample"),
+    ],
+)
+def test_flags(tmp_path, capsys, script, flags, message):
+    assert message in error_of(capsys, script, "--out", tmp_path, *flags)
+
+
+@pytest.mark.parametrize(
+    ("script", "flags", "message"),
+    [
+        (FASHION, ["--hidden", "0"], "--hidden: must be a whole number of at least 1, not '0'"),
+        (FASHION, ["--optimizer", "magic"], "--optimizer: invalid choice: 'magic'"),
+        (IMDB, ["--text", " !? "], "--text: must hold at least one word"),
+    ],
+)
+def test_flags_of_one_lesson(capsys, script, flags, message):
+    assert message in error_of(capsys, script, *flags)
+
+
+@pytest.mark.parametrize("script", LESSONS)
+def test_a_folder_without_the_data(tmp_path, capsys, script, monkeypatch):
+    (tmp_path / "data").mkdir()
+    error = error_of(capsys, script, "--out", tmp_path, "--data-dir", tmp_path / "data")
+    assert f"--data-dir {tmp_path / 'data'}: holds no " in error and "--export" in error
+    monkeypatch.setenv("KERAS_TUTORIAL_DATA", str(tmp_path / "data"))
+    assert "$KERAS_TUTORIAL_DATA" in error_of(capsys, script, "--out", tmp_path)
+
+
+def write_real_looking(folder):
+    """Write files in the formats of a --data-dir, from the samples."""
+    for name, file in (("fashion_mnist", "fashion_mnist.npz"), ("mnist", "mnist.npz")):
+        (train_images, train_labels), (test_images, test_labels) = samples.MAKERS[name]()
+        np.savez_compressed(folder / file, x_train=train_images, y_train=train_labels,
+                            x_test=test_images, y_test=test_labels)  # fmt: skip
+    (train, train_labels), (test, test_labels), word_index = samples.make_reviews(200, 100)
+    arrays = {}
+    for part, reviews, labels in (("train", train, train_labels), ("test", test, test_labels)):
+        arrays[f"{part}_words"] = np.concatenate(reviews)
+        arrays[f"{part}_lengths"] = np.array([len(review) for review in reviews], np.int32)
+        arrays[f"{part}_labels"] = labels
+    np.savez_compressed(folder / "imdb.npz", **arrays)
+    (folder / "imdb_word_index.json").write_text(str(word_index).replace("'", '"'))
+    cars = samples.make_cars()
+    lines = [
+        f"{car.mpg}   {car.cylinders}   {car.displacement}   "
+        f"{'?' if np.isnan(car.horsepower) else car.horsepower}   {car.weight}   "
+        f'{car.acceleration}   {car.model_year}   {car.origin}\t"{car.car_name}"'
+        for car in cars.itertuples()
+    ]
+    (folder / "auto-mpg.data").write_text("\n".join(lines) + "\n")
+    samples.make_customers(10_000).to_csv(folder / "Churn_Modelling.csv", index=False)
+
+
+@pytest.fixture
+def data_folder(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write_real_looking(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whole_files_are_read(data_folder, name):
+    data = readers.READERS[name](data_folder)
+    made = samples.MAKERS[name]()
+    if isinstance(made, tuple):
+        (examples, labels), *_ = data
+        assert labels.dtype == made[0][1].dtype and examples[0].dtype == made[0][0][0].dtype
+        assert len(data) == len(made)
+    else:
+        assert list(data.columns) == list(made.columns)
+        assert [kind.kind for kind in data.dtypes] == [kind.kind for kind in made.dtypes]
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def make_empty(path):
+    path.write_bytes(b"")
+
+
+def make_web_page(path):
+    path.write_text("<!DOCTYPE html>\n<html><body>Please log in</body></html>\n")
+
+
+def make_noise(path):
+    path.write_bytes(np.random.default_rng(0).bytes(5000))
+
+
+FILES = [(name, file) for name in NAMES for file in readers.FILES[name]]
+
+
+@pytest.mark.parametrize("damage", [cut_short, make_empty, make_web_page, make_noise])
+@pytest.mark.parametrize(("name", "file"), FILES)
+def test_damaged_files_are_named(data_folder, name, file, damage):
+    damage(data_folder / file)
+    with pytest.raises(readers.DamagedFileError, match=file):
+        readers.READERS[name](data_folder)
+
+
+@pytest.mark.parametrize(
+    ("script", "file"), [(FASHION, "fashion_mnist.npz"), (IMDB, "imdb.npz"), (AUTO_MPG, "auto-mpg.data")]
+)  # fmt: skip
+def test_a_truncated_file_stops_the_lesson_and_stays(data_folder, tmp_path, capsys, script, file):
+    cut_short(data_folder / file)
+    before = (data_folder / file).read_bytes()
+    error = error_of(capsys, script, "--out", tmp_path / "out", "--data-dir", data_folder)
+    assert file in error and "replace that file" in error
+    assert (data_folder / file).read_bytes() == before
+
+
+def test_a_pickle_is_not_loaded(data_folder):
+    arrays = np.array([[1, 2], [3]], dtype=object)
+    np.savez(
+        data_folder / "mnist.npz", x_train=arrays, y_train=arrays, x_test=arrays, y_test=arrays
+    )
+    with pytest.raises(readers.DamagedFileError, match="pickle"):
+        readers.READERS["mnist"](data_folder)
+
+
+@pytest.mark.parametrize("script", LESSONS)
+def test_an_out_that_cannot_be_written(tmp_path, capsys, script):
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        error = error_of(capsys, script, "--data", "sample", "--out", out)
+        assert f"--out {out}: cannot write there" in error
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_backend_that_is_unknown_or_missing(tmp_path):
+    for backend, message in (("abacus", "use tensorflow, jax or torch"), ("jax", "pip install")):
+        (tmp_path / "jax.py").write_text("raise ModuleNotFoundError(name='jax')\n")
+        result = subprocess.run(
+            [sys.executable, ROOT / AUTO_MPG, "--data", "sample", "--out", tmp_path],
+            env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 2
+        assert "Traceback" not in result.stderr and message in result.stderr.splitlines()[-1]

@@ -1,0 +1,299 @@
+"""Samples, downloads from a small server on this computer, the cache, and --export."""
+
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import socket
+import sys
+import tarfile
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import REAL_DATA
+from test_bad_input import write_real_looking
+
+from common.datasets import (
+    NAMES,
+    REAL,
+    SAMPLE,
+    __main__,
+    download,
+    find_dataset,
+    load_dataset,
+    readers,
+)
+from common.datasets.samples import MAKERS
+from common.words import split_words
+
+
+def equal(one, other) -> bool:
+    """Compare two data sets: nested tuples and lists of arrays, dicts, or tables."""
+    if isinstance(one, tuple | list):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return one.equals(other) if hasattr(one, "equals") else np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_are_the_same_every_time(name):
+    assert equal(MAKERS[name](), MAKERS[name]())
+
+
+def test_samples_hold_every_class_and_both_answers():
+    for name in ("fashion_mnist", "mnist"):
+        for images, labels in MAKERS[name]():
+            assert set(labels) == set(range(10)) and images.dtype == np.uint8
+            assert images.shape[1:] == (28, 28) and images.max() > 200 and images.min() == 0
+    (_, labels), *_ = MAKERS["imdb"]()
+    assert 0.4 < labels.mean() < 0.6
+    assert 0.15 < MAKERS["churn"]().Exited.mean() < 0.3
+    assert MAKERS["auto_mpg"]().horsepower.isna().sum() == 6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_limit_keeps_training_examples_only(name):
+    whole = MAKERS[name]()
+    flags = SimpleNamespace(data="sample", data_dir=None, limit=60)
+    data, kind, _ = load_dataset(name, flags)
+    assert kind == SAMPLE
+    if isinstance(whole, tuple):
+        assert len(data[0][0]) == len(data[0][1]) == 60 and len(data[1][0]) == len(whole[1][0])
+    else:
+        assert len(data) == 60
+
+
+@pytest.mark.parametrize("name", NAMES if REAL_DATA else [])
+def test_the_real_files_are_read(monkeypatch, name):
+    monkeypatch.setenv("KERAS_TUTORIAL_DATA", REAL_DATA)
+    data, kind, source = find_dataset(name, "auto", None)
+    assert (kind, source) == (REAL, REAL_DATA)
+    sizes = {
+        "fashion_mnist": 60_000,
+        "mnist": 60_000,
+        "imdb": 25_000,
+        "auto_mpg": 398,
+        "churn": 10_000,
+    }
+    assert len(data[0][0] if isinstance(data, tuple) else data) == sizes[name]
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Serves what `files` holds; `asked` counts the requests."""
+
+    files: dict = {}  # noqa: RUF012
+    asked: list = []  # noqa: RUF012
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        content = self.files.get(self.path.lstrip("/"))
+        if content is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    """A publisher on this computer with an empty cache to download into."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    Server.files, Server.asked = {}, []
+    service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=service.serve_forever, daemon=True).start()
+
+    def publish(dataset: str, files: dict[str, bytes]) -> None:
+        Server.files.update(files)
+        address = f"http://127.0.0.1:{service.server_port}"
+        sources = {
+            name: (f"{address}/{name}", hashlib.sha256(content).hexdigest())
+            for name, content in files.items()
+        }
+        monkeypatch.setitem(download.SOURCES, dataset, sources)
+
+    yield publish
+    service.shutdown()
+    service.server_close()
+
+
+@pytest.fixture
+def published(tmp_path):
+    """Whole files in the formats of a --data-dir."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    write_real_looking(folder)
+    return folder
+
+
+def cached_files(tmp_path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "cache").rglob("*") if path.is_file())
+
+
+def test_a_download_is_kept_and_not_fetched_twice(server, published, tmp_path):
+    server("mnist", {"mnist.npz": (published / "mnist.npz").read_bytes()})
+    for _ in range(2):
+        data, kind, _ = find_dataset("mnist", "auto", None)
+        assert kind == REAL and equal(data, MAKERS["mnist"]())
+    assert Server.asked == ["/mnist.npz"] and cached_files(tmp_path) == ["mnist.npz"]
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(server, published, tmp_path):
+    server("auto_mpg", {"auto-mpg.data": (published / "auto-mpg.data").read_bytes()})
+    folder = tmp_path / "cache" / "datasets" / "keras-lessons"
+    folder.mkdir(parents=True)
+    (folder / "auto-mpg.data").write_text("<html>")
+    assert find_dataset("auto_mpg", "real", None)[1] == REAL
+
+
+def test_fashion_mnist_is_converted_from_the_published_files(server, tmp_path):
+    (train_images, train_labels), (test_images, test_labels) = MAKERS["fashion_mnist"]()
+    server("fashion_mnist", {
+        "train-images-idx3-ubyte.gz": gzip.compress(bytes(16) + train_images.tobytes()),
+        "train-labels-idx1-ubyte.gz": gzip.compress(bytes(8) + train_labels.tobytes()),
+        "t10k-images-idx3-ubyte.gz": gzip.compress(bytes(16) + test_images.tobytes()),
+        "t10k-labels-idx1-ubyte.gz": gzip.compress(bytes(8) + test_labels.tobytes()),
+    })  # fmt: skip
+    data, kind, _ = find_dataset("fashion_mnist", "real", None)
+    assert kind == REAL and equal(data, MAKERS["fashion_mnist"]())
+
+
+def pack(texts: dict[str, str]) -> bytes:
+    """Pack texts as the published archive of reviews does."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, text in texts.items():
+            member = tarfile.TarInfo(f"aclImdb/{name}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def test_reviews_are_ranked_from_the_published_texts(server, tmp_path):
+    archive = pack({
+        "README": "the the the the",
+        "imdb.vocab": "the",
+        "train/unsup/0_0.txt": "the the the the",
+        "train/pos/0_9.txt": "The film, the <br />music: don't miss it!",
+        "train/neg/0_2.txt": "Don't see the film.",
+        "test/pos/0_8.txt": "A film to see",
+        "test/neg/0_1.txt": "the end",
+    })  # fmt: skip
+    server("imdb", {"aclImdb_v1.tar.gz": archive})
+    (train, test, word_index), kind, _ = find_dataset("imdb", "real", None)
+    assert kind == REAL
+    assert word_index["the"] == 1 and word_index["don't"] == 2 and word_index["film"] == 4 - 1
+    assert "end" not in word_index and "a" not in word_index
+    by_rank = {rank: word for word, rank in word_index.items()}
+    texts = [" ".join(by_rank[rank] for rank in review) for review in train[0]]
+    assert texts == ["don't see the film", "the film the br music don't miss it"]
+    assert train[1].tolist() == [0, 1] and test[1].tolist() == [0, 1]
+    assert [len(review) for review in test[0]] == [1, 2]
+    assert cached_files(tmp_path) == ["imdb.npz", "imdb_word_index.json"]
+
+
+@pytest.mark.parametrize("case", ["missing", "wrong bytes", "refused", "silent"])
+def test_a_failed_download_says_why_and_leaves_nothing(
+    server, published, tmp_path, monkeypatch, case
+):
+    content = (published / "auto-mpg.data").read_bytes()
+    server("auto_mpg", {"auto-mpg.data": content})
+    message = {
+        "missing": "Not Found",
+        "wrong bytes": "not the published one",
+        "refused": "refused",
+        "silent": "silent for 0.3 s",
+    }[case]
+    listener = socket.create_server(("127.0.0.1", 0))  # accepts, and never answers
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}/auto-mpg.data"
+    if case == "missing":
+        Server.files.clear()
+    elif case == "wrong bytes":
+        Server.files["auto-mpg.data"] = b"<html>log in first</html>"
+    elif case == "silent":
+        monkeypatch.setattr(download, "SILENCE", 0.3)
+    if case == "refused":
+        listener.close()
+    if case in ("refused", "silent"):
+        monkeypatch.setitem(download.SOURCES, "auto_mpg", {"auto-mpg.data": (address, "0" * 64)})
+    with pytest.raises(download.DownloadError, match=message):
+        download.fetch("auto_mpg")
+    assert cached_files(tmp_path) == []
+    data, kind, source = find_dataset("auto_mpg", "auto", None)
+    assert kind == SAMPLE and message in source and equal(data, MAKERS["auto_mpg"]())
+    listener.close()
+
+
+def test_a_cache_that_cannot_be_written(server, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
+    with pytest.raises(download.DownloadError, match="nothing can be downloaded into"):
+        download.fetch("mnist")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def export(monkeypatch, *words) -> None:
+    monkeypatch.setattr(sys, "argv", ["common.datasets", *map(str, words)])
+    __main__.main()
+
+
+def test_export_writes_a_folder_that_can_be_read(published, tmp_path, monkeypatch, capsys):
+    target = tmp_path / "class"
+    export(monkeypatch, "--export", target, "--data-dir", published)
+    assert sorted(p.name for p in target.iterdir()) == sorted(
+        file for files in readers.FILES.values() for file in files
+    )
+    for name in NAMES:
+        assert equal(readers.READERS[name](target), readers.READERS[name](published))
+
+
+def test_export_goes_on_after_a_failed_download(server, published, tmp_path, monkeypatch, capsys):
+    server("mnist", {"mnist.npz": (published / "mnist.npz").read_bytes()})
+    with pytest.raises(SystemExit) as stop:
+        export(monkeypatch, "--export", tmp_path / "class", "churn", "mnist")
+    assert stop.value.code == 1
+    assert [path.name for path in (tmp_path / "class").iterdir()] == ["mnist.npz"]
+    assert "fetch it by hand" in capsys.readouterr().err
+
+
+def test_export_of_an_unknown_name(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as stop:
+        export(monkeypatch, "--export", tmp_path / "class", "minst")
+    assert stop.value.code == 2 and "minst: no such data set" in capsys.readouterr().err
+
+
+def test_words():
+    assert split_words("It's GREAT -- isn't it?\n<br />10/10") == [
+        "it's", "great", "isn't", "it", "br", "10", "10",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", [REAL_DATA] if REAL_DATA else [])
+def test_the_real_ranking_is_rebuilt_from_the_words(folder, tmp_path):
+    """Write 2,000 real reviews out as texts; ranking those again gives the same order."""
+    (train, labels), _, word_index = readers.read_imdb(Path(folder))
+    words = {rank: word for word, rank in word_index.items()}
+    texts = {}
+    for part in ("train", "test"):
+        for number in range(2000):
+            kind = "pos" if labels[number] else "neg"
+            text = " ".join(words[rank] for rank in train[number])
+            texts[f"{part}/{kind}/{number:05d}_0.txt"] = text
+    (tmp_path / "a.tar.gz").write_bytes(pack(texts))
+    download.convert_imdb([tmp_path / "a.tar.gz"], tmp_path)
+    (again, again_labels), _, ranks = readers.read_imdb(tmp_path)
+    new_words = {rank: word for word, rank in ranks.items()}
+    for before, after in zip(train[:2000], again, strict=True):
+        assert [words[rank] for rank in before] == [new_words[rank] for rank in after]
+    assert np.array_equal(again_labels, labels[:2000])
+    counts = np.bincount(np.concatenate(again))[1:]
+    assert (np.diff(counts) <= 0).all()
+    assert json.loads((tmp_path / "imdb_word_index.json").read_text()) == ranks

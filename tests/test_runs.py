@@ -1,0 +1,75 @@
+"""The table of runs and the figure of their curves."""
+
+import csv
+import sys
+
+import pytest
+
+from common import runs
+
+
+def call(monkeypatch, *words) -> None:
+    monkeypatch.setattr(sys, "argv", ["common.runs", *map(str, words)])
+    runs.main()
+
+
+def test_the_table_names_every_run_and_the_figure_is_drawn(smoke_runs, monkeypatch, capsys):
+    out = next(iter(smoke_runs.values())).out
+    call(monkeypatch, "--out", out)
+    table = capsys.readouterr().out
+    for run in smoke_runs.values():
+        (line,) = [
+            row
+            for row in table.splitlines()
+            if run.folder.name in row and run.record["lesson"] in row
+        ]
+        for value in run.record["metrics"].values():
+            assert f"{value:.4f}" in line
+    assert (out / "runs.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_lesson_alone(smoke_runs, monkeypatch, capsys):
+    first, second, *_ = smoke_runs.values()
+    call(monkeypatch, first.record["lesson"], "--out", first.out)
+    table = capsys.readouterr().out
+    assert first.record["lesson"] in table and second.record["lesson"] not in table
+
+
+def test_runs_csv_agrees_with_the_records(smoke_runs):
+    run = next(iter(smoke_runs.values()))
+    runs.write_table(run.out)
+    with (run.out / "runs.csv").open() as file:
+        rows = {row["lesson"]: row for row in csv.DictReader(file)}
+    for run in smoke_runs.values():
+        row = rows[run.record["lesson"]]
+        for name, value in run.record["metrics"].items():
+            assert float(row[name]) == pytest.approx(value, abs=1e-4)
+        assert row["data"] == "sample"
+        assert float(row["fit_seconds"]) == pytest.approx(run.record["seconds"]["fit"], abs=0.01)
+
+
+def test_history_csv_holds_an_epoch_a_row(smoke_runs):
+    for run in smoke_runs.values():
+        columns = runs.read_history(run.folder)
+        history = run.names["history"].history
+        assert columns["epoch"] == [1, 2]
+        assert {name: columns[name] for name in history} == history
+        assert all(seconds > 0 for seconds in columns["seconds"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [([], "no finished run; run a lesson"), (["04"], "no finished run of 04")]
+)
+def test_no_runs(tmp_path, monkeypatch, capsys, words, message):
+    with pytest.raises(SystemExit) as stop:
+        call(monkeypatch, *words, "--out", tmp_path)
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_a_damaged_record_is_named(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "01_lesson" / "20260101-000000"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{")
+    with pytest.raises(SystemExit) as stop:
+        call(monkeypatch, "--out", tmp_path)
+    assert stop.value.code == 2 and str(folder / "run.json") in capsys.readouterr().err

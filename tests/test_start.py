@@ -1,0 +1,84 @@
+"""From the shell: a quick --help, a quiet start, errors that still come through."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+from conftest import LESSONS, ROOT
+
+from common.start import is_error, quiet_stderr
+
+AUTO_MPG = LESSONS[2]
+
+
+def python(*words, **environment) -> subprocess.CompletedProcess:
+    """Run Python in a process of its own, in another folder than the lessons'."""
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        env={**os.environ, **environment},
+        cwd="/",
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("script", LESSONS)
+def test_help_is_answered_before_anything_heavy_is_imported(script):
+    result = python("-X", "importtime", ROOT / script, "--help")
+    assert result.returncode == 0
+    for flag in ("--epochs", "--batch-size", "--seed", "--limit", "--data", "--data-dir", "--out"):
+        assert flag in result.stdout
+    imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
+    assert not imported & {"keras", "tensorflow", "numpy", "pandas", "matplotlib", "sklearn"}
+
+
+SHELL_RUNS = [("tensorflow", LESSONS[0])]  # the others run in the tests' own process
+if find_spec("jax"):
+    SHELL_RUNS += [("jax", script) for script in LESSONS]
+
+
+@pytest.mark.parametrize(("backend", "script"), SHELL_RUNS)
+def test_a_lesson_runs_from_the_shell_and_prints_no_noise(tmp_path, backend, script):
+    flags = ["--data", "sample", "--limit", "300", "--epochs", "1", "--out", tmp_path]
+    result = python(ROOT / script, *flags, KERAS_BACKEND=backend)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"on {backend} " in result.stdout and "BUILT-IN SAMPLE" in result.stdout
+    (record,) = tmp_path.glob("*/*/run.json")
+    assert json.loads(record.read_text())["finished"]
+
+
+def test_an_error_of_tensorflow_is_still_printed():
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from common.start import start_keras; start_keras()\n"
+        "import tensorflow as tf\n"
+        "tf.matmul(tf.ones((2, 3)), tf.ones((2, 3)))\n"
+    )
+    result = python("-c", code)
+    assert result.returncode == 1
+    assert "InvalidArgumentError" in result.stderr and "Matrix size-incompatible" in result.stderr
+
+
+def test_what_a_failing_import_prints_is_shown(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\nos.write(2, b'libsomething.so is missing\\n')\nraise ImportError('broken')\n"
+    )
+    result = python(
+        ROOT / AUTO_MPG, "--data", "sample", "--out", tmp_path, PYTHONPATH=str(tmp_path)
+    )
+    assert result.returncode != 0
+    assert "libsomething.so is missing" in result.stderr and "broken" in result.stderr
+
+
+def test_errors_that_tensorflow_logs_are_let_through(capfd):
+    with quiet_stderr():
+        os.write(2, b"I0000 start-up line\nE0000 00:00:1 disk.cc:1] out of memory\n")
+    assert capfd.readouterr().err == "E0000 00:00:1 disk.cc:1] out of memory\n"
+
+
+def test_looking_in_vain_for_a_gpu_is_no_error():
+    assert not is_error("W0000 00:00:1 x.cc:1] a warning")
+    assert not is_error("E0000 00:00:1 x.cc:1] Unable to register cuDNN factory")
