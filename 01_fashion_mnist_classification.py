@@ -118,7 +118,7 @@ history = model.fit(
 # ## 6 Evaluate
 # Now, once, the test images. The report tells for each kind how many of the images that got its
 # name deserve it (precision) and how many of its images got the name (recall). In the confusion
-# matrix look at the shirts: most mistakes are shirts taken for T-shirts, pullovers and coats.
+# matrix look at the shirts: they, T-shirts, pullovers and coats are taken for one another.
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
@@ -136,8 +136,8 @@ run.save_figure(
 # %% [markdown]
 # ## 7 Predict
 # For each test image the network gives ten probabilities. We print them for one image and show
-# the answers to 25, the wrong ones in red with the true name behind. Is it less sure where it
-# is wrong?
+# the answers to 25, the wrong ones in red with the true name below. Is it less sure where it is
+# wrong? Not always: a high probability is no promise.
 
 # %%
 print("first test image:", ", ".join(

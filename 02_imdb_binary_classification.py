@@ -82,8 +82,9 @@ train = shuffled_batches(
 # ## 3 Define
 # An `Embedding` is a table with one row of 16 numbers for every word: 10,000·16 = 160,000 weights
 # to learn. `GlobalAveragePooling1D` takes the mean of a review's rows, so the order of the words
-# is lost, and 16 numbers are left. `Dense` 16 has 16·16 + 16 = 272 weights, the last layer
-# 16 + 1 = 17. Its `sigmoid` turns any number into a probability: that the review is positive.
+# is lost, and 16 numbers are left; with `mask_zero` the padding does not count. `Dense` 16 has
+# 16·16 + 16 = 272 weights, the last layer 16 + 1 = 17. Its `sigmoid` turns any number into a
+# probability: that the review is positive.
 
 # %%
 model = keras.Sequential([

@@ -33,6 +33,17 @@ def whole_number(at_least: int):
     return parse
 
 
+def positive_number(text: str) -> float:
+    """Be an argparse type for a number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    return number
+
+
 def text_with_words(text: str) -> str:
     """Be an argparse type for a text that has at least one word in it."""
     if not split_words(text):

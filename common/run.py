@@ -51,9 +51,9 @@ class Run:
         self.device = describe_device()
         sys.excepthook = self.explain_interrupt
 
+        keras.utils.clear_session()  # layers are numbered from the start, whatever ran before
         with quiet_stderr():  # it imports TensorFlow, if installed, on every back-end
             keras.utils.set_random_seed(flags.seed)
-        keras.backend.clear_session()  # layers are numbered from the start, whatever ran before
         print(
             f"Keras {self.versions['keras']} on {backend_package()} "
             f"{self.versions[backend_package()]}, {self.device}, seed {flags.seed}"
