@@ -6,6 +6,9 @@ We show a small network 60,000 pictures of clothing and it learns to name ten ki
 we meet the seven steps that every lesson has: load, prepare, define, compile, fit, evaluate and
 predict.
 
+Expect test accuracy 0.880 (0.879 to 0.884): the median and the range of three seeds. TensorFlow's
+own tutorial reports about 0.88.
+
     python 01_fashion_mnist_classification.py
     python 01_fashion_mnist_classification.py --hidden 300 100 --optimizer sgd --epochs 30
 """

@@ -6,6 +6,9 @@ We teach a network to tell praise from complaint in 25,000 film reviews. Texts a
 become numbers, and numbers become points that the network can move. We also train too long on
 purpose, to see what overfitting looks like.
 
+Expect test accuracy 0.879 (0.878 to 0.879): the median and the range of three seeds. TensorFlow's
+tutorial on the same network reports 0.8726.
+
     python 02_imdb_binary_classification.py
     python 02_imdb_binary_classification.py --text "A dull plot, but the music is wonderful."
 """

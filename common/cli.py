@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from common.errors import fail
+from common.errors import fail, on_interrupt
 from common.words import split_words
 
 STARTED = time.perf_counter()  # the lesson's first import: what "total" seconds count from
@@ -113,8 +113,8 @@ class LessonParser(argparse.ArgumentParser):
         Under a notebook kernel the command line is the kernel's, so the defaults apply.
 
         Returns:
-            The flags, and: `lesson` (its name), `variant` (its changed experiments, or ""),
-            `training` (the flags that must not change when a run is resumed).
+            The flags, and: `lesson` (its name), `training_flags` (the names of those that must
+            not change when a run is resumed), `experiments` (name -> default of its own flags).
         """
         if args is None and in_notebook():
             args = []
@@ -122,12 +122,9 @@ class LessonParser(argparse.ArgumentParser):
         if flags.data == "sample" and flags.data_dir:
             self.error("--data sample and --data-dir exclude each other: give one of them")
         flags.lesson = self.lesson
-        flags.variant = "_".join(
-            variant_part(name, getattr(flags, name))
-            for name in self.experiments
-            if getattr(flags, name) != self.get_default(name)
-        )
-        flags.training = {name: getattr(flags, name) for name in self.training_flags}
+        flags.training_flags = self.training_flags
+        flags.experiments = {name: self.get_default(name) for name in self.experiments}
+        on_interrupt(lambda: "nothing was trained yet")
         print(f"{self.lesson}: starting Keras ...", flush=True)
 
         from common.start import start_keras
@@ -136,7 +133,21 @@ class LessonParser(argparse.ArgumentParser):
         return flags
 
 
-def variant_part(name: str, value) -> str:
-    """Spell one changed experiment for a folder's name: `hidden-300-100`, `optimizer-sgd`."""
-    values = value if isinstance(value, list) else [value]
-    return "-".join([name.replace("_", "-"), *map(str, values or ["none"])])
+def training_values(flags: argparse.Namespace) -> dict:
+    """Collect the flags that change what is trained."""
+    return {name: getattr(flags, name) for name in flags.training_flags}
+
+
+def variant(flags: argparse.Namespace) -> str:
+    """Spell the experiments that differ from the lesson's defaults, for a folder's name.
+
+    Returns:
+        Such as `hidden-300-100_optimizer-sgd`; empty for the lesson as it stands.
+    """
+    parts = []
+    for name, default in flags.experiments.items():
+        value = getattr(flags, name)
+        if value != default:
+            values = value if isinstance(value, list) else [value]
+            parts.append("-".join([name.replace("_", "-"), *map(str, values or ["none"])]))
+    return "_".join(parts)

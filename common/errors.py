@@ -1,6 +1,7 @@
 """How a lesson says that it cannot go on: one line that names the thing and the remedy."""
 
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 
@@ -12,3 +13,19 @@ def fail(message: str, code: int = 2) -> NoReturn:
     """
     print(f"error: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
     raise SystemExit(code)
+
+
+def on_interrupt(message: Callable[[], str]) -> None:
+    """After Ctrl-C, print one line instead of a traceback. Other errors are shown as ever.
+
+    Args:
+        message: called when it happens; returns the line.
+    """
+
+    def show(kind, error, trace):
+        if issubclass(kind, KeyboardInterrupt):
+            print(f"\nstopped; {message()}", file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = show

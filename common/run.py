@@ -14,9 +14,9 @@ import keras
 from common import checkpoints, plots, runs
 from common.callbacks import EpochTimer
 from common.checkpoints import Checkpoints
-from common.cli import ROOT, STARTED
+from common.cli import ROOT, STARTED, training_values, variant
 from common.datasets import SAMPLE, load_dataset
-from common.errors import fail
+from common.errors import fail, on_interrupt
 from common.files import whole_file, write_json
 from common.start import quiet_stderr
 
@@ -49,7 +49,7 @@ class Run:
             **{name: version(name) for name in ("keras", backend_package(), "numpy")},
         }
         self.device = describe_device()
-        sys.excepthook = self.explain_interrupt
+        on_interrupt(self.how_to_go_on)
 
         keras.utils.clear_session()  # layers are numbered from the start, whatever ran before
         with quiet_stderr():  # it imports TensorFlow, if installed, on every back-end
@@ -133,17 +133,15 @@ class Run:
 
     def write_record(self, *, finished: bool, epochs=None, parameters=None, metrics=None) -> None:
         """Write `run.json`. It is there, unfinished, from the start."""
-        flags = {name: value for name, value in vars(self.flags).items() if name != "training"}
         write_json(
             self.folder / "run.json",
             {
                 "lesson": self.flags.lesson,
-                "variant": self.flags.variant,
+                "variant": variant(self.flags),
                 "finished": finished,
                 "data": self.data,
                 "seed": self.flags.seed,
-                "flags": {k: str(v) if isinstance(v, Path) else v for k, v in flags.items()},
-                "training": self.flags.training,
+                "flags": training_values(self.flags),
                 "epochs": epochs,
                 "parameters": parameters,
                 "metrics": metrics or {},
@@ -158,22 +156,18 @@ class Run:
             },
         )
 
-    def explain_interrupt(self, kind, error, trace) -> None:
-        """Tell after Ctrl-C how to go on; show other errors as Python does."""
-        if not issubclass(kind, KeyboardInterrupt):
-            sys.__excepthook__(kind, error, trace)
-        elif self.checkpoint.exists():
-            words = [word for word in sys.argv[1:] if word != "--resume"]
-            command = shlex.join(["python", sys.argv[0], *words, "--resume"])
-            print(f"\nstopped; go on with: {command}", file=sys.stderr)
-        else:
-            print("\nstopped before the first checkpoint; start again", file=sys.stderr)
+    def how_to_go_on(self) -> str:
+        """Say after Ctrl-C how to continue this run."""
+        if not self.checkpoint.exists():
+            return "there is no checkpoint yet, so start again"
+        words = [word for word in sys.argv[1:] if word != "--resume"]
+        return "go on with: " + shlex.join(["python", sys.argv[0], *words, "--resume"])
 
 
 def make_folder(flags) -> Path:
     """Make a new folder for a run; two runs that start in one second get two."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{stamp}-{flags.variant}" if flags.variant else stamp
+    name = "-".join(filter(None, [stamp, variant(flags)]))
     try:
         for attempt in range(100):
             folder = flags.out / flags.lesson / (f"{name}.{attempt}" if attempt else name)
@@ -198,7 +192,7 @@ def find_unfinished(flags) -> Path:
         found = [
             folder
             for folder, record in records
-            if not record["finished"] and record["variant"] == flags.variant
+            if not record["finished"] and record["variant"] == variant(flags)
         ]
         if not found:
             fail(f"--resume: no unfinished run of this variant in {show(lesson)}; "
@@ -213,11 +207,11 @@ def find_unfinished(flags) -> Path:
         fail(f"--resume {folder}: is a run of {record['lesson']}, not of {flags.lesson}")
     if record["finished"]:
         fail(f"--resume {folder}: that run is finished; start a new one without --resume")
-    for name, value in record["training"].items():
-        if value != flags.training.get(name):
+    for name, value in training_values(flags).items():
+        if value != record["flags"].get(name):
             flag = "--" + name.replace("_", "-")
-            fail(f"--resume: {show(folder)} was started with {flag} {value}, "
-                 f"not {flags.training.get(name)}; give the same flags")  # fmt: skip
+            fail(f"--resume: {show(folder)} was started with {flag} {record['flags'].get(name)}, "
+                 f"not {value}; give the same flags")  # fmt: skip
     return folder
 
 

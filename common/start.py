@@ -35,10 +35,12 @@ def quiet_stderr():
     with tempfile.TemporaryFile() as held_back:
         descriptor = os.dup(2)
         os.dup2(held_back.fileno(), 2)
-        failed = True
+        failed = False
         try:
             yield
-            failed = False
+        except Exception:
+            failed = True
+            raise
         finally:
             os.dup2(descriptor, 2)
             os.close(descriptor)

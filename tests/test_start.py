@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -82,3 +83,22 @@ def test_errors_that_tensorflow_logs_are_let_through(capfd):
 def test_looking_in_vain_for_a_gpu_is_no_error():
     assert not is_error("W0000 00:00:1 x.cc:1] a warning")
     assert not is_error("E0000 00:00:1 x.cc:1] Unable to register cuDNN factory")
+
+
+def test_ctrl_c_says_how_to_go_on_in_one_line(tmp_path):
+    flags = ["--data", "sample", "--epochs", "100000", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / LESSONS[0]), *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job ignores SIGINT; a foreground one, as here, does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    for line in process.stdout:
+        if line.startswith("Epoch 5/"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert process.returncode == -signal.SIGINT  # the shell shows it as 130
+    assert error == "\nstopped; there is no checkpoint yet, so start again\n"
