@@ -168,7 +168,7 @@ for name, truth, prediction in zip(
     print(f"{name:<30} true {truth:4.1f} MPG, predicted {prediction:4.1f} MPG")
 figure = plots.prediction_versus_truth(test_mpg, predicted_mpg, "fuel economy", "MPG")
 run.save_figure("predictions", figure)
-units = {"loss": "mean squared error [MPG²]", "mse": "mean squared error [MPG²]",
-         "mae": "mean absolute error [MPG]"}  # fmt: skip
+squared = "mean squared error [MPG²]"
+units = {"loss": squared, "mse": squared, "mae": "mean absolute error [MPG]"}
 run.save(model, history, units,
          test_loss=test["loss"], test_mae=test["mae"], test_mse=test["mse"])  # fmt: skip

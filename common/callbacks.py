@@ -1,5 +1,6 @@
 """What happens beside training: the time of each epoch, and progress on one line."""
 
+import shutil
 import sys
 import time
 
@@ -66,8 +67,10 @@ class OneLineProgress(keras.callbacks.Callback):
 
     def show(self, epoch, logs):
         """Write the state after `epoch` over the line before."""
-        width = len(self._line)
         values = "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items())
         self._line = f"epoch {epoch + 1} of at most {self.params['epochs']}  {values}"
         if sys.stdout.isatty():
-            print(f"\r{self._line:<{width}}", end="", flush=True)
+            width = (
+                shutil.get_terminal_size().columns - 1
+            )  # a longer line could not be written over
+            print(f"\r{self._line[:width]:<{width}}", end="", flush=True)

@@ -18,7 +18,7 @@ from common.files import whole_file
 
 STATE = "run_state"  # the group that is added to Keras' own weights file
 EVERY = 5.0  # seconds between two checkpoints: at most this much work is lost
-PLAIN = (bool, int, float, str, type(None))
+PLAIN = (bool, int, float, str, type(None), np.generic)
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -74,13 +74,13 @@ class Checkpoints(keras.callbacks.Callback):
         with whole_file(self.path) as temporary:
             self.model.save_weights(temporary)
             with h5py.File(temporary, "a") as file:
-                group = file.create_group(STATE)
-                group.attrs["json"] = json.dumps(state)
+                file[f"{STATE}/json"] = json.dumps(state, default=lambda number: number.item())
+                arrays = file.create_group(f"{STATE}/arrays")
                 for number, callback in enumerate(self.others):
                     for name, value in vars(callback).items():
                         if is_arrays(value):
                             for position, array in enumerate(value):
-                                group[f"{number}/{name}/{position:06d}"] = array
+                                arrays[f"{number}/{name}/{position:06d}"] = array
 
 
 def is_kept(name: str, value) -> bool:
@@ -102,12 +102,11 @@ def read_state(path: Path) -> tuple[dict, dict]:
         attribute.
     """
     with h5py.File(path) as file:
-        group = file[STATE]
         arrays = {
             number: {name: [part[()] for part in parts.values()] for name, parts in names.items()}
-            for number, names in group.items()
+            for number, names in file[f"{STATE}/arrays"].items()
         }
-        return json.loads(group.attrs["json"]), arrays
+        return json.loads(file[f"{STATE}/json"][()]), arrays
 
 
 def next_epoch(path: Path) -> int:

@@ -40,7 +40,6 @@ class Run:
         self.load_seconds = 0.0
         self.timer = EpochTimer()
         self.data = None
-        self.figures: list[Path] = []
         self.folder = find_unfinished(flags) if flags.resume else make_folder(flags)
         self.checkpoint = self.folder / "checkpoint.weights.h5"
         self.first_epoch = checkpoints.next_epoch(self.checkpoint)
@@ -58,9 +57,9 @@ class Run:
             f"Keras {self.versions['keras']} on {backend_package()} "
             f"{self.versions[backend_package()]}, {self.device}, seed {flags.seed}"
         )
-        if self.first_epoch:
+        if flags.resume:
             print(f"going on with epoch {self.first_epoch + 1} of {show(self.folder)}")
-        elif not flags.resume:
+        else:
             self.write_record(finished=False)
 
     def load_dataset(self, name: str):
@@ -100,7 +99,6 @@ class Run:
         path = self.folder / f"{name}.png"
         with whole_file(path) as temporary:
             plots.save(figure, temporary)
-        self.figures.append(path)
         print(f"figure: {show(path)}")
 
     def save(self, model, history, units: dict[str, str] | None = None, **metrics: float) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -93,6 +94,21 @@ def test_a_stopped_training_goes_on_to_the_same_end(tmp_path, monkeypatch, stop_
     resumed = train_with_everything(path)
     assert same(resumed[0], whole[0])
     assert resumed[1] == whole[1] and resumed[2] == whole[2]
+
+
+def test_a_long_history_fits_into_a_checkpoint(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.history = SimpleNamespace(history={"loss": [1 / 3] * 20_000})
+    path = tmp_path / "long.weights.h5"
+    stopping = keras.callbacks.EarlyStopping()
+    stopping.best = np.float32(0.5)
+    checkpoint = Checkpoints(path, 1, [stopping])
+    checkpoint.set_model(model)
+    checkpoint.save(20_001, {"loss": 0.25})
+    state, _ = checkpoints.read_state(path)
+    assert state["history"]["loss"] == [1 / 3] * 20_000 + [0.25]
+    assert state["callbacks"][0]["best"] == 0.5 and next_epoch(path) == 20_001
 
 
 def test_dropout_masks_differ_between_epochs_and_layers():
