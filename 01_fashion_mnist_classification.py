@@ -2,12 +2,12 @@
 """
 # 01 Fashion-MNIST: which piece of clothing is this?
 
-We show a small network 60,000 pictures of clothing and it learns to name ten kinds. On the way
-we meet the seven steps that every lesson has: load, prepare, define, compile, fit, evaluate and
+A small network looks at 54,000 pictures of clothing and learns to name ten kinds. On the way we
+meet the seven steps that every lesson has: load, prepare, define, compile, fit, evaluate and
 predict.
 
-Expect test accuracy 0.880 (0.879 to 0.884): the median and the range of three seeds. TensorFlow's
-own tutorial reports about 0.88.
+Expect test accuracy 0.880 (0.879 to 0.884): the median and the range of three seeds. A seed is
+the number that all random draws start from. TensorFlow's own tutorial reports about 0.88.
 
     python 01_fashion_mnist_classification.py
     python 01_fashion_mnist_classification.py --hidden 300 100 --optimizer sgd --epochs 30
@@ -21,7 +21,7 @@ parser.add_experiment("--hidden", nargs="*", type=whole_number(1), default=[128]
     help="units of each hidden layer (default 128)")  # fmt: skip
 parser.add_experiment("--optimizer", choices=["adam", "rmsprop", "sgd"], default="adam",
     help="how the weights are changed (default adam)")  # fmt: skip
-args = parser.parse_args()  # before Keras is imported: --help answers at once
+args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import keras
 import numpy as np
@@ -54,34 +54,39 @@ run.save_figure("samples", plots.image_grid(train_images[:25], titles))
 
 # %% [markdown]
 # ## 2 Prepare
-# A tenth of the training images is held out as validation data: we watch it while we train. The
-# test images wait until the end. Who tunes a network on the test images fools himself.
+# A tenth of the training images is held out as *validation data*: we watch it while we train. The
+# test images wait until the end. If you chose settings by the test images, their score would no
+# longer tell how well the network does on new pictures.
 #
-# Batches of 32 images are drawn in a new order every epoch. The pixels stay bytes here, a quarter
-# of the memory of floats; the network's first layer scales them to the range from 0 to 1.
+# An *epoch* is one pass over the training images, a *batch* the 32 images of one step.
+# `model.fit(train_images, train_labels, batch_size=32)` would do. But once a seed is set, it shows
+# the images in the same order in every epoch. `shuffled_batches` draws a new order for each epoch.
+# Its batches never end; `steps_per_epoch` says how many make one epoch.
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
-    train_images, train_labels, test_size=0.1, stratify=train_labels, random_state=args.seed
-)
+    train_images, train_labels, test_size=0.1, random_state=args.seed,
+    stratify=train_labels,  # the same share of each kind in both parts
+)  # fmt: skip
 train = shuffled_batches(
     train_images, train_labels, args.batch_size, seed=args.seed, first_epoch=run.first_epoch
 )
 
 # %% [markdown]
 # ## 3 Define
-# `Flatten` lays the 28x28 pixels out as a row of 784 numbers. Each unit of a `Dense` layer adds
-# them up with its own weights and a bias; `relu` keeps the positive sums. The last layer gives
-# one score for each kind; `softmax` turns ten scores into ten probabilities.
+# `Rescaling` brings the pixels from 0..255 to 0..1; until then they stay bytes, a quarter of the
+# memory of 32-bit floats. `Flatten` lays the 28x28 pixels out as a row of 784 numbers. Each unit of
+# a `Dense` layer multiplies every number by a weight of its own and adds the products and a bias;
+# `relu` replaces a negative sum by 0. The last layer gives one score for each kind, and `softmax`
+# turns ten scores into ten probabilities.
 #
 # Count the weights by hand and compare with the summary. With one layer of 128 units:
 # 784·128 + 128 = 100,480 and 128·10 + 10 = 1,290. With `--hidden 300 100`:
 # 784·300 + 300 = 235,500, then 300·100 + 100 = 30,100, then 100·10 + 10 = 1,010.
 
 # %%
-model = keras.Sequential(
-    [keras.Input((28, 28), dtype="uint8"), layers.Rescaling(1 / 255), layers.Flatten()]
-)
+model = keras.Sequential([keras.Input((28, 28), dtype="uint8"), layers.Rescaling(1 / 255)])
+model.add(layers.Flatten())
 for units in args.hidden:
     model.add(layers.Dense(units, activation="relu"))
 model.add(layers.Dense(10, activation="softmax"))
@@ -89,21 +94,26 @@ model.summary()
 
 # %% [markdown]
 # ## 4 Compile
-# The loss is what training makes smaller. *Cross-entropy* is small when the true kind gets a high
+# The *loss* is what training makes smaller. *Cross-entropy* is small when the true kind gets a high
 # probability; *sparse* means that labels are numbers (3), not rows such as 0 0 0 1 0 0 0 0 0 0.
-# Accuracy, the share of right answers, is what we want to know, but it has no slope to follow.
+#
+# One step of training: take a batch, compute its loss, find for every weight the direction in which
+# the loss falls, and move the weight a little that way. The *optimizer* decides how far; `adam` is
+# a good first choice. Accuracy, the share of right answers, is what we want to know, but it cannot
+# be followed like that: a tiny change of a weight almost never changes it.
 
 # %%
 model.compile(
     optimizer=args.optimizer,
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=train.steps_per_execution,  # stay in the back-end for a whole epoch: fast
+    steps_per_execution=train.steps_per_execution,  # many steps in one call: fast
 )
 
 # %% [markdown]
 # ## 5 Fit
-# In one epoch the network sees every training image once.
+# Compare the training and the validation figures of an epoch. Where training goes on improving and
+# validation does not, the network *overfits*: it learns these images by heart.
 
 # %%
 history = model.fit(
@@ -112,35 +122,34 @@ history = model.fit(
     shuffle=False,  # the batches come shuffled
     validation_data=(val_images, val_labels),
     epochs=args.epochs,
-    initial_epoch=run.first_epoch,  # above 0 only with --resume
-    callbacks=run.callbacks(),
-    verbose=2,
+    initial_epoch=run.first_epoch,  # 0, unless --resume continues a stopped run
+    callbacks=run.callbacks(),  # what runs after every epoch: timer and checkpoints
+    verbose=2,  # one line an epoch
 )
 
 # %% [markdown]
 # ## 6 Evaluate
-# Now, once, the test images. The report tells for each kind how many of the images that got its
-# name deserve it (precision) and how many of its images got the name (recall). In the confusion
-# matrix look at the shirts: they, T-shirts, pullovers and coats are taken for one another.
+# Only now do we use the test images. For each kind the report gives *precision*, of the images that
+# got this name the share that deserve it, and *recall*, of the images of this kind the share that
+# got the name. The f1-score combines both; support counts the images. In the confusion matrix a row
+# is the true kind, a column the answer: shirts, T-shirts, pullovers and coats are often confused.
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
-probabilities = model.predict(test_images, batch_size=1000, verbose=0)
+probabilities = model.predict(test_images, batch_size=1000, verbose=0)  # (images, 10)
 predicted_labels = probabilities.argmax(axis=1)
-print(
-    classification_report(
-        test_labels, predicted_labels, target_names=CLASS_NAMES, digits=3, zero_division=0
-    )
-)
-run.save_figure(
-    "confusion_matrix", plots.confusion_matrix(test_labels, predicted_labels, CLASS_NAMES)
-)
+print(classification_report(test_labels, predicted_labels, target_names=CLASS_NAMES, digits=3,
+                            zero_division=0))  # fmt: skip
+figure = plots.confusion_matrix(test_labels, predicted_labels, CLASS_NAMES)
+run.save_figure("confusion_matrix", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# For each test image the network gives ten probabilities. We print them for one image and show
-# the answers to 25, the wrong ones in red with the true name below. Is it less sure where it is
-# wrong? Not always: a high probability is no promise.
+# For each test image `predict` gave ten probabilities. We print them for one image and show the
+# answers to 25, the wrong ones in red with the true name below. Is the network less sure where it
+# is wrong? Not always: a high probability is no promise.
+#
+# `run.save` draws loss and accuracy of every epoch, saves the model and prints the test figures.
 
 # %%
 print("first test image:", ", ".join(
@@ -148,9 +157,9 @@ print("first test image:", ", ".join(
 titles, colors = [], []
 for row, truth in zip(probabilities[:25], test_labels[:25], strict=True):
     answer = row.argmax()
-    titles.append(f"{CLASS_NAMES[answer]} {row[answer]:.0%}")
-    colors.append(plots.RIGHT if answer == truth else plots.WRONG)
-    if answer != truth:
-        titles[-1] += f"\n(is {CLASS_NAMES[truth]})"
+    right = answer == truth
+    below = "" if right else f"\n(is {CLASS_NAMES[truth]})"
+    titles.append(f"{CLASS_NAMES[answer]} {row[answer]:.0%}{below}")
+    colors.append(plots.RIGHT if right else plots.WRONG)
 run.save_figure("predictions", plots.image_grid(test_images[:25], titles, colors))
 run.save(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"])

@@ -2,12 +2,12 @@
 """
 # 02 IMDB: did they like the film?
 
-We teach a network to tell praise from complaint in 25,000 film reviews. Texts are new here: words
-become numbers, and numbers become points that the network can move. We also train too long on
+A network learns from 15,000 film reviews to tell praise from complaint. Texts are new here: each
+word becomes a number, and each number a point that training can move. We also train too long on
 purpose, to see what overfitting looks like.
 
 Expect test accuracy 0.879 (0.878 to 0.879): the median and the range of three seeds. TensorFlow's
-tutorial on the same network reports 0.8726.
+tutorial, which lets the padding count and keeps the last epoch, reports 0.8726.
 
     python 02_imdb_binary_classification.py
     python 02_imdb_binary_classification.py --text "A dull plot, but the music is wonderful."
@@ -19,7 +19,7 @@ from common.cli import LessonParser, text_with_words
 parser = LessonParser("02_imdb_binary_classification", __doc__, epochs=40, batch_size=512)
 parser.add_argument("--text", type=text_with_words, metavar="SENTENCE",
     help="a review of your own, judged after training")  # fmt: skip
-args = parser.parse_args()  # before Keras is imported: --help answers at once
+args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import keras
 import numpy as np
@@ -45,31 +45,27 @@ words_by_rank = {rank: word for word, rank in word_index.items()}
 lengths = [len(review) for review in train_reviews]
 print(f"{len(train_reviews)} training and {len(test_reviews)} test reviews, "
       f"{np.mean(train_labels):.0%} of the training reviews positive")  # fmt: skip
-print(
-    f"words in a review: {min(lengths)} to {max(lengths)}, half of them below {np.median(lengths):.0f}"
-)
+print(f"words in a review: {min(lengths)} to {max(lengths)}, median {np.median(lengths):.0f}")
 print("ranks:", *train_reviews[0][:12], "...")
 print("words:", *[words_by_rank[rank] for rank in train_reviews[0][:12]], "...")
 
 # %% [markdown]
 # ## 2 Prepare
-# We keep the commonest words and let one number, 1, stand for all rarer ones. Number 0 fills short
-# reviews up to 256 words, since a batch is a rectangle. Of longer ones we keep the last 256: the
-# verdict often comes at the end.
+# We keep the 9,998 commonest words, numbered rank + 1: 2 to 9,999. Number 1 stands for every rarer
+# word. All rows of a batch must be equally long, so 0 is appended to a review until it has 256
+# numbers; of a longer one we keep the last 256, since the verdict often comes at the end.
 #
 # Then 10,000 of the 25,000 training reviews are held out as validation data.
 
 # %%
-VOCABULARY = 10_000  # numbers in all: 0 for padding, 1 for rare words, rank + 1 for the others
+VOCABULARY = 10_000  # numbers from 0 to 9,999
 REVIEW_LENGTH = 256
 
 
 def to_numbers(reviews):
     """Turn reviews (arrays of ranks) into one uint16 array of shape (reviews, REVIEW_LENGTH)."""
-    known = [np.where(review < VOCABULARY - 1, review + 1, 1) for review in reviews]
-    return keras.utils.pad_sequences(
-        known, REVIEW_LENGTH, "uint16", padding="post", truncating="pre"
-    )
+    rows = [np.where(review < VOCABULARY - 1, review + 1, 1) for review in reviews]
+    return keras.utils.pad_sequences(rows, REVIEW_LENGTH, "uint16", padding="post")
 
 
 train_numbers, val_numbers, train_labels, val_labels = train_test_split(
@@ -83,11 +79,12 @@ train = shuffled_batches(
 
 # %% [markdown]
 # ## 3 Define
-# An `Embedding` is a table with one row of 16 numbers for every word: 10,000·16 = 160,000 weights
-# to learn. `GlobalAveragePooling1D` takes the mean of a review's rows, so the order of the words
-# is lost, and 16 numbers are left; with `mask_zero` the padding does not count. `Dense` 16 has
-# 16·16 + 16 = 272 weights, the last layer 16 + 1 = 17. Its `sigmoid` turns any number into a
-# probability: that the review is positive.
+# An `Embedding` is a table with 16 weights for each of the 10,000 numbers: 160,000 in all. They are
+# the word's place in a space of 16 dimensions; training moves words of similar effect together.
+# `GlobalAveragePooling1D` takes the mean over a review's words, so their order is lost and 16
+# numbers are left; with `mask_zero` the padding does not count. `Dense` 16 has 16·16 + 16 = 272
+# weights, the last layer 16 + 1 = 17. Its `sigmoid` turns any number into a probability: that the
+# review is positive.
 
 # %%
 model = keras.Sequential([
@@ -101,26 +98,28 @@ model.summary()
 
 # %% [markdown]
 # ## 4 Compile
-# Two answers, one probability: *binary* cross-entropy.
+# With two possible answers one probability is enough. The loss is then *binary* cross-entropy.
 
 # %%
 model.compile(
     optimizer="adam",
     loss="binary_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=train.steps_per_execution,  # stay in the back-end for a whole epoch: fast
+    steps_per_execution=train.steps_per_execution,  # many steps in one call: fast
 )
 
 # %% [markdown]
 # ## 5 Fit
 # The training loss falls to the end. The validation loss turns: from there on the network learns
-# the training reviews by heart, and what it learns is of no use for others. That is *overfitting*.
+# the training reviews by heart and grows too sure on others. That is *overfitting*. (On the
+# built-in sample there are too few steps to get that far.)
 #
-# `EarlyStopping` could end training there. Here its patience is as long as training, so that the
-# curve shows the turn; at the end it only puts back the weights of the best epoch.
+# A *callback* is called after every epoch. The callback `EarlyStopping` can end training once the
+# validation loss has set no new low for `patience` epochs. Here it is as patient as training is
+# long, so that the curve shows the turn; at the end it only puts back the best epoch's weights.
 
 # %%
-best_epoch = keras.callbacks.EarlyStopping(
+early_stopping = keras.callbacks.EarlyStopping(
     monitor="val_loss", patience=args.epochs, restore_best_weights=True
 )
 history = model.fit(
@@ -128,11 +127,11 @@ history = model.fit(
     steps_per_epoch=train.steps_per_epoch,
     shuffle=False,  # the batches come shuffled
     validation_data=(val_numbers, val_labels),
-    validation_batch_size=args.batch_size,
+    validation_batch_size=args.batch_size,  # 32 unless we say so: slower
     epochs=args.epochs,
-    initial_epoch=run.first_epoch,  # above 0 only with --resume
-    callbacks=run.callbacks(best_epoch, OneLineProgress()),
-    verbose=0,
+    initial_epoch=run.first_epoch,  # 0, unless --resume continues a stopped run
+    callbacks=run.callbacks(early_stopping, OneLineProgress()),
+    verbose=0,  # OneLineProgress shows the epochs
 )
 val_loss = history.history["val_loss"]
 print(f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_loss) + 1}, "
@@ -144,16 +143,15 @@ print(f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_l
 
 # %%
 test = model.evaluate(test_numbers, test_labels, batch_size=1000, verbose=0, return_dict=True)
-probabilities = model.predict(test_numbers, batch_size=1000, verbose=0)[:, 0]
+probabilities = model.predict(test_numbers, batch_size=1000, verbose=0)[:, 0]  # (reviews,)
 predicted_labels = (probabilities > 0.5).astype("uint8")
 figure = plots.confusion_matrix(test_labels, predicted_labels, ["negative", "positive"])
 run.save_figure("confusion_matrix", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# Where was the network sure and wrong? Read the end of such a review: praise with many words of
-# complaint in it, irony, or a label that you would not give either. Then try a sentence of your
-# own with `--text`.
+# Where was the network sure and wrong? Read the end of that review below. It may be praise full of
+# unkind words, irony, or a wrong label. Then try a sentence of your own with `--text`.
 
 # %%
 surest_mistake = np.argmax(np.abs(probabilities - test_labels))

@@ -36,7 +36,7 @@ def shuffled_batches(features, targets, batch_size: int, *, seed: int, first_epo
     keep their dtype. The last batch of an epoch may be smaller.
 
     Args:
-        features: array of shape (examples, ...).
+        features: array of shape (examples, ...), or a table of numbers.
         targets: array of shape (examples,) or (examples, outputs).
         batch_size: examples in a batch.
         seed: what the orders are drawn from.
@@ -46,6 +46,7 @@ def shuffled_batches(features, targets, batch_size: int, *, seed: int, first_epo
         `Batches`. Its dataset is a `tf.data.Dataset` on the TensorFlow back-end and a
         `keras.utils.PyDataset` on the others. Give `fit` `shuffle=False`.
     """
+    features, targets = np.asarray(features), np.asarray(targets)
     steps = -(-len(features) // batch_size)
     if keras.backend.backend() == "tensorflow":
         dataset = tensorflow_batches(features, targets, batch_size, seed, first_epoch)
@@ -88,7 +89,7 @@ class EndlessBatches(keras.utils.PyDataset):
 
     def __init__(self, features, targets, batch_size: int, seed: int, first_epoch: int):
         super().__init__()
-        self.features, self.targets = np.asarray(features), np.asarray(targets)
+        self.features, self.targets = features, targets
         self.batch_size, self.seed, self.first_epoch = batch_size, seed, first_epoch
         self.steps = -(-len(self.features) // batch_size)
         self.epoch, self.order = None, None
@@ -117,6 +118,7 @@ def one_batch(features, targets):
     Returns:
         A `tf.data.Dataset` of one batch on the TensorFlow back-end, the arrays on the others.
     """
+    features, targets = np.asarray(features), np.asarray(targets)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -4,17 +4,14 @@ import gzip
 import hashlib
 import http.server
 import io
-import json
 import socket
 import sys
 import tarfile
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import REAL_DATA
 from test_bad_input import write_real_looking
 
 from common.datasets import (
@@ -64,21 +61,6 @@ def test_limit_keeps_training_examples_only(name):
         assert len(data[0][0]) == len(data[0][1]) == 60 and len(data[1][0]) == len(whole[1][0])
     else:
         assert len(data) == 60
-
-
-@pytest.mark.parametrize("name", NAMES if REAL_DATA else [])
-def test_the_real_files_are_read(monkeypatch, name):
-    monkeypatch.setenv("KERAS_TUTORIAL_DATA", REAL_DATA)
-    data, kind, source = find_dataset(name, "auto", None)
-    assert (kind, source) == (REAL, REAL_DATA)
-    sizes = {
-        "fashion_mnist": 60_000,
-        "mnist": 60_000,
-        "imdb": 25_000,
-        "auto_mpg": 398,
-        "churn": 10_000,
-    }
-    assert len(data[0][0] if isinstance(data, tuple) else data) == sizes[name]
 
 
 class Server(http.server.BaseHTTPRequestHandler):
@@ -274,26 +256,3 @@ def test_words():
     assert split_words("It's GREAT -- isn't it?\n<br />10/10") == [
         "it's", "great", "isn't", "it", "br", "10", "10",
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize("folder", [REAL_DATA] if REAL_DATA else [])
-def test_the_real_ranking_is_rebuilt_from_the_words(folder, tmp_path):
-    """Write 2,000 real reviews out as texts; ranking those again gives the same order."""
-    (train, labels), _, word_index = readers.read_imdb(Path(folder))
-    words = {rank: word for word, rank in word_index.items()}
-    texts = {}
-    for part in ("train", "test"):
-        for number in range(2000):
-            kind = "pos" if labels[number] else "neg"
-            text = " ".join(words[rank] for rank in train[number])
-            texts[f"{part}/{kind}/{number:05d}_0.txt"] = text
-    (tmp_path / "a.tar.gz").write_bytes(pack(texts))
-    download.convert_imdb([tmp_path / "a.tar.gz"], tmp_path)
-    (again, again_labels), _, ranks = readers.read_imdb(tmp_path)
-    new_words = {rank: word for word, rank in ranks.items()}
-    for before, after in zip(train[:2000], again, strict=True):
-        assert [words[rank] for rank in before] == [new_words[rank] for rank in after]
-    assert np.array_equal(again_labels, labels[:2000])
-    counts = np.bincount(np.concatenate(again))[1:]
-    assert (np.diff(counts) <= 0).all()
-    assert json.loads((tmp_path / "imdb_word_index.json").read_text()) == ranks
