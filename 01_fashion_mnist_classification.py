@@ -145,15 +145,15 @@ run.save_figure("confusion_matrix", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# For each test image `predict` gave ten probabilities. We print them for one image and show the
-# answers to 25, the wrong ones in red with the true name below. Is the network less sure where it
+# For each test image `predict` gave ten probabilities. We print the three highest of one image and
+# show the answers to 25, the wrong ones in red with the true name below. Is the network less sure where it
 # is wrong? Not always: a high probability is no promise.
 #
 # `run.save` draws loss and accuracy of every epoch, saves the model and prints the test figures.
 
 # %%
-print("first test image:", ", ".join(
-    f"{name} {p:.3f}" for name, p in zip(CLASS_NAMES, probabilities[0], strict=True)))  # fmt: skip
+highest = probabilities[0].argsort()[::-1][:3]
+print("first test image:", *[f"{CLASS_NAMES[i]} {probabilities[0, i]:.3f}" for i in highest])
 titles, colors = [], []
 for row, truth in zip(probabilities[:25], test_labels[:25], strict=True):
     answer = row.argmax()

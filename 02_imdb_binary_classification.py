@@ -18,7 +18,7 @@ from common.cli import LessonParser, text_with_words
 
 parser = LessonParser("02_imdb_binary_classification", __doc__, epochs=40, batch_size=512)
 parser.add_argument("--text", type=text_with_words, metavar="SENTENCE",
-    help="a review of your own, judged after training")  # fmt: skip
+    help="a review of your own in quotation marks, judged after training")  # fmt: skip
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import keras

@@ -46,14 +46,15 @@ def history(history, units: dict[str, str] | None = None) -> dict:
         Figures by the metric's name: `loss`, `accuracy` and so on.
     """
     figures = {}
-    for name in history.history:
-        if name.startswith("val_") or name == "learning_rate":
+    for name, values in history.history.items():
+        repeated = name != "loss" and values == history.history["loss"]
+        if name.startswith("val_") or name == "learning_rate" or repeated:
             continue
         figure, axes = new_figure()
-        draw_curve(axes, history.history[name], "training", RIGHT)
+        draw_curve(axes, values, "training", RIGHT)
         if f"val_{name}" in history.history:
             draw_curve(axes, history.history[f"val_{name}"], "validation", "tab:orange")
-        widen(axes, history.history[name])
+        widen(axes, values)
         label = (units or {}).get(name, name.replace("_", " "))
         axes.set(xlabel="epoch", ylabel=label, title=f"{label} during training")
         axes.legend()
@@ -82,7 +83,7 @@ def epoch_times(seconds: list[float]):
     draw_curve(axes, seconds, "one epoch")
     axes.axhline(np.median(seconds), color="gray", linestyle="--",
                  label=f"median {np.median(seconds):.3g} s")  # fmt: skip
-    axes.set(xlabel="epoch", ylabel="time [s]", title="time an epoch takes")
+    axes.set(xlabel="epoch", ylabel="time [s]", title="time an epoch takes; the first compiles too")
     axes.set_ylim(bottom=0)
     axes.legend()
     return figure
@@ -112,7 +113,7 @@ def image_grid(images, titles, title_colors=None, columns: int = 5):
                   color=(title_colors or ["black"] * count)[place])  # fmt: skip
     axes.set(
         xlim=(-width * 0.12, columns * across - width * 0.12),
-        ylim=((rows - 1) * down + height, -height * 0.4),
+        ylim=((rows - 1) * down + height * 1.05, -height * 0.4),
     )
     axes.axis("off")
     return figure
@@ -137,7 +138,7 @@ def confusion_matrix(true_labels, predicted_labels, class_names: list[str]):
         text_kw={"fontsize": 9},
     )
     plt.setp(axes.get_xticklabels(), ha="right" if len(class_names) > 3 else "center")
-    axes.set(xlabel="predicted", ylabel="true", title="test examples by true and predicted class")
+    axes.set(xlabel="predicted", ylabel="true", title="confusion matrix")
     return figure
 
 
@@ -180,7 +181,11 @@ def compare_runs(records: list[dict], histories: list[dict]):
     for record, columns in zip(records, histories, strict=True):
         lessons.setdefault(record["lesson"], []).append((record, columns))
     quantities = {
-        lesson: [name for name in runs[-1][1] if f"val_{name}" in runs[-1][1]]
+        lesson: [
+            name
+            for name, values in runs[-1][1].items()
+            if f"val_{name}" in runs[-1][1] and (name == "loss" or values != runs[-1][1]["loss"])
+        ]
         for lesson, runs in lessons.items()
     }
     across = max(map(len, quantities.values())) + 1  # the last place of a row is for its legend
@@ -190,9 +195,14 @@ def compare_runs(records: list[dict], histories: list[dict]):
             panel.axis("off")
         for panel, name in zip(row, quantities[lesson], strict=False):
             for number, (record, columns) in enumerate(runs[-MOST_LINES:]):
-                label = f"{record['run']} seed {record['seed']}, {record['data']}"
+                label = (f"{record['run']}\n{record['data']} data, seed {record['seed']}, "
+                         f"{record['epochs']} epochs")  # fmt: skip
                 draw_curve(panel, columns[f"val_{name}"], label, plt.get_cmap("tab20")(number))
                 widen(panel, columns[f"val_{name}"])
+            ends = [columns[f"val_{name}"][-1] for _, columns in runs[-MOST_LINES:]]
+            panel.set_ylim(
+                top=min(panel.get_ylim()[1], 100 * np.nanmedian(ends))
+            )  # one may diverge
             panel.set(xlabel="epoch", ylabel=f"validation {name}")
         row[0].set_title(lesson, loc="left", fontsize=10)
         latest = f" (the last {MOST_LINES})" if len(runs) > MOST_LINES else ""

@@ -3,6 +3,7 @@
 import os
 import platform
 import shlex
+import shutil
 import sys
 import time
 from datetime import datetime
@@ -19,6 +20,8 @@ from common.datasets import SAMPLE, load_dataset
 from common.errors import fail, on_interrupt
 from common.files import whole_file, write_json
 from common.start import quiet_stderr
+
+CHECKPOINT = "checkpoint.weights.h5"  # there is one in the folder of every unfinished run
 
 
 class Run:
@@ -39,9 +42,9 @@ class Run:
         self.flags = flags
         self.load_seconds = 0.0
         self.timer = EpochTimer()
-        self.data = None
+        self.data = self.source = None
         self.folder = find_unfinished(flags) if flags.resume else make_folder(flags)
-        self.checkpoint = self.folder / "checkpoint.weights.h5"
+        self.checkpoint = self.folder / CHECKPOINT
         self.first_epoch = checkpoints.next_epoch(self.checkpoint)
         self.versions = {
             "python": platform.python_version(),
@@ -69,14 +72,20 @@ class Run:
             What `common.datasets.load_dataset` returns for this name.
         """
         began = time.perf_counter()
-        arrays, self.data, source = load_dataset(name, self.flags)
+        try:
+            arrays, self.data, self.source = load_dataset(name, self.flags)
+        except SystemExit:
+            if not self.flags.resume:  # a run that could not start leaves nothing
+                shutil.rmtree(self.folder)
+            raise
         self.load_seconds += time.perf_counter() - began
         if self.flags.resume:
-            earlier = runs.read_record(self.folder)["data"]
-            if earlier not in (None, self.data):
-                fail(f"{show(self.folder)} was started on {earlier} data, not on {self.data}; "
-                     f"resume it with --data {earlier}")  # fmt: skip
-        print(f"data: {self.data}, {source}")
+            earlier = runs.read_record(self.folder)
+            if earlier["data"] != self.data:
+                fail(f"--resume: {show(self.folder)} was started on {earlier['data']} data "
+                     f"({earlier['source']}), not on {self.data} data; give the same --data-dir "
+                     "or --data")  # fmt: skip
+        print(f"data: {self.data}, {self.source}")
         self.warn_of_sample()
         self.write_record(finished=False)
         return arrays
@@ -124,8 +133,7 @@ class Run:
         )
         self.checkpoint.unlink(missing_ok=True)
         runs.write_table(self.flags.out)
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        print(f"\n{shown}")
+        print("\n" + ", ".join(f"{name} {runs.short(value)}" for name, value in metrics.items()))
         print(f"{self.timer.total:.1f} s of training, record: {show(self.folder / 'run.json')}")
         self.warn_of_sample()
 
@@ -138,6 +146,7 @@ class Run:
                 "variant": variant(self.flags),
                 "finished": finished,
                 "data": self.data,
+                "source": self.source,
                 "seed": self.flags.seed,
                 "flags": training_values(self.flags),
                 "epochs": epochs,
@@ -185,17 +194,12 @@ def find_unfinished(flags) -> Path:
     """Find the run that `--resume` means and check that the flags are those it began with."""
     lesson = flags.out / flags.lesson
     if flags.resume == "newest":
-        folders = sorted(lesson.glob("*/run.json"), reverse=True)
-        records = [(path.parent, runs.read_record(path.parent)) for path in folders]
-        found = [
-            folder
-            for folder, record in records
-            if not record["finished"] and record["variant"] == variant(flags)
-        ]
+        found = [path.parent for path in sorted(lesson.glob(f"*/{CHECKPOINT}"))
+                 if runs.read_record(path.parent)["variant"] == variant(flags)]  # fmt: skip
         if not found:
             fail(f"--resume: no unfinished run of this variant in {show(lesson)}; "
                  "start it without --resume")  # fmt: skip
-        folder = found[0]
+        folder = found[-1]
     else:
         folder = Path(flags.resume)
         if not (folder / "run.json").is_file():
@@ -209,7 +213,7 @@ def find_unfinished(flags) -> Path:
         if value != record["flags"].get(name):
             flag = "--" + name.replace("_", "-")
             fail(f"--resume: {show(folder)} was started with {flag} {record['flags'].get(name)}, "
-                 f"not {value}; give the same flags")  # fmt: skip
+                 f"not {value}; give the same flags, or name another run's folder")  # fmt: skip
     return folder
 
 

@@ -39,6 +39,11 @@ def finished_runs(out: Path) -> list[dict]:
     return records
 
 
+def short(value: float) -> str:
+    """Spell a figure with four decimals; a huge one, of a run that went wrong, in short."""
+    return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.2e}"
+
+
 def table_row(record: dict) -> dict:
     """Flatten a record into one row: what was run, its metrics, its seconds, memory, device."""
     return {
@@ -97,7 +102,9 @@ def print_table(records: list[dict]) -> None:
             str(record["epochs"]),
             f"{record['parameters']:,}",
             f"{record['seconds']['fit']:.1f}",
-            ", ".join(f"{k.removeprefix('test_')} {v:.4f}" for k, v in record["metrics"].items()),
+            ", ".join(
+                f"{k.removeprefix('test_')} {short(v)}" for k, v in record["metrics"].items()
+            ),
         ]
         for record in records
     ]

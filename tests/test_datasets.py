@@ -91,7 +91,7 @@ def server(monkeypatch, tmp_path):
     (tmp_path / "cache").mkdir()
     Server.files, Server.asked = {}, []
     service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=service.serve_forever, daemon=True).start()
+    threading.Thread(target=service.serve_forever, args=(0.02,), daemon=True).start()
 
     def publish(dataset: str, files: dict[str, bytes]) -> None:
         Server.files.update(files)
@@ -244,6 +244,17 @@ def test_export_goes_on_after_a_failed_download(server, published, tmp_path, mon
     assert stop.value.code == 1
     assert [path.name for path in (tmp_path / "class").iterdir()] == ["mnist.npz"]
     assert "fetch it by hand" in capsys.readouterr().err
+
+
+def test_export_of_all_that_can_be_downloaded(server, published, tmp_path, monkeypatch, capsys):
+    for name in ("mnist", "auto_mpg"):
+        (file,) = readers.FILES[name]
+        server(name, {file: (published / file).read_bytes()})
+    monkeypatch.setattr("common.datasets.NAMES", ["mnist", "auto_mpg", "churn"])
+    export(monkeypatch, "--export", tmp_path / "class")
+    printed = capsys.readouterr()
+    assert printed.out.endswith("class: wrote mnist, auto_mpg\n")
+    assert printed.err.startswith("left out: churn")
 
 
 def test_export_of_an_unknown_name(tmp_path, monkeypatch, capsys):

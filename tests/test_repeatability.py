@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from types import SimpleNamespace
 
 import keras
@@ -13,6 +14,7 @@ from common import callbacks, checkpoints
 from common.batches import shuffled_batches
 from common.callbacks import EpochTimer
 from common.checkpoints import Checkpoints, next_epoch
+from common.datasets.samples import make_cars
 
 AUTO_MPG = LESSONS[2]
 
@@ -83,17 +85,17 @@ def train_with_everything(path, epochs=12, stop_after=None):
     return model.get_weights(), history.history, len(history.epoch)
 
 
-@pytest.mark.parametrize("stop_after", [1, 5, 11])
-def test_a_stopped_training_goes_on_to_the_same_end(tmp_path, monkeypatch, stop_after):
+def test_a_stopped_training_goes_on_to_the_same_end(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "EVERY", 0)
     whole = train_with_everything(tmp_path / "whole.weights.h5")
-    path = tmp_path / "stopped.weights.h5"
-    with pytest.raises(KeyboardInterrupt):
-        train_with_everything(path, stop_after=stop_after)
-    assert next_epoch(path) == stop_after
-    resumed = train_with_everything(path)
-    assert same(resumed[0], whole[0])
-    assert resumed[1] == whole[1] and resumed[2] == whole[2]
+    for stop_after in (1, 5, 11):
+        path = tmp_path / f"stopped-{stop_after}.weights.h5"
+        with pytest.raises(KeyboardInterrupt):
+            train_with_everything(path, stop_after=stop_after)
+        assert next_epoch(path) == stop_after
+        resumed = train_with_everything(path)
+        assert same(resumed[0], whole[0])
+        assert resumed[1] == whole[1] and resumed[2] == whole[2]
 
 
 def test_a_long_history_fits_into_a_checkpoint(tmp_path):
@@ -123,16 +125,25 @@ def test_dropout_masks_differ_between_epochs_and_layers():
     assert same(masks[:2], masks[4:])
 
 
-@pytest.fixture
-def stopped(tmp_path, monkeypatch):
-    """An unfinished run of lesson 03, stopped in its fourth of six epochs."""
-    monkeypatch.setattr(checkpoints, "EVERY", 0)
-    with monkeypatch.context() as patch:
+@pytest.fixture(scope="module")
+def stopped_once(tmp_path_factory):
+    """An output folder with an unfinished run of lesson 03, stopped in its fourth of six epochs."""
+    out = tmp_path_factory.mktemp("stopped")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "EVERY", 0)
         patch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop_in_fourth_epoch)
         with pytest.raises(KeyboardInterrupt):
-            run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "6")
+            run_lesson(AUTO_MPG, out, "--data", "sample", "--epochs", "6")
+    return out
+
+
+@pytest.fixture
+def stopped(stopped_once, tmp_path):
+    """The folder of that run, in a copy of the output folder."""
+    shutil.copytree(stopped_once, tmp_path, dirs_exist_ok=True)
     (folder,) = (tmp_path / "03_autompg_regression").iterdir()
     assert not json.loads((folder / "run.json").read_text())["finished"]
+    assert (folder / "checkpoint.weights.h5").exists()
     return folder
 
 
@@ -173,6 +184,23 @@ def test_a_resume_that_cannot_be_is_refused(stopped, tmp_path, capsys, flags, me
     error = capsys.readouterr().err.splitlines()
     assert stop.value.code == 2 and len(error) == 1 and message in error[0]
     assert sorted((path, path.read_bytes()) for path in stopped.iterdir()) == before
+
+
+def test_a_run_that_could_not_start_leaves_nothing_to_resume(stopped, tmp_path, capsys):
+    for source in (["--data-dir", tmp_path], ["--data", "real"]):
+        with pytest.raises(SystemExit):
+            run_script(AUTO_MPG, "--out", tmp_path, *source)
+    assert list(stopped.parent.iterdir()) == [stopped]
+    resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "6", "--resume")
+    assert resumed.folder == stopped
+
+
+def test_a_run_is_not_resumed_on_other_data(stopped, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("common.run.load_dataset", lambda *_: (make_cars(), "real", "a folder"))
+    with pytest.raises(SystemExit) as stop:
+        run_script(AUTO_MPG, "--out", tmp_path, "--epochs", "6", "--resume")
+    assert stop.value.code == 2 and stopped.exists()
+    assert "was started on sample data" in capsys.readouterr().err
 
 
 def test_a_finished_run_is_not_run_again(smoke_runs, capsys):

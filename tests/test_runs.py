@@ -24,8 +24,12 @@ def test_the_table_names_every_run_and_the_figure_is_drawn(smoke_runs, monkeypat
             if run.folder.name in row and run.record["lesson"] in row
         ]
         for value in run.record["metrics"].values():
-            assert f"{value:.4f}" in line
+            assert runs.short(value) in line
     assert (out / "runs.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_figures_of_a_run_that_went_wrong_stay_short():
+    assert runs.short(0.88431) == "0.8843" and runs.short(1.7e28) == "1.70e+28"
 
 
 def test_one_lesson_alone(smoke_runs, monkeypatch, capsys):

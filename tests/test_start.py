@@ -36,19 +36,34 @@ def test_help_is_answered_before_anything_heavy_is_imported(script):
     assert not imported & {"keras", "tensorflow", "numpy", "pandas", "matplotlib", "sklearn"}
 
 
-SHELL_RUNS = [("tensorflow", LESSONS[0])]  # the others run in the tests' own process
-if find_spec("jax"):
-    SHELL_RUNS += [("jax", script) for script in LESSONS]
+FLAGS = ["--data", "sample", "--limit", "300", "--epochs", "1"]
 
 
-@pytest.mark.parametrize(("backend", "script"), SHELL_RUNS)
-def test_a_lesson_runs_from_the_shell_and_prints_no_noise(tmp_path, backend, script):
-    flags = ["--data", "sample", "--limit", "300", "--epochs", "1", "--out", tmp_path]
-    result = python(ROOT / script, *flags, KERAS_BACKEND=backend)
+def test_a_lesson_runs_from_the_shell_and_prints_no_noise(tmp_path):
+    result = python(ROOT / LESSONS[0], *FLAGS, "--out", tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    assert f"on {backend} " in result.stdout and "BUILT-IN SAMPLE" in result.stdout
+    assert "on tensorflow " in result.stdout and "BUILT-IN SAMPLE" in result.stdout
     (record,) = tmp_path.glob("*/*/run.json")
     assert json.loads(record.read_text())["finished"]
+
+
+@pytest.mark.parametrize(
+    "backend", [name for name in ("jax",) if find_spec(name)] or ["tensorflow"]
+)
+def test_every_lesson_runs_on_another_backend(tmp_path, backend):
+    """All in one process, since a back-end takes seconds to start; TensorFlow where it is alone."""
+    code = (
+        "import runpy, sys\n"
+        f"for script in {[str(ROOT / script) for script in LESSONS]}:\n"
+        f"    sys.argv = [script, *{[*FLAGS, '--out', str(tmp_path)]}]\n"
+        f"    sys.path.insert(0, {str(ROOT)!r})\n"
+        "    runpy.run_path(script, run_name='__main__')\n"
+    )
+    result = python("-c", code, KERAS_BACKEND=backend)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.count(f"on {backend} ") == len(LESSONS)
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("*/*/run.json")]
+    assert len(records) == len(LESSONS) and all(record["finished"] for record in records)
 
 
 def test_an_error_of_tensorflow_is_still_printed():

@@ -27,29 +27,30 @@ def main() -> None:
         help="copy from this folder (default: $KERAS_TUTORIAL_DATA, the cache or a download)")  # fmt: skip
     flags = parser.parse_args()
 
-    from common.start import start_keras
-
-    start_keras()
     from common.datasets import NAMES, download, read_real, readers
 
     unknown = [name for name in flags.names if name not in NAMES]
     if unknown:
         fail(f"{unknown[0]}: no such data set; there are {', '.join(NAMES)}")
-    missing = []
+    written, failed = [], []
     for name in flags.names or NAMES:
         try:
             _, folder = read_real(name, flags.data_dir)
             flags.export.mkdir(parents=True, exist_ok=True)
             for file in readers.FILES[name]:
                 copy_whole(folder / file, flags.export / file)
-                print(f"wrote {flags.export / file}")
+            written.append(name)
         except download.DownloadError as error:
-            missing.append(name)
-            print(f"error: {name}: {error}", file=sys.stderr)
+            by_hand = name in download.BY_HAND and not flags.names  # nobody asked for this one
+            if not by_hand:
+                failed.append(name)
+            print(f"{'left out' if by_hand else 'error'}: {name}: {error}", file=sys.stderr)
         except OSError as error:
             fail(f"--export {flags.export}: cannot write there ({error.strerror}); "
                  "give a folder that you may write to")  # fmt: skip
-    if missing:
+    print(f"{flags.export}: wrote {', '.join(written) or 'nothing'}"
+          + (f"; go online and run this again for {', '.join(failed)}" if failed else ""))  # fmt: skip
+    if failed:
         raise SystemExit(1)
 
 

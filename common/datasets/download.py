@@ -8,15 +8,16 @@ import contextlib
 import gzip
 import json
 import os
+import re
 import socket
 import tarfile
 from collections import Counter
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from common.files import whole_file
+from common.start import start_keras
 from common.words import split_words
 
 SILENCE = 20  # seconds without a byte after which a server counts as silent
@@ -113,6 +114,9 @@ def fetch(name: str) -> Path:
 
 def fetch_file(name: str, address: str, sha256: str, folder: str) -> Path:
     """Download one file into a folder of the cache, with a progress bar and a time limit."""
+    start_keras()  # only now: what is in a folder or the cache is read without it
+    import keras
+
     try:
         with socket_timeout(SILENCE):
             path = keras.utils.get_file(
@@ -135,7 +139,7 @@ def reason(error: Exception) -> str:
         return f"the server was silent for {SILENCE} s"
     if "hash" in str(error):
         return "the file that came is not the published one"
-    return str(error).rpartition(" -- ")[2]
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error).rpartition(" -- ")[2])
 
 
 @contextlib.contextmanager
