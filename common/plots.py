@@ -73,7 +73,7 @@ def draw_curve(axes, values, label: str, color: str | None = None, style: str = 
 
 def widen(axes, values) -> None:
     """Make the axis logarithmic if the values fall far: else the end would be a flat line."""
-    if max(values) > 20 * min(values) > 0:
+    if len(values) and max(values) > 20 * min(values) > 0:
         axes.set_yscale("log")
 
 
@@ -194,16 +194,7 @@ def compare_runs(records: list[dict], histories: list[dict]):
         for panel in row[len(quantities[lesson]) :]:
             panel.axis("off")
         for panel, name in zip(row, quantities[lesson], strict=False):
-            for number, (record, columns) in enumerate(runs[-MOST_LINES:]):
-                label = (f"{record['run']}\n{record['data']} data, seed {record['seed']}, "
-                         f"{record['epochs']} epochs")  # fmt: skip
-                draw_curve(panel, columns[f"val_{name}"], label, plt.get_cmap("tab20")(number))
-                widen(panel, columns[f"val_{name}"])
-            ends = [columns[f"val_{name}"][-1] for _, columns in runs[-MOST_LINES:]]
-            panel.set_ylim(
-                top=min(panel.get_ylim()[1], 100 * np.nanmedian(ends))
-            )  # one may diverge
-            panel.set(xlabel="epoch", ylabel=f"validation {name}")
+            draw_runs(panel, runs[-MOST_LINES:], name)
         row[0].set_title(lesson, loc="left", fontsize=10)
         latest = f" (the last {MOST_LINES})" if len(runs) > MOST_LINES else ""
         row[len(quantities[lesson])].legend(
@@ -211,3 +202,16 @@ def compare_runs(records: list[dict], histories: list[dict]):
             title=f"runs{latest}",
         )  # fmt: skip
     return figure
+
+
+def draw_runs(panel, runs: list[tuple[dict, dict]], name: str) -> None:
+    """Draw the validation values of one quantity, a curve for each run."""
+    lowest = np.nanmin([columns[f"val_{name}"][-1] for _, columns in runs])
+    for number, (record, columns) in enumerate(runs):
+        values = columns[f"val_{name}"]
+        label = f"{record['run']}\n{record['data']} data, seed {record['seed']}, {record['epochs']} epochs"
+        if not values[-1] <= 10_000 * lowest:  # it diverged, and would hide all the others
+            values, label = [], f"{label}, off the scale"
+        draw_curve(panel, values, label, plt.get_cmap("tab20")(number))
+        widen(panel, values)
+    panel.set(xlabel="epoch", ylabel=f"validation {name}")
