@@ -47,6 +47,7 @@ def shuffled_batches(features, targets, batch_size: int, *, seed: int, first_epo
         `keras.utils.PyDataset` on the others. Give `fit` `shuffle=False`.
     """
     features, targets = np.asarray(features), np.asarray(targets)
+    batch_size = min(batch_size, len(features))
     steps = -(-len(features) // batch_size)
     if keras.backend.backend() == "tensorflow":
         dataset = tensorflow_batches(features, targets, batch_size, seed, first_epoch)

@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALLEST_LIMIT = 50  # fewer examples cannot be split into training, validation and test
 
 
-def whole_number(at_least: int):
-    """Make an argparse type that takes a whole number of at least `at_least`."""
+def whole_number(at_least: int, at_most: int = 10**9):
+    """Make an argparse type that takes a whole number from `at_least` to `at_most`."""
 
     def parse(text: str) -> int:
         try:
@@ -28,6 +28,8 @@ def whole_number(at_least: int):
             raise argparse.ArgumentTypeError(
                 f"must be a whole number of at least {at_least}, not {text!r}"
             )
+        if number > at_most:
+            raise argparse.ArgumentTypeError(f"must be at most {at_most}, not {text!r}")
         return number
 
     return parse

@@ -75,6 +75,12 @@ def test_a_resumed_run_gets_the_batches_it_would_have_had():
     assert orders(resumed, 2, 3) == orders(whole, 5, 3)[3:]
 
 
+def test_a_batch_may_be_larger_than_the_data():
+    train = shuffled_batches(numbers(), numbers(), 10**9, seed=7)
+    assert train.steps_per_epoch == 1
+    assert sorted(orders(train.dataset, 1, 1)[0]) == list(range(10))
+
+
 def test_another_seed_gives_another_order():
     one, other = (shuffled_batches(numbers(), numbers(), 4, seed=s).dataset for s in (1, 2))
     assert orders(one, 1, 3) != orders(other, 1, 3)

@@ -81,6 +81,7 @@ def test_the_lessons_tell_the_figures_that_were_measured():
 def test_lesson_03_tells_the_spread_over_twenty_splits():
     rows = runs_of(THIRD, seeds=[str(seed) for seed in range(42, 62)])
     assert prose(THIRD).count(spread(rows, "test_mae", 2)) == 2
+    assert f"20 seeds: {spread(rows, 'test_mae', 2)}" in README
 
 
 def test_every_lesson_and_every_shared_flag_is_in_the_readme():
