@@ -48,8 +48,11 @@ class StopAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def train_with_everything(path, epochs=12, stop_after=None):
-    """Train a network with dropout, batch normalisation, schedules and early stopping."""
+def train_with_everything(path, epochs=12, stop_after=None, patience=4, sign=1):
+    """Train a network with dropout, batch normalisation, schedules and early stopping.
+
+    With `sign` -1 the validation targets are the wrong way round: the first epochs are the best.
+    """
     keras.utils.set_random_seed(1)
     random = np.random.default_rng(0)
     features = random.normal(size=(90, 5)).astype("float32")
@@ -69,14 +72,14 @@ def train_with_everything(path, epochs=12, stop_after=None):
     model.compile("adam", "mse", metrics=["mae"], steps_per_execution=train.steps_per_execution)
     own = [
         EpochTimer(),
-        keras.callbacks.EarlyStopping(patience=4, restore_best_weights=True),
+        keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True),
         keras.callbacks.ReduceLROnPlateau(patience=1, factor=0.5),
     ]
     history = model.fit(
         train.dataset,
         steps_per_epoch=train.steps_per_epoch,
         shuffle=False,
-        validation_data=(features[64:], targets[64:]),
+        validation_data=(features[64:], sign * targets[64:]),
         epochs=epochs,
         initial_epoch=first_epoch,
         callbacks=[*own, Checkpoints(path, 1, own), StopAfter(stop_after)],
@@ -96,6 +99,18 @@ def test_a_stopped_training_goes_on_to_the_same_end(tmp_path, monkeypatch):
         resumed = train_with_everything(path)
         assert same(resumed[0], whole[0])
         assert resumed[1] == whole[1] and resumed[2] == whole[2]
+
+
+def test_the_best_weights_from_before_the_stop_are_restored(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "EVERY", 0)
+    task = {"patience": 20, "sign": -1}
+    whole = train_with_everything(tmp_path / "whole.weights.h5", **task)
+    path = tmp_path / "stopped.weights.h5"
+    with pytest.raises(KeyboardInterrupt):
+        train_with_everything(path, stop_after=9, **task)
+    resumed = train_with_everything(path, **task)
+    assert np.argmin(whole[1]["val_loss"]) < 9
+    assert same(resumed[0], whole[0]) and resumed[1] == whole[1]
 
 
 def test_a_long_history_fits_into_a_checkpoint(tmp_path):
