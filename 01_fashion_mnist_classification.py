@@ -153,7 +153,8 @@ run.save_figure("confusion_matrix", figure)
 
 # %%
 highest = probabilities[0].argsort()[::-1][:3]
-print("first test image:", *[f"{CLASS_NAMES[i]} {probabilities[0, i]:.3f}" for i in highest])
+answers = [f"{CLASS_NAMES[i]} {probabilities[0, i]:.3f}" for i in highest]
+print("first test image:", ", ".join(answers))
 titles, colors = [], []
 for row, truth in zip(probabilities[:25], test_labels[:25], strict=True):
     answer = row.argmax()

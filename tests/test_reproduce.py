@@ -1,6 +1,6 @@
 """The lessons at full length on the real data, median of three seeds: python -m pytest -m reproduce
 
-Takes about three minutes on two cores, and the data from $KERAS_TUTORIAL_DATA, the cache or a
+Takes about two minutes on two cores, and the data from $KERAS_TUTORIAL_DATA, the cache or a
 download.
 """
 
