@@ -167,8 +167,8 @@ class Run:
         """Say after Ctrl-C how to continue this run."""
         if not self.checkpoint.exists():
             return "there is no checkpoint yet, so start again"
-        words = [word for word in sys.argv[1:] if word != "--resume"]
-        return "go on with: " + shlex.join(["python", sys.argv[0], *words, "--resume"])
+        resume = [] if self.flags.resume else ["--resume"]  # it may be among the words already
+        return "go on with: " + shlex.join(["python", *sys.argv, *resume])
 
 
 def make_folder(flags) -> Path:

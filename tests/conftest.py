@@ -46,6 +46,17 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
+@pytest.fixture
+def data_folder(tmp_path):
+    """A folder of whole files, as --data-dir names one."""
+    from data_files import write_real_looking
+
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write_real_looking(folder)
+    return folder
+
+
 def run_script(script: str, *flags: str) -> dict:
     """Run a script as the shell would, in this process.
 

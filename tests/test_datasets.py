@@ -3,16 +3,14 @@
 import gzip
 import hashlib
 import http.server
-import io
 import socket
 import sys
-import tarfile
 import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_bad_input import write_real_looking
+from data_files import pack
 
 from common.datasets import (
     NAMES,
@@ -107,29 +105,20 @@ def server(monkeypatch, tmp_path):
     service.server_close()
 
 
-@pytest.fixture
-def published(tmp_path):
-    """Whole files in the formats of a --data-dir."""
-    folder = tmp_path / "published"
-    folder.mkdir()
-    write_real_looking(folder)
-    return folder
-
-
 def cached_files(tmp_path) -> list[str]:
     return sorted(path.name for path in (tmp_path / "cache").rglob("*") if path.is_file())
 
 
-def test_a_download_is_kept_and_not_fetched_twice(server, published, tmp_path):
-    server("mnist", {"mnist.npz": (published / "mnist.npz").read_bytes()})
+def test_a_download_is_kept_and_not_fetched_twice(server, data_folder, tmp_path):
+    server("mnist", {"mnist.npz": (data_folder / "mnist.npz").read_bytes()})
     for _ in range(2):
         data, kind, _ = find_dataset("mnist", "auto", None)
         assert kind == REAL and equal(data, MAKERS["mnist"]())
     assert Server.asked == ["/mnist.npz"] and cached_files(tmp_path) == ["mnist.npz"]
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(server, published, tmp_path):
-    server("auto_mpg", {"auto-mpg.data": (published / "auto-mpg.data").read_bytes()})
+def test_a_damaged_file_in_the_cache_is_fetched_again(server, data_folder, tmp_path):
+    server("auto_mpg", {"auto-mpg.data": (data_folder / "auto-mpg.data").read_bytes()})
     folder = tmp_path / "cache" / "datasets" / "keras-lessons"
     folder.mkdir(parents=True)
     (folder / "auto-mpg.data").write_text("<html>")
@@ -146,17 +135,6 @@ def test_fashion_mnist_is_converted_from_the_published_files(server, tmp_path):
     })  # fmt: skip
     data, kind, _ = find_dataset("fashion_mnist", "real", None)
     assert kind == REAL and equal(data, MAKERS["fashion_mnist"]())
-
-
-def pack(texts: dict[str, str]) -> bytes:
-    """Pack texts as the published archive of reviews does."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, text in texts.items():
-            member = tarfile.TarInfo(f"aclImdb/{name}")
-            member.size = len(text.encode())
-            archive.addfile(member, io.BytesIO(text.encode()))
-    return buffer.getvalue()
 
 
 def test_reviews_are_ranked_from_the_published_texts(server, tmp_path):
@@ -184,9 +162,9 @@ def test_reviews_are_ranked_from_the_published_texts(server, tmp_path):
 
 @pytest.mark.parametrize("case", ["missing", "wrong bytes", "refused", "silent"])
 def test_a_failed_download_says_why_and_leaves_nothing(
-    server, published, tmp_path, monkeypatch, case
+    server, data_folder, tmp_path, monkeypatch, case
 ):
-    content = (published / "auto-mpg.data").read_bytes()
+    content = (data_folder / "auto-mpg.data").read_bytes()
     server("auto_mpg", {"auto-mpg.data": content})
     message = {
         "missing": "Not Found",
@@ -227,18 +205,18 @@ def export(monkeypatch, *words) -> None:
     __main__.main()
 
 
-def test_export_writes_a_folder_that_can_be_read(published, tmp_path, monkeypatch, capsys):
+def test_export_writes_a_folder_that_can_be_read(data_folder, tmp_path, monkeypatch, capsys):
     target = tmp_path / "class"
-    export(monkeypatch, "--export", target, "--data-dir", published)
+    export(monkeypatch, "--export", target, "--data-dir", data_folder)
     assert sorted(p.name for p in target.iterdir()) == sorted(
         file for files in readers.FILES.values() for file in files
     )
     for name in NAMES:
-        assert equal(readers.READERS[name](target), readers.READERS[name](published))
+        assert equal(readers.READERS[name](target), readers.READERS[name](data_folder))
 
 
-def test_export_goes_on_after_a_failed_download(server, published, tmp_path, monkeypatch, capsys):
-    server("mnist", {"mnist.npz": (published / "mnist.npz").read_bytes()})
+def test_export_goes_on_after_a_failed_download(server, data_folder, tmp_path, monkeypatch, capsys):
+    server("mnist", {"mnist.npz": (data_folder / "mnist.npz").read_bytes()})
     with pytest.raises(SystemExit) as stop:
         export(monkeypatch, "--export", tmp_path / "class", "churn", "mnist")
     assert stop.value.code == 1
@@ -246,10 +224,10 @@ def test_export_goes_on_after_a_failed_download(server, published, tmp_path, mon
     assert "fetch it by hand" in capsys.readouterr().err
 
 
-def test_export_of_all_that_can_be_downloaded(server, published, tmp_path, monkeypatch, capsys):
+def test_export_of_all_that_can_be_downloaded(server, data_folder, tmp_path, monkeypatch, capsys):
     for name in ("mnist", "auto_mpg"):
         (file,) = readers.FILES[name]
-        server(name, {file: (published / file).read_bytes()})
+        server(name, {file: (data_folder / file).read_bytes()})
     monkeypatch.setattr("common.datasets.NAMES", ["mnist", "auto_mpg", "churn"])
     export(monkeypatch, "--export", tmp_path / "class")
     printed = capsys.readouterr()

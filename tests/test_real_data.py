@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import LESSONS, REAL_DATA, run_lesson
-from test_datasets import pack
+from data_files import pack
 
 from common.datasets import NAMES, REAL, download, find_dataset, readers
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import shutil
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from common.batches import shuffled_batches
 from common.callbacks import EpochTimer
 from common.checkpoints import Checkpoints, next_epoch
 from common.datasets.samples import make_cars
+from common.run import Run
 
 AUTO_MPG = LESSONS[2]
 
@@ -208,6 +210,18 @@ def test_a_run_that_could_not_start_leaves_nothing_to_resume(stopped, tmp_path, 
     assert list(stopped.parent.iterdir()) == [stopped]
     resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "6", "--resume")
     assert resumed.folder == stopped
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"], ["--resume", "a folder"]])
+def test_the_command_that_is_named_after_ctrl_c_continues_the_run(tmp_path, monkeypatch, resume):
+    (tmp_path / "checkpoint.weights.h5").touch()
+    run = SimpleNamespace(
+        checkpoint=tmp_path / "checkpoint.weights.h5",
+        flags=SimpleNamespace(resume=resume[-1] if resume else None),
+    )
+    monkeypatch.setattr("sys.argv", ["lesson.py", "--epochs", "6", *resume])
+    command = shlex.split(Run.how_to_go_on(run).removeprefix("go on with: "))
+    assert command == ["python", "lesson.py", "--epochs", "6", *(resume or ["--resume"])]
 
 
 def test_a_run_is_not_resumed_on_other_data(stopped, tmp_path, capsys, monkeypatch):
