@@ -47,8 +47,11 @@ def history(history, units: dict[str, str] | None = None) -> dict:
     """
     figures = {}
     for name, values in history.history.items():
-        repeated = name != "loss" and values == history.history["loss"]
-        if name.startswith("val_") or name == "learning_rate" or repeated:
+        if (
+            name.startswith("val_")
+            or name == "learning_rate"
+            or repeats_loss(name, history.history)
+        ):
             continue
         figure, axes = new_figure()
         draw_curve(axes, values, "training", RIGHT)
@@ -60,6 +63,11 @@ def history(history, units: dict[str, str] | None = None) -> dict:
         axes.legend()
         figures[name] = figure
     return figures
+
+
+def repeats_loss(name: str, columns: dict[str, list[float]]) -> bool:
+    """Tell whether a metric is the loss under another name, rounding apart."""
+    return name != "loss" and np.allclose(columns[name], columns["loss"], rtol=1e-4, equal_nan=True)
 
 
 def draw_curve(axes, values, label: str, color: str | None = None, style: str = "-") -> None:
@@ -84,7 +92,9 @@ def epoch_times(seconds: list[float]):
     axes.axhline(np.median(seconds), color="gray", linestyle="--",
                  label=f"median {np.median(seconds):.3g} s")  # fmt: skip
     axes.set(xlabel="epoch", ylabel="time [s]", title="time an epoch takes; the first compiles too")
-    axes.set_ylim(bottom=0)
+    widen(axes, seconds)
+    if axes.get_yscale() == "linear":
+        axes.set_ylim(bottom=0)
     axes.legend()
     return figure
 
@@ -183,8 +193,8 @@ def compare_runs(records: list[dict], histories: list[dict]):
     quantities = {
         lesson: [
             name
-            for name, values in runs[-1][1].items()
-            if f"val_{name}" in runs[-1][1] and (name == "loss" or values != runs[-1][1]["loss"])
+            for name in runs[-1][1]
+            if f"val_{name}" in runs[-1][1] and not repeats_loss(name, runs[-1][1])
         ]
         for lesson, runs in lessons.items()
     }

@@ -31,6 +31,7 @@ def test_a_run_leaves_its_record_and_figures(smoke_runs, script):
     assert all(np.isfinite(value) for value in record["metrics"].values())
     for name in FIGURES[script]:
         assert (run.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
+    assert not (run.folder / "mse.png").exists()  # it would repeat loss.png
     leftovers = {p.name for p in run.folder.iterdir() if p.suffix not in (".png",)}
     assert leftovers == {"run.json", "history.csv", "model.keras"}
     with (run.out / "runs.csv").open() as file:

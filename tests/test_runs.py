@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from common import runs
+from common import plots, runs
 
 
 def call(monkeypatch, *words) -> None:
@@ -30,6 +30,11 @@ def test_the_table_names_every_run_and_the_figure_is_drawn(smoke_runs, monkeypat
 
 def test_figures_of_a_run_that_went_wrong_stay_short():
     assert runs.short(0.88431) == "0.8843" and runs.short(1.7e28) == "1.70e+28"
+
+
+def test_a_metric_that_is_the_loss_is_drawn_once():
+    columns = {"loss": [446.9, 2.813], "mse": [446.90002, 2.8129998], "mae": [20.4, 1.3]}
+    assert [name for name in columns if plots.repeats_loss(name, columns)] == ["mse"]
 
 
 def test_one_lesson_alone(smoke_runs, monkeypatch, capsys):
