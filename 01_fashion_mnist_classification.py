@@ -163,4 +163,4 @@ for row, truth in zip(probabilities[:25], test_labels[:25], strict=True):
     titles.append(f"{CLASS_NAMES[answer]} {row[answer]:.0%}{below}")
     colors.append(plots.RIGHT if right else plots.WRONG)
 run.save_figure("predictions", plots.image_grid(test_images[:25], titles, colors))
-run.save(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"])
+run.save(model, history.history, test_loss=test["loss"], test_accuracy=test["accuracy"])

@@ -165,4 +165,4 @@ if args.text:
     probability = model.predict(to_numbers([ranks]), verbose=0)[0, 0]
     print(f"\nyour text: probability {probability:.3f} of being positive"
           + (f"; not in the vocabulary: {', '.join(rare)}" if rare else ""))  # fmt: skip
-run.save(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"])
+run.save(model, history.history, test_loss=test["loss"], test_accuracy=test["accuracy"])

@@ -166,5 +166,5 @@ figure = plots.prediction_versus_truth(test_mpg, predicted_mpg, "fuel economy", 
 run.save_figure("predictions", figure)
 squared = "mean squared error [MPG²]"
 units = {"loss": squared, "mse": squared, "mae": "mean absolute error [MPG]"}
-run.save(model, history, units,
+run.save(model, history.history, units,
          test_loss=test["loss"], test_mae=test["mae"])  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from scipy.sparse import issparse
 
 
 class Batches(NamedTuple):
@@ -32,11 +33,12 @@ def epoch_order(examples: int, seed: int, epoch: int) -> np.ndarray:
 def shuffled_batches(features, targets, batch_size: int, *, seed: int, first_epoch: int = 0):
     """Cut arrays into batches that are reshuffled for every epoch, without end.
 
-    A batch is gathered from the arrays when it is needed: they are never copied as a whole and
-    keep their dtype. The last batch of an epoch may be smaller.
+    A batch is gathered from the arrays when it is needed: they keep their dtype, and a sparse array
+    stays sparse as a whole. The last batch of an epoch may be smaller.
 
     Args:
-        features: array of shape (examples, ...), or a table of numbers.
+        features: array of shape (examples, ...), a table of numbers, or a sparse array of SciPy
+            in CSR form, of shape (examples, columns); its batches are ordinary arrays.
         targets: array of shape (examples,) or (examples, outputs).
         batch_size: examples in a batch.
         seed: what the orders are drawn from.
@@ -46,9 +48,10 @@ def shuffled_batches(features, targets, batch_size: int, *, seed: int, first_epo
         `Batches`. Its dataset is a `tf.data.Dataset` on the TensorFlow back-end and a
         `keras.utils.PyDataset` on the others. Give `fit` `shuffle=False`.
     """
-    features, targets = np.asarray(features), np.asarray(targets)
-    batch_size = min(batch_size, len(features))
-    steps = -(-len(features) // batch_size)
+    features = features if issparse(features) else np.asarray(features)
+    targets = np.asarray(targets)
+    batch_size = min(batch_size, len(targets))
+    steps = -(-len(targets) // batch_size)
     if keras.backend.backend() == "tensorflow":
         dataset = tensorflow_batches(features, targets, batch_size, seed, first_epoch)
     else:
@@ -59,12 +62,33 @@ def shuffled_batches(features, targets, batch_size: int, *, seed: int, first_epo
     return Batches(dataset, steps, steps_per_execution)
 
 
+def ordered_batches(features, targets, batch_size: int):
+    """Cut arrays into batches in their own order, once: for validation and evaluation.
+
+    Worth it for a sparse array: Keras would convert it anew for every model. Others can go to
+    `evaluate` as they are.
+
+    Args:
+        features: as in `shuffled_batches`.
+        targets: as in `shuffled_batches`.
+        batch_size: examples in a batch; the last may be smaller.
+
+    Returns:
+        A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return OrderedBatches(features, targets, batch_size)
+    import tensorflow as tf
+
+    rows = tf.data.Dataset.range(len(targets)).batch(batch_size)
+    return rows.map(row_reader(features, targets)).prefetch(2)
+
+
 def tensorflow_batches(features, targets, batch_size: int, seed: int, first_epoch: int):
     """Make the endless batches as a `tf.data.Dataset`."""
     import tensorflow as tf
 
-    examples = len(features)
-    features, targets = tf.constant(features), tf.constant(targets)
+    examples = len(targets)
 
     def rows_of_epoch(epoch):
         rows = tf.numpy_function(
@@ -79,10 +103,26 @@ def tensorflow_batches(features, targets, batch_size: int, seed: int, first_epoc
     return (
         tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
         .flat_map(rows_of_epoch)
-        .map(lambda rows: (tf.gather(features, rows), tf.gather(targets, rows)))
+        .map(row_reader(features, targets))
         .prefetch(4)
         .with_options(options)
     )
+
+
+def row_reader(features, targets):
+    """Make the function that gathers rows inside a `tf.data` pipeline."""
+    import tensorflow as tf
+
+    targets = tf.constant(targets)
+    if not issparse(features):
+        features = tf.constant(features)
+        return lambda rows: (tf.gather(features, rows), tf.gather(targets, rows))
+
+    def read(rows):
+        batch = tf.numpy_function(lambda rows: dense_rows(features, rows), [rows], features.dtype)
+        return tf.ensure_shape(batch, [None, features.shape[1]]), tf.gather(targets, rows)
+
+    return read
 
 
 class EndlessBatches(keras.utils.PyDataset):
@@ -92,7 +132,7 @@ class EndlessBatches(keras.utils.PyDataset):
         super().__init__()
         self.features, self.targets = features, targets
         self.batch_size, self.seed, self.first_epoch = batch_size, seed, first_epoch
-        self.steps = -(-len(self.features) // batch_size)
+        self.steps = -(-len(targets) // batch_size)
         self.epoch, self.order = None, None
 
     @property
@@ -105,9 +145,31 @@ class EndlessBatches(keras.utils.PyDataset):
         epochs, step = divmod(index, self.steps)
         if self.epoch != self.first_epoch + epochs:
             self.epoch = self.first_epoch + epochs
-            self.order = epoch_order(len(self.features), self.seed, self.epoch)
+            self.order = epoch_order(len(self.targets), self.seed, self.epoch)
         rows = self.order[step * self.batch_size : (step + 1) * self.batch_size]
-        return self.features[rows], self.targets[rows]
+        return dense_rows(self.features, rows), self.targets[rows]
+
+
+class OrderedBatches(keras.utils.PyDataset):
+    """The batches in order for JAX and PyTorch."""
+
+    def __init__(self, features, targets, batch_size: int):
+        super().__init__()
+        self.features, self.targets, self.batch_size = features, targets, batch_size
+
+    def __len__(self):
+        return -(-len(self.targets) // self.batch_size)
+
+    def __getitem__(self, index: int):
+        """Gather batch `index`."""
+        rows = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        return dense_rows(self.features, rows), self.targets[rows]
+
+
+def dense_rows(features, rows):
+    """Gather rows of an array; those of a sparse one become an ordinary array."""
+    gathered = features[rows]
+    return gathered.toarray() if issparse(gathered) else gathered
 
 
 def one_batch(features, targets):

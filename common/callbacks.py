@@ -34,7 +34,9 @@ class EpochTimer(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self._epoch_began)
 
     def on_train_end(self, logs=None):
-        self.total = (self._earlier or 0.0) + time.perf_counter() - self._train_began
+        earlier = sum(self.seconds) if self._earlier is None else self._earlier
+        self.total = earlier + time.perf_counter() - self._train_began
+        self.set_model(None)  # its model may go, while the figures stay
 
 
 class OneLineProgress(keras.callbacks.Callback):

@@ -22,7 +22,7 @@ PLAIN = (bool, int, float, str, type(None), np.generic)
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Seeds every epoch, saves a checkpoint now and then, and restores one when training begins.
+    """Seeds every epoch, saves a checkpoint now and then and at the end, restores one at the start.
 
     Put it behind the callbacks whose state it keeps.
 
@@ -39,8 +39,10 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.saved_at = time.perf_counter()
+        # Left to itself, TensorFlow makes the optimizer's variables inside the compiled training
+        # step, and never frees them. Weights cannot be loaded into variables not yet made either.
+        self.model.optimizer.build(self.model.trainable_variables)
         if self.path.exists():
-            self.model.optimizer.build(self.model.trainable_variables)
             self.model.load_weights(self.path)
             state, arrays = read_state(self.path)
             for number, callback in enumerate(self.others):  # they have cleared themselves by now
@@ -49,10 +51,7 @@ class Checkpoints(keras.callbacks.Callback):
             self.restored_history = state["history"]
 
     def on_epoch_begin(self, epoch, logs=None):
-        if self.restored_history:  # only now, since Keras' history clears itself last
-            self.model.history.epoch[:] = range(epoch)
-            self.model.history.history.update(self.restored_history)
-            self.restored_history = {}
+        self.restore_history()  # only now, since Keras' history clears itself last
         seed_random_layers(self.model, self.seed, epoch)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -61,11 +60,31 @@ class Checkpoints(keras.callbacks.Callback):
             self.save(epoch + 1, logs or {})
             self.saved_at = time.perf_counter()
 
+    def on_train_end(self, logs=None):
+        if self.restored_history:  # it had ended before
+            self.restore_history()
+        else:
+            self.save(self.params["epochs"], {})
+
+    def restore_history(self) -> None:
+        """Put back the history of the epochs before the stop."""
+        if self.restored_history:
+            history = self.model.history
+            history.history.update(self.restored_history)
+            history.epoch[:] = range(max(map(len, history.history.values())))
+            self.restored_history = {}
+
     def save(self, next_epoch: int, logs: dict) -> None:
-        """Write weights, optimizer, history and callbacks, to go on with `next_epoch`."""
-        # Keras adds this epoch to the history only after the callbacks have run.
-        history = self.model.history.history
-        history = {name: [*history.get(name, []), float(logs[name])] for name in logs}
+        """Write weights, optimizer, history and callbacks, to go on with `next_epoch`.
+
+        Args:
+            next_epoch: counted from 0; the number of epochs if training has ended.
+            logs: the figures of the last epoch, which Keras adds to the history only after the
+                callbacks have run.
+        """
+        history = {name: list(values) for name, values in self.model.history.history.items()}
+        for name, value in logs.items():
+            history.setdefault(name, []).append(float(value))
         callbacks = [
             {name: value for name, value in vars(callback).items() if is_kept(name, value)}
             for callback in self.others

@@ -46,6 +46,14 @@ def positive_number(text: str) -> float:
     return number
 
 
+def share(text: str) -> float:
+    """Be an argparse type for a number above 0 and below 1."""
+    number = positive_number(text)
+    if number >= 1:
+        raise argparse.ArgumentTypeError(f"must be a number below 1, not {text!r}")
+    return number
+
+
 def text_with_words(text: str) -> str:
     """Be an argparse type for a text that has at least one word in it."""
     if not split_words(text):

@@ -1,6 +1,8 @@
-"""How a lesson says that it cannot go on: one line that names the thing and the remedy."""
+"""Errors: those that end a lesson, in one line that names the remedy, and those that a lesson shows."""
 
+import contextlib
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -29,3 +31,19 @@ def on_interrupt(message: Callable[[], str]) -> None:
             sys.__excepthook__(kind, error, trace)
 
     sys.excepthook = show
+
+
+@contextlib.contextmanager
+def shown_error(*kinds: type[Exception]):
+    """Print the error that the block raises, in one line, and go on.
+
+    Raises:
+        AssertionError: if the block raises none of these kinds: the lesson promises one.
+    """
+    try:
+        yield
+    except kinds as error:
+        text = textwrap.shorten(str(error), 200, placeholder=" ...")
+        print(f"{type(error).__name__}: {text}")
+    else:
+        raise AssertionError(f"expected one of {kinds}, and nothing was raised")

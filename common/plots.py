@@ -35,28 +35,24 @@ def new_figure(width: float = 7, height: float = 4.5, rows: int = 1, columns: in
     return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", dpi=100)
 
 
-def history(history, units: dict[str, str] | None = None) -> dict:
+def history(history: dict, units: dict[str, str] | None = None) -> dict:
     """Draw the loss and every metric against the epoch, training beside validation.
 
     Args:
-        history: what `fit` returned.
+        history: a list of values, one an epoch, for the loss and every metric.
         units: axis labels by metric, such as `{"mae": "mean absolute error [MPG]"}`.
 
     Returns:
         Figures by the metric's name: `loss`, `accuracy` and so on.
     """
     figures = {}
-    for name, values in history.history.items():
-        if (
-            name.startswith("val_")
-            or name == "learning_rate"
-            or repeats_loss(name, history.history)
-        ):
+    for name, values in history.items():
+        if name.startswith("val_") or name == "learning_rate" or repeats_loss(name, history):
             continue
         figure, axes = new_figure()
         draw_curve(axes, values, "training", RIGHT)
-        if f"val_{name}" in history.history:
-            draw_curve(axes, history.history[f"val_{name}"], "validation", "tab:orange")
+        if f"val_{name}" in history:
+            draw_curve(axes, history[f"val_{name}"], "validation", "tab:orange")
         widen(axes, values)
         label = (units or {}).get(name, name.replace("_", " "))
         axes.set(xlabel="epoch", ylabel=label, title=f"{label} during training")
@@ -225,3 +221,25 @@ def draw_runs(panel, runs: list[tuple[dict, dict]], name: str) -> None:
         draw_curve(panel, values, label, plt.get_cmap("tab20")(number))
         widen(panel, values)
     panel.set(xlabel="epoch", ylabel=f"validation {name}")
+
+
+def compare_models(histories: dict[str, dict], quantity: str, title: str):
+    """Draw one quantity of several models: validation solid, training dashed, a colour for each.
+
+    Args:
+        histories: the columns of each model's history, by the model's name.
+        quantity: a column, such as "loss"; its validation values are in `val_<quantity>`.
+        title: what is compared.
+    """
+    figure, axes = new_figure(9, 5.5)
+    for number, (name, columns) in enumerate(histories.items()):
+        color = plt.get_cmap("tab10")(number)
+        draw_curve(axes, columns[f"val_{quantity}"], name, color)
+        draw_curve(axes, columns[quantity], "", color, "--")
+        axes.lines[-1].set(linewidth=1, alpha=0.8)
+    axes.plot([], [], "k-", label="solid: validation")
+    axes.plot([], [], "k--", linewidth=1, label="dashed: training")
+    axes.set(xlabel="epoch", ylabel=quantity.replace("_", " "), title=title)
+    axes.set_ylim(bottom=0)
+    figure.legend(loc="outside right upper")
+    return figure

@@ -21,7 +21,29 @@ from common.errors import fail, on_interrupt
 from common.files import whole_file, write_json
 from common.start import quiet_stderr
 
-CHECKPOINT = "checkpoint.weights.h5"  # there is one in the folder of every unfinished run
+CHECKPOINT = "checkpoint*.weights.h5"  # there is one in the folder of every unfinished run
+
+
+class Training:
+    """One training within a run: its clock, its checkpoint, and where it goes on.
+
+    Args:
+        checkpoint: the file that a stopped run goes on from.
+        seed: what the random numbers of every epoch are drawn from.
+
+    Attributes:
+        first_epoch: 0, or the epoch that a resumed run goes on with.
+    """
+
+    def __init__(self, checkpoint: Path, seed: int):
+        self.checkpoint, self.seed = checkpoint, seed
+        self.first_epoch = checkpoints.next_epoch(checkpoint)
+        self.timer = EpochTimer()
+
+    def callbacks(self, *others) -> list:
+        """Return the lesson's own callbacks followed by timer and checkpoints."""
+        kept = [self.timer, *others]
+        return [*kept, Checkpoints(self.checkpoint, self.seed, kept)]
 
 
 class Run:
@@ -32,7 +54,6 @@ class Run:
 
     Attributes:
         folder: where this run's files go.
-        first_epoch: 0, or the epoch that a resumed run goes on with.
 
     Raises:
         SystemExit: if the folder cannot be written or there is nothing to resume.
@@ -41,11 +62,10 @@ class Run:
     def __init__(self, flags):
         self.flags = flags
         self.load_seconds = 0.0
-        self.timer = EpochTimer()
         self.data = self.source = None
         self.folder = find_unfinished(flags) if flags.resume else make_folder(flags)
-        self.checkpoint = self.folder / CHECKPOINT
-        self.first_epoch = checkpoints.next_epoch(self.checkpoint)
+        self.trainings: dict[str, Training] = {}
+        self.training("")
         self.versions = {
             "python": platform.python_version(),
             **{name: version(name) for name in ("keras", backend_package(), "numpy")},
@@ -61,7 +81,7 @@ class Run:
             f"{self.versions[backend_package()]}, {self.device}, seed {flags.seed}"
         )
         if flags.resume:
-            print(f"going on with epoch {self.first_epoch + 1} of {show(self.folder)}")
+            print(f"going on with {show(self.folder)}")
         else:
             self.write_record(finished=False)
 
@@ -98,10 +118,20 @@ class Run:
                 "For the real data go online or give --data-dir DIR (README, Data). ***"
             )
 
+    def training(self, name: str) -> Training:
+        """Begin one training of several: each has a name, and a checkpoint of its own."""
+        file = CHECKPOINT.replace("*", f"-{name}" if name else "")
+        self.trainings[name] = Training(self.folder / file, self.flags.seed)
+        return self.trainings[name]
+
+    @property
+    def first_epoch(self) -> int:
+        """0, or the epoch that a resumed run goes on with, in a lesson of one training."""
+        return self.trainings[""].first_epoch
+
     def callbacks(self, *others) -> list:
         """Return the lesson's own callbacks followed by the run's: timer and checkpoints."""
-        kept = [self.timer, *others]
-        return [*kept, Checkpoints(self.checkpoint, self.flags.seed, kept)]
+        return self.trainings[""].callbacks(*others)
 
     def save_figure(self, name: str, figure) -> None:
         """Write a matplotlib figure as `<name>.png` and say where."""
@@ -110,31 +140,42 @@ class Run:
             plots.save(figure, temporary)
         print(f"figure: {show(path)}")
 
-    def save(self, model, history, units: dict[str, str] | None = None, **metrics: float) -> None:
+    def save_table(self, name: str, table) -> None:
+        """Print a pandas table and write it as `<name>.csv`."""
+        path = self.folder / f"{name}.csv"
+        with whole_file(path) as temporary:
+            table.to_csv(temporary, index=False)
+        print(f"{table.to_string(index=False)}\ntable: {show(path)}")
+
+    def save(self, model, history: dict, units=None, training: str = "", **metrics: float) -> None:
         """Write what a finished run leaves: model, history, curves, record; then say where.
 
         Args:
             model: the trained model.
-            history: what `fit` returned.
+            history: a list of values, one an epoch, for the loss and every metric, as the
+                attribute `history` of what `fit` returns.
             units: the curves' axis labels by metric, where the metric's name does not do.
+            training: the name of the model's training, where a lesson has several.
             **metrics: figures of the test set, such as `test_accuracy=0.88`.
         """
+        seconds = self.trainings[training].timer.seconds
         for name, figure in plots.history(history, units).items():
             self.save_figure(name, figure)
-        self.save_figure("epoch_times", plots.epoch_times(self.timer.seconds))
-        runs.write_history(self.folder / "history.csv", history, self.timer.seconds)
+        self.save_figure("epoch_times", plots.epoch_times(seconds))
+        runs.write_history(self.folder / "history.csv", history, seconds)
         with whole_file(self.folder / "model.keras") as temporary:
             model.save(temporary)
         self.write_record(
             finished=True,
-            epochs=len(history.epoch),
+            epochs=len(seconds),
             parameters=model.count_params(),
             metrics={name: float(value) for name, value in metrics.items()},
         )
-        self.checkpoint.unlink(missing_ok=True)
+        for path in self.checkpoints():
+            path.unlink()
         runs.write_table(self.flags.out)
         print("\n" + ", ".join(f"{name} {runs.short(value)}" for name, value in metrics.items()))
-        print(f"{self.timer.total:.1f} s of training, record: {show(self.folder / 'run.json')}")
+        print(f"{self.fit_seconds():.1f} s of training, record: {show(self.folder / 'run.json')}")
         self.warn_of_sample()
 
     def write_record(self, *, finished: bool, epochs=None, parameters=None, metrics=None) -> None:
@@ -154,7 +195,7 @@ class Run:
                 "metrics": metrics or {},
                 "seconds": {
                     "load": self.load_seconds,
-                    "fit": self.timer.total,
+                    "fit": self.fit_seconds(),
                     "total": time.perf_counter() - STARTED,
                 },
                 "peak_memory_mb": peak_memory_mb(),
@@ -163,9 +204,17 @@ class Run:
             },
         )
 
+    def fit_seconds(self) -> float:
+        """Add up the seconds of all trainings."""
+        return sum(training.timer.total for training in self.trainings.values())
+
+    def checkpoints(self) -> list[Path]:
+        """Find the checkpoints that this run has left so far."""
+        return list(self.folder.glob(CHECKPOINT))
+
     def how_to_go_on(self) -> str:
         """Say after Ctrl-C how to continue this run."""
-        if not self.checkpoint.exists():
+        if not self.checkpoints():
             return "there is no checkpoint yet, so start again"
         resume = [] if self.flags.resume else ["--resume"]  # it may be among the words already
         return "go on with: " + shlex.join(["python", *sys.argv, *resume])
@@ -194,8 +243,9 @@ def find_unfinished(flags) -> Path:
     """Find the run that `--resume` means and check that the flags are those it began with."""
     lesson = flags.out / flags.lesson
     if flags.resume == "newest":
-        found = [path.parent for path in sorted(lesson.glob(f"*/{CHECKPOINT}"))
-                 if runs.read_record(path.parent)["variant"] == variant(flags)]  # fmt: skip
+        folders = sorted({path.parent for path in lesson.glob(f"*/{CHECKPOINT}")})
+        found = [folder for folder in folders
+                 if runs.read_record(folder)["variant"] == variant(flags)]  # fmt: skip
         if not found:
             fail(f"--resume: no unfinished run of this variant in {show(lesson)}; "
                  "start it without --resume")  # fmt: skip

@@ -69,11 +69,11 @@ def write_table(out: Path) -> None:
             writer.writerows(rows)
 
 
-def write_history(path: Path, history, seconds: list[float]) -> None:
+def write_history(path: Path, history: dict, seconds: list[float]) -> None:
     """Write one row an epoch: its number, every metric, and its seconds."""
     columns = {
         "epoch": range(1, len(seconds) + 1),
-        **history.history,
+        **history,
         "seconds": [f"{value:.4f}" for value in seconds],
     }
     with whole_file(path) as temporary:

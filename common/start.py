@@ -6,6 +6,7 @@ are printed afterwards, and all of it if the start fails.
 """
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -62,6 +63,11 @@ def start_keras() -> None:
             import keras
 
             keras.ops.zeros(1)  # the first operation makes the back-end look for devices
+        # TensorFlow takes many models, each with its own training step, for one that is compiled
+        # again and again.
+        logging.getLogger("tensorflow").addFilter(
+            lambda record: "TensorFlowTrainer" not in record.getMessage()
+        )
     except ModuleNotFoundError as error:
         fail(f"the package {error.name} is not installed; run: pip install -r requirements.txt"
              + (f" {error.name}" if error.name in ("jax", "torch") else ""))  # fmt: skip

@@ -1,0 +1,263 @@
+# %% [markdown]
+"""
+# 04 Regularization: why does a network do worse on new data?
+
+Ten networks read the film reviews of lesson 02. First we change only their size, and see some that
+learn too little and some that learn by heart. Then we keep one size and try the usual remedies:
+penalties on large weights, dropout, batch normalisation, stopping early.
+
+Expect
+
+    python 04_regularization_dropout.py
+    python 04_regularization_dropout.py --models baseline dropout --dropout 0.8
+"""
+
+# %%
+from common.cli import LessonParser, positive_number, share
+
+parser = LessonParser("04_regularization_dropout", __doc__, epochs=20, batch_size=512)
+NAMES = ["smaller", "baseline", "bigger", "L2", "L1", "dropout", "batch_norm", "L2_dropout",
+         "early_stopping", "a_fifth"]  # fmt: skip
+parser.add_experiment("--models", nargs="+", choices=NAMES, default=NAMES, metavar="NAME",
+    help=f"train only these of: {' '.join(NAMES)}")  # fmt: skip
+parser.add_experiment("--l2", type=positive_number, default=0.001, metavar="STRENGTH",
+    help="weight of the L2 penalty (default 0.001)")  # fmt: skip
+parser.add_experiment("--l1", type=positive_number, default=0.0001, metavar="STRENGTH",
+    help="weight of the L1 penalty (default 0.0001)")  # fmt: skip
+parser.add_experiment("--dropout", type=share, default=0.5, metavar="RATE",
+    help="share of units left out at each step (default 0.5)")  # fmt: skip
+args = parser.parse_args()  # before the imports below, so that --help answers at once
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import layers
+from scipy.sparse import csr_array, eye_array
+from sklearn.model_selection import train_test_split
+
+from common import plots
+from common.batches import ordered_batches, shuffled_batches
+from common.callbacks import OneLineProgress
+from common.run import Run
+
+run = Run(args)  # sets the seed, keeps the record and the figures
+
+# %% [markdown]
+# ## 1 Load
+# As in lesson 02, each review is a row of word ranks: 1 is the commonest word.
+
+# %%
+(train_reviews, train_labels), (test_reviews, test_labels), word_index = run.load_dataset("imdb")
+train_reviews, val_reviews, train_labels, val_labels = train_test_split(
+    train_reviews, train_labels, test_size=0.4, stratify=train_labels, random_state=args.seed
+)
+print(
+    f"{len(train_reviews)} training, {len(val_reviews)} validation, {len(test_reviews)} test reviews"
+)
+
+# %% [markdown]
+# ## 2 Prepare
+# *Multi-hot*: each review becomes a row of 10,000 places, one for each of the commonest words, with
+# 1 where the word occurs and 0 elsewhere. Order and number are lost. It is a wide and simple input,
+# on which overfitting is easy to see.
+#
+# 25,000 rows of 10,000 floats would be a gigabyte. Nearly all places are 0, so we store only the
+# places of the ones: a *sparse* array. `shuffled_batches` and Keras make it dense batch by batch.
+
+# %%
+WORDS = 10_000
+
+
+def multi_hot(reviews):
+    """Turn reviews (arrays of ranks) into a sparse uint8 array of shape (reviews, WORDS)."""
+    words = [np.unique(review[review < WORDS]) for review in reviews]
+    ends = np.cumsum([0, *map(len, words)], dtype="int32")
+    ones = np.ones(ends[-1], "uint8")
+    return csr_array((ones, np.concatenate(words), ends), shape=(len(reviews), WORDS))
+
+
+train_words, val_words, test_words = map(multi_hot, (train_reviews, val_reviews, test_reviews))
+del train_reviews, val_reviews, test_reviews  # 50 MB
+train_labels, val_labels, test_labels = (
+    labels[:, np.newaxis] for labels in (train_labels, val_labels, test_labels)
+)  # (reviews, 1), as the networks answer: the metric below wants both alike
+val = ordered_batches(val_words, val_labels, args.batch_size)
+test = ordered_batches(test_words, test_labels, args.batch_size)
+stored = train_words.data.nbytes + train_words.indices.nbytes
+print(f"ones: {train_words.nnz / np.prod(train_words.shape):.2%} of the places; stored in "
+      f"{stored / 1e6:.0f} MB, as floats {np.prod(train_words.shape) * 4 / 1e6:.0f} MB")  # fmt: skip
+
+# %% [markdown]
+# ## 3 Define
+# One function builds every network; a model is the arguments that differ from the baseline's.
+#
+# The baseline has 10,000·16 + 16 = 160,016 weights in its first layer, then 16·16 + 16 = 272, then
+# 17. The bigger one has 10,000·512 + 512 + 512·512 + 512 + 513 = 5,383,681: 359 for each review.
+#
+# - *L2* adds 0.001 times the sum of all squared weights of a layer to the loss, *L1* 0.0001 times
+#   the sum of their absolute values. Both pull weights that help little towards 0.
+# - *Dropout* sets a random half of a layer's outputs to 0 at every training step and doubles the
+#   rest, so that no unit can rely on one other. In validation and prediction all take part.
+# - *Batch normalisation* shifts and scales each unit's outputs to mean 0 and variance 1 over the
+#   batch, then by two numbers it learns. It is made for faster training; does it regularise too?
+
+
+# %%
+def build_model(units=16, l2=0.0, l1=0.0, dropout=0.0, batch_normalization=False):
+    """Build a network of two hidden layers with `units` each."""
+    keras.utils.clear_session()  # frees what earlier models have left
+    keras.utils.set_random_seed(args.seed)  # every model starts from the same draws
+    model = keras.Sequential([keras.Input((WORDS,), dtype="uint8")])
+    for _ in range(2):
+        penalty = keras.regularizers.L1L2(l1=l1, l2=l2) if l1 or l2 else None
+        model.add(layers.Dense(units, activation="relu", kernel_regularizer=penalty))
+        if batch_normalization:
+            model.add(layers.BatchNormalization())
+        if dropout:
+            model.add(layers.Dropout(dropout))
+    model.add(layers.Dense(1, activation="sigmoid"))
+    return model
+
+
+ARGUMENTS = {
+    "smaller": {"units": 4},
+    "baseline": {},
+    "bigger": {"units": 512},
+    "L2": {"l2": args.l2},
+    "L1": {"l1": args.l1},
+    "dropout": {"dropout": args.dropout},
+    "batch_norm": {"batch_normalization": True},
+    "L2_dropout": {"l2": args.l2, "dropout": args.dropout},
+    "early_stopping": {},  # the baseline, stopped in time
+    "a_fifth": {},  # the baseline, with a fifth of the training reviews
+}
+models = {name: build_model(**ARGUMENTS[name]) for name in args.models}
+
+# %% [markdown]
+# ## 4 Compile
+# The loss of a model with a penalty contains the penalty, so losses cannot be compared. The metric
+# `BinaryCrossentropy` leaves it out. It is what we look at below.
+
+
+# %%
+def compile_model(model):
+    """Give a model its optimizer, loss and metrics: the same for all."""
+    model.compile(
+        optimizer="adam",
+        loss="binary_crossentropy",
+        metrics=["accuracy", keras.metrics.BinaryCrossentropy()],
+    )
+
+
+# %% [markdown]
+# ## 5 Fit
+# All models get the same batches in the same order, apart from the one that has fewer reviews.
+# `EarlyStopping` puts back the weights of a model's best epoch at the end. Only the model
+# `early_stopping` is also stopped, when the validation loss has set no new low for 3 epochs.
+
+
+# %%
+def fit_model(name, model):
+    """Train a model; return a list of values, one an epoch, for the loss and every metric."""
+    training = run.training(name)
+    rows = len(train_labels) // (5 if name == "a_fifth" else 1)
+    train = shuffled_batches(
+        train_words[:rows], train_labels[:rows], args.batch_size, seed=args.seed,
+        first_epoch=training.first_epoch,
+    )  # fmt: skip
+    early_stopping = keras.callbacks.EarlyStopping(
+        monitor="val_binary_crossentropy", mode="min", restore_best_weights=True,
+        patience=3 if name == "early_stopping" else args.epochs,
+    )  # fmt: skip
+    history = model.fit(
+        train.dataset,
+        steps_per_epoch=train.steps_per_epoch,
+        shuffle=False,  # the batches come shuffled
+        validation_data=val,
+        epochs=args.epochs,
+        initial_epoch=training.first_epoch,  # 0, unless --resume continues a stopped run
+        callbacks=training.callbacks(early_stopping, OneLineProgress()),
+        verbose=0,  # OneLineProgress shows the epochs
+    )
+    return history.history
+
+
+# %% [markdown]
+# ## 6 Evaluate
+# Ten models at once would fill the memory, so we train and evaluate one after the other. We choose
+# by the validation loss. The test figures are for looking only: the best of ten test scores would
+# be good luck in part.
+#
+# `end_gap` is the validation loss less the training loss after the last epoch. A network that
+# *underfits* has learnt too little: both losses are high and can still fall together. One that
+# *overfits* has a training loss near 0 and a validation loss that rises.
+#
+# - Sizes: all three end with a gap. The smaller network turns late and rises slowly, so there is
+#   much time to stop it. The bigger one is best after its first epoch, and ends worst of the three.
+# - Remedies: at the last epoch all of them have a lower validation loss than the baseline. At their
+#   best epoch dropout leads, alone or with L2. L2 or L1 alone do not improve the best epoch.
+# - Batch normalisation also ends lower, but its best epoch is worse than the baseline's. It is no
+#   remedy here.
+# - Early stopping costs nothing and saves time: it is the baseline, ended before it gets worse.
+# - With a fifth of the reviews the best epoch is worse too. More data is the surest remedy.
+#
+# A dashed curve with dropout lies too high: it is measured while units are left out.
+
+# %%
+curves, weights, rows = {}, {}, []
+for name in args.models:
+    model = build_model(**ARGUMENTS[name])
+    compile_model(model)
+    print(f"\n{name}: {model.count_params():,} parameters")
+    curves[name] = fit_model(name, model)
+    weights[name] = model.get_weights()
+    test_figures = model.evaluate(test, verbose=0, return_dict=True)
+    loss, val_loss = (
+        curves[name][key] for key in ("binary_crossentropy", "val_binary_crossentropy")
+    )
+    rows.append({
+        "model": name,
+        "parameters": model.count_params(),
+        "best_epoch": np.argmin(val_loss) + 1,
+        "best_val_loss": min(val_loss),
+        "end_val_loss": val_loss[-1],
+        "end_gap": val_loss[-1] - loss[-1],
+        "test_accuracy": test_figures["accuracy"],
+        "test_loss": test_figures["binary_crossentropy"],
+    })  # fmt: skip
+    del model
+
+table = pd.DataFrame(rows).round(4)
+run.save_table("models", table)
+
+SIZES = ["smaller", "baseline", "bigger"]
+sizes = {name: curve for name, curve in curves.items() if name in SIZES}
+remedies = {name: curve for name, curve in curves.items() if name not in ["smaller", "bigger"]}
+for file, title, shown in [("capacity", "one network in three sizes", sizes),
+                           ("remedies", "the baseline and its remedies", remedies)]:  # fmt: skip
+    if shown:
+        figure = plots.compare_models(shown, "binary_crossentropy", title)
+        run.save_figure(file, figure)
+
+# %% [markdown]
+# ## 7 Predict
+# What has the chosen network learnt? We give it 10,000 reviews of one word each, and print the words
+# that move the answer most.
+
+# %%
+best = table.loc[table.best_val_loss.idxmin()]
+model = build_model(**ARGUMENTS[best.model])
+compile_model(model)
+model.set_weights(weights[best.model])
+
+one_word_reviews = ordered_batches(
+    eye_array(WORDS, dtype="uint8", format="csr"), np.zeros((WORDS, 1)), args.batch_size
+)
+probabilities = model.predict(one_word_reviews, verbose=0)[:, 0]
+words_by_rank = {rank: word for word, rank in word_index.items()}
+order = [rank for rank in probabilities.argsort() if rank in words_by_rank]
+for kind, ranks in (("negative", order[:10]), ("positive", order[:-11:-1])):
+    print(f"most {kind}:", *[f"{words_by_rank[rank]} {probabilities[rank]:.2f}" for rank in ranks])
+print(f"\nlowest validation loss: {best.model}; its figures are in the record")
+run.save(model, curves[best.model], training=best.model,
+         test_loss=best.test_loss, test_accuracy=best.test_accuracy)  # fmt: skip
