@@ -204,13 +204,12 @@ def fit_model(name, model):
 # A dashed curve with dropout lies too high: it is measured while units are left out.
 
 # %%
-curves, weights, rows = {}, {}, []
+curves, rows, lowest = {}, [], np.inf
 for name in args.models:
     model = build_model(**ARGUMENTS[name])
     compile_model(model)
     print(f"\n{name}: {model.count_params():,} parameters")
     curves[name] = fit_model(name, model)
-    weights[name] = model.get_weights()
     test_figures = model.evaluate(test, verbose=0, return_dict=True)
     loss, val_loss = (
         curves[name][key] for key in ("binary_crossentropy", "val_binary_crossentropy")
@@ -225,6 +224,8 @@ for name in args.models:
         "test_accuracy": test_figures["accuracy"],
         "test_loss": test_figures["binary_crossentropy"],
     })  # fmt: skip
+    if min(val_loss) < lowest:
+        lowest, best_name, best_model = min(val_loss), name, model
     del model
 
 table = pd.DataFrame(rows).round(4)
@@ -245,11 +246,7 @@ for file, title, shown in [("capacity", "one network in three sizes", sizes),
 # that move the answer most.
 
 # %%
-best = table.loc[table.best_val_loss.idxmin()]
-model = build_model(**ARGUMENTS[best.model])
-compile_model(model)
-model.set_weights(weights[best.model])
-
+model = best_model
 one_word_reviews = ordered_batches(
     eye_array(WORDS, dtype="uint8", format="csr"), np.zeros((WORDS, 1)), args.batch_size
 )
@@ -258,6 +255,7 @@ words_by_rank = {rank: word for word, rank in word_index.items()}
 order = [rank for rank in probabilities.argsort() if rank in words_by_rank]
 for kind, ranks in (("negative", order[:10]), ("positive", order[:-11:-1])):
     print(f"most {kind}:", *[f"{words_by_rank[rank]} {probabilities[rank]:.2f}" for rank in ranks])
-print(f"\nlowest validation loss: {best.model}; its figures are in the record")
-run.save(model, curves[best.model], training=best.model,
+print(f"\nlowest validation loss: {best_name}; its figures are in the record")
+best = table.set_index("model").loc[best_name]
+run.save(model, curves[best_name], training=best_name,
          test_loss=best.test_loss, test_accuracy=best.test_accuracy)  # fmt: skip

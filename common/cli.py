@@ -74,16 +74,19 @@ class LessonParser(argparse.ArgumentParser):
         doc: the script's docstring, printed by `--help`.
         epochs: the default of `--epochs`.
         batch_size: the default of `--batch-size`.
+        only: the only back-end that the lesson runs on; any if left out.
     """
 
-    def __init__(self, lesson: str, doc: str | None, *, epochs: int, batch_size: int):
+    def __init__(
+        self, lesson: str, doc: str | None, *, epochs: int, batch_size: int, only: str | None = None
+    ):
         super().__init__(
             prog=f"{lesson}.py",
             description=doc,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        self.lesson = lesson
+        self.lesson, self.only = lesson, only
         self.training_flags: list[str] = []
         self.experiments: list[str] = []
         one_or_more = whole_number(1)
@@ -139,7 +142,7 @@ class LessonParser(argparse.ArgumentParser):
 
         from common.start import start_keras
 
-        start_keras()
+        start_keras(self.only)
         return flags
 
 

@@ -51,11 +51,15 @@ def quiet_stderr():
                     print(line, file=sys.stderr)
 
 
-def start_keras() -> None:
+def start_keras(only: str | None = None) -> None:
     """Import Keras and wake its back-end, so that a later `import keras` costs and says nothing.
 
+    Args:
+        only: the back-end that is needed; any will do if left out.
+
     Raises:
-        SystemExit: if the back-end that `$KERAS_BACKEND` names is unknown or not installed.
+        SystemExit: if the back-end that `$KERAS_BACKEND` names is unknown, not installed, or not
+            the one that is needed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # from here on, errors only
     try:
@@ -76,3 +80,6 @@ def start_keras() -> None:
             raise
         fail(f"KERAS_BACKEND={os.environ.get('KERAS_BACKEND')}: {error}; "
              "use tensorflow, jax or torch")  # fmt: skip
+    if only and keras.backend.backend() != only:
+        fail(f"KERAS_BACKEND={keras.backend.backend()}: this lesson shows {only} itself; "
+             f"set KERAS_BACKEND={only}")  # fmt: skip

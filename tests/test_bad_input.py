@@ -10,7 +10,7 @@ from conftest import LESSONS, ROOT, run_script
 
 from common.datasets import NAMES, readers, samples
 
-FASHION, IMDB, AUTO_MPG = LESSONS[:3]
+FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS
 
 
 def error_of(capsys, script, *flags) -> str:
@@ -51,6 +51,10 @@ def test_flags(tmp_path, capsys, script, flags, message):
         (FASHION, ["--hidden", "0"], "--hidden: must be a whole number of at least 1, not '0'"),
         (FASHION, ["--optimizer", "magic"], "--optimizer: invalid choice: 'magic'"),
         (IMDB, ["--text", " !? "], "--text: must hold at least one word"),
+        (REGULARIZATION, ["--models", "huge"], "--models: invalid choice: 'huge'"),
+        (REGULARIZATION, ["--dropout", "1"], "--dropout: must be a number below 1, not '1'"),
+        (REGULARIZATION, ["--l2", "-1"], "--l2: must be a number above 0, not '-1'"),
+        (TENSORS, ["--learning-rate", "nan"], "--learning-rate: must be a number above 0"),
     ],
 )
 def test_flags_of_one_lesson(capsys, script, flags, message):
@@ -107,7 +111,9 @@ def test_damaged_files_are_named(data_folder, name, file, damage):
 
 
 @pytest.mark.parametrize(
-    ("script", "file"), [(FASHION, "fashion_mnist.npz"), (IMDB, "imdb.npz"), (AUTO_MPG, "auto-mpg.data")]
+    ("script", "file"), [(FASHION, "fashion_mnist.npz"), (IMDB, "imdb.npz"), (AUTO_MPG, "auto-mpg.data"),
+                         (REGULARIZATION, "imdb_word_index.json"), (SAVING, "mnist.npz"),
+                         (TENSORS, "mnist.npz"), (AUTODIFF, "fashion_mnist.npz")]
 )  # fmt: skip
 def test_a_truncated_file_stops_the_lesson_and_stays(data_folder, tmp_path, capsys, script, file):
     cut_short(data_folder / file)

@@ -11,8 +11,15 @@ import keras
 import numpy as np
 import pytest
 from conftest import ROOT
+from scipy.sparse import csr_array
 
-from common.batches import EndlessBatches, one_batch, shuffled_batches
+from common.batches import (
+    EndlessBatches,
+    OrderedBatches,
+    one_batch,
+    ordered_batches,
+    shuffled_batches,
+)
 
 # Trains a model that writes down the examples it is shown, epoch by epoch, and prints them.
 WATCH = """
@@ -125,3 +132,38 @@ def test_one_batch_is_evaluated_like_the_arrays():
     batch = one_batch(numbers(), numbers() + 1)
     expected = model.evaluate(numbers(), numbers() + 1, verbose=0)
     np.testing.assert_allclose(model.evaluate(batch, verbose=0), expected, rtol=1e-6)
+
+
+def sparse_numbers() -> tuple[csr_array, np.ndarray]:
+    """Ten rows in CSR form and in full: row i holds i + 1 in its first column, and some zeros."""
+    full = np.zeros((10, 3), "uint8")
+    full[:, 0] = np.arange(1, 11)
+    full[::2, 2] = 7
+    return csr_array(full), full
+
+
+def test_batches_of_a_sparse_array_are_those_of_the_full_one():
+    sparse, full = sparse_numbers()
+    expected = list(itertools.islice(shuffled_batches(full, full, 4, seed=7).dataset, 6))
+    on_tensorflow = itertools.islice(shuffled_batches(sparse, full, 4, seed=7).dataset, 6)
+    endless = EndlessBatches(sparse, full, 4, seed=7, first_epoch=0)
+    elsewhere = [endless[index] for index in range(6)]
+    for batches in (on_tensorflow, elsewhere):
+        for (features, targets), (full_features, full_targets) in zip(
+            batches, expected, strict=True
+        ):
+            np.testing.assert_array_equal(features, full_features)
+            np.testing.assert_array_equal(targets, full_targets)
+            assert np.asarray(features).dtype == np.uint8
+
+
+def test_ordered_batches_cover_the_rows_once_and_in_order():
+    sparse, full = sparse_numbers()
+    for features in (sparse, full):
+        pydataset = OrderedBatches(features, full, 4)
+        for batches in (
+            list(ordered_batches(features, full, 4)),
+            [pydataset[index] for index in range(len(pydataset))],
+        ):
+            assert [len(targets) for _, targets in batches] == [4, 4, 2]
+            np.testing.assert_array_equal(np.concatenate([rows for rows, _ in batches]), full)

@@ -7,14 +7,29 @@ import keras
 import numpy as np
 import pytest
 from conftest import LESSONS, ROOT, run_lesson
+from scipy.sparse import issparse
 
-FASHION, IMDB, AUTO_MPG = LESSONS[:3]
-PARAMETERS = {FASHION: 101_770, IMDB: 160_289, AUTO_MPG: 4_884}
+from common.runs import read_history
+
+FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS
+PARAMETERS = {
+    FASHION: 101_770,
+    IMDB: 160_289,
+    AUTO_MPG: 4_884,
+    SAVING: 50_890,
+    TENSORS: 7_850,
+    AUTODIFF: 50_890,
+}
 FIGURES = {
     FASHION: ["samples", "confusion_matrix", "predictions", "accuracy", "loss", "epoch_times"],
     IMDB: ["confusion_matrix", "accuracy", "loss", "epoch_times"],
     AUTO_MPG: ["scatter_matrix", "predictions", "mae", "loss", "epoch_times"],
+    REGULARIZATION: ["capacity", "remedies", "accuracy", "loss", "epoch_times"],
+    SAVING: ["accuracy", "loss", "epoch_times"],
+    TENSORS: ["random_numbers", "timings", "weights", "accuracy", "loss", "epoch_times"],
+    AUTODIFF: ["derivatives", "line", "input_gradients", "accuracy", "loss", "epoch_times"],
 }
+OTHERS = {REGULARIZATION: {"models.csv"}, SAVING: {"forms.csv", "saved"}, TENSORS: {"timings.csv"}}
 STEPS = ["Load", "Prepare", "Define", "Compile", "Fit", "Evaluate", "Predict"]
 
 
@@ -25,7 +40,8 @@ def test_a_run_leaves_its_record_and_figures(smoke_runs, script):
     assert record["finished"] and record["lesson"] == script.removesuffix(".py")
     assert record["data"] == "sample" and record["seed"] == 42
     assert record["flags"]["epochs"] == record["epochs"] == 2
-    assert record["parameters"] == PARAMETERS[script]
+    assert record["parameters"] == run.names["model"].count_params()
+    assert record["parameters"] == PARAMETERS.get(script, record["parameters"])
     assert record["seconds"]["total"] > record["seconds"]["fit"] > 0
     assert record["peak_memory_mb"] > 100
     assert all(np.isfinite(value) for value in record["metrics"].values())
@@ -33,7 +49,7 @@ def test_a_run_leaves_its_record_and_figures(smoke_runs, script):
         assert (run.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
     assert not (run.folder / "mse.png").exists()  # it would repeat loss.png
     leftovers = {p.name for p in run.folder.iterdir() if p.suffix not in (".png",)}
-    assert leftovers == {"run.json", "history.csv", "model.keras"}
+    assert leftovers == {"run.json", "history.csv", "model.keras"} | OTHERS.get(script, set())
     with (run.out / "runs.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["run"] == run.folder.name]
     assert [row["lesson"] for row in rows].count(record["lesson"]) == 1
@@ -41,17 +57,26 @@ def test_a_run_leaves_its_record_and_figures(smoke_runs, script):
 
 @pytest.mark.parametrize("script", LESSONS)
 def test_the_loss_is_finite_and_falls(smoke_runs, script):
-    loss = smoke_runs[script].names["history"].history["loss"]
+    loss = read_history(smoke_runs[script].folder)["loss"]
     assert np.isfinite(loss).all() and loss[1] < loss[0]
 
 
 @pytest.mark.parametrize(
     ("script", "inputs"),
-    [(FASHION, "test_images"), (IMDB, "test_numbers"), (AUTO_MPG, "test_features")],
+    [
+        (FASHION, "test_images"),
+        (IMDB, "test_numbers"),
+        (AUTO_MPG, "test_features"),
+        (REGULARIZATION, "test_words"),
+        (SAVING, "test_images"),
+        (TENSORS, "test_images"),
+        (AUTODIFF, "test_images"),
+    ],
 )
 def test_the_saved_model_predicts_the_same(smoke_runs, script, inputs):
     run = smoke_runs[script]
-    examples = np.asarray(run.names[inputs])[:100]
+    examples = run.names[inputs][:100]
+    examples = examples.toarray() if issparse(examples) else np.asarray(examples)
     reloaded = keras.models.load_model(run.folder / "model.keras")
     expected = run.names["model"].predict(examples, verbose=0)
     np.testing.assert_array_equal(reloaded.predict(examples, verbose=0), expected)

@@ -18,7 +18,7 @@ from common.checkpoints import Checkpoints, next_epoch
 from common.datasets.samples import make_cars
 from common.run import Run
 
-AUTO_MPG = LESSONS[2]
+AUTO_MPG, REGULARIZATION, _, TENSORS = LESSONS[2:6]
 
 
 def weights(run) -> list[np.ndarray]:
@@ -32,10 +32,14 @@ def same(one, other) -> bool:
 @pytest.mark.parametrize("script", LESSONS)
 def test_one_seed_gives_equal_weights_and_two_differ(smoke_runs, tmp_path, script):
     flags = ["--data", "sample", "--epochs", "2"]
+    before = smoke_runs[script]
+    if script == REGULARIZATION:  # the one model of ten that the run kept
+        flags += ["--models", before.names["best_name"]]
     again = run_lesson(script, tmp_path, *flags)
-    other = run_lesson(script, tmp_path, *flags, "--seed", "43")
-    assert same(weights(again), weights(smoke_runs[script]))
-    assert not same(weights(other), weights(again))
+    assert same(weights(again), weights(before))
+    if script in LESSONS[:3]:
+        other = run_lesson(script, tmp_path, *flags, "--seed", "43")
+        assert not same(weights(other), weights(again))
 
 
 class StopAfter(keras.callbacks.Callback):
@@ -101,6 +105,59 @@ def test_a_stopped_training_goes_on_to_the_same_end(tmp_path, monkeypatch):
         resumed = train_with_everything(path)
         assert same(resumed[0], whole[0])
         assert resumed[1] == whole[1] and resumed[2] == whole[2]
+
+
+def test_a_training_that_has_ended_is_not_trained_again(tmp_path):
+    path = tmp_path / "ended.weights.h5"
+    whole = train_with_everything(path)
+    assert next_epoch(path) == 12
+    again = train_with_everything(path)
+    assert same(again[0], whole[0]) and again[1:] == whole[1:]
+
+
+def stop_in_epoch(monkeypatch, count: int):
+    """Let the next run of a lesson be stopped when its `count`-th epoch begins."""
+    begun = []
+    begin = callbacks.EpochTimer.on_epoch_begin
+
+    def stop(self, epoch, logs=None):
+        begun.append(epoch)
+        if len(begun) == count:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    monkeypatch.setattr(checkpoints, "EVERY", 0)
+    monkeypatch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop)
+
+
+@pytest.mark.parametrize(
+    ("script", "own", "table"),
+    [
+        (
+            REGULARIZATION,
+            ["--models", "smaller", "dropout", "L2"],
+            "models.csv",
+        ),  # stops in the 2nd
+        (TENSORS, [], None),  # a loop of its own instead of `fit`
+    ],
+)
+def test_lessons_of_several_trainings_or_none_are_resumed(
+    tmp_path, monkeypatch, script, own, table
+):
+    flags = ["--data", "sample", "--epochs", "3", "--limit", "300", *own]
+    whole = run_lesson(script, tmp_path / "whole", *flags)
+    with monkeypatch.context() as patch:
+        stop_in_epoch(patch, 5 if own else 3)
+        with pytest.raises(KeyboardInterrupt):
+            run_lesson(script, tmp_path / "stopped", *flags)
+    resumed = run_lesson(script, tmp_path / "stopped", *flags, "--resume")
+    assert same(weights(resumed), weights(whole)) and columns(resumed.folder) == columns(
+        whole.folder
+    )
+    assert resumed.record["metrics"] == whole.record["metrics"]
+    assert not list(resumed.folder.glob("checkpoint*"))
+    if table:
+        assert (resumed.folder / table).read_text() == (whole.folder / table).read_text()
 
 
 def test_the_best_weights_from_before_the_stop_are_restored(tmp_path, monkeypatch):

@@ -39,6 +39,16 @@ def test_help_is_answered_before_anything_heavy_is_imported(script):
 FLAGS = ["--data", "sample", "--limit", "300", "--epochs", "1"]
 
 
+def test_a_lesson_on_tensorflow_itself_refuses_another_backend(tmp_path):
+    for script in LESSONS[5:7]:
+        result = python(ROOT / script, *FLAGS, "--out", tmp_path, KERAS_BACKEND="numpy")
+        assert result.returncode == 2
+        assert result.stderr == (
+            "error: KERAS_BACKEND=numpy: this lesson shows tensorflow itself; "
+            "set KERAS_BACKEND=tensorflow\n"
+        )
+
+
 def test_a_lesson_runs_from_the_shell_and_prints_no_noise(tmp_path):
     result = python(ROOT / LESSONS[0], *FLAGS, "--out", tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
@@ -47,22 +57,32 @@ def test_a_lesson_runs_from_the_shell_and_prints_no_noise(tmp_path):
     assert json.loads(record.read_text())["finished"]
 
 
+def run_quietly(lessons, out, backend):
+    """Run lessons in one process, since a back-end takes seconds to start."""
+    flags = [*FLAGS, "--out", str(out)]
+    code = (
+        "import runpy, sys\n"
+        f"for script in {[str(ROOT / script) for script in lessons]}:\n"
+        "    models = ['--models', 'dropout'] * ('04_' in script)\n"
+        f"    sys.argv = [script, *{flags}, *models]\n"
+        f"    sys.path.insert(0, {str(ROOT)!r})\n"
+        "    runpy.run_path(script, run_name='__main__')\n"
+    )
+    result = python("-c", code, KERAS_BACKEND=backend)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.count(f"on {backend} ") == len(lessons)
+    records = [json.loads(path.read_text()) for path in out.glob("*/*/run.json")]
+    assert len(records) == len(lessons) and all(record["finished"] for record in records)
+
+
+def test_lessons_04_to_07_print_no_noise(tmp_path):
+    run_quietly(LESSONS[3:7], tmp_path, "tensorflow")
+
+
 if find_spec("jax"):
 
-    def test_every_lesson_runs_on_jax(tmp_path):
-        """All in one process, since a back-end takes seconds to start."""
-        code = (
-            "import runpy, sys\n"
-            f"for script in {[str(ROOT / script) for script in LESSONS]}:\n"
-            f"    sys.argv = [script, *{[*FLAGS, '--out', str(tmp_path)]}]\n"
-            f"    sys.path.insert(0, {str(ROOT)!r})\n"
-            "    runpy.run_path(script, run_name='__main__')\n"
-        )
-        result = python("-c", code, KERAS_BACKEND="jax")
-        assert (result.returncode, result.stderr) == (0, "")
-        assert result.stdout.count("on jax ") == len(LESSONS)
-        records = [json.loads(path.read_text()) for path in tmp_path.glob("*/*/run.json")]
-        assert len(records) == len(LESSONS) and all(record["finished"] for record in records)
+    def test_lessons_01_to_05_run_on_jax(tmp_path):
+        run_quietly(LESSONS[:5], tmp_path, "jax")
 
 
 def test_an_error_of_tensorflow_is_still_printed():

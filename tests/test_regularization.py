@@ -1,0 +1,62 @@
+"""Lesson 04: ten models of one function, their sparse input and their table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import LESSONS
+
+REGULARIZATION = LESSONS[3]
+
+
+@pytest.fixture
+def names(smoke_runs):
+    return smoke_runs[REGULARIZATION].names
+
+
+def test_the_models_have_the_parameters_that_the_notes_count(smoke_runs):
+    table = pd.read_csv(smoke_runs[REGULARIZATION].folder / "models.csv", index_col="model")
+    assert list(table.index) == smoke_runs[REGULARIZATION].names["NAMES"]
+    expected = {"smaller": 40_029, "bigger": 5_383_681, "batch_norm": 160_305 + 4 * 32}
+    for name, parameters in table.parameters.items():
+        assert parameters == expected.get(name, 160_305)
+
+
+def test_reviews_become_sparse_rows_of_the_commonest_words(names):
+    reviews = [np.array([3, 1, 3]), np.array([9_999, 10_000, 80_000]), np.array([20_000])]
+    rows = names["multi_hot"](reviews)
+    assert rows.shape == (3, 10_000) and rows.dtype == np.uint8
+    assert [np.flatnonzero(row).tolist() for row in rows.toarray()] == [[1, 3], [9_999], []]
+    assert rows.max() == 1
+
+
+def test_the_table_follows_from_the_curves(names):
+    for row in names["table"].itertuples():
+        curve = names["curves"][row.model]
+        loss, val_loss = curve["binary_crossentropy"], curve["val_binary_crossentropy"]
+        assert row.best_epoch == np.argmin(val_loss) + 1
+        assert row.best_val_loss == pytest.approx(min(val_loss), abs=1e-4)
+        assert row.end_gap == pytest.approx(val_loss[-1] - loss[-1], abs=1e-4)
+    best = names["table"].best_val_loss.min()
+    figures = names["model"].evaluate(names["val"], verbose=0, return_dict=True)
+    assert figures["binary_crossentropy"] == pytest.approx(best, abs=1e-4)
+
+
+def test_the_compared_loss_leaves_the_penalty_out(names):
+    for name, curve in names["curves"].items():
+        penalty = np.subtract(curve["loss"], curve["binary_crossentropy"])
+        assert (penalty > 0.01).all() if "L" in name else np.allclose(penalty, 0, atol=1e-4)
+
+
+def test_early_stopping_is_the_baseline_and_a_fifth_is_not(names):
+    curves = names["curves"]
+    assert curves["early_stopping"] == curves["baseline"] != curves["a_fifth"]
+
+
+def test_dropout_and_batch_normalization_are_where_they_are_said_to_be(names):
+    kinds = {
+        name: [type(layer).__name__ for layer in names["build_model"](**arguments).layers]
+        for name, arguments in names["ARGUMENTS"].items()
+    }
+    assert kinds["baseline"] == ["Dense"] * 3
+    assert kinds["L2_dropout"] == ["Dense", "Dropout"] * 2 + ["Dense"]
+    assert kinds["batch_norm"] == ["Dense", "BatchNormalization"] * 2 + ["Dense"]

@@ -1,0 +1,107 @@
+"""Lesson 05: every form is read again from its files, by another piece of code than the lesson's."""
+
+import json
+
+import h5py
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from conftest import LESSONS
+
+SAVING = LESSONS[4]
+
+
+@pytest.fixture
+def names(smoke_runs):
+    return smoke_runs[SAVING].names
+
+
+@pytest.fixture
+def saved(smoke_runs):
+    return smoke_runs[SAVING].folder / "saved"
+
+
+def from_weights(names, path):
+    model = names["build_model"]()
+    model.load_weights(path)
+    return model
+
+
+LOADERS = {
+    "epoch-02.weights.h5": from_weights,
+    "by_hand.weights.h5": from_weights,
+    "alone.weights.h5": from_weights,
+    "whole.keras": lambda _, path: keras.models.load_model(path),
+    "legacy.h5": lambda _, path: keras.models.load_model(path),
+}
+
+
+@pytest.mark.parametrize("file", LOADERS)
+def test_a_reloaded_model_predicts_the_same_to_the_bit(names, saved, file):
+    model = LOADERS[file](names, saved / file)
+    images, expected = names["test_images"], names["probabilities"]
+    np.testing.assert_array_equal(model.predict(images, batch_size=1000, verbose=0), expected)
+
+
+def test_the_export_answers_the_same_through_its_signature(names, saved):
+    serve = tf.saved_model.load(saved / "exported").signatures["serving_default"]
+    answers = serve(tf.constant(names["test_images"]))["output_0"]
+    np.testing.assert_array_equal(answers, names["probabilities"])
+
+
+def test_the_json_holds_the_architecture_and_no_weights(names, saved):
+    text = (saved / "architecture.json").read_text()
+    assert len(json.loads(text)["config"]["layers"]) == 5
+    model = keras.models.model_from_json(text)
+    assert [w.shape for w in model.weights] == [w.shape for w in names["model"].weights]
+    assert not np.array_equal(model.get_weights()[0], names["model"].get_weights()[0])
+
+
+def test_the_table_says_what_each_form_keeps(smoke_runs, saved):
+    table = pd.read_csv(smoke_runs[SAVING].folder / "forms.csv", index_col="form")
+    keeps = {
+        form: [row.weights, row.architecture, row.compile_settings, row.optimizer]
+        for form, row in table.iterrows()
+    }
+    assert keeps == {
+        "weights, each epoch": ["yes", "no", "no", "yes"],
+        "weights, by hand": ["yes", "no", "no", "yes"],
+        "weights, not compiled": ["yes", "no", "no", "no"],
+        "whole model": ["yes"] * 4,
+        "old form": ["yes"] * 4,
+        "architecture": ["no", "yes", "yes", "no"],
+        "export": ["yes", "no", "no", "no"],
+    }
+    assert table.kB["whole model"] == pytest.approx(
+        (saved / "whole.keras").stat().st_size / 1000, abs=0.1
+    )
+    assert 2.5 < table.kB["weights, by hand"] / table.kB["weights, not compiled"] < 3.5
+    assert (table.seconds > 0).all()
+
+
+def test_weights_files_hold_no_architecture(saved):
+    for file in ("epoch-00.weights.h5", "epoch-01.weights.h5", "by_hand.weights.h5"):
+        with h5py.File(saved / file) as contents:
+            assert "layers" in contents and "model_config" not in contents.attrs
+        with pytest.raises(ValueError):
+            keras.models.load_model(saved / file)
+
+
+def test_training_goes_on_exactly_only_with_the_state_of_the_optimizer(names):
+    assert names["with_state"] == 0 < names["without_state"]
+
+
+def test_a_lambda_is_refused(saved):
+    with pytest.raises(ValueError, match="Lambda"):
+        keras.models.load_model(saved / "lambda.keras")
+
+
+def test_saving_as_h5_takes_the_optimizer_out_of_the_compile_settings(names, saved, tmp_path):
+    model = keras.models.load_model(saved / "whole.keras")
+    model.save(tmp_path / "old.h5")
+    model.save(tmp_path / "after.keras")
+    assert keras.models.load_model(tmp_path / "after.keras").optimizer.name == "rm_sprop"
+    kept = keras.models.load_model(saved.parent / "model.keras").optimizer  # the run's own file
+    assert kept.name == "adam" and int(kept.iterations) == int(names["model"].optimizer.iterations)

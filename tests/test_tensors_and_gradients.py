@@ -1,0 +1,49 @@
+"""Lessons 06 and 07. What their prose says is asserted in them; here is what only a run can show."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import LESSONS
+
+from common.errors import shown_error
+
+TENSORS, AUTODIFF = LESSONS[5:7]
+
+
+def test_an_error_is_shown_in_one_line_and_a_missing_one_is_an_error(capsys):
+    with shown_error(ValueError, TypeError):
+        raise TypeError("two\nlines")
+    assert capsys.readouterr().out == "TypeError: two lines\n"
+    with pytest.raises(AssertionError, match="nothing was raised"), shown_error(ValueError):
+        pass
+    with pytest.raises(KeyError), shown_error(ValueError):
+        raise KeyError
+
+
+def test_three_ways_are_timed_on_small_and_large_arrays(smoke_runs):
+    timings = pd.read_csv(smoke_runs[TENSORS].folder / "timings.csv")
+    assert timings.numbers.tolist() == [10, 1_000, 100_000, 1_000_000]
+    assert (timings[["numpy_ms", "eager_ms", "function_ms"]] > 0).all(axis=None)
+
+
+def test_the_reader_made_of_tensors_learns(smoke_runs):
+    names = smoke_runs[TENSORS].names
+    assert names["test"]["accuracy"] > 0.8  # digits of the sample are real ones
+
+
+def test_the_line_is_that_of_least_squares_and_of_fit(smoke_runs):
+    names = smoke_runs[AUTODIFF].names
+    slope, offset = np.polyfit(names["xs"], names["ys"], 1)
+    for w, b in ((names["w"], names["b"]), (names["keras_w"], names["keras_b"])):
+        assert (w, b) == pytest.approx((slope, offset), abs=5e-4)
+    assert len(names["losses"]) == 200 and names["losses"][-1] < names["losses"][0] / 20
+
+
+def test_our_loop_is_as_good_as_fit(smoke_runs):
+    metrics = smoke_runs[AUTODIFF].record["metrics"]
+    assert metrics["test_accuracy"] == pytest.approx(metrics["test_accuracy_of_fit"], abs=0.02)
+
+
+def test_both_kinds_of_training_step_were_timed(smoke_runs):
+    names = smoke_runs[AUTODIFF].names
+    assert names["eager_ms"] > 0 and names["function_ms"] > 0
