@@ -34,8 +34,11 @@ from common.batches import shuffled_batches
 from common.errors import shown_error
 from common.run import Run
 
-# Keras would warn that `.h5` is an old form: we know.
-logging.getLogger("absl").addFilter(lambda record: "HDF5 file" not in record.getMessage())
+# Keras would warn that `.h5` is an old form, and that the metrics of a model read from it are empty.
+EXPECTED = ("HDF5 file", "compiled metrics have yet to be built")
+logging.getLogger("absl").addFilter(
+    lambda record: not any(text in record.getMessage() for text in EXPECTED)
+)
 run = Run(args)  # sets the seed, keeps the record and the figures
 
 # %% [markdown]

@@ -28,7 +28,7 @@ def test_three_ways_are_timed_on_small_and_large_arrays(smoke_runs):
 
 def test_the_reader_made_of_tensors_learns(smoke_runs):
     names = smoke_runs[TENSORS].names
-    assert names["test"]["accuracy"] > 0.8  # digits of the sample are real ones
+    assert names["test"]["accuracy"] > 0.5  # two epochs; guessing gives 0.1
 
 
 def test_the_line_is_that_of_least_squares_and_of_fit(smoke_runs):
