@@ -111,8 +111,8 @@ model.compile(
 # %% [markdown]
 # ## 5 Fit
 # The training loss falls to the end. The validation loss turns: from there on the network learns
-# the training reviews by heart and grows too sure on others. That is *overfitting*. (On the
-# built-in sample there are too few steps to get that far.)
+# the training reviews by heart and grows too sure on others. That is *overfitting*; lesson 04 shows
+# what helps. (On the built-in sample there are too few steps to get that far.)
 #
 # A *callback* is called after every epoch. The callback `EarlyStopping` can end training once the
 # validation loss has set no new low for `patience` epochs. Here it is as patient as training is

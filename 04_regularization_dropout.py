@@ -2,11 +2,12 @@
 """
 # 04 Regularization: why does a network do worse on new data?
 
-Ten networks read the film reviews of lesson 02. First we change only their size, and see some that
-learn too little and some that learn by heart. Then we keep one size and try the usual remedies:
-penalties on large weights, dropout, batch normalisation, stopping early.
+Ten networks read the film reviews of lesson 02. First we change only their size, and see how soon
+each begins to learn by heart. Then we keep one size and try the usual remedies: penalties on large
+weights, dropout, batch normalisation, stopping early.
 
-Expect
+Expect test accuracy 0.882 (0.881 to 0.884) of the network that the validation loss prefers: the
+median and the range of three seeds.
 
     python 04_regularization_dropout.py
     python 04_regularization_dropout.py --models baseline dropout --dropout 0.8
@@ -57,12 +58,13 @@ print(
 
 # %% [markdown]
 # ## 2 Prepare
-# *Multi-hot*: each review becomes a row of 10,000 places, one for each of the commonest words, with
-# 1 where the word occurs and 0 elsewhere. Order and number are lost. It is a wide and simple input,
-# on which overfitting is easy to see.
+# *Multi-hot*: each review becomes a row of 10,000 places, with 1 where a word occurs and 0
+# elsewhere. Place r belongs to the word of rank r; place 0 stays empty. Order and number of the
+# words are lost. It is a wide and simple input, on which overfitting is easy to see.
 #
 # 25,000 rows of 10,000 floats would be a gigabyte. Nearly all places are 0, so we store only the
-# places of the ones: a *sparse* array. `shuffled_batches` and Keras make it dense batch by batch.
+# places of the ones: a *sparse* array. `shuffled_batches` and `ordered_batches` make ordinary,
+# *dense* arrays of it, batch by batch.
 
 # %%
 WORDS = 10_000
@@ -131,8 +133,6 @@ ARGUMENTS = {
     "early_stopping": {},  # the baseline, stopped in time
     "a_fifth": {},  # the baseline, with a fifth of the training reviews
 }
-models = {name: build_model(**ARGUMENTS[name]) for name in args.models}
-
 # %% [markdown]
 # ## 4 Compile
 # The loss of a model with a penalty contains the penalty, so losses cannot be compared. The metric
@@ -184,24 +184,25 @@ def fit_model(name, model):
 
 # %% [markdown]
 # ## 6 Evaluate
-# Ten models at once would fill the memory, so we train and evaluate one after the other. We choose
-# by the validation loss. The test figures are for looking only: the best of ten test scores would
-# be good luck in part.
+# We train and evaluate one model after the other, and keep the one of the lowest validation loss.
+# The test figures are for looking only: the best of ten test scores would be good luck in part.
 #
 # `end_gap` is the validation loss less the training loss after the last epoch. A network that
 # *underfits* has learnt too little: both losses are high and can still fall together. One that
 # *overfits* has a training loss near 0 and a validation loss that rises.
 #
-# - Sizes: all three end with a gap. The smaller network turns late and rises slowly, so there is
-#   much time to stop it. The bigger one is best after its first epoch, and ends worst of the three.
+# - Sizes: all three underfit at first and overfit at the end. The smaller network turns late and
+#   rises slowly. The bigger one is best after its first epoch, and ends worst of the three.
 # - Remedies: at the last epoch all of them have a lower validation loss than the baseline. At their
 #   best epoch dropout leads, alone or with L2. L2 or L1 alone do not improve the best epoch.
 # - Batch normalisation also ends lower, but its best epoch is worse than the baseline's. It is no
 #   remedy here.
-# - Early stopping costs nothing and saves time: it is the baseline, ended before it gets worse.
-# - With a fifth of the reviews the best epoch is worse too. More data is the surest remedy.
+# - Early stopping saves time: it is the baseline, ended 3 epochs after its best one.
+# - With a fifth of the reviews, and so a fifth of the steps, the best epoch is worse than the
+#   baseline's: the other reviews had more to teach.
 #
-# A dashed curve with dropout lies too high: it is measured while units are left out.
+# With dropout the training loss is measured while units are left out: its dashed curve is too high,
+# and its gap too small, to be compared with the others.
 
 # %%
 curves, rows, lowest = {}, [], np.inf
@@ -235,15 +236,15 @@ SIZES = ["smaller", "baseline", "bigger"]
 sizes = {name: curve for name, curve in curves.items() if name in SIZES}
 remedies = {name: curve for name, curve in curves.items() if name not in ["smaller", "bigger"]}
 for file, title, shown in [("capacity", "one network in three sizes", sizes),
-                           ("remedies", "the baseline and its remedies", remedies)]:  # fmt: skip
+                           ("remedies", "the baseline and its variants", remedies)]:  # fmt: skip
     if shown:
         figure = plots.compare_models(shown, "binary_crossentropy", title)
         run.save_figure(file, figure)
 
 # %% [markdown]
 # ## 7 Predict
-# What has the chosen network learnt? We give it 10,000 reviews of one word each, and print the words
-# that move the answer most.
+# What has the chosen network learnt? We give it 10,000 reviews of one word each, and print the
+# words that move the answer most.
 
 # %%
 model = best_model

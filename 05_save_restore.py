@@ -5,7 +5,7 @@
 A small network learns to read digits. Then we keep it in every form that Keras offers, load each
 again, and check that the answers are the same to the last bit. We also look into the files.
 
-Expect test accuracy
+Expect test accuracy 0.972 (0.969 to 0.973): the median and the range of three seeds.
 
     python 05_save_restore.py
     python 05_save_restore.py --epochs 2
@@ -109,8 +109,9 @@ compile_model(model)
 
 # %% [markdown]
 # ## 5 Fit
-# `ModelCheckpoint` saves after every epoch. `{epoch:02d}` becomes 01, 02 and so on. The ending tells
-# what is saved: weights alone must be called `.weights.h5`, a whole model `.keras`.
+# `ModelCheckpoint` saves after every epoch. `{epoch:02d}` becomes 01, 02 and so on.
+# `save_weights_only` decides what is saved, and the name must fit: `.weights.h5` for weights,
+# `.keras` for a whole model.
 
 # %%
 saved = run.folder / "saved"
@@ -142,8 +143,10 @@ probabilities = model.predict(test_images, batch_size=1000, verbose=0)  # (image
 
 # %% [markdown]
 # ## 7 Predict: save, restore, and predict the same
-# This function restores one form, measures how long that takes, and notes what came back. Equal
-# means equal to the last bit, for each of the ten probabilities of every test image.
+# This function restores one form, measures how long that takes, and notes what came back out of the
+# file: the weights, if all ten probabilities of every test image are equal to the last bit; the
+# architecture and the compile settings, if our own code did not give them; the optimizer, if it
+# knows how many steps it has made.
 
 # %%
 rows = []
@@ -182,8 +185,9 @@ def try_form(form, path, restore, from_our_code=False):
 
 # %% [markdown]
 # ### Weights
-# The newest checkpoint is the last by name. We load it into a new network. A `.weights.h5` file of
-# a compiled model holds the optimizer's state too, and is three times as large as without.
+# The newest checkpoint has the highest epoch in its name. We load it into a new network. A
+# `.weights.h5` file of a compiled model holds the optimizer's state too, and is about three times
+# as large as without.
 
 
 # %%
@@ -196,7 +200,7 @@ def restore_weights(path, compiled):
     return fresh
 
 
-newest = sorted(saved.glob("epoch-*.weights.h5"))[-1]
+newest = max(saved.glob("epoch-*.weights.h5"), key=lambda path: int(path.name[6:].split(".")[0]))
 assert newest.name == f"epoch-{args.epochs:02d}.weights.h5"
 try_form("weights, each epoch", newest, lambda: restore_weights(newest, True), from_our_code=True)
 
@@ -246,9 +250,9 @@ with h5py.File(legacy) as file:
     file.visititems(show_node)
 
 # %% [markdown]
-# ### The architecture alone: JSON
-# Text that you can read and compare. It has no weights: until we load some, the answers are those of
-# an untrained network.
+# ### All but the numbers: JSON
+# Text that you can read and compare: the architecture and the compile settings. It has no weights:
+# until we load some, the answers are those of an untrained network.
 
 # %%
 architecture = saved / "architecture.json"
@@ -261,9 +265,9 @@ assert np.array_equal(predict(untrained), probabilities)
 
 # %% [markdown]
 # ### For serving: SavedModel
-# `export` writes the computation itself, which TensorFlow runs without Keras, in Python or elsewhere.
-# It cannot be trained on, and `load_model` does not read it. Its *signature* is the function that a
-# server calls. Only the TensorFlow back-end writes one here.
+# `export` writes the computation itself, which TensorFlow runs without Keras, in Python or
+# elsewhere. It cannot be trained on, and `load_model` does not read it. Its *signature* is the
+# function that a server calls. Only the TensorFlow back-end writes one here.
 
 # %%
 if keras.backend.backend() == "tensorflow":
@@ -282,9 +286,9 @@ run.save_table("forms", table.replace({True: "yes", False: "no"}))
 
 # %% [markdown]
 # ### Go on training, with and without the optimizer's state
-# We go back to the checkpoint before the last epoch and train that epoch again, on the same batches.
-# With the optimizer's state we end with the very weights that `model` has. Without it Adam starts
-# from zero again, and we end elsewhere.
+# We go back to the checkpoint before the last epoch and train that epoch again, on the same
+# batches. With the optimizer's state we end with the very weights that `model` has. Without it Adam
+# starts from zero again, and we end elsewhere.
 #
 # Mind the trap: if the new optimizer has no state yet, `load_weights` leaves the saved one out and
 # only warns. That is why `compile_model` calls `optimizer.build`.
@@ -320,9 +324,9 @@ print(caught[0].message)
 # %% [markdown]
 # ### What is gone, and what is refused
 # Old tutorials save models as YAML: `to_yaml` is gone, since reading YAML could run code. They give
-# `ModelCheckpoint` a name in `.hdf5` and a `period`; now the ending must be `.keras` or `.weights.h5`,
-# and instead of `period` there is `save_freq`, counted in batches. They save models of `loss="mse"`
-# as `.h5`: such a file cannot be loaded unless you leave the compile settings out.
+# `ModelCheckpoint` a name in `.hdf5`, which is refused, and a `period`; instead there is
+# `save_freq`, counted in batches. They save models of `loss="mse"` as `.h5`: such a file cannot be
+# loaded unless you leave the compile settings out.
 
 # %%
 with shown_error(AttributeError):
@@ -340,9 +344,10 @@ with shown_error(ValueError):
 keras.models.load_model(saved / "mse.h5", compile=False)
 
 # %% [markdown]
-# A `.keras` file can hold a Python function, as code. To load it is to run it, whatever it does: with
-# a stranger's file that could be anything. So Keras refuses, and that is right. Do not switch this
-# off (`safe_mode=False`) for a file that you did not write. Use a layer: `Rescaling` needs no lambda.
+# A `.keras` file can hold a Python function, as code. To load it is to run it, whatever it does:
+# with a stranger's file that could be anything. So Keras refuses, and that is right. Do not switch
+# this off (`safe_mode=False`) for a file that you did not write. Use a layer: `Rescaling` needs no
+# lambda.
 
 # %%
 with_lambda = keras.Sequential([keras.Input((28, 28)), layers.Lambda(lambda x: x / 255)])

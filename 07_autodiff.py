@@ -3,10 +3,11 @@
 # 07 Automatic differentiation: which way is down?
 
 Training needs the derivative of the loss with respect to every weight. `tf.GradientTape` computes
-derivatives of any TensorFlow code. We check it against formulas, fit a line by hand, and write the
+derivatives of TensorFlow code. We check it against formulas, fit a line by hand, and write the
 loop that `fit` hides.
 
-Every statement below that can be checked is checked by an `assert`. Expect test accuracy
+As in lesson 06, `assert` checks what the text says. Expect test accuracy 0.858 (0.857 to 0.862):
+the median and the range of three seeds.
 
     python 07_autodiff.py
     python 07_autodiff.py --epochs 10 --batch-size 128
@@ -37,8 +38,8 @@ run = Run(args)  # sets the seed, keeps the record and the figures
 
 # %% [markdown]
 # ## 1 Load
-# Fashion-MNIST, as in lesson 01. We need it at the end only, but a missing file should be told at the
-# start.
+# Fashion-MNIST, as in lesson 01. We need it at the end only, but a missing file should be told at
+# the start.
 
 # %%
 (train_images, train_labels), (test_images, test_labels) = run.load_dataset("fashion_mnist")
@@ -87,8 +88,8 @@ assert tape.gradient(y, x).numpy().tolist() == [2, 4, 6]
 
 # %% [markdown]
 # ## What is watched
-# Trainable variables are watched by themselves; a constant only if you say so. A tape answers once and
-# forgets, unless it is `persistent`.
+# Trainable variables are watched by themselves; a constant only if you say so. A tape answers once
+# and forgets, unless it is `persistent`.
 
 # %%
 constant = tf.constant(3.0)
@@ -128,8 +129,8 @@ for value, expected in [(3.0, 24), (-3.0, -4)]:
 
 # %% [markdown]
 # ## Second derivatives
-# A derivative taken inside another tape can be differentiated again. Where the first derivative is 0 the
-# curve is level; where the second is positive it bends upwards.
+# A derivative taken inside another tape can be differentiated again. Where the first derivative is
+# 0 the curve is level; where the second is positive it bends upwards.
 
 # %%
 x = tf.Variable(np.linspace(-3, 3, 301))
@@ -159,8 +160,8 @@ run.save_figure("derivatives", figure)
 
 # %% [markdown]
 # ## Jacobian and Hessian
-# For several outputs, the *Jacobian* holds the derivative of each output by each input. The *Hessian*
-# holds the second derivatives of one output: it is the Jacobian of the gradient.
+# For several outputs, the *Jacobian* holds the derivative of each output by each input. The
+# *Hessian* holds the second derivatives of one output: it is the Jacobian of the gradient.
 
 # %%
 x = tf.Variable([1.0, 2.0])
@@ -188,9 +189,9 @@ assert y == 9 and tape.gradient(y, x) == 3  # not 6
 
 # %% [markdown]
 # ## When the gradient is None
-# `None` means: the tape sees no way from y back to x. The usual causes: y does not depend on x; x is
-# a constant that nobody watched (above); a step left TensorFlow; the numbers are whole; the variable
-# was replaced by a tensor. Ask for zeros instead with `unconnected_gradients`.
+# `None` means: the tape sees no way from y back to x. The usual causes: y does not depend on x; x
+# is a constant that nobody watched (above); a step left TensorFlow; the numbers are whole; the
+# variable was replaced by a tensor. Ask for zeros instead with `unconnected_gradients`.
 
 # %%
 logging.getLogger("tensorflow").addFilter(
@@ -220,9 +221,10 @@ assert slope is None
 
 # %% [markdown]
 # ## A gradient of your own
-# log(1 + e^x) is nearly x for large x, so its slope there is 1. But e^100 is too large for float32, and the
-# chain rule divides infinity by infinity: *not a number*. With `tf.custom_gradient` we say
-# the slope in a form that stays finite.
+# log(1 + e^x) is nearly x for large x, so its slope there is 1. But e^100 is too large for float32:
+# it becomes infinity, and the chain rule multiplies 0 by infinity: *not a number*. With
+# `tf.custom_gradient` we give the slope in a form that stays finite. The value itself is still
+# infinite; `tf.math.softplus` mends both.
 
 
 # %%
@@ -231,7 +233,7 @@ def naive(x):
 
 
 @tf.custom_gradient
-def stable(x):
+def finite_slope(x):
     """Compute log(1 + e^x) with the slope 1 - 1 / (1 + e^x)."""
     power = tf.exp(x)
     return tf.math.log(1 + power), lambda upstream: upstream * (1 - 1 / (1 + power))
@@ -239,9 +241,9 @@ def stable(x):
 
 x = tf.Variable([0.0, 100.0])
 with tf.GradientTape(persistent=True) as tape:
-    plain, careful = naive(x), stable(x)
+    plain, careful = naive(x), finite_slope(x)
 print(
-    "naive slopes:", tape.gradient(plain, x).numpy(), "stable:", tape.gradient(careful, x).numpy()
+    "naive slopes:", tape.gradient(plain, x).numpy(), "our own:", tape.gradient(careful, x).numpy()
 )
 assert np.isnan(tape.gradient(plain, x)[1]) and tape.gradient(careful, x).numpy().tolist() == [
     0.5,
@@ -281,8 +283,8 @@ print(f"after {STEPS} steps w {w:.4f}, b {b:.4f}; least squares: w {best_w:.4f},
 assert abs(w - best_w) < 1e-3 and abs(b - best_b) < 1e-3
 
 # %% [markdown]
-# How large may the rate be? The loss is a bowl, and its Hessian says how steeply it bends: along its
-# steepest direction by the largest eigenvalue. Above 2 divided by that number each step leaps
+# How large may the rate be? The loss is a bowl, and its Hessian says how steeply it bends: along
+# its steepest direction by the largest eigenvalue. Above 2 divided by that number each step leaps
 # farther up the other side. 0.001 is too small for 200 steps, 0.1 is right, and 1.1 diverges.
 
 # %%
@@ -296,7 +298,8 @@ rates = {rate: fit_line(rate) for rate in (0.001, RATE, 1.1)}
 print(f"rates above {limit:.2f} diverge; loss after {STEPS} steps:",
       ", ".join(f"rate {rate}: {lost[-1]:.3g}" for rate, (*_, lost) in rates.items()))  # fmt: skip
 assert RATE < limit < 1.1
-assert rates[1.1][2][-1] > 1000 > rates[0.001][2][-1] > 2 * rates[RATE][2][-1]
+assert 1000 > rates[0.001][2][-1] > 2 * rates[RATE][2][-1]
+assert not rates[1.1][2][-1] < 1000  # so large that it may be infinite or no number at all
 
 figure, (left, middle, right) = plots.new_figure(13, 4, 1, 3)
 left.scatter(xs, ys, s=12, label="points")
@@ -382,8 +385,8 @@ def compile_model(model, steps_per_execution=1):
 # %% [markdown]
 # ## 4 Compile
 # The loop needs a loss, an optimizer and a metric. A metric collects over batches and is reset for
-# every epoch. First the arithmetic itself: for a layer with `softmax`, the gradient of the cross-entropy
-# by the biases is what lesson 06 used, the mean of probability minus truth.
+# every epoch. First the arithmetic itself: for a layer with `softmax`,
+# the gradient of the cross-entropy is the rule of lesson 06.
 
 # %%
 loss_function = keras.losses.SparseCategoricalCrossentropy()
@@ -404,13 +407,19 @@ def train_step(model, images, labels):
 
 
 model = compile_model(build_model())
-rule = np.mean(model(train_images[:100]).numpy() - np.eye(10)[train_labels[:100]], axis=0)
-gradients = train_step(compile_model(build_model()), train_images[:100], train_labels[:100])
-np.testing.assert_allclose(gradients[-1], rule, atol=1e-6)
+images, labels = train_images[:100], train_labels[:100]
+too_much = (model(images).numpy() - np.eye(10)[labels]) / len(labels)
+hidden = images
+for layer in model.layers[:-1]:
+    hidden = layer(hidden)
+gradients = train_step(compile_model(build_model()), images, labels)
+np.testing.assert_allclose(gradients[-1], too_much.sum(axis=0), atol=1e-6)  # by the biases
+np.testing.assert_allclose(gradients[-2], hidden.numpy().T @ too_much, atol=1e-6)  # by the weights
 
 # %% [markdown]
 # How long is a step, eagerly and as `tf.function`? We train two copies of the model for 50 steps
-# after five to warm up, on the same batches.
+# after five to warm up, on the same batches. On two CPU cores `tf.function` was 16 times as fast
+# (15 to 16).
 
 
 # %%
@@ -477,9 +486,9 @@ print(f"test accuracy: our loop {test['accuracy']:.4f}, fit {fit_test['accuracy'
 
 # %% [markdown]
 # ## 7 Predict
-# A gradient can also go to the *input*: which pixels would change the answer? More ink on a red pixel
-# speaks for the answer, on a blue one against it. The model turns its input into bytes, and whole
-# numbers have no gradient; so we call its layers one after the other.
+# A gradient can also go to the *input*: which pixels would change the answer? More ink on a red
+# pixel speaks for the answer, on a blue one against it. The model turns its input into bytes, and
+# whole numbers have no gradient; so we call its layers one after the other.
 
 # %%
 images = tf.cast(test_images[:5], tf.float32)
@@ -501,4 +510,4 @@ for panel in axes.flat:
     panel.axis("off")
 run.save_figure("input_gradients", figure)
 run.save(model, model.history.history, test_loss=test["loss"], test_accuracy=test["accuracy"],
-         test_accuracy_of_fit=fit_test["accuracy"])  # fmt: skip
+         test_accuracy_of_fit=fit_test["accuracy"], eager_step_ms=eager_ms, function_step_ms=function_ms)  # fmt: skip

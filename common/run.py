@@ -156,7 +156,8 @@ class Run:
                 attribute `history` of what `fit` returns.
             units: the curves' axis labels by metric, where the metric's name does not do.
             training: the name of the model's training, where a lesson has several.
-            **metrics: figures of the test set, such as `test_accuracy=0.88`.
+            **metrics: figures to record: those of the test set, such as `test_accuracy=0.88`, and
+                what else the lesson measured.
         """
         seconds = self.trainings[training].timer.seconds
         for name, figure in plots.history(history, units).items():

@@ -1,21 +1,27 @@
 """The README: its commands exist, and each of its figures is one that a command produced.
 
-`benchmarks/results/lessons.csv` holds the runs: the `runs.csv` that the lessons wrote.
+`benchmarks/results/` holds what the runs wrote: `lessons.csv` is their `runs.csv`, `04_models.csv`
+and `06_timings.csv` are the tables of lessons 04 and 06 with the seed in front.
 """
 
 import csv
 import re
 import statistics
 
+import pandas as pd
 import pytest
 from conftest import LESSONS, ROOT
 
 from common.cli import LessonParser
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-with (ROOT / "benchmarks" / "results" / "lessons.csv").open(encoding="utf-8") as file:
+RESULTS = ROOT / "benchmarks" / "results"
+with (RESULTS / "lessons.csv").open(encoding="utf-8") as file:
     MEASURED = list(csv.DictReader(file))
-FIRST, SECOND, THIRD = (lesson.removesuffix(".py") for lesson in LESSONS[:3])
+MODELS = pd.read_csv(RESULTS / "04_models.csv").groupby("model", sort=False).median()
+FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH = (
+    lesson.removesuffix(".py") for lesson in LESSONS[:7]
+)
 
 
 def runs_of(lesson: str, variant: str = "", seeds=("42", "43", "44")) -> list[dict]:
@@ -51,6 +57,10 @@ def seconds(rows: list[dict]) -> str:
         (SECOND, "", f"python {SECOND}.py", "test_accuracy", 3),
         (THIRD, "", f"python {THIRD}.py", "test_mae", 2),
         (THIRD, "hidden-none", f"python {THIRD}.py --hidden", "test_mae", 2),
+        (FOURTH, "", f"python {FOURTH}.py", "test_accuracy", 3),
+        (FIFTH, "", f"python {FIFTH}.py", "test_accuracy", 3),
+        (SIXTH, "", f"python {SIXTH}.py", "test_accuracy", 3),
+        (SEVENTH, "", f"python {SEVENTH}.py", "test_accuracy", 3),
     ],
 )  # fmt: skip
 def test_the_table_holds_what_was_measured(lesson, variant, command, metric, digits):
@@ -73,6 +83,10 @@ def test_the_lessons_tell_the_figures_that_were_measured():
         FIRST: f"test accuracy {spread(runs_of(FIRST), 'test_accuracy', 3)}",
         SECOND: f"test accuracy {spread(runs_of(SECOND), 'test_accuracy', 3)}",
         THIRD: f"{spread(runs_of(THIRD), 'test_mae', 2)} MPG",
+        **{
+            lesson: f"test accuracy {spread(runs_of(lesson), 'test_accuracy', 3)}"
+            for lesson in (FOURTH, FIFTH, SIXTH, SEVENTH)
+        },
     }
     for lesson, text in told.items():
         assert text in prose(lesson)
@@ -82,6 +96,46 @@ def test_lesson_03_tells_the_spread_over_twenty_splits():
     rows = runs_of(THIRD, seeds=[str(seed) for seed in range(42, 62)])
     assert prose(THIRD).count(spread(rows, "test_mae", 2)) == 2
     assert f"20 seeds: {spread(rows, 'test_mae', 2)}" in README
+
+
+def test_the_ten_models_of_lesson_04_are_told_as_measured():
+    assert set(pd.read_csv(RESULTS / "04_models.csv").seed) == {42, 43, 44}
+    for name, row in MODELS.iterrows():
+        cells = [f"{int(row.parameters):,}", f"{row.best_epoch:.0f}", *(
+            f"{row[column]:.3f}"
+            for column in ("best_val_loss", "end_val_loss", "end_gap", "test_accuracy")
+        )]  # fmt: skip
+        assert f"| `{name}` | {' | '.join(cells)} |" in README
+
+
+def test_lesson_04_says_what_its_numbers_say():
+    end, best, epoch = MODELS.end_val_loss, MODELS.best_val_loss, MODELS.best_epoch
+    assert epoch.smaller > epoch.baseline > epoch.bigger == 1
+    assert end.bigger > end.baseline > end.smaller
+    remedies = ["L2", "L1", "dropout", "batch_norm", "L2_dropout", "early_stopping", "a_fifth"]
+    assert (end[remedies] < end.baseline).all()
+    assert set(best.nsmallest(2).index) == {"dropout", "L2_dropout"}
+    assert best.L2 >= best.baseline <= best.L1
+    assert best.batch_norm > best.baseline < best.a_fifth
+    assert best.early_stopping == best.baseline
+    assert max(float(row["peak_memory_mb"]) for row in runs_of(FOURTH)) < 1500
+
+
+def test_lesson_06_tells_the_timings_that_were_measured():
+    timings = pd.read_csv(RESULTS / "06_timings.csv").groupby("numbers").median()
+    for numbers in (10, 1_000_000):
+        numpy, eager, function = timings.loc[numbers, ["numpy_ms", "eager_ms", "function_ms"]]
+        text = f"NumPy {numpy:.2g} ms, eagerly {eager:.2g} ms, as `tf.function` {function:.2g} ms"
+        assert text in prose(SIXTH), text
+
+
+def test_lesson_07_tells_how_much_faster_a_compiled_step_is():
+    rows = runs_of(SEVENTH)
+    ratios = [float(row["eager_step_ms"]) / float(row["function_step_ms"]) for row in rows]
+    text = f"{statistics.median(ratios):.0f} times as fast ({min(ratios):.0f} to {max(ratios):.0f})"
+    assert text in prose(SEVENTH), text
+    for row in rows:
+        assert abs(float(row["test_accuracy"]) - float(row["test_accuracy_of_fit"])) < 0.005
 
 
 def test_every_lesson_and_every_shared_flag_is_in_the_readme():

@@ -45,5 +45,5 @@ def test_our_loop_is_as_good_as_fit(smoke_runs):
 
 
 def test_both_kinds_of_training_step_were_timed(smoke_runs):
-    names = smoke_runs[AUTODIFF].names
-    assert names["eager_ms"] > 0 and names["function_ms"] > 0
+    metrics = smoke_runs[AUTODIFF].record["metrics"]
+    assert metrics["eager_step_ms"] > 0 and metrics["function_step_ms"] > 0
