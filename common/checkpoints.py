@@ -39,8 +39,9 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.saved_at = time.perf_counter()
-        # Left to itself, TensorFlow makes the optimizer's variables inside the compiled training
-        # step, and never frees them. Weights cannot be loaded into variables not yet made either.
+        # Left to itself, TensorFlow makes the optimizer's variables while it traces the training step,
+        # and keeps the graphs of that for good: memory that every further model adds to. Weights
+        # cannot be loaded into variables not yet made either.
         self.model.optimizer.build(self.model.trainable_variables)
         if self.path.exists():
             self.model.load_weights(self.path)
