@@ -79,7 +79,7 @@ def multi_hot(reviews):
 
 
 train_words, val_words, test_words = map(multi_hot, (train_reviews, val_reviews, test_reviews))
-del train_reviews, val_reviews, test_reviews  # 50 MB
+del train_reviews, val_reviews, test_reviews  # no longer needed
 train_labels, val_labels, test_labels = (
     labels[:, np.newaxis] for labels in (train_labels, val_labels, test_labels)
 )  # (reviews, 1), as the networks answer: the metric below wants both alike

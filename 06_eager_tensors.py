@@ -276,10 +276,9 @@ print("traced for:", *traces, sep="\n  ")
 # small operations. The comparison with NumPy traces it; then one call to warm up, and the median of
 # 5 to 50. TensorFlow's times include the way back to NumPy.
 #
-# On two CPU cores, ten numbers took NumPy 0.059 ms, eagerly 4.8 ms, as `tf.function` 0.38 ms. What
-# counts there is the price of every single operation: NumPy's is low, and `tf.function` goes from
-# Python to TensorFlow once instead of 140 times. A million numbers took NumPy 51 ms, eagerly 64 ms,
-# as `tf.function` 29 ms. There the arithmetic counts, and the three come closer.
+# On two CPU cores, ten numbers took NumPy 0.059 ms, eagerly 4.8 ms, as `tf.function` 0.38 ms. A
+# million numbers took NumPy 51 ms, eagerly 64 ms, as `tf.function` 29 ms. With few numbers the three
+# are far apart, with many they come closer.
 
 
 # %%

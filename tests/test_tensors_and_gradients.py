@@ -47,3 +47,15 @@ def test_our_loop_is_as_good_as_fit(smoke_runs):
 def test_both_kinds_of_training_step_were_timed(smoke_runs):
     metrics = smoke_runs[AUTODIFF].record["metrics"]
     assert metrics["eager_step_ms"] > 0 and metrics["function_step_ms"] > 0
+
+
+def test_red_pixels_speak_for_the_answer(smoke_runs):
+    names = smoke_runs[AUTODIFF].names
+    uphill = names["slopes"] / np.abs(names["slopes"]).max(axis=(1, 2), keepdims=True)
+    answers = []
+    for ink in (-5, 0, 5):
+        values = names["images"] + ink * uphill
+        for layer in names["model"].layers:
+            values = layer(values)
+        answers.append(values.numpy()[np.arange(5), names["answer_labels"]])
+    assert (answers[0] < answers[1]).all() and (answers[1] < answers[2]).all()
