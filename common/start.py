@@ -61,6 +61,8 @@ def start_keras(only: str | None = None) -> None:
         SystemExit: if the back-end that `$KERAS_BACKEND` names is unknown, not installed, or not
             the one that is needed.
     """
+    if only and (backend := os.environ.setdefault("KERAS_BACKEND", only)) != only:
+        fail(f"KERAS_BACKEND={backend}: this lesson shows {only} itself; set KERAS_BACKEND={only}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # from here on, errors only
     try:
         with quiet_stderr():
@@ -80,6 +82,3 @@ def start_keras(only: str | None = None) -> None:
             raise
         fail(f"KERAS_BACKEND={os.environ.get('KERAS_BACKEND')}: {error}; "
              "use tensorflow, jax or torch")  # fmt: skip
-    if only and keras.backend.backend() != only:
-        fail(f"KERAS_BACKEND={keras.backend.backend()}: this lesson shows {only} itself; "
-             f"set KERAS_BACKEND={only}")  # fmt: skip
