@@ -135,9 +135,11 @@ def next_epoch(path: Path) -> int:
 
 
 def seed_random_layers(model, seed: int, epoch: int) -> None:
-    """Set the random state of every layer that draws numbers, from (seed, epoch, its place)."""
+    """Set the state of every layer's random generators from (seed, epoch, layer, generator)."""
     for place, layer in enumerate(model._flatten_layers()):
-        generator = getattr(layer, "seed_generator", None)
-        if generator is not None:
-            state = np.random.SeedSequence([seed, epoch, place]).generate_state(2)
+        generators = [
+            value for value in vars(layer).values() if isinstance(value, keras.random.SeedGenerator)
+        ]
+        for number, generator in enumerate(generators):
+            state = np.random.SeedSequence([seed, epoch, place, number]).generate_state(2)
             generator.state.assign(state.astype(generator.state.dtype))

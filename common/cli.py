@@ -75,10 +75,18 @@ class LessonParser(argparse.ArgumentParser):
         epochs: the default of `--epochs`.
         batch_size: the default of `--batch-size`.
         only: the only back-end that the lesson runs on; any if left out.
+        data: whether the lesson loads a data set; if not, it has no flags for that.
     """
 
     def __init__(
-        self, lesson: str, doc: str | None, *, epochs: int, batch_size: int, only: str | None = None
+        self,
+        lesson: str,
+        doc: str | None,
+        *,
+        epochs: int,
+        batch_size: int,
+        only: str | None = None,
+        data: bool = True,
     ):
         super().__init__(
             prog=f"{lesson}.py",
@@ -89,6 +97,7 @@ class LessonParser(argparse.ArgumentParser):
         self.lesson, self.only = lesson, only
         self.training_flags: list[str] = []
         self.experiments: list[str] = []
+        self.choice: str | None = None
         one_or_more = whole_number(1)
         self.add_training_flag("--epochs", type=one_or_more, default=epochs, metavar="N",
             help=f"passes over the training data (default {epochs})")  # fmt: skip
@@ -96,16 +105,21 @@ class LessonParser(argparse.ArgumentParser):
             help=f"examples a step (default {batch_size})")  # fmt: skip
         self.add_training_flag("--seed", type=whole_number(0), default=42, metavar="N",
             help="same seed, same result (default 42)")  # fmt: skip
+        if data:
+            self.add_data_flags()
+        self.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR",
+            help="where runs are kept (default outputs/)")  # fmt: skip
+        self.add_argument("--resume", nargs="?", const="newest", metavar="FOLDER",
+            help="continue the newest unfinished run, or the one in FOLDER")  # fmt: skip
+
+    def add_data_flags(self) -> None:
+        """Add the flags that say where the data come from and how much of it is used."""
         self.add_training_flag("--limit", type=whole_number(SMALLEST_LIMIT), metavar="N",
             help="use only the first N training examples")  # fmt: skip
         self.add_argument("--data", choices=["auto", "real", "sample"], default="auto",
             help="real data, the built-in sample, or whichever works (default auto)")  # fmt: skip
         self.add_argument("--data-dir", type=Path, metavar="DIR",
             help="folder that holds the real data (default $KERAS_TUTORIAL_DATA)")  # fmt: skip
-        self.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR",
-            help="where runs are kept (default outputs/)")  # fmt: skip
-        self.add_argument("--resume", nargs="?", const="newest", metavar="FOLDER",
-            help="continue the newest unfinished run, or the one in FOLDER")  # fmt: skip
 
     def add_training_flag(self, *names: str, **options) -> None:
         """Add a flag that changes what is trained: to resume, it must be the same again."""
@@ -116,6 +130,11 @@ class LessonParser(argparse.ArgumentParser):
         self.add_training_flag(*names, **options)
         self.experiments.append(self.training_flags[-1])
 
+    def add_choice(self, *names: str, **options) -> None:
+        """Add a flag whose value alone always begins the name of the run's folder."""
+        self.add_training_flag(*names, **options)
+        self.choice = self.training_flags[-1]
+
     def error(self, message: str):
         """Report a wrong flag in one line, with exit code 2."""
         fail(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
@@ -123,26 +142,41 @@ class LessonParser(argparse.ArgumentParser):
     def parse_args(self, args=None, namespace=None) -> argparse.Namespace:
         """Read the flags, then start Keras quietly.
 
-        Under a notebook kernel the command line is the kernel's, so the defaults apply.
-
         Returns:
-            The flags, and: `lesson` (its name), `training_flags` (the names of those that must
-            not change when a run is resumed), `experiments` (name -> default of its own flags).
+            What `read_args` returns.
         """
-        if args is None and in_notebook():
-            args = []
-        flags = super().parse_args(args, namespace)
-        if flags.data == "sample" and flags.data_dir:
-            self.error("--data sample and --data-dir exclude each other: give one of them")
-        flags.lesson = self.lesson
-        flags.training_flags = self.training_flags
-        flags.experiments = {name: self.get_default(name) for name in self.experiments}
-        on_interrupt(lambda: "nothing was trained yet")
+        flags = self.read_args(args, namespace)
+        self.start()
+        return flags
+
+    def start(self) -> None:
+        """Start Keras quietly."""
         print(f"{self.lesson}: starting Keras ...", flush=True)
 
         from common.start import start_keras
 
         start_keras(self.only)
+
+    def read_args(self, args=None, namespace=None) -> argparse.Namespace:
+        """Read the flags only.
+
+        Under a notebook kernel the command line is the kernel's, so the defaults apply.
+
+        Returns:
+            The flags, and: `lesson` (its name), `training_flags` (the names of those that must
+            not change when a run is resumed), `experiments` (name -> default of its own flags),
+            `choice` (the name of the flag that was added by `add_choice`, or None).
+        """
+        if args is None and in_notebook():
+            args = []
+        flags = super().parse_args(args, namespace)
+        if getattr(flags, "data", None) == "sample" and flags.data_dir:
+            self.error("--data sample and --data-dir exclude each other: give one of them")
+        flags.lesson = self.lesson
+        flags.training_flags = self.training_flags
+        flags.experiments = {name: self.get_default(name) for name in self.experiments}
+        flags.choice = self.choice
+        on_interrupt(lambda: "nothing was trained yet")
         return flags
 
 
@@ -155,9 +189,10 @@ def variant(flags: argparse.Namespace) -> str:
     """Spell the experiments that differ from the lesson's defaults, for a folder's name.
 
     Returns:
-        Such as `hidden-300-100_optimizer-sgd`; empty for the lesson as it stands.
+        Such as `hidden-300-100_optimizer-sgd`; empty for the lesson as it stands, unless it has a
+        flag that was added by `add_choice`: that one's value comes first.
     """
-    parts = []
+    parts = [getattr(flags, flags.choice)] if flags.choice else []
     for name, default in flags.experiments.items():
         value = getattr(flags, name)
         if value != default:

@@ -4,6 +4,7 @@ import os
 import platform
 import shlex
 import shutil
+import statistics
 import sys
 import time
 from datetime import datetime
@@ -16,7 +17,7 @@ from common import checkpoints, plots, runs
 from common.callbacks import EpochTimer
 from common.checkpoints import Checkpoints
 from common.cli import ROOT, STARTED, training_values, variant
-from common.datasets import SAMPLE, load_dataset
+from common.datasets import REAL, SAMPLE, load_dataset
 from common.errors import fail, on_interrupt
 from common.files import whole_file, write_json
 from common.start import quiet_stderr
@@ -51,6 +52,7 @@ class Run:
 
     Args:
         flags: what `LessonParser.parse_args` returned.
+        source: where the data are, in a lesson that does not load a data set.
 
     Attributes:
         folder: where this run's files go.
@@ -59,10 +61,10 @@ class Run:
         SystemExit: if the folder cannot be written or there is nothing to resume.
     """
 
-    def __init__(self, flags):
+    def __init__(self, flags, source: str | None = None):
         self.flags = flags
         self.load_seconds = 0.0
-        self.data = self.source = None
+        self.data, self.source = REAL if source else None, source
         self.folder = find_unfinished(flags) if flags.resume else make_folder(flags)
         self.trainings: dict[str, Training] = {}
         self.training("")
@@ -74,6 +76,7 @@ class Run:
         on_interrupt(self.how_to_go_on)
 
         keras.utils.clear_session()  # layers are numbered from the start, whatever ran before
+        keras.config.set_dtype_policy("float32")  # likewise
         with quiet_stderr():  # it imports TensorFlow, if installed, on every back-end
             keras.utils.set_random_seed(flags.seed)
         print(
@@ -118,10 +121,16 @@ class Run:
                 "For the real data go online or give --data-dir DIR (README, Data). ***"
             )
 
-    def training(self, name: str) -> Training:
-        """Begin one training of several: each has a name, and a checkpoint of its own."""
+    def training(self, name: str, seed: int | None = None) -> Training:
+        """Begin one training of several: each has a name, and a checkpoint of its own.
+
+        Args:
+            name: part of the checkpoint's name.
+            seed: what its random numbers are drawn from; the run's seed if left out.
+        """
         file = CHECKPOINT.replace("*", f"-{name}" if name else "")
-        self.trainings[name] = Training(self.folder / file, self.flags.seed)
+        seed = self.flags.seed if seed is None else seed
+        self.trainings[name] = Training(self.folder / file, seed)
         return self.trainings[name]
 
     @property
@@ -139,6 +148,13 @@ class Run:
         with whole_file(path) as temporary:
             plots.save(figure, temporary)
         print(f"figure: {show(path)}")
+
+    def save_text(self, name: str, text: str) -> None:
+        """Print a text and write it as `<name>.txt`."""
+        path = self.folder / f"{name}.txt"
+        with whole_file(path) as temporary:
+            temporary.write_text(text.rstrip() + "\n", encoding="utf-8")
+        print(f"{text.rstrip()}\ntext: {show(path)}")
 
     def save_table(self, name: str, table) -> None:
         """Print a pandas table and write it as `<name>.csv`."""
@@ -169,6 +185,7 @@ class Run:
         self.write_record(
             finished=True,
             epochs=len(seconds),
+            epoch_seconds=statistics.median(seconds),
             parameters=model.count_params(),
             metrics={name: float(value) for name, value in metrics.items()},
         )
@@ -179,7 +196,9 @@ class Run:
         print(f"{self.fit_seconds():.1f} s of training, record: {show(self.folder / 'run.json')}")
         self.warn_of_sample()
 
-    def write_record(self, *, finished: bool, epochs=None, parameters=None, metrics=None) -> None:
+    def write_record(
+        self, *, finished: bool, epochs=None, epoch_seconds=None, parameters=None, metrics=None
+    ) -> None:
         """Write `run.json`. It is there, unfinished, from the start."""
         write_json(
             self.folder / "run.json",
@@ -196,6 +215,7 @@ class Run:
                 "metrics": metrics or {},
                 "seconds": {
                     "load": self.load_seconds,
+                    "epoch": epoch_seconds,  # the median
                     "fit": self.fit_seconds(),
                     "total": time.perf_counter() - STARTED,
                 },

@@ -25,18 +25,23 @@ def read_record(folder: Path) -> dict:
         fail(f"{path}: cannot be read ({error}); remove that folder")
 
 
-def finished_runs(out: Path) -> list[dict]:
-    """Read the records of all finished runs below `out`, oldest first.
+def all_runs(out: Path) -> list[dict]:
+    """Read the records of all runs below `out`, oldest first, unfinished ones too.
 
     Returns:
         The records, each with its `folder` (a path) and `run` (the folder's name).
     """
-    records = []
-    for path in sorted(Path(out).glob("*/*/run.json")):
-        record = read_record(path.parent)
-        if record["finished"]:
-            records.append({**record, "folder": path.parent, "run": path.parent.name})
-    return records
+    folders = sorted(path.parent for path in Path(out).glob("*/*/run.json"))
+    return [{**read_record(folder), "folder": folder, "run": folder.name} for folder in folders]
+
+
+def finished_runs(out: Path, lesson: str | None = None) -> list[dict]:
+    """Read the records of the finished runs, of all lessons or of one; see `all_runs`."""
+    return [
+        record
+        for record in all_runs(out)
+        if record["finished"] and lesson in (None, record["lesson"])
+    ]
 
 
 def short(value: float) -> str:
@@ -124,7 +129,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR",
         help="where runs are kept (default outputs/)")  # fmt: skip
     flags = parser.parse_args()
-    records = [run for run in finished_runs(flags.out) if flags.lesson in (None, run["lesson"])]
+    records = finished_runs(flags.out, flags.lesson)
     if not records:
         fail(f"{flags.out}: no finished run{f' of {flags.lesson}' if flags.lesson else ''}; "
              "run a lesson first")  # fmt: skip

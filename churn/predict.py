@@ -1,0 +1,96 @@
+"""`--predict FILE`: ask the newest saved model about one customer."""
+
+import difflib
+import json
+import math
+from pathlib import Path
+
+from common import runs
+from common.errors import fail
+
+NUMBERS = ["CreditScore", "Age", "Tenure", "Balance", "NumOfProducts", "HasCrCard",
+           "IsActiveMember", "EstimatedSalary"]  # fmt: skip
+TEXTS = {"Geography": "country", "Gender": "gender"}  # column -> the layer that knows its values
+YES_OR_NO = ["HasCrCard", "IsActiveMember"]
+NOT_USED = ["RowNumber", "CustomerId", "Surname", "Exited"]  # the table has them; no need to delete
+
+
+def answer(path: Path, parser, args) -> None:
+    """Print the probability that the customer in a JSON file leaves.
+
+    Args:
+        path: a JSON object of raw columns, such as customer.json beside this file.
+        parser: starts Keras, only once the customer is read.
+        args: has `out`, where the runs are.
+
+    Raises:
+        SystemExit: if the file or a field of it is not what it should be, or there is no model.
+    """
+    customer = read_customer(path)
+    records = [run for run in runs.finished_runs(args.out, "churn")
+               if "tensorflow" in run["versions"]]  # fmt: skip
+    if not records:
+        fail(f"--predict: {args.out} holds no finished run of churn; "
+             "first train: python churn/churn.py")  # fmt: skip
+    record = records[-1]
+    parser.only = "tensorflow"  # the model reads texts
+    parser.start()
+    import keras
+
+    model = keras.models.load_model(record["folder"] / "model.keras")
+    for name, layer in TEXTS.items():
+        known = sorted(map(str, model.get_layer(layer).get_vocabulary()))
+        if customer[name] not in known:
+            fail(f"--predict {path}: {name} {customer[name]!r} is unknown; "
+                 f"the model knows {', '.join(known)}")  # fmt: skip
+    columns = {
+        name: keras.ops.convert_to_tensor(
+            [[customer[name]]], "float32" if name in NUMBERS else "string"
+        )
+        for name in [*NUMBERS, *TEXTS]
+    }
+    probability = float(model(columns)[0, 0])
+    threshold = record["metrics"]["threshold"]
+    print(f"model: {record['folder'] / 'model.keras'} ({record['data']} data)")
+    print(f"probability of leaving: {probability:.3f}")
+    print(
+        f"answer: {'leaves' if probability >= threshold else 'stays'} (threshold {threshold:.3f})"
+    )
+
+
+def read_customer(path: Path) -> dict:
+    """Read and check the fields of a customer."""
+    try:
+        customer = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        fail(f"--predict {path}: cannot be read ({error.strerror}); name a JSON file "
+             "such as churn/customer.json")  # fmt: skip
+    except ValueError as error:
+        fail(f"--predict {path}: is not JSON ({error}); see churn/customer.json")
+    if not isinstance(customer, dict):
+        fail(f"--predict {path}: must hold one customer, {{...}}; see churn/customer.json")
+    wanted = [*NUMBERS, *TEXTS]
+    for name in customer:
+        if name not in [*wanted, *NOT_USED]:
+            close = difflib.get_close_matches(name, wanted, 1)
+            fail(f"--predict {path}: unknown field {name!r}; "
+                 + (f"did you mean {close[0]!r}?" if close else f"fields: {', '.join(wanted)}"))  # fmt: skip
+    missing = [name for name in wanted if name not in customer]
+    if missing:
+        fail(f"--predict {path}: the field {', '.join(missing)} is missing; add it")
+    for name in NUMBERS:
+        check_number(path, name, customer[name])
+    for name in TEXTS:
+        if not isinstance(customer[name], str):
+            fail(f"--predict {path}: {name} must be a text, not {json.dumps(customer[name])}")
+    return customer
+
+
+def check_number(path: Path, name: str, value) -> None:
+    """Fail unless a field is a number that a customer can have."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        fail(f"--predict {path}: {name} must be a number, not {json.dumps(value)}")
+    if name in YES_OR_NO and value not in (0, 1):
+        fail(f"--predict {path}: {name} must be 0 or 1, not {value}")
+    if value < 0:
+        fail(f"--predict {path}: {name} must not be negative, not {value}")

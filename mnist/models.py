@@ -1,0 +1,195 @@
+"""The models of the zoo, each written out in full: compare two functions and you see the idea.
+
+Every model takes images of shape (28, 28, 1), uint8, values 0 to 255, and answers with ten
+probabilities, float32. The name of the function is the value of `--model` and begins the name of
+the run's folder.
+
+The last activation is a layer of its own and always computes in 32 bits: with fewer, probabilities
+close to 1 could not be told apart.
+"""
+
+import keras
+from keras import layers
+
+
+def mlp_one_layer():
+    """One hidden layer. Each of its 512 units sees all 784 pixels at once."""
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.Rescaling(1 / 255),
+        layers.Flatten(),
+        layers.Dense(512, activation="relu"),
+        layers.Dense(10),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+def mlp_two_layers():
+    """As `mlp_one_layer`, with a second hidden layer."""
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.Rescaling(1 / 255),
+        layers.Flatten(),
+        layers.Dense(512, activation="relu"),
+        layers.Dense(512, activation="relu"),
+        layers.Dense(10),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+def mlp_two_layers_dropout():
+    """As `mlp_two_layers`; in training every hidden unit is left out one time in five."""
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.Rescaling(1 / 255),
+        layers.Flatten(),
+        layers.Dense(512, activation="relu"),
+        layers.Dropout(0.2),
+        layers.Dense(512, activation="relu"),
+        layers.Dropout(0.2),
+        layers.Dense(10),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+def conv_net():
+    """Three convolutions look at small windows; a dense layer puts together what they found."""
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.Flatten(),
+        layers.Dense(64, activation="relu"),
+        layers.Dense(10),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+def conv_net_dropout():
+    """As `conv_net`, with dropout before and after the dense layer of 64 units."""
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.Flatten(),
+        layers.Dropout(0.25),
+        layers.Dense(64, activation="relu"),
+        layers.Dropout(0.5),
+        layers.Dense(10),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+def conv_net_batch_norm():
+    """As `conv_net`; behind each pooling the values are brought to mean 0 and variance 1.
+
+    Behind the pooling there are a quarter as many values as before it: less to compute.
+    """
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.BatchNormalization(),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.BatchNormalization(),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.Flatten(),
+        layers.Dense(64, activation="relu"),
+        layers.Dense(10),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+def conv_net_l1():
+    """As `conv_net`; the loss grows by 0.0001 times the sum of all weights' sizes."""
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(32, 3, activation="relu", kernel_regularizer=keras.regularizers.L1(1e-4)),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation="relu", kernel_regularizer=keras.regularizers.L1(1e-4)),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation="relu", kernel_regularizer=keras.regularizers.L1(1e-4)),
+        layers.Flatten(),
+        layers.Dense(64, activation="relu", kernel_regularizer=keras.regularizers.L1(1e-4)),
+        layers.Dense(10, kernel_regularizer=keras.regularizers.L1(1e-4)),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+def conv_net_l2():
+    """As `conv_net_l1`, but the squares of the weights are added up."""
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(32, 3, activation="relu", kernel_regularizer=keras.regularizers.L2(1e-4)),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation="relu", kernel_regularizer=keras.regularizers.L2(1e-4)),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation="relu", kernel_regularizer=keras.regularizers.L2(1e-4)),
+        layers.Flatten(),
+        layers.Dense(64, activation="relu", kernel_regularizer=keras.regularizers.L2(1e-4)),
+        layers.Dense(10, kernel_regularizer=keras.regularizers.L2(1e-4)),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+def le_net():
+    """Two convolutions with windows of 5x5 and a wide dense layer, after LeCun's net of 1998."""
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(20, 5, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(50, 5, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(500, activation="relu"),
+        layers.Dense(10),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+def conv_net_augmented():
+    """As `conv_net`; in training every image is turned, moved, slanted and scaled a little.
+
+    The four layers do nothing when the model predicts. They compute in 32 bits, since they work
+    with positions of pixels. What they uncover is black, as the ground of the images is.
+    """
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.RandomRotation(8 / 360, fill_mode="constant", dtype="float32"),  # 8 degrees
+        layers.RandomTranslation(0.08, 0.08, fill_mode="constant", dtype="float32"),
+        layers.RandomShear((0, 0.3), fill_mode="constant", dtype="float32"),
+        layers.RandomZoom(0.08, fill_mode="constant", dtype="float32"),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.Flatten(),
+        layers.Dense(64, activation="relu"),
+        layers.Dense(10),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+MODELS = {
+    function.__name__: function
+    for function in [
+        mlp_one_layer, mlp_two_layers, mlp_two_layers_dropout,
+        conv_net, conv_net_dropout, conv_net_batch_norm, conv_net_l1, conv_net_l2,
+        le_net, conv_net_augmented,
+    ]
+}  # fmt: skip

@@ -1,0 +1,68 @@
+"""`-m all`: one model after the other, each in a process of its own.
+
+So the seconds and the memory in a run's record are that model's alone.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from common import runs
+from common.cli import training_values
+from common.errors import fail, on_interrupt
+
+SCRIPT = Path(__file__).with_name("mnist.py")
+
+
+def run_all(names: list[str], args) -> int:
+    """Train all models; with `--resume` only those that have not finished with these flags.
+
+    Returns:
+        The exit code: 0, or that of the first model that failed.
+    """
+    if args.resume not in (None, "newest"):
+        fail("--resume FOLDER goes on with one run; with -m all give --resume alone")
+    on_interrupt(lambda: "go on with the same command and --resume")
+    for number, name in enumerate(names, 1):
+        args.model = name
+        print(f"\n== {number} of {len(names)}: {name}", flush=True)
+        command = [sys.executable, str(SCRIPT), *words(args)]
+        if args.resume:
+            same = [record for record in runs.all_runs(args.out) if is_same(record, args)]
+            finished = [record for record in same if record["finished"]]
+            if finished:
+                print(f"finished already on {finished[-1]['data']} data: {finished[-1]['folder']}")
+                continue
+            if any(list(record["folder"].glob("checkpoint*.weights.h5")) for record in same):
+                command.append("--resume")
+        code = subprocess.run(command).returncode
+        if code < 0:
+            raise KeyboardInterrupt
+        if code:
+            return code
+    return 0
+
+
+def words(args) -> list[str]:
+    """Spell the flags for one model's own process."""
+    values = {
+        **training_values(args),
+        "data": args.data,
+        "data_dir": args.data_dir,
+        "out": args.out,
+    }
+    return [
+        word
+        for name, value in values.items()
+        if value is not None
+        for word in ("--" + name.replace("_", "-"), str(value))
+    ]
+
+
+def is_same(record: dict, args) -> bool:
+    """Tell whether a run was made with these flags, on the data that they allow."""
+    return (
+        record["lesson"] == args.lesson
+        and record["flags"] == training_values(args)
+        and args.data in ("auto", record["data"])
+    )

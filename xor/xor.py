@@ -1,0 +1,223 @@
+# %% [markdown]
+"""
+# XOR: the smallest task that needs a hidden layer
+
+Exclusive or: the answer is 1 if one of two inputs is 1, but not both. Four rows, and no straight
+line separates the ones from the zeros. We watch a small network bend its answer until it fits, and
+see that luck decides too: from some starting weights it never gets there.
+
+    python xor/xor.py
+    python xor/xor.py --hidden                     no hidden layer: it cannot be done
+    python xor/xor.py --seeds 20                   how many of 20 starts solve it?
+    python xor/xor.py --seeds 20 --activation tanh
+"""
+
+# %%
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the folder that holds common/
+
+from common.cli import LessonParser, positive_number, whole_number
+
+parser = LessonParser("xor", __doc__, epochs=500, batch_size=1, data=False)
+parser.add_experiment("--hidden", nargs="*", type=whole_number(1), default=[8, 4], metavar="UNITS",
+    help="units of each hidden layer (default 8 4; none: a straight line)")  # fmt: skip
+parser.add_experiment("--activation", choices=["relu", "leaky_relu", "elu", "tanh", "sigmoid"],
+    default="relu", help="of the hidden layers (default relu)")  # fmt: skip
+parser.add_experiment("--optimizer", choices=["adam", "rmsprop", "sgd"], default="adam",
+    help="how the weights are changed (default adam)")  # fmt: skip
+parser.add_experiment("--learning-rate", type=positive_number, default=0.001, metavar="RATE",
+    help="size of the steps (default 0.001)")  # fmt: skip
+parser.add_experiment("--seeds", type=whole_number(1, 1000), default=1, metavar="N",
+    help="train N networks, from --seed on, and count those that solve it (default 1)")  # fmt: skip
+args = parser.parse_args()  # before the imports below, so that --help answers at once
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import layers
+
+from common import plots, runs
+from common.batches import shuffled_batches
+from common.callbacks import OneLineProgress
+from common.run import Run
+
+run = Run(args, source="the four rows of the truth table")
+
+# %% [markdown]
+# ## 1 Load
+# All the data there is. There is nothing to hold out: a network that has not seen a row cannot
+# know its answer.
+
+# %%
+inputs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype="float32")
+targets = np.array([[0], [1], [1], [0]], dtype="float32")
+
+# %% [markdown]
+# ## 2 Prepare
+# The inputs are 0 and 1 already. A batch is a single row, so an epoch is four steps. For the
+# figure we lay a grid of points over the square and a little beyond.
+
+# %%
+across = np.linspace(-0.5, 1.5, 81, dtype="float32")
+grid = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)  # (6561, 2)
+
+# %% [markdown]
+# ## 3 Define
+# The output unit adds up what reaches it, and `sigmoid` squeezes the sum to 0..1: the probability
+# of a 1. Without a hidden layer the border between 0 and 1 is a straight line. Hidden units with an
+# *activation* each put a bend into it. Without activations they would not: lines of lines are lines.
+
+
+# %%
+def build_model(seed: int):
+    """Make a network with the starting weights of this seed."""
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input((2,))])
+    for units in args.hidden:
+        model.add(layers.Dense(units, activation=args.activation))
+    model.add(layers.Dense(1, activation="sigmoid"))
+    return model
+
+
+def truth_table(model) -> pd.DataFrame:
+    """Put the network's probabilities and answers beside the truth."""
+    probabilities = model.predict(inputs, verbose=0)  # (4, 1)
+    table = pd.DataFrame(inputs.astype(int), columns=["a", "b"])
+    table["a xor b"] = targets.astype(int)
+    table["probability of 1"] = probabilities.round(3)
+    table["answer"] = (probabilities > 0.5).astype(int)
+    return table
+
+
+model = build_model(args.seed)
+model.summary()
+print("before training:")
+print(truth_table(model).to_string(index=False))
+
+# %% [markdown]
+# ## 4 Compile
+# *Binary cross-entropy* is the loss for a yes or no: -log(p) if the answer is 1 and -log(1 - p) if
+# it is 0. At p = 0.5, knowing nothing, it is log(2) = 0.693.
+
+# %%
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": keras.optimizers.SGD,
+}
+
+# %% [markdown]
+# ## 5 Fit
+# A *callback* is called by `fit` at fixed moments. This one looks at the grid after a few epochs
+# and keeps what the network answers there.
+
+
+# %%
+class Snapshots(keras.callbacks.Callback):
+    """Keeps the answers on the grid after some epochs, for the figure."""
+
+    def __init__(self):
+        super().__init__()
+        self.epochs, self.surfaces = [], []
+
+    def on_epoch_end(self, epoch, logs=None):
+        sixths = [round(args.epochs * part / 6) for part in range(1, 7)]
+        if epoch + 1 in sixths:
+            self.epochs.append(epoch + 1)
+            self.surfaces.append(np.array(self.model(grid)).reshape(81, 81))
+
+
+def train(seed: int, *callbacks):
+    """Train a new network; return it and its history."""
+    model = build_model(seed)
+    training = run.training(f"seed-{seed}", seed)
+    batches = shuffled_batches(
+        inputs, targets, args.batch_size, seed=seed, first_epoch=training.first_epoch
+    )
+    model.compile(
+        optimizer=OPTIMIZERS[args.optimizer](learning_rate=args.learning_rate),
+        loss="binary_crossentropy",
+        metrics=["accuracy"],
+        steps_per_execution=batches.steps_per_execution,
+    )
+    history = model.fit(
+        batches.dataset,
+        steps_per_epoch=batches.steps_per_epoch,
+        shuffle=False,  # the batches come shuffled
+        epochs=args.epochs,
+        initial_epoch=training.first_epoch,
+        callbacks=training.callbacks(*callbacks),
+        verbose=0,
+    )
+    return model, history.history
+
+
+snapshots = Snapshots()
+model, history = train(args.seed, snapshots, OneLineProgress())
+
+# %% [markdown]
+# ## 6 Evaluate
+# The accuracy of an epoch counts each row as it was answered when its turn came, so we ask again
+# now. 75 % means that one row is wrong for good. In the figure blue stands for 0 and red for 1;
+# between them the network is unsure.
+
+# %%
+print("after training:")
+table = truth_table(model)
+print(table.to_string(index=False))
+accuracy = float((table["answer"] == table["a xor b"]).mean())
+wrong = [epoch for epoch, value in enumerate(history["accuracy"], 1) if value < 1]
+if accuracy == 1:
+    print(f"all four are right; the last epoch with a mistake was {wrong[-1] if wrong else 0}")
+figure, axes = plots.new_figure(10, 7, 2, 3)
+for panel, epoch, surface in zip(axes.flat, snapshots.epochs, snapshots.surfaces, strict=False):
+    image = panel.contourf(across, across, surface, np.linspace(0, 1, 21), cmap="coolwarm")
+    panel.contour(across, across, surface, [0.5], colors="black", linewidths=1)
+    panel.scatter(*inputs.T, c=targets[:, 0], cmap="coolwarm", edgecolors="black", s=90)
+    panel.set(title=f"epoch {epoch}", xlabel="a", ylabel="b", aspect="equal")
+figure.colorbar(image, ax=axes, label="probability of 1", shrink=0.8)
+run.save_figure("decision_surface", figure)
+
+# %% [markdown]
+# ## 7 Predict
+# One network is one draw of luck. `--seeds 20` trains twenty, each from its own starting weights,
+# and counts. A hidden `relu` unit that is 0 for all four rows is *dead*: its gradient is 0, so it
+# never changes again. If too many die, one row stays wrong. The table lists what you have tried.
+
+# %%
+losses, solved = {args.seed: history["loss"]}, {args.seed: accuracy == 1}
+for seed in range(args.seed + 1, args.seed + args.seeds):
+    other, other_history = train(seed)
+    answers = truth_table(other)
+    losses[seed] = other_history["loss"]
+    solved[seed] = bool((answers["answer"] == answers["a xor b"]).all())
+    print(f"seed {seed}: {'solved' if solved[seed] else 'not solved'}, loss {losses[seed][-1]:.3f}")
+figure, axes = plots.new_figure()
+for seed, values in losses.items():
+    plots.draw_curve(axes, values, "", plots.RIGHT if solved[seed] else plots.WRONG)
+axes.plot([], [], color=plots.RIGHT, label=f"solved: {sum(solved.values())}")
+axes.plot([], [], color=plots.WRONG, label=f"not solved: {args.seeds - sum(solved.values())}")
+axes.set(xlabel="epoch", ylabel="loss", title=f"the loss from {args.seeds} starts")
+axes.legend()
+run.save_figure("starts", figure)
+run.save(
+    model,
+    history,
+    training=f"seed-{args.seed}",
+    accuracy=accuracy,
+    solved=sum(solved.values()),
+    last_mistake=wrong[-1] if wrong else 0,
+)
+print(f"\n{sum(solved.values())} of {args.seeds} solved. All settings tried with several seeds:")
+settings = [
+    {
+        **record["flags"],
+        "solved": f"{record['metrics']['solved']:.0f} of {record['flags']['seeds']}",
+    }
+    for record in runs.finished_runs(args.out, "xor")
+    if record["flags"]["seeds"] > 1
+]
+columns = ["hidden", "activation", "optimizer", "learning_rate", "epochs", "batch_size", "solved"]
+print(pd.DataFrame(settings, columns=columns).to_string(index=False) if settings else "none yet")
