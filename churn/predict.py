@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import math
 from pathlib import Path
 
 from common import runs
@@ -12,6 +11,7 @@ NUMBERS = ["CreditScore", "Age", "Tenure", "Balance", "NumOfProducts", "HasCrCar
            "IsActiveMember", "EstimatedSalary"]  # fmt: skip
 TEXTS = {"Geography": "country", "Gender": "gender"}  # column -> the layer that knows its values
 YES_OR_NO = ["HasCrCard", "IsActiveMember"]
+LARGEST = 10**9
 NOT_USED = ["RowNumber", "CustomerId", "Surname", "Exited"]  # the table has them; no need to delete
 
 
@@ -65,7 +65,7 @@ def read_customer(path: Path) -> dict:
     except OSError as error:
         fail(f"--predict {path}: cannot be read ({error.strerror}); name a JSON file "
              "such as churn/customer.json")  # fmt: skip
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         fail(f"--predict {path}: is not JSON ({error}); see churn/customer.json")
     if not isinstance(customer, dict):
         fail(f"--predict {path}: must hold one customer, {{...}}; see churn/customer.json")
@@ -88,9 +88,11 @@ def read_customer(path: Path) -> dict:
 
 def check_number(path: Path, name: str, value) -> None:
     """Fail unless a field is a number that a customer can have."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         fail(f"--predict {path}: {name} must be a number, not {json.dumps(value)}")
     if name in YES_OR_NO and value not in (0, 1):
         fail(f"--predict {path}: {name} must be 0 or 1, not {value}")
-    if value < 0:
-        fail(f"--predict {path}: {name} must not be negative, not {value}")
+    if not 0 <= value <= LARGEST:
+        fail(
+            f"--predict {path}: {name} must be from 0 to {LARGEST:,}, not {json.dumps(value)[:20]}"
+        )

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 PRECISIONS = ["auto", "float32", "bfloat16"]
+CPUINFO = Path("/proc/cpuinfo")  # where Linux tells what the processor can
 INSTRUCTIONS = {"avx512_bf16", "amx_bf16"}  # those that multiply 16-bit numbers
 
 
@@ -14,15 +15,15 @@ def choose_precision(wanted: str) -> str:
         wanted: one of `PRECISIONS`.
 
     Returns:
-        "bfloat16" for TensorFlow on a processor that says it can compute with it, where Linux tells
-        what it can; "float32" for all others. What was wanted, unless that is "auto".
+        What was wanted, unless that is "auto". Then "bfloat16" for TensorFlow under Linux on a
+        processor that can compute with it, and "float32" for all others.
     """
     if wanted != "auto":
         return wanted
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return "float32"
     try:
-        abilities = set(Path("/proc/cpuinfo").read_text().split())
+        abilities = set(CPUINFO.read_text().split())
     except OSError:
         return "float32"
     return "bfloat16" if abilities & INSTRUCTIONS else "float32"

@@ -135,7 +135,8 @@ def svg(figure, title: str) -> str:
     from common import plots
 
     file = io.StringIO()
-    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    nothing = dict.fromkeys(["Date", "Creator", "Format", "Type"])
+    figure.savefig(file, format="svg", transparent=True, metadata=nothing)
     plots.plt.close(figure)
     text = file.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")

@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted(path.name for path in ROOT.glob("[0-9][0-9]_*.py"))
+CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 ENVIRONMENT = dict(os.environ)  # as the user has it
 REAL_DATA = os.environ.pop("KERAS_TUTORIAL_DATA", None)  # tests name their source themselves
 collect_ignore = [] if REAL_DATA else ["test_real_data.py"]
@@ -81,8 +82,14 @@ def run_lesson(script: str, out: Path, *flags: str) -> SimpleNamespace:
 
 @pytest.fixture(scope="session")
 def smoke_runs(tmp_path_factory):
-    """Every lesson once, two epochs on the built-in sample: script name -> run."""
+    """Every lesson once, two epochs on the built-in sample: script -> run."""
     out = tmp_path_factory.mktemp("outputs")
     return {
-        script: run_lesson(script, out, "--data", "sample", "--epochs", "2") for script in LESSONS
+        script: run_lesson(script, out, *on_sample(script), "--epochs", "2")
+        for script in LESSONS + PROJECTS
     }
+
+
+def on_sample(script: str) -> list[str]:
+    """Give the flags that choose the sample; one lesson needs no data."""
+    return [] if script == XOR else ["--data", "sample"]

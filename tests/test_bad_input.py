@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import LESSONS, ROOT, run_script
+from conftest import CHURN, LESSONS, MNIST, PROJECTS, ROOT, XOR, on_sample, run_script
 
 from common.datasets import NAMES, readers, samples
 
@@ -23,7 +23,7 @@ def error_of(capsys, script, *flags) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("script", LESSONS)
+@pytest.mark.parametrize("script", LESSONS + PROJECTS)
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -42,6 +42,8 @@ def error_of(capsys, script, *flags) -> str:
     ],
 )
 def test_flags(tmp_path, capsys, script, flags, message):
+    if script == XOR and flags[0] in ("--limit", "--data", "--data-dir"):  # it loads no data
+        message = f"unrecognized arguments: {' '.join(flags)}"
     assert message in error_of(capsys, script, "--out", tmp_path, *flags)
 
 
@@ -55,13 +57,22 @@ def test_flags(tmp_path, capsys, script, flags, message):
         (REGULARIZATION, ["--dropout", "1"], "--dropout: must be a number below 1, not '1'"),
         (REGULARIZATION, ["--l2", "-1"], "--l2: must be a number above 0, not '-1'"),
         (TENSORS, ["--learning-rate", "nan"], "--learning-rate: must be a number above 0"),
+        (XOR, ["--hidden", "8", "0"], "--hidden: must be a whole number of at least 1, not '0'"),
+        (XOR, ["--activation", "step"], "--activation: invalid choice: 'step'"),
+        (XOR, ["--learning-rate", "0"], "--learning-rate: must be a number above 0, not '0'"),
+        (XOR, ["--seeds", "0"], "--seeds: must be a whole number of at least 1, not '0'"),
+        (CHURN, ["--hidden", "x"], "--hidden: must be a whole number of at least 1, not 'x'"),
+        (MNIST, ["-m", "mlp"], "-m/--model: invalid choice: 'mlp'"),
+        (MNIST, ["--dataset", "cifar10"], "--dataset: invalid choice: 'cifar10'"),
+        (MNIST, ["--precision", "int4"], "--precision: invalid choice: 'int4'"),
+        (MNIST, ["-m", "all", "--resume", "here"], "with -m all give --resume alone"),
     ],
 )
 def test_flags_of_one_lesson(capsys, script, flags, message):
     assert message in error_of(capsys, script, *flags)
 
 
-@pytest.mark.parametrize("script", LESSONS)
+@pytest.mark.parametrize("script", [*LESSONS, CHURN, MNIST])
 def test_a_folder_without_the_data(tmp_path, capsys, script, monkeypatch):
     (tmp_path / "data").mkdir()
     error = error_of(capsys, script, "--out", tmp_path, "--data-dir", tmp_path / "data")
@@ -113,7 +124,8 @@ def test_damaged_files_are_named(data_folder, name, file, damage):
 @pytest.mark.parametrize(
     ("script", "file"), [(FASHION, "fashion_mnist.npz"), (IMDB, "imdb.npz"), (AUTO_MPG, "auto-mpg.data"),
                          (REGULARIZATION, "imdb_word_index.json"), (SAVING, "mnist.npz"),
-                         (TENSORS, "mnist.npz"), (AUTODIFF, "fashion_mnist.npz")]
+                         (TENSORS, "mnist.npz"), (AUTODIFF, "fashion_mnist.npz"),
+                         (CHURN, "Churn_Modelling.csv"), (MNIST, "mnist.npz")]
 )  # fmt: skip
 def test_a_truncated_file_stops_the_lesson_and_stays(data_folder, tmp_path, capsys, script, file):
     cut_short(data_folder / file)
@@ -132,11 +144,11 @@ def test_a_pickle_is_not_loaded(data_folder):
         readers.READERS["mnist"](data_folder)
 
 
-@pytest.mark.parametrize("script", LESSONS)
+@pytest.mark.parametrize("script", LESSONS + PROJECTS)
 def test_an_out_that_cannot_be_written(tmp_path, capsys, script):
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        error = error_of(capsys, script, "--data", "sample", "--out", out)
+        error = error_of(capsys, script, *on_sample(script), "--out", out)
         assert f"--out {out}: cannot write there" in error
     assert (tmp_path / "file").read_text() == "mine"
 

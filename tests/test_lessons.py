@@ -2,11 +2,12 @@
 
 import csv
 import re
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from conftest import LESSONS, ROOT, run_lesson
+from conftest import CHURN, LESSONS, MNIST, PROJECTS, ROOT, XOR, run_lesson
 from scipy.sparse import issparse
 
 from common.runs import read_history
@@ -19,6 +20,8 @@ PARAMETERS = {
     SAVING: 50_890,
     TENSORS: 7_850,
     AUTODIFF: 50_890,
+    MNIST: 407_050,
+    XOR: 65,
 }
 FIGURES = {
     FASHION: ["samples", "confusion_matrix", "predictions", "accuracy", "loss", "epoch_times"],
@@ -28,17 +31,28 @@ FIGURES = {
     SAVING: ["accuracy", "loss", "epoch_times"],
     TENSORS: ["random_numbers", "timings", "weights", "accuracy", "loss", "epoch_times"],
     AUTODIFF: ["derivatives", "line", "input_gradients", "accuracy", "loss", "epoch_times"],
+    CHURN: ["confusion_matrix", "roc_and_precision_recall", "threshold", "calibration",
+            "accuracy", "loss", "epoch_times"],
+    MNIST: ["confusion_matrix", "mistakes", "accuracy", "loss", "epoch_times"],
+    XOR: ["decision_surface", "accuracy", "loss", "epoch_times"],
+}  # fmt: skip
+OTHERS = {
+    REGULARIZATION: {"models.csv"},
+    SAVING: {"forms.csv", "saved"},
+    TENSORS: {"timings.csv"},
+    CHURN: {"models.csv"},
+    MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
-OTHERS = {REGULARIZATION: {"models.csv"}, SAVING: {"forms.csv", "saved"}, TENSORS: {"timings.csv"}}
 STEPS = ["Load", "Prepare", "Define", "Compile", "Fit", "Evaluate", "Predict"]
 
 
-@pytest.mark.parametrize("script", LESSONS)
+@pytest.mark.parametrize("script", LESSONS + PROJECTS)
 def test_a_run_leaves_its_record_and_figures(smoke_runs, script):
     run = smoke_runs[script]
     record = run.record
-    assert record["finished"] and record["lesson"] == script.removesuffix(".py")
-    assert record["data"] == "sample" and record["seed"] == 42
+    assert record["finished"] and record["lesson"] == Path(script).stem
+    assert record["data"] == ("real" if script == XOR else "sample")
+    assert record["seed"] == 42
     assert record["flags"]["epochs"] == record["epochs"] == 2
     assert record["parameters"] == run.names["model"].count_params()
     assert record["parameters"] == PARAMETERS.get(script, record["parameters"])
@@ -55,7 +69,7 @@ def test_a_run_leaves_its_record_and_figures(smoke_runs, script):
     assert [row["lesson"] for row in rows].count(record["lesson"]) == 1
 
 
-@pytest.mark.parametrize("script", LESSONS)
+@pytest.mark.parametrize("script", LESSONS + PROJECTS)
 def test_the_loss_is_finite_and_falls(smoke_runs, script):
     loss = read_history(smoke_runs[script].folder)["loss"]
     assert np.isfinite(loss).all() and loss[1] < loss[0]
@@ -71,6 +85,8 @@ def test_the_loss_is_finite_and_falls(smoke_runs, script):
         (SAVING, "test_images"),
         (TENSORS, "test_images"),
         (AUTODIFF, "test_images"),
+        (MNIST, "test_images"),
+        (XOR, "inputs"),
     ],
 )
 def test_the_saved_model_predicts_the_same(smoke_runs, script, inputs):
@@ -82,13 +98,13 @@ def test_the_saved_model_predicts_the_same(smoke_runs, script, inputs):
     np.testing.assert_array_equal(reloaded.predict(examples, verbose=0), expected)
 
 
-@pytest.mark.parametrize("script", LESSONS)
+@pytest.mark.parametrize("script", LESSONS + PROJECTS)
 def test_the_lesson_is_told_in_seven_steps(script):
     text = (ROOT / script).read_text()
     assert re.findall(r"^# ## \d (\w+)", text, re.M) == STEPS
     assert text.startswith('# %% [markdown]\n"""\n# ')
-    assert f'LessonParser("{script.removesuffix(".py")}"' in text
-    assert f"    python {script}\n" in text
+    assert f'LessonParser("{Path(script).stem}"' in text
+    assert re.search(rf"^    python {script}( |$)", text, re.M)
 
 
 def test_the_sample_is_announced_at_the_start_and_at_the_end(tmp_path, capsys):

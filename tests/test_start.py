@@ -8,30 +8,31 @@ import sys
 from importlib.util import find_spec
 
 import pytest
-from conftest import LESSONS, ROOT
+from conftest import LESSONS, PROJECTS, ROOT, XOR
 
 from common.start import is_error, quiet_stderr
 
 AUTO_MPG = LESSONS[2]
 
 
-def python(*words, **environment) -> subprocess.CompletedProcess:
+def python(*words, cwd="/", **environment) -> subprocess.CompletedProcess:
     """Run Python in a process of its own, in another folder than the lessons'."""
     return subprocess.run(
         [sys.executable, *map(str, words)],
         env={**os.environ, **environment},
-        cwd="/",
+        cwd=cwd,
         capture_output=True,
         text=True,
     )
 
 
-@pytest.mark.parametrize("script", LESSONS)
+@pytest.mark.parametrize("script", LESSONS + PROJECTS)
 def test_help_is_answered_before_anything_heavy_is_imported(script):
     result = python("-X", "importtime", ROOT / script, "--help")
     assert result.returncode == 0
-    for flag in ("--epochs", "--batch-size", "--seed", "--limit", "--data", "--data-dir", "--out"):
-        assert flag in result.stdout
+    shared = ["--epochs", "--batch-size", "--seed", "--out", "--resume"]
+    for flag in shared + ["--limit", "--data", "--data-dir"] * (script != XOR):
+        assert f" {flag} " in result.stdout
     imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
     assert not imported & {"keras", "tensorflow", "numpy", "pandas", "matplotlib", "sklearn"}
 
@@ -59,12 +60,12 @@ def test_a_lesson_runs_from_the_shell_and_prints_no_noise(tmp_path):
 
 def run_quietly(lessons, out, backend):
     """Run lessons in one process, since a back-end takes seconds to start."""
-    flags = [*FLAGS, "--out", str(out)]
     code = (
         "import runpy, sys\n"
         f"for script in {[str(ROOT / script) for script in lessons]}:\n"
         "    models = ['--models', 'dropout'] * ('04_' in script)\n"
-        f"    sys.argv = [script, *{flags}, *models]\n"
+        f"    flags = ['--epochs', '1'] if 'xor' in script else {FLAGS}\n"
+        f"    sys.argv = [script, *flags, *models, '--out', {str(out)!r}]\n"
         f"    sys.path.insert(0, {str(ROOT)!r})\n"
         "    runpy.run_path(script, run_name='__main__')\n"
     )
@@ -75,14 +76,24 @@ def run_quietly(lessons, out, backend):
     assert len(records) == len(lessons) and all(record["finished"] for record in records)
 
 
-def test_lessons_04_to_07_print_no_noise(tmp_path):
-    run_quietly(LESSONS[3:7], tmp_path, "tensorflow")
+def test_the_other_lessons_print_no_noise(tmp_path):
+    run_quietly(LESSONS[3:] + PROJECTS, tmp_path, "tensorflow")
+
+
+@pytest.mark.parametrize("script", PROJECTS)
+def test_a_project_runs_from_its_own_folder(script):
+    folder, name = script.split("/")
+    result = python(name, "--epochs", "0", cwd=ROOT / folder)
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"error: --epochs: must be a whole number of at least 1, not '0' (see {name} --help)\n"
+    )
 
 
 if find_spec("jax"):
 
-    def test_lessons_01_to_05_run_on_jax(tmp_path):
-        run_quietly(LESSONS[:5], tmp_path, "jax")
+    def test_all_but_06_and_07_run_on_jax(tmp_path):
+        run_quietly(LESSONS[:5] + PROJECTS, tmp_path, "jax")
 
 
 def test_an_error_of_tensorflow_is_still_printed():

@@ -91,6 +91,11 @@ def truth_table(model) -> pd.DataFrame:
     return table
 
 
+def share_right(table: pd.DataFrame) -> float:
+    """Count the right answers of a truth table: 1 if it is solved."""
+    return float((table["answer"] == table["a xor b"]).mean())
+
+
 model = build_model(args.seed)
 model.summary()
 print("before training:")
@@ -167,11 +172,13 @@ model, history = train(args.seed, snapshots, OneLineProgress())
 print("after training:")
 table = truth_table(model)
 print(table.to_string(index=False))
-accuracy = float((table["answer"] == table["a xor b"]).mean())
+accuracy = share_right(table)
 wrong = [epoch for epoch, value in enumerate(history["accuracy"], 1) if value < 1]
 if accuracy == 1:
     print(f"all four are right; the last epoch with a mistake was {wrong[-1] if wrong else 0}")
-figure, axes = plots.new_figure(10, 7, 2, 3)
+figure, axes = plots.new_figure(10, 6.4, 2, 3)
+for panel in axes.flat[len(snapshots.epochs) :]:  # fewer epochs than panels
+    panel.axis("off")
 for panel, epoch, surface in zip(axes.flat, snapshots.epochs, snapshots.surfaces, strict=False):
     image = panel.contourf(across, across, surface, np.linspace(0, 1, 21), cmap="coolwarm")
     panel.contour(across, across, surface, [0.5], colors="black", linewidths=1)
@@ -190,18 +197,18 @@ run.save_figure("decision_surface", figure)
 losses, solved = {args.seed: history["loss"]}, {args.seed: accuracy == 1}
 for seed in range(args.seed + 1, args.seed + args.seeds):
     other, other_history = train(seed)
-    answers = truth_table(other)
     losses[seed] = other_history["loss"]
-    solved[seed] = bool((answers["answer"] == answers["a xor b"]).all())
+    solved[seed] = share_right(truth_table(other)) == 1
     print(f"seed {seed}: {'solved' if solved[seed] else 'not solved'}, loss {losses[seed][-1]:.3f}")
-figure, axes = plots.new_figure()
-for seed, values in losses.items():
-    plots.draw_curve(axes, values, "", plots.RIGHT if solved[seed] else plots.WRONG)
-axes.plot([], [], color=plots.RIGHT, label=f"solved: {sum(solved.values())}")
-axes.plot([], [], color=plots.WRONG, label=f"not solved: {args.seeds - sum(solved.values())}")
-axes.set(xlabel="epoch", ylabel="loss", title=f"the loss from {args.seeds} starts")
-axes.legend()
-run.save_figure("starts", figure)
+if args.seeds > 1:
+    figure, axes = plots.new_figure()
+    for seed, values in losses.items():
+        plots.draw_curve(axes, values, "", plots.RIGHT if solved[seed] else plots.WRONG)
+    axes.plot([], [], color=plots.RIGHT, label=f"solved: {sum(solved.values())}")
+    axes.plot([], [], color=plots.WRONG, label=f"not solved: {args.seeds - sum(solved.values())}")
+    axes.set(xlabel="epoch", ylabel="loss", title=f"the loss from {args.seeds} starts")
+    axes.legend()
+    run.save_figure("starts", figure)
 run.save(
     model,
     history,

@@ -1,0 +1,161 @@
+"""churn/: an honest split, preprocessing inside the saved model, and `--predict`."""
+
+import json
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from conftest import CHURN, ROOT, run_lesson, run_script
+from sklearn.metrics import f1_score
+
+CUSTOMER = json.loads((ROOT / "churn" / "customer.json").read_text())
+
+
+def test_the_old_network_is_the_published_one(smoke_runs):
+    model = smoke_runs[CHURN].names["old_model"]
+    assert [layer.count_params() for layer in model.layers] == [72, 42, 7]
+    names = smoke_runs[CHURN].names
+    assert names["old_features"].shape == (2000, 11)
+    np.testing.assert_allclose(names["old_features"].mean(axis=0), 0, atol=1e-3)
+
+
+def test_the_split_is_stratified_and_nothing_is_learnt_from_held_out_rows(smoke_runs):
+    names = smoke_runs[CHURN].names
+    parts = [names[f"{part}_customers"] for part in ("train", "val", "test")]
+    assert [len(part) for part in parts] == [1280, 320, 400]
+    assert len(set().union(*(part.index for part in parts))) == 2000
+    for part in ("train", "val", "test"):
+        assert names[f"{part}_targets"].mean() == pytest.approx(names["exited"].mean(), abs=0.003)
+    numbers = parts[0][names["NUMBERS"]].to_numpy(float)
+    normalization = names["normalization"]
+    np.testing.assert_allclose(np.ravel(normalization.mean), numbers.mean(axis=0), rtol=1e-3)
+    np.testing.assert_allclose(np.ravel(normalization.variance), numbers.var(axis=0), rtol=1e-2)
+    assert sorted(names["country"].get_vocabulary()) == ["France", "Germany", "Spain"]
+    features = names["train_features"]
+    assert features.shape == (1280, 12) and (features[:, 8:11].sum(axis=1) == 1).all()
+    assert set(np.unique(features[:, 11])) == {0, 1}
+
+
+def test_the_threshold_is_the_best_of_the_validation_rows(smoke_runs):
+    names = smoke_runs[CHURN].names
+    val_scores, _ = names["probabilities"]["network"]
+    targets = names["val_targets"]
+    best = f1_score(targets, val_scores >= names["threshold"])
+    others = [f1_score(targets, val_scores >= score) for score in val_scores]
+    assert best == pytest.approx(max(others))
+    assert smoke_runs[CHURN].record["metrics"]["threshold"] == names["threshold"]
+
+
+def test_class_weights_make_both_kinds_count_the_same(smoke_runs):
+    names = smoke_runs[CHURN].names
+    left = names["train_targets"].sum()
+    assert names["balanced"][1] * left == pytest.approx(names["balanced"][0] * (1280 - left))
+
+
+def test_the_table_compares_five_models_on_the_same_rows(smoke_runs):
+    models = smoke_runs[CHURN].names["models"].set_index("model")
+    assert list(models.index) == ["old network", "network", "network, class weights",
+                                  "logistic regression", "gradient boosting"]  # fmt: skip
+    metrics = smoke_runs[CHURN].record["metrics"]
+    for name in ("auc", "accuracy", "precision", "recall", "f1"):
+        assert metrics[f"test_{name}"] == pytest.approx(models.loc["network", name])
+    assert models.loc[["logistic regression", "gradient boosting"], "auc"].min() > 0.7
+
+
+def test_the_saved_model_answers_for_raw_columns_in_a_fresh_process(smoke_runs):
+    run = smoke_runs[CHURN]
+    command = [sys.executable, "churn.py", "--predict", "customer.json", "--out", run.out]
+    result = subprocess.run(command, cwd=ROOT / "churn", capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    printed = float(re.search(r"probability of leaving: ([\d.]+)", result.stdout)[1])
+    table = run.names["customers"].iloc[:1].assign(**CUSTOMER)
+    features = np.asarray(run.names["encode"](run.names["columns_of"](table)))
+    expected = run.names["networks"]["network"].predict(features, verbose=0)[0, 0]
+    assert printed == pytest.approx(expected, abs=6e-4)
+    answer = "leaves" if expected >= run.record["metrics"]["threshold"] else "stays"
+    assert f"answer: {answer} " in result.stdout
+
+
+def test_the_saved_model_gives_the_networks_probabilities(smoke_runs):
+    run = smoke_runs[CHURN]
+    model = keras.models.load_model(run.folder / "model.keras")
+    columns = run.names["columns_of"](run.names["test_customers"])
+    columns = {name: keras.ops.convert_to_tensor(values) for name, values in columns.items()}
+    _, expected = run.names["probabilities"]["network"]
+    np.testing.assert_allclose(np.asarray(model(columns))[:, 0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"Geography": "Atlantis"}, "Geography 'Atlantis' is unknown; the model knows France, Germany, Spain"),
+        ({"Gender": "F"}, "Gender 'F' is unknown; the model knows Female, Male"),
+        ({"Geography": 7}, "Geography must be a text, not 7"),
+        ({"Age": "forty"}, 'Age must be a number, not "forty"'),
+        ({"Age": None}, "Age must be a number, not null"),
+        ({"Age": True}, "Age must be a number, not true"),
+        ({"Balance": float("nan")}, "Balance must be a number, not NaN"),
+        ({"Balance": 10**400}, "Balance must be from 0 to 1,000,000,000, not 10000000000000000000"),
+        ({"Balance": float("inf")}, "Balance must be from 0 to 1,000,000,000, not Infinity"),
+        ({"Balance": -1}, "Balance must be from 0 to 1,000,000,000, not -1"),
+        ({"HasCrCard": 2}, "HasCrCard must be 0 or 1, not 2"),
+        ({"Tenur": 3}, "unknown field 'Tenur'; did you mean 'Tenure'?"),
+        ({"Shoe": 3}, "unknown field 'Shoe'; fields: CreditScore, "),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_is_named(smoke_runs, tmp_path, capsys, change, message):
+    error = error_of(smoke_runs, tmp_path, capsys, json.dumps(CUSTOMER | change))
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"Age": 40}', "the field CreditScore, Tenure, "),
+        ("[]", "must hold one customer"),
+        ("{'Age': 40}", "is not JSON"),
+        ("", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        (b"\xff\xfe\x00", "is not JSON"),
+    ],
+)
+def test_a_wrong_file_is_named(smoke_runs, tmp_path, capsys, text, message):
+    assert message in error_of(smoke_runs, tmp_path, capsys, text)
+
+
+def error_of(smoke_runs, tmp_path, capsys, text) -> str:
+    path = tmp_path / "customer.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return failed(capsys, "--predict", path, "--out", smoke_runs[CHURN].out)
+
+
+def failed(capsys, *flags) -> str:
+    with pytest.raises(SystemExit) as stop:
+        run_script(CHURN, *flags)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2 and line.startswith("error: --predict")
+    return line
+
+
+def test_a_missing_file_and_a_missing_model(tmp_path, capsys):
+    assert "cannot be read" in failed(capsys, "--predict", tmp_path / "none.json")
+    customer = ROOT / "churn" / "customer.json"
+    error = failed(capsys, "--predict", customer, "--out", tmp_path)
+    assert "first train: python churn/churn.py" in error
+
+
+def test_columns_that_are_not_used_may_stay(smoke_runs, tmp_path, capsys):
+    path = tmp_path / "customer.json"
+    path.write_text(json.dumps(CUSTOMER | {"RowNumber": 1, "Surname": "Doe", "Exited": 0}))
+    with pytest.raises(SystemExit) as stop:
+        run_script(CHURN, "--predict", path, "--out", smoke_runs[CHURN].out)
+    assert not stop.value.code and "probability of leaving: " in capsys.readouterr().out
+
+
+def test_other_hidden_layers(tmp_path):
+    run = run_lesson(CHURN, tmp_path, "--data", "sample", "--epochs", "1", "--hidden")
+    assert run.record["variant"] == "hidden-none"
+    assert run.names["networks"]["network"].count_params() == 13

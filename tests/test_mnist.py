@@ -1,0 +1,246 @@
+"""mnist/: the models as they are published, the run of all, and the report."""
+
+import base64
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+
+import keras
+import numpy as np
+import pytest
+from conftest import MNIST, ROOT, run_lesson, run_script
+from keras import layers
+from PIL import Image
+
+from common.checkpoints import seed_random_layers
+from common.precision import choose_precision
+from common.runs import finished_runs, read_record
+from mnist import report
+from mnist.models import MODELS
+from mnist.run_all import run_all
+
+PARAMETERS = {
+    "mlp_one_layer": 407_050,
+    "mlp_two_layers": 669_706,
+    "mlp_two_layers_dropout": 669_706,
+    "conv_net": 93_322,
+    "conv_net_dropout": 93_322,
+    "conv_net_batch_norm": 93_706,
+    "conv_net_l1": 93_322,
+    "conv_net_l2": 93_322,
+    "le_net": 431_080,
+    "conv_net_augmented": 93_322,
+}
+CONV_NET = [(26, 26, 32), (13, 13, 32), (11, 11, 64), (5, 5, 64), (3, 3, 64), (576,), (64,), (10,)]
+SHAPES = {
+    "mlp_one_layer": [(784,), (512,), (10,)],
+    "mlp_two_layers": [(784,), (512,), (512,), (10,)],
+    "mlp_two_layers_dropout": [(784,), (512,), (512,), (10,)],
+    "le_net": [(24, 24, 20), (12, 12, 20), (8, 8, 50), (4, 4, 50), (800,), (500,), (10,)],
+}
+SAMPLE = ["--data", "sample", "--epochs", "1"]
+
+
+def test_the_names_are_those_of_the_functions(smoke_runs):
+    assert smoke_runs[MNIST].names["NAMES"] == list(MODELS) == list(PARAMETERS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_has_its_shapes_and_learns(name, tmp_path):
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    model = MODELS[name]()
+    assert model.count_params() == PARAMETERS[name]
+    kinds = (layers.Conv2D, layers.MaxPooling2D, layers.Flatten, layers.Dense)
+    shapes = [layer.output.shape[1:] for layer in model.layers if isinstance(layer, kinds)]
+    assert shapes == SHAPES.get(name, CONV_NET)
+    assert model.layers[-1].compute_dtype == "float32"
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), np.uint8)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    history = model.fit(images, np.arange(64) % 10, batch_size=16, epochs=1, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    probabilities = model.predict(images, verbose=0)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-4)
+    model.save(tmp_path / "model.keras")
+    reloaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(reloaded.predict(images, verbose=0), probabilities)
+
+
+def test_l1_and_l2_add_to_the_loss_and_the_others_do_not():
+    for name in ("conv_net", "conv_net_l1", "conv_net_l2"):
+        model = MODELS[name]()
+        kernels = [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
+        expected = {
+            "conv_net": 0,
+            "conv_net_l1": 1e-4 * sum(np.abs(kernel).sum() for kernel in kernels),
+            "conv_net_l2": 1e-4 * sum(np.square(kernel).sum() for kernel in kernels),
+        }
+        assert float(sum(model.losses)) == pytest.approx(expected[name], rel=1e-4)
+
+
+def test_augmentation_is_drawn_from_seed_and_epoch_and_only_in_training():
+    model = MODELS["conv_net_augmented"]()
+    image = np.zeros((1, 28, 28, 1), np.uint8)
+    image[:, 8:20, 10:18] = 255
+    moves = keras.Sequential(model.layers[:4])
+
+    def moved(epoch):
+        seed_random_layers(model, 42, epoch)
+        return np.asarray(moves(image, training=True))
+
+    assert np.array_equal(moved(1), moved(1)) and not np.array_equal(moved(1), moved(2))
+    assert np.array_equal(np.asarray(moves(image, training=False)), image)
+    assert moved(1)[0, 0].max() == 0  # what is uncovered is black
+
+
+def test_a_run_keeps_the_best_and_the_last_model(smoke_runs):
+    run = smoke_runs[MNIST]
+    assert run.record["variant"] == "mlp_one_layer"
+    assert run.folder.name.endswith("-mlp_one_layer")
+    names, metrics = run.names, run.record["metrics"]
+    val = names["history"].history["val_accuracy"]
+    assert metrics["val_accuracy"] == pytest.approx(val[-1])
+    assert metrics["best_epoch"] == 1 + np.argmax(val)
+    best = keras.models.load_model(run.folder / "best.keras")
+    scores = best.evaluate(names["val_images"], names["val_labels"], batch_size=1000, verbose=0,
+                           return_dict=True)  # fmt: skip
+    assert scores["accuracy"] == pytest.approx(max(val), abs=1e-6)
+    answers = names["model"].predict(names["test_images"], verbose=0).argmax(axis=1)
+    assert metrics["test_accuracy"] == pytest.approx((answers == names["test_labels"]).mean())
+    text = (run.folder / "classification_report.txt").read_text()
+    assert f"{metrics['test_accuracy']:.4f}" in text
+
+
+def test_the_mistakes_are_the_surest_first(smoke_runs):
+    names = smoke_runs[MNIST].names
+    surest, confidence = names["surest"], names["confidence"]
+    assert (names["predicted_labels"][surest] != names["test_labels"][surest]).all()
+    assert (np.diff(confidence[surest]) <= 0).all()
+    assert confidence[surest[0]] == confidence[names["mistakes"]].max()
+
+
+def test_sixteen_bits_are_used_where_the_processor_can(monkeypatch, tmp_path):
+    from common import precision
+
+    cpuinfo = tmp_path / "cpuinfo"
+    monkeypatch.setattr(precision, "CPUINFO", cpuinfo)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    assert choose_precision("auto") == "float32"  # not Linux
+    cpuinfo.write_text("flags\t\t: fpu sse avx512f\n")
+    assert choose_precision("auto") == "float32"
+    cpuinfo.write_text("flags\t\t: fpu sse avx512f avx512_bf16\n")
+    assert choose_precision("auto") == "bfloat16"
+    assert choose_precision("float32") == "float32"
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert choose_precision("auto") == "float32"
+
+
+def test_sixteen_bits_leave_weights_and_probabilities_in_32(tmp_path):
+    run = run_lesson(MNIST, tmp_path, *SAMPLE, "--precision", "bfloat16", "-m", "conv_net")
+    model = run.names["model"]
+    assert run.record["flags"]["precision"] == "bfloat16"
+    assert model.layers[1].compute_dtype == "bfloat16"
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert run.names["probabilities"].dtype == np.float32
+
+
+def test_clothing_has_its_own_names_and_folder(tmp_path):
+    run = run_lesson(MNIST, tmp_path, *SAMPLE, "--dataset", "fashion_mnist")
+    assert run.record["variant"] == "mlp_one_layer_dataset-fashion_mnist"
+    assert "ankle boot" in (run.folder / "classification_report.txt").read_text()
+
+
+# The run of all: two models stand for ten.
+
+
+def test_all_can_be_stopped_and_continued(tmp_path, capfd):
+    names = ["mlp_one_layer", "mlp_two_layers"]
+    flags = [*SAMPLE, "--limit", "300", "--precision", "float32"]
+    finished = run_lesson(MNIST, tmp_path, *flags, "-m", names[0])
+    args = finished.names["args"]
+    args.resume = "newest"
+    capfd.readouterr()
+    assert run_all(names, args) == 0
+    printed = capfd.readouterr().out
+    assert "finished already on sample data" in printed and "2 of 2: mlp_two_layers" in printed
+    models = [record["flags"]["model"] for record in finished_runs(tmp_path, "mnist")]
+    assert models == names  # the first was not trained again
+    page = (tmp_path / "mnist" / "report.html").read_text()
+    assert "2 runs." in page
+
+    args.resume, args.epochs = None, 0  # the first model fails: so does the whole
+    assert run_all(names, args) == 2
+
+
+# The report.
+
+
+@pytest.fixture(scope="module")
+def page(smoke_runs):
+    return (smoke_runs[MNIST].out / "mnist" / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_is_well_formed_and_needs_nothing_else(page):
+    root = ElementTree.fromstring(page)
+    names = {element.tag.split("}")[-1] for element in root.iter()}
+    assert {"table", "svg", "img", "details", "script", "style"} <= names
+    assert "link" not in names and "iframe" not in names
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if name.split("}")[-1] in ("src", "href"):
+                assert value.startswith(("data:image/png;base64,", "#")), value
+    addresses = set(re.findall(r"https?://[^\s\"'<>]+", page))
+    assert all("www.w3.org" in address for address in addresses)  # names of formats, not fetched
+    assert "url(http" not in page and "@import" not in page
+    assert "prefers-color-scheme: dark" in page and "width=device-width" in page
+
+
+def test_every_picture_is_there_and_whole(page, smoke_runs):
+    run = smoke_runs[MNIST]
+    pictures = [base64.b64decode(text) for text in re.findall(r"base64,([^\"]+)", page)]
+    assert len(pictures) == len(report.FIGURES)
+    for name, picture in zip(report.FIGURES, pictures, strict=True):
+        assert picture == (run.folder / f"{name}.png").read_bytes()
+        assert Image.open(io.BytesIO(picture)).size[0] > 300
+
+
+def test_the_figures_are_those_of_the_records(page, smoke_runs):
+    record = read_record(smoke_runs[MNIST].folder)
+    root = ElementTree.fromstring(page)
+    space = "{http://www.w3.org/1999/xhtml}"
+    heads = [head.find(f"{space}button").text for head in root.iter(f"{space}th")
+             if head.get("scope") == "col"]  # fmt: skip
+    (row,) = next(iter(root.iter(f"{space}tbody")))
+    values = dict(zip(heads, (cell.get("data-value") for cell in row), strict=True))
+    texts = dict(zip(heads, (cell.text for cell in row), strict=True))
+    assert values["model"] == "mlp_one_layer"
+    assert float(values["test accuracy"]) == record["metrics"]["test_accuracy"]
+    assert texts["test accuracy"] == f"{record['metrics']['test_accuracy']:.4f}"
+    assert float(values["validation accuracy"]) == record["metrics"]["val_accuracy"]
+    assert int(values["parameters"]) == record["parameters"] == 407_050
+    assert float(values["seconds an epoch"]) == record["seconds"]["epoch"]
+    assert float(values["memory [MB]"]) == record["peak_memory_mb"]
+    text = (smoke_runs[MNIST].folder / "classification_report.txt").read_text()
+    assert text.strip() in "".join(root.itertext())
+
+
+def test_the_sample_is_told_in_the_page(page):
+    assert "built-in sample" in page
+
+
+def test_the_report_alone(smoke_runs, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_script(MNIST, "--report", "--out", smoke_runs[MNIST].out)
+    assert not stop.value.code and "report.html" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        run_script(MNIST, "--report", "--out", tmp_path)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and "first run: python mnist/mnist.py" in error
+
+
+def test_a_name_in_a_record_cannot_break_the_page(smoke_runs):
+    record = {**read_record(smoke_runs[MNIST].folder), "run": '<b>"&', "folder": ROOT}
+    row = report.table_row(record)
+    assert "<b>" not in row and "&lt;b&gt;&quot;&amp;" in row
+    ElementTree.fromstring(row)

@@ -1,0 +1,44 @@
+"""xor/: what it can and cannot learn, and the count over several starts."""
+
+import numpy as np
+from conftest import XOR, run_lesson
+
+
+def test_the_layers_have_the_parameters_that_the_notes_count(smoke_runs):
+    model = smoke_runs[XOR].names["model"]
+    assert [layer.count_params() for layer in model.layers] == [24, 36, 5]
+    assert smoke_runs[XOR].record["flags"]["batch_size"] == 1
+
+
+def test_the_recommended_setting_solves_it(tmp_path):
+    run = run_lesson(XOR, tmp_path, "--activation", "tanh", "--learning-rate", "0.01")
+    assert run.record["metrics"]["accuracy"] == 1
+    answers = run.names["model"].predict(run.names["inputs"], verbose=0)[:, 0]
+    assert (answers > 0.5).tolist() == [False, True, True, False]
+    surfaces = run.names["snapshots"].surfaces
+    assert run.names["snapshots"].epochs == [83, 167, 250, 333, 417, 500]
+    assert all(surface.shape == (81, 81) for surface in surfaces)
+    # The rows are points of the grid: there the surface gives the network's own answers.
+    at_rows = surfaces[-1][[20, 60, 20, 60], [20, 20, 60, 60]]
+    np.testing.assert_allclose(at_rows, answers, atol=1e-4)
+    assert run.record["metrics"]["last_mistake"] < 500
+
+
+def test_without_a_hidden_layer_one_row_stays_wrong(tmp_path):
+    run = run_lesson(XOR, tmp_path, "--hidden", "--learning-rate", "0.1", "--epochs", "100")
+    assert run.record["parameters"] == 3
+    assert run.record["metrics"]["accuracy"] <= 0.75 and run.record["metrics"]["solved"] == 0
+
+
+def test_several_starts_are_trained_and_counted(tmp_path, capsys):
+    flags = ["--seeds", "3", "--epochs", "4", "--seed", "7"]
+    run = run_lesson(XOR, tmp_path, *flags)
+    solved = run.names["solved"]
+    assert list(solved) == [7, 8, 9] and run.record["metrics"]["solved"] == sum(solved.values())
+    assert run.names["losses"][7][0] != run.names["losses"][8][0]
+    assert (run.folder / "starts.png").exists()
+    printed = capsys.readouterr().out
+    assert f"{sum(solved.values())} of 3 solved." in printed
+    assert f"{sum(solved.values())} of 3" in printed.splitlines()[-1]
+    alone = run_lesson(XOR, tmp_path, "--epochs", "4", "--seed", "8")
+    assert alone.names["history"]["loss"] == run.names["losses"][8]
