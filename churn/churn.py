@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and churn/ are
 
-from churn import predict
+from churn.predict import NUMBERS, answer
 from common.cli import LessonParser, whole_number
 
 parser = LessonParser("churn", __doc__, epochs=100, batch_size=10)
@@ -27,14 +27,13 @@ parser.add_argument("--predict", type=Path, metavar="FILE",
     help="answer for the customer in a JSON file, with the newest saved model")  # fmt: skip
 args = parser.read_args()
 if args.predict:
-    raise SystemExit(predict.answer(args.predict, parser, args))
+    raise SystemExit(answer(args.predict, parser, args))
 parser.start()  # Keras
 
 import keras
 import numpy as np
 import pandas as pd
 from keras import layers
-from sklearn.calibration import CalibrationDisplay
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -46,12 +45,12 @@ from sklearn.metrics import (
     precision_score,
     recall_score,
     roc_auc_score,
-    roc_curve,
 )
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from churn import figures
 from common import plots
 from common.batches import one_batch, shuffled_batches
 from common.callbacks import OneLineProgress
@@ -131,9 +130,6 @@ print(f"for comparison: to answer 'stays' for everyone gives {1 - exited.mean():
 # a customer as the bank's table has them.
 
 # %%
-NUMBERS = ["CreditScore", "Age", "Tenure", "Balance", "NumOfProducts", "HasCrCard",
-           "IsActiveMember", "EstimatedSalary"]  # fmt: skip
-
 rest, test_customers, rest_targets, test_targets = train_test_split(
     customers, exited, test_size=0.2, random_state=args.seed, stratify=exited
 )
@@ -199,14 +195,15 @@ def build_model(hidden: list[int]):
 
 # %% [markdown]
 # ## 4 Compile
-# As above: binary cross-entropy, Adam. `train` compiles.
+# `train`, above, compiles each: for a yes or no the loss is binary cross-entropy, and the label is
+# one number, not a column for yes and one for no.
 
 # %% [markdown]
 # ## 5 Fit
 # The old network trains for all epochs, as it did. For the others `EarlyStopping` ends training when
-# the validation loss has not improved for ten epochs, and takes the best epoch's weights back. Beside the networks two models of scikit-learn learn from the same
-# rows: *logistic regression*, a network without hidden layers, and *gradient boosting*, a sum of
-# many small decision trees.
+# the validation loss has not improved for ten epochs, and takes the best epoch's weights back.
+# Beside the networks two models of scikit-learn learn from the same rows: *logistic regression*, a
+# network without hidden layers, and *gradient boosting*, a sum of many small decision trees.
 
 # %%
 balanced = {0: 0.5 / (1 - train_targets.mean()), 1: 0.5 / train_targets.mean()}
@@ -298,39 +295,11 @@ val_scores, test_scores = probabilities["network"]
 figure = plots.confusion_matrix(test_targets, test_scores >= threshold, ["stayed", "left"])
 run.save_figure("confusion_matrix", figure)
 
-figure, (left, right) = plots.new_figure(11, 5, 1, 2)
-for name, (_, scores) in probabilities.items():
-    false_alarms, found, _ = roc_curve(test_targets, scores)
-    left.plot(false_alarms, found, label=name)
-    precision, recall, _ = precision_recall_curve(test_targets, scores)
-    right.plot(recall[:-1], precision[:-1], label=name)
-left.plot([0, 1], [0, 1], "--", color="gray", label="guessing")
-right.axhline(test_targets.mean(), ls="--", color="gray", label="guessing")
-left.set(xlabel="share of those who stayed that is accused", ylabel="share of the leavers found",
-         title="ROC curve")  # fmt: skip
-right.set(xlabel="recall", ylabel="precision", title="precision against recall", ylim=(0, 1.02))
-left.legend()
+test_scores_by_model = {name: scores for name, (_, scores) in probabilities.items()}
+figure = figures.roc_and_precision_recall(test_targets, test_scores_by_model)
 run.save_figure("roc_and_precision_recall", figure)
-
-precision, recall, thresholds = precision_recall_curve(val_targets, val_scores)
-figure, axes = plots.new_figure()
-axes.plot(thresholds, precision[:-1], label="precision")
-axes.plot(thresholds, recall[:-1], label="recall")
-axes.plot(thresholds, 2 * precision[:-1] * recall[:-1] / np.maximum(precision + recall, 1e-9)[:-1],
-          label="F1")  # fmt: skip
-axes.axvline(threshold, ls="--", color="gray", label=f"chosen: {threshold:.2f}")
-axes.set(xlabel="threshold", ylabel="on the validation rows", title="the choice of the threshold")
-axes.legend()
-run.save_figure("threshold", figure)
-
-figure, axes = plots.new_figure(6, 5.5)
-for name, (_, scores) in probabilities.items():
-    CalibrationDisplay.from_predictions(
-        test_targets, scores, n_bins=8, strategy="quantile", name=name, ax=axes
-    )
-axes.set(xlabel="mean probability given", ylabel="share who left", title="calibration")
-axes.legend(loc="upper left")
-run.save_figure("calibration", figure)
+run.save_figure("threshold", figures.threshold(val_targets, val_scores, threshold))
+run.save_figure("calibration", figures.calibration(test_targets, test_scores_by_model))
 
 # %% [markdown]
 # ## 7 Predict

@@ -54,6 +54,8 @@ def history(history: dict, units: dict[str, str] | None = None) -> dict:
         if f"val_{name}" in history:
             draw_curve(axes, history[f"val_{name}"], "validation", "tab:orange")
         widen(axes, values)
+        if axes.get_yscale() == "linear":
+            leave_out_the_start(axes, [*values, *history.get(f"val_{name}", [])])
         label = (units or {}).get(name, name.replace("_", " "))
         axes.set(xlabel="epoch", ylabel=label, title=f"{label} during training")
         axes.legend()
@@ -79,6 +81,13 @@ def widen(axes, values) -> None:
     """Make the axis logarithmic if the values fall far: else the end would be a flat line."""
     if len(values) and max(values) > 20 * min(values) > 0:
         axes.set_yscale("log")
+
+
+def leave_out_the_start(axes, values) -> None:
+    """Cut the first epochs off below, if they press all the others together at the top."""
+    low, high, most = min(values), max(values), np.quantile(values, 0.1)
+    if 0 < high - most < 0.2 * (high - low):
+        axes.set_ylim(bottom=most - 0.5 * (high - most))
 
 
 def epoch_times(seconds: list[float]):

@@ -38,15 +38,15 @@ def mlp_two_layers():
 
 
 def mlp_two_layers_dropout():
-    """As `mlp_two_layers`; in training every hidden unit is left out one time in five."""
+    """As `mlp_two_layers`; in training every hidden unit is left out half of the time."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
         layers.Flatten(),
         layers.Dense(512, activation="relu"),
-        layers.Dropout(0.2),
+        layers.Dropout(0.5),
         layers.Dense(512, activation="relu"),
-        layers.Dropout(0.2),
+        layers.Dropout(0.5),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
     ])  # fmt: skip
@@ -70,17 +70,17 @@ def conv_net():
 
 
 def conv_net_dropout():
-    """As `conv_net`, with dropout before and after the dense layer of 64 units."""
+    """As `conv_net`, with dropout behind the first pooling and behind the dense layer."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
         layers.Conv2D(32, 3, activation="relu"),
         layers.MaxPooling2D(2),
+        layers.Dropout(0.25),
         layers.Conv2D(64, 3, activation="relu"),
         layers.MaxPooling2D(2),
         layers.Conv2D(64, 3, activation="relu"),
         layers.Flatten(),
-        layers.Dropout(0.25),
         layers.Dense(64, activation="relu"),
         layers.Dropout(0.5),
         layers.Dense(10),
@@ -89,9 +89,10 @@ def conv_net_dropout():
 
 
 def conv_net_batch_norm():
-    """As `conv_net`; behind each pooling the values are brought to mean 0 and variance 1.
+    """As `conv_net`; behind the first pooling and the dense layer the values are normalised.
 
-    Behind the pooling there are a quarter as many values as before it: less to compute.
+    In training each channel, or unit, is brought to mean 0 and variance 1 over the batch, then
+    scaled and shifted by two learnt numbers. To predict, running averages of training are used.
     """
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
@@ -101,17 +102,17 @@ def conv_net_batch_norm():
         layers.BatchNormalization(),
         layers.Conv2D(64, 3, activation="relu"),
         layers.MaxPooling2D(2),
-        layers.BatchNormalization(),
         layers.Conv2D(64, 3, activation="relu"),
         layers.Flatten(),
         layers.Dense(64, activation="relu"),
+        layers.BatchNormalization(),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
     ])  # fmt: skip
 
 
 def conv_net_l1():
-    """As `conv_net`; the loss grows by 0.0001 times the sum of all weights' sizes."""
+    """As `conv_net`; the loss grows by 0.0001 times the sum of the hidden layers' |weights|."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
@@ -122,7 +123,7 @@ def conv_net_l1():
         layers.Conv2D(64, 3, activation="relu", kernel_regularizer=keras.regularizers.L1(1e-4)),
         layers.Flatten(),
         layers.Dense(64, activation="relu", kernel_regularizer=keras.regularizers.L1(1e-4)),
-        layers.Dense(10, kernel_regularizer=keras.regularizers.L1(1e-4)),
+        layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
     ])  # fmt: skip
 
@@ -139,7 +140,7 @@ def conv_net_l2():
         layers.Conv2D(64, 3, activation="relu", kernel_regularizer=keras.regularizers.L2(1e-4)),
         layers.Flatten(),
         layers.Dense(64, activation="relu", kernel_regularizer=keras.regularizers.L2(1e-4)),
-        layers.Dense(10, kernel_regularizer=keras.regularizers.L2(1e-4)),
+        layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
     ])  # fmt: skip
 

@@ -6,7 +6,6 @@ choice of light or dark. Without JavaScript only the sorting is missing.
 
 import base64
 import io
-import statistics
 from html import escape
 from pathlib import Path
 from string import Template
@@ -43,6 +42,7 @@ COLUMNS = [
     ("seed", lambda run: run["seed"], str),
     ("begun", lambda run: run["run"][:15], str),
 ]
+QUANTITIES = ["val_accuracy", "val_loss"]
 INK = "#010203"  # stands for the page's own text colour in the curves
 
 
@@ -68,10 +68,12 @@ def write(out: Path) -> None:
         curves=curves(records, histories),
         details="\n".join(map(details, sorted(newest(records), key=test_accuracy, reverse=True))),
     )
-    path = Path(out) / "mnist" / "report.html"
+    folder = Path(out) / "mnist"
+    save_curves(folder / "curves.png", records, histories)
+    path = folder / "report.html"
     with whole_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    print(f"report of {len(records)} runs: {path}")
+    print(f"curves of all runs: {folder / 'curves.png'}\nreport of all runs: {path}")
 
 
 def test_accuracy(record: dict) -> float:
@@ -97,37 +99,64 @@ def table_row(record: dict) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def curves(records: list[dict], histories: list[dict]) -> str:
-    """Draw validation accuracy and loss of all runs, a colour for each variant, with a legend."""
+def variant_colors(records: list[dict]) -> dict[str, str]:
+    """Give every variant a colour."""
     from common import plots  # only now: matplotlib takes a second to load
 
     names = sorted({record["variant"] for record in records})
     cycle = plots.plt.get_cmap("tab10" if len(names) <= 10 else "tab20")
-    colors = {name: plots.matplotlib.colors.to_hex(cycle(i % 20)) for i, name in enumerate(names)}
+    return {name: plots.matplotlib.colors.to_hex(cycle(i % 20)) for i, name in enumerate(names)}
+
+
+def draw(axes, quantity: str, records: list[dict], histories: list[dict]) -> None:
+    """Draw one validation quantity of all runs, a colour for each variant."""
+    from common import plots
+
+    colors = variant_colors(records)
+    for record, columns in zip(records, histories, strict=True):
+        plots.draw_curve(axes, columns[quantity], "", colors[record["variant"]])
+        axes.lines[-1].set(linewidth=1.2)
+    label = quantity.replace("val_", "validation ")
+    axes.set(xlabel="epoch", ylabel=label, title=f"{label} of all runs")
+    if quantity == "val_loss":
+        axes.set_yscale("log")
+    else:
+        values = [value for columns in histories for value in columns[quantity]]
+        plots.leave_out_the_start(axes, values)
+
+
+def curves(records: list[dict], histories: list[dict]) -> str:
+    """Draw validation accuracy and loss for the page, with a legend."""
+    from common import plots
+
     parts = []
     ink = dict.fromkeys(
         ["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], INK
     )
     with plots.matplotlib.rc_context({**ink, "svg.fonttype": "none", "svg.hashsalt": "mnist"}):
-        for quantity in ("val_accuracy", "val_loss"):
+        for quantity in QUANTITIES:
             figure, axes = plots.new_figure(5.2, 3.8)
-            for record, columns in zip(records, histories, strict=True):
-                plots.draw_curve(axes, columns[quantity], "", colors[record["variant"]])
-                axes.lines[-1].set(linewidth=1.2)
-            label = quantity.replace("val_", "validation ")
-            axes.set(xlabel="epoch", ylabel=label, title=f"{label} of all runs")
-            if quantity == "val_loss":
-                axes.set_yscale("log")
-            else:  # the first epochs would press the rest together
-                axes.set_ylim(bottom=statistics.quantiles(
-                    [value for columns in histories for value in columns[quantity] * 2], n=20)[0]
-                )  # fmt: skip
-            parts.append(f'<figure class="plot">{svg(figure, f"{label} of all runs")}</figure>')
+            draw(axes, quantity, records, histories)
+            parts.append(f'<figure class="plot">{svg(figure, axes.get_title())}</figure>')
     legend = "".join(
         f'<li><span style="background:{color}"></span>{escape(name)}</li>'
-        for name, color in colors.items()
+        for name, color in variant_colors(records).items()
     )
     return f'<div class="plots">{"".join(parts)}</div><ul class="legend">{legend}</ul>'
+
+
+def save_curves(path: Path, records: list[dict], histories: list[dict]) -> None:
+    """Write the same curves as one PNG."""
+    from common import plots
+
+    figure, axes = plots.new_figure(12, 5, 1, 2)
+    for panel, quantity in zip(axes, QUANTITIES, strict=True):
+        draw(panel, quantity, records, histories)
+    for name, color in variant_colors(records).items():
+        axes[0].plot([], [], color=color, label=name)
+    figure.legend(loc="outside right upper")
+    with whole_file(path) as temporary:
+        plots.save(figure, temporary)
 
 
 def svg(figure, title: str) -> str:

@@ -33,12 +33,26 @@ def test_without_a_hidden_layer_one_row_stays_wrong(tmp_path):
 def test_several_starts_are_trained_and_counted(tmp_path, capsys):
     flags = ["--seeds", "3", "--epochs", "4", "--seed", "7"]
     run = run_lesson(XOR, tmp_path, *flags)
-    solved = run.names["solved"]
-    assert list(solved) == [7, 8, 9] and run.record["metrics"]["solved"] == sum(solved.values())
+    starts, solved = run.names["starts"], run.names["solved"]
+    assert starts.seed.tolist() == [7, 8, 9]
+    assert run.record["metrics"]["solved"] == solved == starts.solved.sum()
+    assert len((run.folder / "starts.csv").read_text().splitlines()) == 4
     assert run.names["losses"][7][0] != run.names["losses"][8][0]
     assert (run.folder / "starts.png").exists()
     printed = capsys.readouterr().out
-    assert f"{sum(solved.values())} of 3 solved." in printed
-    assert f"{sum(solved.values())} of 3" in printed.splitlines()[-1]
+    assert f"{solved} of 3 solved." in printed
+    assert f"{solved} of 3" in printed.splitlines()[-1]
     alone = run_lesson(XOR, tmp_path, "--epochs", "4", "--seed", "8")
     assert alone.names["history"]["loss"] == run.names["losses"][8]
+
+
+def test_dead_units_are_counted(tmp_path):
+    run = run_lesson(XOR, tmp_path, "--epochs", "1")
+    model = run.names["model"]
+    kernel, bias = model.layers[0].get_weights()
+    kernel[:, :3], bias[:3] = -1, -1  # never above 0
+    model.layers[0].set_weights([kernel, bias])
+    model.layers[1].set_weights([np.ones((8, 4)), np.ones(4)])
+    dead = run.names["describe_start"](42, model, run.names["history"])["dead_units"]
+    alive = np.asarray(model.layers[0](run.names["inputs"]))[:, 3:].max(axis=0) > 0
+    assert dead == 3 + (~alive).sum()

@@ -173,9 +173,6 @@ print("after training:")
 table = truth_table(model)
 print(table.to_string(index=False))
 accuracy = share_right(table)
-wrong = [epoch for epoch, value in enumerate(history["accuracy"], 1) if value < 1]
-if accuracy == 1:
-    print(f"all four are right; the last epoch with a mistake was {wrong[-1] if wrong else 0}")
 figure, axes = plots.new_figure(10, 6.4, 2, 3)
 for panel in axes.flat[len(snapshots.epochs) :]:  # fewer epochs than panels
     panel.axis("off")
@@ -190,34 +187,55 @@ run.save_figure("decision_surface", figure)
 # %% [markdown]
 # ## 7 Predict
 # One network is one draw of luck. `--seeds 20` trains twenty, each from its own starting weights,
-# and counts. A hidden `relu` unit that is 0 for all four rows is *dead*: its gradient is 0, so it
-# never changes again. If too many die, one row stays wrong. The table lists what you have tried.
+# and counts. `last_mistake` is the last epoch with a wrong answer. A hidden `relu` unit that is 0
+# for all four rows is *dead*: its gradient is 0, so it never changes again. If too many die, one
+# row stays wrong. The last table lists the settings that you have tried.
+
 
 # %%
-losses, solved = {args.seed: history["loss"]}, {args.seed: accuracy == 1}
+def describe_start(seed: int, model, history: dict) -> dict:
+    """Tell how one network ended: a row of the table."""
+    mistakes = [epoch for epoch, value in enumerate(history["accuracy"], 1) if value < 1]
+    outputs, dead = inputs, 0
+    for layer in model.layers[:-1]:
+        outputs = np.array(layer(outputs))  # (4, units)
+        dead += int((outputs == 0).all(axis=0).sum())
+    return {
+        "seed": seed,
+        "solved": share_right(truth_table(model)) == 1,
+        "last_mistake": mistakes[-1] if mistakes else 0,
+        "loss": history["loss"][-1],
+        "dead_units": dead,
+    }
+
+
+starts, losses = [describe_start(args.seed, model, history)], {args.seed: history["loss"]}
 for seed in range(args.seed + 1, args.seed + args.seeds):
     other, other_history = train(seed)
+    starts.append(describe_start(seed, other, other_history))
     losses[seed] = other_history["loss"]
-    solved[seed] = share_right(truth_table(other)) == 1
-    print(f"seed {seed}: {'solved' if solved[seed] else 'not solved'}, loss {losses[seed][-1]:.3f}")
+    print(f"seed {seed}: {'solved' if starts[-1]['solved'] else 'not solved'}", flush=True)
+starts = pd.DataFrame(starts)
+solved = int(starts.solved.sum())
 if args.seeds > 1:
     figure, axes = plots.new_figure()
-    for seed, values in losses.items():
-        plots.draw_curve(axes, values, "", plots.RIGHT if solved[seed] else plots.WRONG)
-    axes.plot([], [], color=plots.RIGHT, label=f"solved: {sum(solved.values())}")
-    axes.plot([], [], color=plots.WRONG, label=f"not solved: {args.seeds - sum(solved.values())}")
+    for values, right in zip(losses.values(), starts.solved, strict=True):
+        plots.draw_curve(axes, values, "", plots.RIGHT if right else plots.WRONG)
+    axes.plot([], [], color=plots.RIGHT, label=f"solved: {solved}")
+    axes.plot([], [], color=plots.WRONG, label=f"not solved: {args.seeds - solved}")
     axes.set(xlabel="epoch", ylabel="loss", title=f"the loss from {args.seeds} starts")
     axes.legend()
     run.save_figure("starts", figure)
+    run.save_table("starts", starts.round({"loss": 4}))
 run.save(
     model,
     history,
     training=f"seed-{args.seed}",
     accuracy=accuracy,
-    solved=sum(solved.values()),
-    last_mistake=wrong[-1] if wrong else 0,
+    solved=solved,
+    last_mistake=starts.last_mistake[0],
 )
-print(f"\n{sum(solved.values())} of {args.seeds} solved. All settings tried with several seeds:")
+print(f"\n{solved} of {args.seeds} solved. All settings tried with several seeds:")
 settings = [
     {
         **record["flags"],
