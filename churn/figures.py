@@ -37,9 +37,8 @@ def threshold(targets, scores, chosen: float):
         scores: the probabilities of having left, shape (customers,).
         chosen: the threshold to mark.
     """
-    precision, recall, thresholds = (
-        values[: len(set(scores))] for values in precision_recall_curve(targets, scores)
-    )
+    precision, recall, thresholds = precision_recall_curve(targets, scores)
+    precision, recall = precision[:-1], recall[:-1]  # the last pair belongs to no threshold
     figure, axes = plots.new_figure()
     axes.plot(thresholds, precision, label="precision")
     axes.plot(thresholds, recall, label="recall")

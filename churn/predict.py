@@ -28,9 +28,10 @@ def answer(path: Path, parser, args) -> None:
     """
     customer = read_customer(path)
     records = [run for run in runs.finished_runs(args.out, "churn")
-               if "tensorflow" in run["versions"]]  # fmt: skip
+               if "tensorflow" in run["versions"] and args.data in ("auto", run["data"])]  # fmt: skip
     if not records:
-        fail(f"--predict: {args.out} holds no finished run of churn; "
+        kind = "" if args.data == "auto" else f" on {args.data} data"
+        fail(f"--predict: {args.out} holds no finished run of churn on TensorFlow{kind}; "
              "first train: python churn/churn.py")  # fmt: skip
     record = records[-1]
     parser.only = "tensorflow"  # the model reads texts
@@ -51,7 +52,8 @@ def answer(path: Path, parser, args) -> None:
     }
     probability = float(model(columns)[0, 0])
     threshold = record["metrics"]["threshold"]
-    print(f"model: {record['folder'] / 'model.keras'} ({record['data']} data)")
+    print(f"model: {record['folder'] / 'model.keras'} "
+          f"({record['data']} data, {record['epochs']} epochs)")  # fmt: skip
     print(f"probability of leaving: {probability:.3f}")
     print(
         f"answer: {'leaves' if probability >= threshold else 'stays'} (threshold {threshold:.3f})"

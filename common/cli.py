@@ -13,7 +13,7 @@ from common.words import split_words
 
 STARTED = time.perf_counter()  # the lesson's first import: what "total" seconds count from
 ROOT = Path(__file__).resolve().parent.parent
-SMALLEST_LIMIT = 50  # fewer examples cannot be split into training, validation and test
+SMALLEST_LIMIT = 100  # a tenth of fewer examples cannot hold all of ten kinds
 
 
 def whole_number(at_least: int, at_most: int = 10**9):

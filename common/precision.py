@@ -16,7 +16,7 @@ def choose_precision(wanted: str) -> str:
 
     Returns:
         What was wanted, unless that is "auto". Then "bfloat16" for TensorFlow under Linux on a
-        processor that can compute with it, and "float32" for all others.
+        processor that can compute with it, and "float32" for all others. A GPU is not asked.
     """
     if wanted != "auto":
         return wanted

@@ -62,7 +62,7 @@ def start_keras(only: str | None = None) -> None:
             the one that is needed.
     """
     if only and (backend := os.environ.setdefault("KERAS_BACKEND", only)) != only:
-        fail(f"KERAS_BACKEND={backend}: this lesson shows {only} itself; set KERAS_BACKEND={only}")
+        fail(f"KERAS_BACKEND={backend}: this needs {only} itself; set KERAS_BACKEND={only}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # from here on, errors only
     try:
         with quiet_stderr():

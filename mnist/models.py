@@ -91,7 +91,7 @@ def conv_net_dropout():
 def conv_net_batch_norm():
     """As `conv_net`; behind the first pooling and the dense layer the values are normalised.
 
-    In training each channel, or unit, is brought to mean 0 and variance 1 over the batch, then
+    In training each unit, or each of the 32 channels that the windows make, is brought to mean 0 and variance 1 over the batch, then
     scaled and shifted by two learnt numbers. To predict, running averages of training are used.
     """
     return keras.Sequential([
@@ -146,7 +146,7 @@ def conv_net_l2():
 
 
 def le_net():
-    """Two convolutions with windows of 5x5 and a wide dense layer, after LeCun's net of 1998."""
+    """Two convolutions with windows of 5x5 and a wide dense layer, a descendant of LeCun's of 1998."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
@@ -162,8 +162,9 @@ def le_net():
 
 
 def conv_net_augmented():
-    """As `conv_net`; in training every image is turned, moved, slanted and scaled a little.
+    """As `conv_net`; in training every image is turned, moved, slanted and scaled.
 
+    `RandomShear` holds the top row and pushes the lower ones sideways, the lowest by up to 8 pixels.
     The four layers do nothing when the model predicts. They compute in 32 bits, since they work
     with positions of pixels. What they uncover is black, as the ground of the images is.
     """

@@ -25,7 +25,9 @@ FIGURES = {
 
 def trained_with(record: dict) -> str:
     """Spell the flags that change the training, but not the model."""
-    return "{optimizer}, batches of {batch_size}, {precision}".format(**record["flags"])
+    flags = record["flags"]
+    images = f"first {flags['limit']:,} images, " if flags["limit"] else ""
+    return f"{images}{flags['optimizer']}, batches of {flags['batch_size']}, {flags['precision']}"
 
 
 # Heading, how to find the value in a record, how to spell it.
@@ -35,13 +37,17 @@ COLUMNS = [
     ("validation accuracy", lambda run: run["metrics"]["val_accuracy"], "{:.4f}".format),
     ("parameters", lambda run: run["parameters"], "{:,}".format),
     ("seconds an epoch", lambda run: run["seconds"]["epoch"], "{:.2f}".format),
-    ("memory [MB]", lambda run: run["peak_memory_mb"] or 0, "{:,.0f}".format),
+    ("memory [MB]", lambda run: run["peak_memory_mb"] or 0, lambda mb: f"{mb:,.0f}" if mb else "-"),
     ("epochs", lambda run: run["epochs"], str),
     ("data", lambda run: f"{run['flags']['dataset']}, {run['data']}", str),
     ("trained with", trained_with, str),
     ("seed", lambda run: run["seed"], str),
     ("begun", lambda run: run["run"][:15], str),
 ]
+SORTED_BY = "validation accuracy"
+TEXTS = {"classification report on the test images": "classification_report.txt",
+         "layers": "summary.txt"}  # fmt: skip
+NEEDED = ["history.csv", *TEXTS.values()]
 QUANTITIES = ["val_accuracy", "val_loss"]
 INK = "#010203"  # stands for the page's own text colour in the curves
 
@@ -52,7 +58,13 @@ def write(out: Path) -> None:
     Raises:
         SystemExit: if there is no finished run.
     """
-    records = runs.finished_runs(out, "mnist")
+    records = []
+    for record in runs.finished_runs(out, "mnist"):
+        missing = [name for name in NEEDED if not (record["folder"] / name).is_file()]
+        if missing:
+            print(f"left out of the report: {record['folder']} has no {missing[0]}")
+        else:
+            records.append(record)
     if not records:
         fail(f"--report: {out} holds no finished run of mnist; first run: python mnist/mnist.py")
     histories = [runs.read_history(record["folder"]) for record in records]
@@ -60,13 +72,13 @@ def write(out: Path) -> None:
         count=f"{len(records)} run{'s' if len(records) > 1 else ''}",
         warning=SAMPLE_WARNING if any(run["data"] == "sample" for run in records) else "",
         head="".join(
-            f'<th scope="col" aria-sort="{"descending" if name == "test accuracy" else "none"}">'
+            f'<th scope="col" aria-sort="{"descending" if name == SORTED_BY else "none"}">'
             f'<button type="button">{name}</button></th>'
             for name, *_ in COLUMNS
         ),
-        rows="\n".join(map(table_row, sorted(records, key=test_accuracy, reverse=True))),
+        rows="\n".join(map(table_row, sorted(records, key=val_accuracy, reverse=True))),
         curves=curves(records, histories),
-        details="\n".join(map(details, sorted(newest(records), key=test_accuracy, reverse=True))),
+        details="\n".join(map(details, sorted(newest(records), key=val_accuracy, reverse=True))),
     )
     folder = Path(out) / "mnist"
     save_curves(folder / "curves.png", records, histories)
@@ -76,14 +88,17 @@ def write(out: Path) -> None:
     print(f"curves of all runs: {folder / 'curves.png'}\nreport of all runs: {path}")
 
 
-def test_accuracy(record: dict) -> float:
-    """Give what the page is sorted by."""
-    return record["metrics"]["test_accuracy"]
+def val_accuracy(record: dict) -> float:
+    """Give what the page is sorted by: the test images are not there to choose a model."""
+    return record["metrics"]["val_accuracy"]
 
 
 def newest(records: list[dict]) -> list[dict]:
-    """Keep the newest run of each variant, for real and for sample data."""
-    return list({(record["variant"], record["data"]): record for record in records}.values())
+    """Keep the newest of the runs that differ in their seed only."""
+    alike = {
+        (run["variant"], run["data"], run["epochs"], trained_with(run)): run for run in records
+    }
+    return list(alike.values())
 
 
 def table_row(record: dict) -> str:
@@ -108,20 +123,28 @@ def variant_colors(records: list[dict]) -> dict[str, str]:
     return {name: plots.matplotlib.colors.to_hex(cycle(i % 20)) for i, name in enumerate(names)}
 
 
-def draw(axes, quantity: str, records: list[dict], histories: list[dict]) -> None:
-    """Draw one validation quantity of all runs, a colour for each variant."""
+def groups(records: list[dict], histories: list[dict]) -> dict[str, list[tuple]]:
+    """Put together the runs that saw the same images, each with its history."""
+    together = {}
+    for record, columns in zip(records, histories, strict=True):
+        name = f"{record['flags']['dataset']}, {record['data']} data"
+        together.setdefault(name, []).append((record, columns))
+    return together
+
+
+def draw(axes, quantity: str, name: str, pairs: list[tuple], colors: dict[str, str]) -> None:
+    """Draw one validation quantity of runs that saw the same images."""
     from common import plots
 
-    colors = variant_colors(records)
-    for record, columns in zip(records, histories, strict=True):
+    for record, columns in pairs:
         plots.draw_curve(axes, columns[quantity], "", colors[record["variant"]])
         axes.lines[-1].set(linewidth=1.2)
     label = quantity.replace("val_", "validation ")
-    axes.set(xlabel="epoch", ylabel=label, title=f"{label} of all runs")
+    axes.set(xlabel="epoch", ylabel=label, title=f"{label}, {name}")
     if quantity == "val_loss":
         axes.set_yscale("log")
     else:
-        values = [value for columns in histories for value in columns[quantity]]
+        values = [value for _, columns in pairs for value in columns[quantity]]
         plots.leave_out_the_start(axes, values)
 
 
@@ -129,18 +152,19 @@ def curves(records: list[dict], histories: list[dict]) -> str:
     """Draw validation accuracy and loss for the page, with a legend."""
     from common import plots
 
-    parts = []
+    parts, colors = [], variant_colors(records)
     ink = dict.fromkeys(
         ["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], INK
     )
     with plots.matplotlib.rc_context({**ink, "svg.fonttype": "none", "svg.hashsalt": "mnist"}):
-        for quantity in QUANTITIES:
-            figure, axes = plots.new_figure(5.2, 3.8)
-            draw(axes, quantity, records, histories)
-            parts.append(f'<figure class="plot">{svg(figure, axes.get_title())}</figure>')
+        for name, pairs in groups(records, histories).items():
+            for quantity in QUANTITIES:
+                figure, axes = plots.new_figure(5.2, 3.8)
+                draw(axes, quantity, name, pairs, colors)
+                parts.append(f"<figure>{svg(figure, axes.get_title())}</figure>")
     legend = "".join(
         f'<li><span style="background:{color}"></span>{escape(name)}</li>'
-        for name, color in variant_colors(records).items()
+        for name, color in colors.items()
     )
     return f'<div class="plots">{"".join(parts)}</div><ul class="legend">{legend}</ul>'
 
@@ -149,11 +173,13 @@ def save_curves(path: Path, records: list[dict], histories: list[dict]) -> None:
     """Write the same curves as one PNG."""
     from common import plots
 
-    figure, axes = plots.new_figure(12, 5, 1, 2)
-    for panel, quantity in zip(axes, QUANTITIES, strict=True):
-        draw(panel, quantity, records, histories)
-    for name, color in variant_colors(records).items():
-        axes[0].plot([], [], color=color, label=name)
+    together, colors = groups(records, histories), variant_colors(records)
+    figure, axes = plots.new_figure(12, 5 * len(together), len(together), 2)
+    for row, (name, pairs) in zip(axes.reshape(-1, 2), together.items(), strict=True):
+        for panel, quantity in zip(row, QUANTITIES, strict=True):
+            draw(panel, quantity, name, pairs, colors)
+    for name, color in colors.items():
+        axes.flat[0].plot([], [], color=color, label=name)
     figure.legend(loc="outside right upper")
     with whole_file(path) as temporary:
         plots.save(figure, temporary)
@@ -180,17 +206,16 @@ def details(record: dict) -> str:
         f'{base64.b64encode((folder / f"{name}.png").read_bytes()).decode()}"/>'
         f"<figcaption>{escape(text)}</figcaption></figure>"
         for name, text in FIGURES.items()
+        if (folder / f"{name}.png").is_file()
     )
     texts = "".join(
         f"<h3>{heading}</h3><pre>{escape((folder / file).read_text(encoding='utf-8'))}</pre>"
-        for heading, file in (
-            ("classification report on the test images", "classification_report.txt"),
-            ("layers", "summary.txt"),
-        )
+        for heading, file in TEXTS.items()
     )
     return (
         f"<details><summary>{escape(record['variant'])}, {record['data']} data: "
-        f"test accuracy {test_accuracy(record):.4f}</summary>"
+        f"{record['epochs']} epochs, "
+        f"test accuracy {record['metrics']['test_accuracy']:.4f}</summary>"
         f'<p class="note">{escape(record["run"])}, seed {record["seed"]}, '
         f"{record['epochs']} epochs, {escape(record['device'])}</p>"
         f'<div class="figures">{figures}</div>{texts}</details>'
@@ -252,8 +277,8 @@ pre { overflow-x: auto; font-size: .8rem; line-height: 1.25; background: var(--c
 </head>
 <body>
 <h1>MNIST: the runs compared</h1>
-<p class="note">$count. The test accuracy is that of the last epoch; memory is the largest amount
-that the process used. A click on a heading sorts.</p>
+<p class="note">$count. Accuracies are those of the last epoch; memory is the largest amount that the
+process used.</p>
 $warning
 <h2>All runs</h2>
 <div class="scroll" tabindex="0" role="region" aria-label="table of all runs"><table>
@@ -262,6 +287,8 @@ $warning
 $rows
 </tbody></table></div>
 <h2>Validation curves</h2>
+<p class="note">The loss of conv_net_l1 and conv_net_l2 contains their penalty: do not compare it with
+the others'.</p>
 $curves
 <h2>Each model, newest run</h2>
 $details
@@ -270,16 +297,19 @@ const heads = Array.from(document.querySelectorAll("thead th"));
 const body = document.querySelector("tbody");
 heads.forEach(function (head, column) {
   head.querySelector("button").addEventListener("click", function () {
-    const down = head.getAttribute("aria-sort") !== "descending";
+    const now = head.getAttribute("aria-sort");
+    const best = head.textContent.includes("accuracy") ? "descending" : "ascending";
+    const other = best === "ascending" ? "descending" : "ascending";
+    const order = now === best ? other : best;
     const value = function (row) { return row.children[column].dataset.value; };
     const rows = Array.from(body.rows);
     const numbers = rows.every(function (row) { return !isNaN(value(row)); });
     rows.sort(function (a, b) {
       return numbers ? value(a) - value(b) : value(a).localeCompare(value(b));
     });
-    if (down) { rows.reverse(); }
-    heads.forEach(function (other) { other.setAttribute("aria-sort", "none"); });
-    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    if (order === "descending") { rows.reverse(); }
+    heads.forEach(function (each) { each.setAttribute("aria-sort", "none"); });
+    head.setAttribute("aria-sort", order);
     rows.forEach(function (row) { body.append(row); });
   });
 });

@@ -3,14 +3,18 @@
 So the seconds and the memory in a run's record are that model's alone.
 """
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from common import runs
 from common.cli import training_values
+from common.datasets import ENVIRONMENT, REAL
 from common.errors import fail, on_interrupt
 
+CHECKPOINT = "checkpoint*.weights.h5"  # in the folder of every unfinished run
 SCRIPT = Path(__file__).with_name("mnist.py")
 
 
@@ -33,11 +37,15 @@ def run_all(names: list[str], args) -> int:
             if finished:
                 print(f"finished already on {finished[-1]['data']} data: {finished[-1]['folder']}")
                 continue
-            if any(list(record["folder"].glob("checkpoint*.weights.h5")) for record in same):
-                command.append("--resume")
+            stopped = [run["folder"] for run in same if any(run["folder"].glob(CHECKPOINT))]
+            if stopped:
+                command += ["--resume", str(stopped[-1])]
         code = subprocess.run(command).returncode
-        if code < 0:
+        if code == -signal.SIGINT:
             raise KeyboardInterrupt
+        if code < 0:
+            fail(f"{name}: ended by signal {-code}; if memory ran out, close other programs, "
+                 "then give the same command with --resume", 1)  # fmt: skip
         if code:
             return code
     return 0
@@ -61,8 +69,11 @@ def words(args) -> list[str]:
 
 def is_same(record: dict, args) -> bool:
     """Tell whether a run was made with these flags, on the data that they allow."""
+    wanted = args.data
+    if wanted == "auto" and (args.data_dir or os.environ.get(ENVIRONMENT)):
+        wanted = REAL  # a folder was named: the sample is not taken then
     return (
         record["lesson"] == args.lesson
         and record["flags"] == training_values(args)
-        and args.data in ("auto", record["data"])
+        and wanted in ("auto", record["data"])
     )

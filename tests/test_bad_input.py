@@ -33,7 +33,7 @@ def error_of(capsys, script, *flags) -> str:
         (["--batch-size", "2.5"], "--batch-size: must be a whole number of at least 1"),
         (["--seed", "-1"], "--seed: must be a whole number of at least 0, not '-1'"),
         (["--seed", "9" * 12], "--seed: must be at most 1000000000, not '999999999999'"),
-        (["--limit", "-1"], "--limit: must be a whole number of at least 50, not '-1'"),
+        (["--limit", "-1"], "--limit: must be a whole number of at least 100, not '-1'"),
         (["--data", "fake"], "--data: invalid choice: 'fake'"),
         (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
         (["--data", "sample", "--data-dir", "."], "exclude each other"),

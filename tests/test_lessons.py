@@ -10,6 +10,7 @@ import pytest
 from conftest import CHURN, LESSONS, MNIST, PROJECTS, ROOT, XOR, run_lesson
 from scipy.sparse import issparse
 
+from common.cli import SMALLEST_LIMIT
 from common.runs import read_history
 
 FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS
@@ -191,3 +192,9 @@ def test_limit_keeps_the_first_training_examples(tmp_path):
     names = run_lesson(FASHION, tmp_path, *flags).names
     assert len(names["train_images"]) + len(names["val_images"]) == 500
     assert len(names["test_images"]) == 500
+
+
+@pytest.mark.parametrize("script", [FASHION, SAVING, AUTODIFF, CHURN, MNIST])
+def test_the_smallest_limit_is_enough(tmp_path, script):
+    flags = ["--data", "sample", "--limit", str(SMALLEST_LIMIT), "--epochs", "1"]
+    assert run_lesson(script, tmp_path, *flags).record["finished"]

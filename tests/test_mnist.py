@@ -2,8 +2,11 @@
 
 import base64
 import io
+import json
 import re
+import shutil
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -174,6 +177,50 @@ def test_all_can_be_stopped_and_continued(tmp_path, capfd):
     assert run_all(names, args) == 2
 
 
+def test_all_goes_on_with_the_run_of_these_flags(tmp_path, monkeypatch):
+    """The newest stopped run may be one of another seed."""
+    flags = [*SAMPLE, "--limit", "300", "--precision", "float32"]
+    args = run_lesson(MNIST, tmp_path, *flags).names["args"]
+    (finished,) = (record["folder"] for record in finished_runs(tmp_path, "mnist"))
+    record = json.loads((finished / "run.json").read_text()) | {"finished": False}
+    for name, seed in (
+        ("20000101-000000-mlp_one_layer", 43),
+        ("20000102-000000-mlp_one_layer", 44),
+    ):
+        (tmp_path / "mnist" / name).mkdir()
+        (tmp_path / "mnist" / name / "checkpoint.weights.h5").touch()
+        changed = record | {"flags": record["flags"] | {"seed": seed}}
+        (tmp_path / "mnist" / name / "run.json").write_text(json.dumps(changed))
+    commands = []
+
+    def pretend(command):
+        commands.append(command)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr("mnist.run_all.subprocess.run", pretend)
+    args.resume, args.seed = "newest", 43
+    run_all(["mlp_one_layer"], args)
+    assert commands[-1][-2:] == [
+        "--resume",
+        str(tmp_path / "mnist" / "20000101-000000-mlp_one_layer"),
+    ]
+    args.data, args.data_dir = "auto", tmp_path  # a folder is named: sample runs do not count
+    run_all(["mlp_one_layer"], args)
+    assert "--resume" not in commands[-1]
+
+
+def test_a_killed_model_ends_all_and_is_named(tmp_path, monkeypatch, capsys):
+    args = SimpleNamespace(resume=None, training_flags=[], data="auto", data_dir=None, out=tmp_path)
+    for signal, error in ((9, SystemExit), (2, KeyboardInterrupt)):
+        monkeypatch.setattr(
+            "mnist.run_all.subprocess.run",
+            lambda command, code=-signal: SimpleNamespace(returncode=code),
+        )
+        with pytest.raises(error):
+            run_all(["conv_net"], args)
+    assert "conv_net: ended by signal 9" in capsys.readouterr().err
+
+
 # The report.
 
 
@@ -238,6 +285,19 @@ def test_the_report_alone(smoke_runs, tmp_path, capsys):
         run_script(MNIST, "--report", "--out", tmp_path)
     error = capsys.readouterr().err
     assert stop.value.code == 2 and "first run: python mnist/mnist.py" in error
+
+
+def test_a_run_that_lacks_a_file_is_left_out(smoke_runs, tmp_path, capsys):
+    shutil.copytree(smoke_runs[MNIST].out / "mnist", tmp_path / "mnist")
+    run = tmp_path / "mnist" / smoke_runs[MNIST].folder.name
+    other = tmp_path / "mnist" / "other"
+    shutil.copytree(run, other)
+    (other / "summary.txt").unlink()
+    (run / "mistakes.png").unlink()  # a model may make no mistake
+    report.write(tmp_path)
+    assert f"left out of the report: {other} has no summary.txt" in capsys.readouterr().out
+    page = (tmp_path / "mnist" / "report.html").read_text()
+    assert "1 run." in page and page.count("base64,") == len(report.FIGURES) - 1
 
 
 def test_a_name_in_a_record_cannot_break_the_page(smoke_runs):

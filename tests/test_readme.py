@@ -10,7 +10,7 @@ import statistics
 
 import pandas as pd
 import pytest
-from conftest import LESSONS, ROOT
+from conftest import LESSONS, PROJECTS, ROOT
 
 from common.cli import LessonParser
 
@@ -139,8 +139,8 @@ def test_lesson_07_tells_how_much_faster_a_compiled_step_is():
 
 
 def test_every_lesson_and_every_shared_flag_is_in_the_readme():
-    for script in LESSONS:
-        assert f"`python {script}`" in README
+    for script in LESSONS + PROJECTS:
+        assert f"`python {script}" in README
     parser = LessonParser("lesson", "", epochs=1, batch_size=1)
     flags = {flag for action in parser._actions for flag in action.option_strings} - {
         "-h",
@@ -157,6 +157,8 @@ def test_the_two_commands_open_the_readme():
 
 
 def test_every_file_the_readme_links_to_exists():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        if "://" not in target:
-            assert (ROOT / target).exists(), target
+    for folder in (ROOT, ROOT / "xor", ROOT / "churn", ROOT / "mnist"):
+        text = (folder / "README.md").read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+            if "://" not in target:
+                assert (folder / target).exists(), target

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from conftest import LESSONS, run_lesson, run_script
+from conftest import CHURN, LESSONS, MNIST, XOR, run_lesson, run_script
 
 from common import callbacks, checkpoints
 from common.batches import shuffled_batches
@@ -128,24 +128,26 @@ def stop_in_epoch(monkeypatch, count: int):
     monkeypatch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop)
 
 
+FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
+
+
 @pytest.mark.parametrize(
-    ("script", "own", "table"),
+    ("script", "flags", "count", "table"),
     [
-        (
-            REGULARIZATION,
-            ["--models", "smaller", "dropout", "L2"],
-            "models.csv",
-        ),  # stops in the 2nd
-        (TENSORS, [], None),  # a loop of its own instead of `fit`
+        # 3 epochs each: the 5th and the 8th are in the second and in the third training.
+        (REGULARIZATION, [*FEW, "--models", "smaller", "dropout", "L2"], 5, "models.csv"),
+        (TENSORS, FEW, 3, None),  # a loop of its own instead of `fit`
+        (CHURN, FEW, 8, "models.csv"),
+        (MNIST, [*FEW, "-m", "conv_net_augmented"], 3, "classification_report.txt"),
+        (XOR, ["--epochs", "3", "--seeds", "3"], 5, "starts.csv"),
     ],
 )
-def test_lessons_of_several_trainings_or_none_are_resumed(
-    tmp_path, monkeypatch, script, own, table
+def test_a_lesson_that_was_stopped_ends_as_if_it_had_not_been(
+    tmp_path, monkeypatch, script, flags, count, table
 ):
-    flags = ["--data", "sample", "--epochs", "3", "--limit", "300", *own]
     whole = run_lesson(script, tmp_path / "whole", *flags)
     with monkeypatch.context() as patch:
-        stop_in_epoch(patch, 5 if own else 3)
+        stop_in_epoch(patch, count)
         with pytest.raises(KeyboardInterrupt):
             run_lesson(script, tmp_path / "stopped", *flags)
     resumed = run_lesson(script, tmp_path / "stopped", *flags, "--resume")

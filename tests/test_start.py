@@ -45,7 +45,7 @@ def test_a_lesson_on_tensorflow_itself_refuses_another_backend(tmp_path):
         result = python(ROOT / script, *FLAGS, "--out", tmp_path, KERAS_BACKEND="numpy")
         assert result.returncode == 2
         assert result.stderr == (
-            "error: KERAS_BACKEND=numpy: this lesson shows tensorflow itself; "
+            "error: KERAS_BACKEND=numpy: this needs tensorflow itself; "
             "set KERAS_BACKEND=tensorflow\n"
         )
 

@@ -22,7 +22,7 @@ from common.cli import LessonParser, positive_number, whole_number
 
 parser = LessonParser("xor", __doc__, epochs=500, batch_size=1, data=False)
 parser.add_experiment("--hidden", nargs="*", type=whole_number(1), default=[8, 4], metavar="UNITS",
-    help="units of each hidden layer (default 8 4; none: a straight line)")  # fmt: skip
+    help="units of each hidden layer (default 8 4; without a number there is no hidden layer)")  # fmt: skip
 parser.add_experiment("--activation", choices=["relu", "leaky_relu", "elu", "tanh", "sigmoid"],
     default="relu", help="of the hidden layers (default relu)")  # fmt: skip
 parser.add_experiment("--optimizer", choices=["adam", "rmsprop", "sgd"], default="adam",
@@ -37,6 +37,7 @@ import keras
 import numpy as np
 import pandas as pd
 from keras import layers
+from keras.ops import convert_to_numpy
 
 from common import plots, runs
 from common.batches import shuffled_batches
@@ -103,8 +104,8 @@ print(truth_table(model).to_string(index=False))
 
 # %% [markdown]
 # ## 4 Compile
-# *Binary cross-entropy* is the loss for a yes or no: -log(p) if the answer is 1 and -log(1 - p) if
-# it is 0. At p = 0.5, knowing nothing, it is log(2) = 0.693.
+# The *loss* is what training makes smaller. For a yes or no it is *binary cross-entropy*: -log(p) if the answer
+# is 1 and -log(1 - p) if it is 0. At p = 0.5, knowing nothing, it is log(2) = 0.693.
 
 # %%
 OPTIMIZERS = {
@@ -113,10 +114,21 @@ OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
 }
 
+
+def compile_model(model, steps_per_execution: int) -> None:
+    """Tell a network what to make smaller, and how."""
+    model.compile(
+        optimizer=OPTIMIZERS[args.optimizer](learning_rate=args.learning_rate),
+        loss="binary_crossentropy",
+        metrics=["accuracy"],
+        steps_per_execution=steps_per_execution,  # all steps of an epoch in one call: fast
+    )
+
+
 # %% [markdown]
 # ## 5 Fit
 # A *callback* is called by `fit` at fixed moments. This one looks at the grid after a few epochs
-# and keeps what the network answers there.
+# and keeps what the network answers there. (Lesson 01 explains `shuffled_batches` and its steps.)
 
 
 # %%
@@ -131,7 +143,7 @@ class Snapshots(keras.callbacks.Callback):
         sixths = [round(args.epochs * part / 6) for part in range(1, 7)]
         if epoch + 1 in sixths:
             self.epochs.append(epoch + 1)
-            self.surfaces.append(np.array(self.model(grid)).reshape(81, 81))
+            self.surfaces.append(convert_to_numpy(self.model(grid)).reshape(81, 81))
 
 
 def train(seed: int, *callbacks):
@@ -141,12 +153,7 @@ def train(seed: int, *callbacks):
     batches = shuffled_batches(
         inputs, targets, args.batch_size, seed=seed, first_epoch=training.first_epoch
     )
-    model.compile(
-        optimizer=OPTIMIZERS[args.optimizer](learning_rate=args.learning_rate),
-        loss="binary_crossentropy",
-        metrics=["accuracy"],
-        steps_per_execution=batches.steps_per_execution,
-    )
+    compile_model(model, batches.steps_per_execution)
     history = model.fit(
         batches.dataset,
         steps_per_epoch=batches.steps_per_epoch,
@@ -165,7 +172,7 @@ model, history = train(args.seed, snapshots, OneLineProgress())
 # %% [markdown]
 # ## 6 Evaluate
 # The accuracy of an epoch counts each row as it was answered when its turn came, so we ask again
-# now. 75 % means that one row is wrong for good. In the figure blue stands for 0 and red for 1;
+# now. In the figure blue stands for 0 and red for 1;
 # between them the network is unsure.
 
 # %%
@@ -188,8 +195,8 @@ run.save_figure("decision_surface", figure)
 # ## 7 Predict
 # One network is one draw of luck. `--seeds 20` trains twenty, each from its own starting weights,
 # and counts. `last_mistake` is the last epoch with a wrong answer. A hidden `relu` unit that is 0
-# for all four rows is *dead*: its gradient is 0, so it never changes again. If too many die, one
-# row stays wrong. The last table lists the settings that you have tried.
+# for all four rows is *dead*: nothing it gives reaches the loss, so nothing changes it any more. If
+# the wrong ones die, a row stays wrong. The last table lists the settings that you have tried.
 
 
 # %%
@@ -198,7 +205,7 @@ def describe_start(seed: int, model, history: dict) -> dict:
     mistakes = [epoch for epoch, value in enumerate(history["accuracy"], 1) if value < 1]
     outputs, dead = inputs, 0
     for layer in model.layers[:-1]:
-        outputs = np.array(layer(outputs))  # (4, units)
+        outputs = convert_to_numpy(layer(outputs))  # (4, units)
         dead += int((outputs == 0).all(axis=0).sum())
     return {
         "seed": seed,
@@ -235,7 +242,7 @@ run.save(
     solved=solved,
     last_mistake=starts.last_mistake[0],
 )
-print(f"\n{solved} of {args.seeds} solved. All settings tried with several seeds:")
+print(f"\n{solved} of {args.seeds} solved")
 settings = [
     {
         **record["flags"],
@@ -245,4 +252,6 @@ settings = [
     if record["flags"]["seeds"] > 1
 ]
 columns = ["hidden", "activation", "optimizer", "learning_rate", "epochs", "batch_size", "solved"]
-print(pd.DataFrame(settings, columns=columns).to_string(index=False) if settings else "none yet")
+if settings:
+    print("all settings tried with several seeds:")
+    print(pd.DataFrame(settings, columns=columns).to_string(index=False))
