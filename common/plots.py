@@ -87,7 +87,7 @@ def leave_out_the_start(axes, values) -> None:
     """Cut the first epochs off below, if they press all the others together at the top."""
     low, high, most = min(values), max(values), np.quantile(values, 0.1)
     if 0 < high - most < 0.2 * (high - low):
-        axes.set_ylim(bottom=most - 0.5 * (high - most))
+        axes.set_ylim(most - 0.5 * (high - most), high + 0.1 * (high - most))
 
 
 def epoch_times(seconds: list[float]):

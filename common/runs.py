@@ -54,7 +54,10 @@ def table_row(record: dict) -> dict:
     return {
         **{name: record[name] for name in LEADING},
         **{name: round(value, 4) for name, value in record["metrics"].items()},
-        **{f"{name}_seconds": round(value, 2) for name, value in record["seconds"].items()},
+        **{
+            f"{name}_seconds": round(value, 4 if name == "epoch" else 2)
+            for name, value in record["seconds"].items()
+        },
         "peak_memory_mb": record["peak_memory_mb"],
         "device": record["device"],
         "versions": " ".join(f"{name} {value}" for name, value in record["versions"].items()),

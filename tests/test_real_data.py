@@ -52,3 +52,10 @@ def test_a_lesson_runs_on_the_real_data(tmp_path):
     assert run.record["data"] == "real"
     assert len(run.names["train_images"]) + len(run.names["val_images"]) == 500
     assert len(run.names["test_images"]) == 10_000
+
+
+def test_customers_with_two_products_stay_as_the_notes_of_churn_say():
+    customers = readers.read_churn(Path(REAL_DATA))
+    shares = customers.groupby("NumOfProducts").Exited.mean()
+    assert shares[[1, 2, 3]].round(2).tolist() == [0.28, 0.08, 0.83]
+    assert round(1 - customers.Exited.mean(), 3) == 0.796
