@@ -79,6 +79,8 @@ class Run:
         keras.config.set_dtype_policy("float32")  # likewise
         with quiet_stderr():  # it imports TensorFlow, if installed, on every back-end
             keras.utils.set_random_seed(flags.seed)
+            if "tensorflow" in sys.modules:  # text layers use it: let it look for devices now
+                sys.modules["tensorflow"].config.list_logical_devices()
         print(
             f"Keras {self.versions['keras']} on {backend_package()} "
             f"{self.versions[backend_package()]}, {self.device}, seed {flags.seed}"

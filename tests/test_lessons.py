@@ -194,7 +194,7 @@ def test_limit_keeps_the_first_training_examples(tmp_path):
     assert len(names["test_images"]) == 500
 
 
-@pytest.mark.parametrize("script", [FASHION, SAVING, AUTODIFF, CHURN, MNIST])
+@pytest.mark.parametrize("script", [FASHION, CHURN, MNIST])
 def test_the_smallest_limit_is_enough(tmp_path, script):
     flags = ["--data", "sample", "--limit", str(SMALLEST_LIMIT), "--epochs", "1"]
     assert run_lesson(script, tmp_path, *flags).record["finished"]
