@@ -22,7 +22,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/
 from common.cli import LessonParser
 from common.precision import PRECISIONS, choose_precision
 from mnist import report
-from mnist.run_all import run_all
 
 NAMES = ["mlp_one_layer", "mlp_two_layers", "mlp_two_layers_dropout", "conv_net",
          "conv_net_dropout", "conv_net_batch_norm", "conv_net_l1", "conv_net_l2", "le_net",
@@ -44,6 +43,8 @@ if args.report:
     report.write(args.out)
     raise SystemExit
 if args.model == "all":
+    from mnist.run_all import run_all
+
     raise SystemExit(run_all(NAMES, args))
 parser.start()  # Keras; only now, so that the above is answered at once
 

@@ -156,6 +156,8 @@ def test_columns_that_are_not_used_may_stay(smoke_runs, tmp_path, capsys):
 
 
 def test_other_hidden_layers(tmp_path):
-    run = run_lesson(CHURN, tmp_path, "--data", "sample", "--epochs", "1", "--hidden")
+    run = run_lesson(
+        CHURN, tmp_path, "--data", "sample", "--limit", "300", "--epochs", "1", "--hidden"
+    )
     assert run.record["variant"] == "hidden-none"
     assert run.names["networks"]["network"].count_params() == 13

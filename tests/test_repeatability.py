@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from conftest import CHURN, LESSONS, MNIST, XOR, run_lesson, run_script
+from conftest import LESSONS, MNIST, XOR, run_lesson, run_script
 
 from common import callbacks, checkpoints
 from common.batches import shuffled_batches
@@ -134,10 +134,9 @@ FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
 @pytest.mark.parametrize(
     ("script", "flags", "count", "table"),
     [
-        # 3 epochs each: the 5th and the 8th are in the second and in the third training.
+        # 3 epochs each: the 5th is in the second training.
         (REGULARIZATION, [*FEW, "--models", "smaller", "dropout", "L2"], 5, "models.csv"),
         (TENSORS, FEW, 3, None),  # a loop of its own instead of `fit`
-        (CHURN, FEW, 8, "models.csv"),
         (MNIST, [*FEW, "-m", "conv_net_augmented"], 3, "classification_report.txt"),
         (XOR, ["--epochs", "3", "--seeds", "3"], 5, "starts.csv"),
     ],

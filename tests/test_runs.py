@@ -53,7 +53,7 @@ def test_runs_csv_agrees_with_the_records(smoke_runs):
         row = rows[run.record["lesson"]]
         for name, value in run.record["metrics"].items():
             assert float(row[name]) == pytest.approx(value, abs=1e-4)
-        assert row["data"] == "sample"
+        assert row["data"] == run.record["data"]
         assert float(row["fit_seconds"]) == pytest.approx(run.record["seconds"]["fit"], abs=0.01)
 
 

@@ -40,7 +40,7 @@ def test_several_starts_are_trained_and_counted(tmp_path, capsys):
     assert run.names["losses"][7][0] != run.names["losses"][8][0]
     assert (run.folder / "starts.png").exists()
     printed = capsys.readouterr().out
-    assert f"{solved} of 3 solved." in printed
+    assert f"{solved} of 3 solved\n" in printed
     assert f"{solved} of 3" in printed.splitlines()[-1]
     alone = run_lesson(XOR, tmp_path, "--epochs", "4", "--seed", "8")
     assert alone.names["history"]["loss"] == run.names["losses"][8]
