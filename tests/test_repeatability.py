@@ -18,7 +18,7 @@ from common.checkpoints import Checkpoints, next_epoch
 from common.datasets.samples import make_cars
 from common.run import Run
 
-AUTO_MPG, REGULARIZATION, _, TENSORS, AUTODIFF = LESSONS[2:7]
+AUTO_MPG, _, _, TENSORS, AUTODIFF = LESSONS[2:7]
 
 
 def weights(run) -> list[np.ndarray]:
@@ -135,7 +135,6 @@ FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
     ("script", "flags", "count", "table"),
     [
         # 3 epochs each: the 5th is in the second training.
-        (REGULARIZATION, [*FEW, "--models", "smaller", "dropout", "L2"], 5, "models.csv"),
         (TENSORS, FEW, 3, None),  # a loop of its own instead of `fit`
         (MNIST, [*FEW, "-m", "conv_net_augmented"], 3, "classification_report.txt"),
         (XOR, ["--epochs", "3", "--seeds", "3"], 5, "starts.csv"),
