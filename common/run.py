@@ -22,8 +22,6 @@ from common.errors import fail, on_interrupt
 from common.files import whole_file, write_json
 from common.start import quiet_stderr
 
-CHECKPOINT = "checkpoint*.weights.h5"  # there is one in the folder of every unfinished run
-
 
 class Training:
     """One training within a run: its clock, its checkpoint, and where it goes on.
@@ -130,7 +128,7 @@ class Run:
             name: part of the checkpoint's name.
             seed: what its random numbers are drawn from; the run's seed if left out.
         """
-        file = CHECKPOINT.replace("*", f"-{name}" if name else "")
+        file = runs.CHECKPOINT.replace("*", f"-{name}" if name else "")
         seed = self.flags.seed if seed is None else seed
         self.trainings[name] = Training(self.folder / file, seed)
         return self.trainings[name]
@@ -233,7 +231,7 @@ class Run:
 
     def checkpoints(self) -> list[Path]:
         """Find the checkpoints that this run has left so far."""
-        return list(self.folder.glob(CHECKPOINT))
+        return list(self.folder.glob(runs.CHECKPOINT))
 
     def how_to_go_on(self) -> str:
         """Say after Ctrl-C how to continue this run."""
@@ -266,7 +264,7 @@ def find_unfinished(flags) -> Path:
     """Find the run that `--resume` means and check that the flags are those it began with."""
     lesson = flags.out / flags.lesson
     if flags.resume == "newest":
-        folders = sorted({path.parent for path in lesson.glob(f"*/{CHECKPOINT}")})
+        folders = sorted({path.parent for path in lesson.glob(f"*/{runs.CHECKPOINT}")})
         found = [folder for folder in folders
                  if runs.read_record(folder)["variant"] == variant(flags)]  # fmt: skip
         if not found:

@@ -13,6 +13,7 @@ from common.cli import ROOT
 from common.errors import fail
 from common.files import whole_file
 
+CHECKPOINT = "checkpoint*.weights.h5"  # there is one in the folder of every unfinished run
 LEADING = ["lesson", "variant", "run", "data", "seed", "epochs", "parameters"]
 
 

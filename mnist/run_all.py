@@ -14,7 +14,6 @@ from common.cli import training_values
 from common.datasets import ENVIRONMENT, REAL
 from common.errors import fail, on_interrupt
 
-CHECKPOINT = "checkpoint*.weights.h5"  # in the folder of every unfinished run
 SCRIPT = Path(__file__).with_name("mnist.py")
 
 
@@ -37,7 +36,7 @@ def run_all(names: list[str], args) -> int:
             if finished:
                 print(f"finished already on {finished[-1]['data']} data: {finished[-1]['folder']}")
                 continue
-            stopped = [run["folder"] for run in same if any(run["folder"].glob(CHECKPOINT))]
+            stopped = [run["folder"] for run in same if any(run["folder"].glob(runs.CHECKPOINT))]
             if stopped:
                 command += ["--resume", str(stopped[-1])]
         code = subprocess.run(command).returncode
