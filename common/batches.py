@@ -13,6 +13,11 @@ import numpy as np
 from scipy.sparse import issparse
 
 
+LARGE = (
+    2**24
+)  # bytes; TensorFlow would keep a copy of its own of an array, which is not worth it then
+
+
 class Batches(NamedTuple):
     """Endless batches, with the two numbers that Keras needs to cut them into epochs."""
 
@@ -114,13 +119,13 @@ def row_reader(features, targets):
     import tensorflow as tf
 
     targets = tf.constant(targets)
-    if not issparse(features):
+    if not issparse(features) and features.nbytes < LARGE:
         features = tf.constant(features)
         return lambda rows: (tf.gather(features, rows), tf.gather(targets, rows))
 
     def read(rows):
         batch = tf.numpy_function(lambda rows: dense_rows(features, rows), [rows], features.dtype)
-        return tf.ensure_shape(batch, [None, features.shape[1]]), tf.gather(targets, rows)
+        return tf.ensure_shape(batch, [None, *features.shape[1:]]), tf.gather(targets, rows)
 
     return read
 

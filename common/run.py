@@ -219,6 +219,9 @@ class Run:
                     "fit": self.fit_seconds(),
                     "total": time.perf_counter() - STARTED,
                 },
+                "trainings": {  # the seconds of each, where a lesson has several
+                    name: training.timer.total for name, training in self.trainings.items() if name
+                },
                 "peak_memory_mb": peak_memory_mb(),
                 "versions": self.versions,
                 "device": self.device,

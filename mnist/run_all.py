@@ -3,6 +3,7 @@
 So the seconds and the memory in a run's record are that model's alone.
 """
 
+import argparse
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from common import runs
 from common.cli import training_values
 from common.datasets import ENVIRONMENT, REAL
 from common.errors import fail, on_interrupt
+from mnist.recipes import fill_in
 
 SCRIPT = Path(__file__).with_name("mnist.py")
 
@@ -27,11 +29,12 @@ def run_all(names: list[str], args) -> int:
         fail("--resume FOLDER goes on with one run; with -m all give --resume alone")
     on_interrupt(lambda: "go on with the same command and --resume")
     for number, name in enumerate(names, 1):
-        args.model = name
+        own = argparse.Namespace(**{**vars(args), "model": name})
+        fill_in(own)
         print(f"\n== {number} of {len(names)}: {name}", flush=True)
-        command = [sys.executable, str(SCRIPT), *words(args)]
+        command = [sys.executable, str(SCRIPT), *words(own)]
         if args.resume:
-            same = [record for record in runs.all_runs(args.out) if is_same(record, args)]
+            same = [record for record in runs.all_runs(args.out) if is_same(record, own)]
             finished = [record for record in same if record["finished"]]
             if finished:
                 print(f"finished already on {finished[-1]['data']} data: {finished[-1]['folder']}")

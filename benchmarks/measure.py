@@ -1,0 +1,118 @@
+"""What the benchmarks share: run a command and measure it, describe this computer, write tables."""
+
+import csv
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).resolve().parent / "results"
+sys.path.insert(0, str(ROOT))  # there common/ is
+
+from common.errors import fail
+from common.files import whole_file
+from common.precision import CPUINFO, INSTRUCTIONS
+
+
+def run(script: str, *flags) -> tuple[float, str]:
+    """Run a script of the project on the real data.
+
+    Args:
+        script: its path from the project's folder.
+        flags: its flags, of any type.
+
+    Returns:
+        The seconds from its start to its end, and what it printed.
+
+    Raises:
+        SystemExit: if it fails; its last lines of stderr are shown.
+    """
+    command = [sys.executable, str(ROOT / script), *map(str, flags)]
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        last = "\n".join(done.stderr.splitlines()[-5:])
+        fail(f"{' '.join(command[1:])}: ended with code {done.returncode}\n{last}", 1)
+    return seconds, done.stdout
+
+
+def run_lesson(script: str, *flags) -> dict:
+    """Run a lesson on the real data, in a folder that is thrown away.
+
+    Returns:
+        Its record (`run.json`), and `process_seconds`, those of the whole process.
+    """
+    with tempfile.TemporaryDirectory() as out:
+        seconds, _ = run(script, *flags, *([] if "xor" in script else ["--data", "real"]),
+                         "--out", out)  # fmt: skip
+        (path,) = Path(out).glob("*/*/run.json")
+        return {**json.loads(path.read_text()), "process_seconds": seconds}
+
+
+def run_plain(task: str, *flags) -> dict:
+    """Run a task of plain.py.
+
+    Returns:
+        What it printed, and `process_seconds`, those of the whole process.
+    """
+    seconds, printed = run("benchmarks/plain.py", task, *flags)
+    return {**json.loads(printed.splitlines()[-1]), "process_seconds": seconds}
+
+
+def machine() -> str:
+    """Describe this computer in one line: cores, processor, its 16-bit instructions, versions."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
+    name = next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.processor() or platform.machine(),
+    )
+    abilities = sorted(INSTRUCTIONS & set(" ".join(lines).split()))
+    packages = ["keras", "tensorflow", "numpy", "scikit-learn"]
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    return (
+        f"{cores} cores of {name} ({' '.join(abilities) or 'no bfloat16 instructions'}); "
+        f"{platform.system()}, Python {platform.python_version()}, {versions}"
+    )
+
+
+def read_table(path: Path) -> list[dict]:
+    """Read a table; an empty list if there is none."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_table(path: Path, rows: list[dict]) -> None:
+    """Write a table whole."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print(f"table: {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
+
+
+def replace_rows(path: Path, rows: list[dict], key: str) -> list[dict]:
+    """Write a table anew: rows of a kind that was measured now replace the earlier ones.
+
+    Args:
+        path: the table.
+        rows: those measured now.
+        key: the column that names the kind.
+
+    Returns:
+        All rows that the table has now.
+    """
+    measured = {row[key] for row in rows}
+    kept = [row for row in read_table(path) if row[key] not in measured]
+    write_table(path, kept + rows)
+    return kept + rows

@@ -1,0 +1,234 @@
+"""The script that everyone writes, for six tasks: Keras' defaults, and `fit(x, y)` on arrays.
+
+    python benchmarks/plain.py churn --seed 43
+
+Same data, split, model, epochs and batch as the lesson it stands beside. The arrays have the dtype
+that tutorials give them. Nothing is shown while it trains, as that would cost time too. Prints one
+line of JSON: seconds of `fit`, the figure, the largest memory.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ is
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import layers
+from sklearn.model_selection import train_test_split
+
+from common.datasets import find_dataset
+
+
+def load(name: str):
+    """Load a real data set."""
+    return find_dataset(name, "real", None)[0]
+
+
+def timed_fit(model, features, targets, **options) -> tuple[float, keras.callbacks.History]:
+    """Fit quietly, and measure the seconds."""
+    began = time.perf_counter()
+    history = model.fit(features, targets, verbose=0, **options)
+    return time.perf_counter() - began, history
+
+
+def xor(seed: int, epochs: int = 500) -> dict:
+    """As xor/xor.py."""
+    inputs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype="float32")
+    targets = np.array([[0], [1], [1], [0]], dtype="float32")
+    model = keras.Sequential([
+        keras.Input((2,)),
+        layers.Dense(8, activation="relu"),
+        layers.Dense(4, activation="relu"),
+        layers.Dense(1, activation="sigmoid"),
+    ])  # fmt: skip
+    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    seconds, _ = timed_fit(model, inputs, targets, batch_size=1, epochs=epochs)
+    right = (model.predict(inputs, verbose=0) > 0.5) == targets
+    return {"fit_seconds": seconds, "figure": float(right.mean())}
+
+
+def churn(seed: int, epochs: int = 100) -> dict:
+    """As the first network of churn/churn.py, flaw included."""
+    customers = load("churn")
+    exited = customers.pop("Exited").to_numpy()
+    customers = customers.drop(columns=["RowNumber", "CustomerId", "Surname"])
+    columns = pd.get_dummies(customers, columns=["Geography", "Gender"], drop_first=True)
+    columns = columns.astype(float)
+    features = ((columns - columns.mean()) / columns.std()).to_numpy()
+    model = keras.Sequential([
+        keras.Input((11,)),
+        layers.Dense(6, activation="relu"),
+        layers.Dense(6, activation="relu"),
+        layers.Dense(1, activation="sigmoid"),
+    ])  # fmt: skip
+    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    seconds, _ = timed_fit(model, features, exited, batch_size=10, epochs=epochs)
+    answers = model.predict(features, verbose=0)[:, 0] > 0.5
+    return {"fit_seconds": seconds, "figure": float((answers == exited).mean())}
+
+
+def auto_mpg(seed: int, epochs: int = 1000) -> dict:
+    """As 03_autompg_regression.py without early stopping."""
+    cars = load("auto_mpg").dropna()
+    features = cars.drop(columns=["mpg", "car_name", "origin"])
+    for number, name in enumerate(["USA", "Europe", "Japan"], 1):
+        features[name] = cars.origin == number
+    features, mpg = features.astype(float), cars.mpg
+    rest, test_features, rest_mpg, test_mpg = train_test_split(
+        features, mpg, test_size=0.2, random_state=seed
+    )
+    train_features, val_features, train_mpg, val_mpg = train_test_split(
+        rest, rest_mpg, test_size=0.2, random_state=seed
+    )
+    normalization = layers.Normalization()
+    normalization.adapt(train_features.to_numpy())
+    model = keras.Sequential([
+        keras.Input((9,)),
+        normalization,
+        layers.Dense(64, activation="relu"),
+        layers.Dense(64, activation="relu"),
+        layers.Dense(1),
+    ])  # fmt: skip
+    model.compile(optimizer=keras.optimizers.RMSprop(0.001), loss="mse", metrics=["mae", "mse"])
+    seconds, _ = timed_fit(
+        model, train_features, train_mpg, validation_data=(val_features, val_mpg), epochs=epochs
+    )
+    test = model.evaluate(test_features, test_mpg, verbose=0, return_dict=True)
+    return {"fit_seconds": seconds, "figure": test["mae"]}
+
+
+def imdb(seed: int, epochs: int = 10) -> dict:
+    """As 02_imdb_binary_classification.py."""
+    (train_reviews, train_labels), (test_reviews, test_labels), _ = load("imdb")
+
+    def to_numbers(reviews):
+        rows = [np.where(review < 9_999, review + 1, 1) for review in reviews]
+        return keras.utils.pad_sequences(rows, 256, padding="post")
+
+    train_numbers, val_numbers, train_labels, val_labels = train_test_split(
+        to_numbers(train_reviews), train_labels, test_size=0.4, stratify=train_labels,
+        random_state=seed,
+    )  # fmt: skip
+    test_numbers = to_numbers(test_reviews)
+    model = keras.Sequential([
+        keras.Input((256,)),
+        layers.Embedding(10_000, 16, mask_zero=True),
+        layers.GlobalAveragePooling1D(),
+        layers.Dense(16, activation="relu"),
+        layers.Dense(1, activation="sigmoid"),
+    ])  # fmt: skip
+    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    seconds, _ = timed_fit(
+        model, train_numbers, train_labels, validation_data=(val_numbers, val_labels),
+        batch_size=512, epochs=epochs,
+    )  # fmt: skip
+    test = model.evaluate(test_numbers, test_labels, verbose=0, return_dict=True)
+    return {"fit_seconds": seconds, "figure": test["accuracy"]}
+
+
+def mlp_one_layer(seed: int, epochs: int = 5) -> dict:
+    """As `python mnist/mnist.py -m mlp_one_layer`."""
+    model = keras.Sequential([
+        keras.Input((28, 28, 1)),
+        layers.Flatten(),
+        layers.Dense(512, activation="relu"),
+        layers.Dense(10, activation="softmax"),
+    ])  # fmt: skip
+    return digits(model, seed, epochs)
+
+
+def conv_net(seed: int, epochs: int = 5) -> dict:
+    """As `python mnist/mnist.py -m conv_net`."""
+    return digits(conv_net_model(), seed, epochs)
+
+
+def conv_net_model() -> keras.Model:
+    """Define the three convolutions of the published recipe."""
+    return keras.Sequential([
+        keras.Input((28, 28, 1)),
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.Flatten(),
+        layers.Dense(64, activation="relu"),
+        layers.Dense(10, activation="softmax"),
+    ])  # fmt: skip
+
+
+def digits(model: keras.Model, seed: int, epochs: int) -> dict:
+    """Train on nine tenths of the training images, validate on the last tenth."""
+    (train_images, train_labels), (test_images, test_labels) = mnist_arrays()
+    train_images, val_images, train_labels, val_labels = train_test_split(
+        train_images, train_labels, test_size=0.1, random_state=seed, stratify=train_labels
+    )
+    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
+    seconds, _ = timed_fit(
+        model, train_images, train_labels, validation_data=(val_images, val_labels),
+        batch_size=256, epochs=epochs,
+    )  # fmt: skip
+    test = model.evaluate(test_images, test_labels, verbose=0, return_dict=True)
+    return {"fit_seconds": seconds, "figure": test["accuracy"]}
+
+
+def mnist_arrays():
+    """Prepare MNIST as tutorials do: pixels from 0 to 1 as float32, labels as rows of 0 and 1."""
+    (train_images, train_labels), (test_images, test_labels) = load("mnist")
+    train_images = train_images[..., np.newaxis].astype("float32") / 255
+    test_images = test_images[..., np.newaxis].astype("float32") / 255
+    return (
+        (train_images, keras.utils.to_categorical(train_labels, 10)),
+        (test_images, keras.utils.to_categorical(test_labels, 10)),
+    )
+
+
+def published_recipe(seed: int, epochs: int = 60) -> dict:
+    """Train conv_net as it was published: on all 60,000 images, validated on the test images.
+
+    Returns:
+        As the others, and for every epoch `test_accuracies` and `seconds` since the start of `fit`.
+    """
+    (train_images, train_labels), test = mnist_arrays()
+    model = conv_net_model()
+    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
+    ends = []
+    began = time.perf_counter()
+    clock = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter() - began)
+    )
+    seconds, history = timed_fit(
+        model, train_images, train_labels, validation_data=test, batch_size=256, epochs=epochs,
+        callbacks=[clock],
+    )  # fmt: skip
+    accuracies = history.history["val_accuracy"]
+    return {
+        "fit_seconds": seconds,
+        "figure": accuracies[-1],
+        "test_accuracies": accuracies,
+        "seconds": ends,
+    }
+
+
+TASKS = {
+    task.__name__: task
+    for task in (xor, churn, auto_mpg, mlp_one_layer, conv_net, imdb, published_recipe)
+}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--epochs", type=int, help="fewer than the task's own, to try it out")
+    flags = parser.parse_args()
+    keras.utils.set_random_seed(flags.seed)
+    options = {"epochs": flags.epochs} if flags.epochs else {}
+    result = TASKS[flags.task](flags.seed, **options)
+    result["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    print(json.dumps(result))

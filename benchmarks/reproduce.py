@@ -1,0 +1,188 @@
+"""Every published figure beside the one measured here.
+
+    python benchmarks/reproduce.py                             everything: some hours on two cores
+    python benchmarks/reproduce.py --only 01 03 --seeds 42     a minute
+    python benchmarks/reproduce.py --tables benchmarks/results/mnist.csv
+
+Runs the lessons at full length on the real data, and skips what is in the output folder already.
+Writes results/reproduce.csv and prints it. `python -m pytest -m reproduce` runs the same and fails
+where a figure is not met. A class can share the work: `--tables` counts the runs in tables that
+others send (their outputs/reproduce/runs.csv) as well.
+"""
+
+import argparse
+import math
+import statistics
+from pathlib import Path
+from typing import NamedTuple
+
+from measure import RESULTS, ROOT, machine, read_table, replace_rows, run
+
+from common.errors import fail
+from common.runs import finished_runs, table_row
+
+OUT = ROOT / "outputs" / "reproduce"
+TENSORFLOW = "TensorFlow tutorial"
+FRACTUS = "fractus-io/keras-tutorial"
+MNIST = "mnist/mnist.py"
+
+
+class Figure(NamedTuple):
+    """One published figure: how it is measured here, and what counts as met."""
+
+    name: str
+    command: list  # script and flags
+    metric: str  # a column of runs.csv
+    published: str
+    source: str
+    variant: str = ""  # as runs.csv spells it
+    least: float = -math.inf  # the median of the seeds must be between these two
+    most: float = math.inf
+    seeds: tuple = (42, 43, 44)
+
+    @property
+    def lesson(self) -> str:
+        """The name under which the script keeps its runs."""
+        return Path(self.command[0]).stem
+
+    @property
+    def bar(self) -> str:
+        """What counts as met, in words."""
+        return f"at least {self.least:g}" if self.least > -math.inf else f"at most {self.most:g}"
+
+
+def digits(model: str, published: float) -> Figure:
+    """One of the eight published models of mnist/: at most 0.003 below its figure."""
+    return Figure(f"mnist {model}", [MNIST, "-m", model], "test_accuracy", f"{published:.4f}",
+                  FRACTUS, model, least=round(published - 0.003, 4))  # fmt: skip
+
+
+FASHION, IMDB = "01_fashion_mnist_classification.py", "02_imdb_binary_classification.py"
+AUTO_MPG = "03_autompg_regression.py"
+FIGURES = [
+    Figure("01 dense network", [FASHION], "test_accuracy", "about 0.88", TENSORFLOW, least=0.875),
+    Figure("01 two hidden layers",
+           [FASHION, "--hidden", 300, 100, "--optimizer", "sgd", "--epochs", 30],
+           "test_accuracy", "0.8837", "A. Géron, Hands-On Machine Learning",
+           "hidden-300-100_optimizer-sgd", least=0.87),
+    Figure("02 words", [IMDB], "test_accuracy", "0.8726", TENSORFLOW, least=0.8726),
+    Figure("03 network", [AUTO_MPG], "test_mae", "1.80 to 2.3 MPG", TENSORFLOW, most=2.3),
+    Figure("03 linear regression", [AUTO_MPG, "--hidden"], "test_mae", "2.47 MPG", TENSORFLOW,
+           "hidden-none", most=2.7),
+    Figure("xor", ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
+           "solved", "solved", FRACTUS, "activation-tanh_learning-rate-0.01_seeds-20", least=20, seeds=(42,)),
+    Figure("churn, flaw included", ["churn/churn.py"], "flawed_accuracy", "0.86", FRACTUS,
+           least=0.86, seeds=(42, 43, 44, 45, 46)),
+    Figure("churn, honest", ["churn/churn.py"], "test_auc", "none", "", least=0.86,
+           seeds=(42, 43, 44, 45, 46)),
+    digits("mlp_one_layer", 0.9831),
+    digits("mlp_two_layers", 0.9868),
+    digits("mlp_two_layers_dropout", 0.9854),
+    digits("conv_net", 0.9934),
+    digits("conv_net_dropout", 0.9935),
+    digits("conv_net_batch_norm", 0.9939),
+    digits("conv_net_l1", 0.9889),
+    digits("conv_net_l2", 0.9907),
+    Figure("mnist conv_net_fast", [MNIST, "-m", "conv_net_fast"], "test_accuracy",
+           "0.9934 (conv_net)", FRACTUS, "conv_net_fast", least=0.9934),
+    Figure("mnist conv_net_best", [MNIST, "-m", "conv_net_best"], "test_accuracy", "none", "",
+           "conv_net_best", least=0.9965),
+    Figure("mnist conv_net_best, clothing",
+           [MNIST, "-m", "conv_net_best", "--dataset", "fashion_mnist"], "test_accuracy",
+           "0.939 (plain CNN with flips)", "Zalando Research, list of results",
+           "conv_net_best_dataset-fashion_mnist", least=0.94),
+]  # fmt: skip
+
+
+def run_missing(figure: Figure, seeds, out: Path, rows: list[dict]) -> None:
+    """Run a figure's command with the seeds that have no row yet."""
+    done = {int(row["seed"]) for row in rows_of(figure, rows)}
+    for seed in seeds:
+        if seed in done:
+            continue
+        data = [] if figure.lesson == "xor" else ["--data", "real"]
+        words = [*figure.command, "--seed", seed]
+        print("running:", *words, flush=True)
+        run(*words, *data, "--out", out)
+
+
+def rows_of(figure: Figure, rows: list[dict]) -> list[dict]:
+    """Choose the runs of a figure's command on real data, one for each seed: the newest."""
+    mine = {
+        row["seed"]: row
+        for row in rows
+        if (row["lesson"], row["variant"], row["data"]) == (figure.lesson, figure.variant, "real")
+    }
+    return list(mine.values())
+
+
+def all_rows(out: Path, tables: list[Path]) -> list[dict]:
+    """Read the runs of the given tables and those in the output folder, every value as text."""
+    rows = [row for table in tables for row in read_table(table)]
+    runs = [table_row(record) for record in finished_runs(out)]
+    return rows + [{name: str(value) for name, value in row.items()} for row in runs]
+
+
+def measured(figure: Figure, rows: list[dict]) -> dict:
+    """Put a figure's median, range, seconds and whether it is met into one row."""
+    values = [float(row[figure.metric]) for row in rows]
+    median = statistics.median(values)
+    return {
+        "figure": figure.name,
+        "command": " ".join(map(str, figure.command)),
+        "metric": figure.metric,
+        "published": figure.published,
+        "source": figure.source,
+        "median": round(median, 4),
+        "smallest": min(values),
+        "largest": max(values),
+        "seeds": " ".join(sorted(row["seed"] for row in rows)),
+        "fit_seconds": round(statistics.median(float(row["fit_seconds"]) for row in rows), 1),
+        "total_seconds": round(statistics.median(float(row["total_seconds"]) for row in rows), 1),
+        "bar": figure.bar,
+        "met": "yes" if figure.least <= median <= figure.most else "no",
+    }
+
+
+def reproduce(figure: Figure, seeds, out: Path, tables=()) -> dict:
+    """Run what is missing of a figure and measure it; see `measured`."""
+    run_missing(figure, seeds, out, all_rows(out, tables))
+    rows = [row for row in rows_of(figure, all_rows(out, tables)) if int(row["seed"]) in seeds]
+    return measured(figure, rows)
+
+
+def main() -> None:
+    """Run what is missing, write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME",
+        help="figures whose names begin so, such as 01 or 'mnist conv_net_fast'")  # fmt: skip
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="N",
+        help="default 42 43 44; churn 42 to 46; xor 42, the first of 20")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR",
+        help="where its runs are kept (default outputs/reproduce/)")  # fmt: skip
+    parser.add_argument("--tables", nargs="+", type=Path, default=[], metavar="FILE",
+        help="count the runs in these tables as well")  # fmt: skip
+    flags = parser.parse_args()
+    chosen = [figure for figure in FIGURES
+              if not flags.only or figure.name.startswith(tuple(flags.only))]  # fmt: skip
+    if not chosen:
+        fail(f"--only {' '.join(flags.only)}: no such figure; there are "
+             + ", ".join(figure.name for figure in FIGURES))  # fmt: skip
+    for table in flags.tables:
+        if not table.is_file():
+            fail(f"--tables {table}: no such file; give tables of runs, such as runs.csv")
+    print(machine())
+    rows = [
+        reproduce(figure, flags.seeds or figure.seeds, flags.out, flags.tables) for figure in chosen
+    ]
+    replace_rows(RESULTS / "reproduce.csv", rows, "figure")
+    for row in rows:
+        print(f"{row['figure']:<32} published {row['published']:<30} "
+              f"measured {row['median']} ({row['smallest']} to {row['largest']})  "
+              f"{row['fit_seconds']} s  {row['bar']}: {row['met']}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The same work, in this project's way and in that of a plain script: seconds, memory, figure.
+
+    python benchmarks/same_work.py                      all tasks, about 40 minutes on two cores
+    python benchmarks/same_work.py --only xor churn
+
+Same data, split, model, epochs and batch. The two sides run in turn, each in a process of its own,
+with a new seed every turn. Let nothing else run meanwhile. Writes results/same_work.csv, a row for
+every run, and results/same_work_ratios.csv: medians of this project's seconds divided by medians of
+the plain script's.
+"""
+
+import argparse
+import statistics
+from typing import NamedTuple
+
+from measure import RESULTS, machine, read_table, replace_rows, run_lesson, run_plain, write_table
+
+from common.precision import choose_precision
+
+
+class Task(NamedTuple):
+    """One piece of work, done in both ways."""
+
+    name: str  # of the function in plain.py
+    command: list  # the lesson's
+    metric: str  # the figure, in the lesson's record
+    bar: float  # the largest ratio of training seconds that is good enough
+    training: str | None = None  # which one counts in a lesson with several
+    turns: int = 5
+    memory_bar: float | None = None  # the largest ratio of memory
+
+
+FAST = choose_precision("auto") == "bfloat16"
+TASKS = [
+    Task("xor", ["xor/xor.py"], "accuracy", 0.15),
+    Task("churn", ["churn/churn.py"], "flawed_accuracy", 0.45, training="flawed"),
+    Task("auto_mpg", ["03_autompg_regression.py", "--patience", 1000], "test_mae", 0.2),
+    Task("mlp_one_layer", ["mnist/mnist.py", "--epochs", 5], "test_accuracy", 0.7, memory_bar=0.7),
+    Task("conv_net", ["mnist/mnist.py", "-m", "conv_net", "--epochs", 5], "test_accuracy",
+         0.6 if FAST else 1.0, turns=3, memory_bar=0.7),
+    Task("imdb", ["02_imdb_binary_classification.py", "--epochs", 10], "test_accuracy", 0.7),
+]  # fmt: skip
+MEASURES = ["fit_seconds", "process_seconds", "peak_memory_mb", "figure"]
+
+
+def one_turn(task: Task, seed: int) -> list[dict]:
+    """Run both sides with one seed; return a row for each."""
+    record = run_lesson(*task.command, "--seed", seed)
+    trainings = record["trainings"]
+    ours = {
+        "fit_seconds": trainings[task.training] if task.training else record["seconds"]["fit"],
+        "process_seconds": record["process_seconds"],
+        "peak_memory_mb": record["peak_memory_mb"],
+        "figure": record["metrics"][task.metric],
+    }
+    plain = run_plain(task.name, "--seed", seed)
+    rows = []
+    for side, values in (("project", ours), ("plain", plain)):
+        row = {"task": task.name, "side": side, "seed": seed}
+        row |= {name: round(values[name], 4) for name in MEASURES}
+        print(*row.values(), sep="  ", flush=True)
+        rows.append(row | {"machine": machine()})
+    return rows
+
+
+def compare(task: Task, rows: list[dict]) -> dict:
+    """Put a task's medians, ratios and figures into one row."""
+    values = {
+        (side, name): [float(row[name]) for row in rows if row["side"] == side]
+        for side in ("project", "plain")
+        for name in MEASURES
+    }
+    median = {key: statistics.median(numbers) for key, numbers in values.items()}
+    ratio = {name: median["project", name] / median["plain", name] for name in MEASURES}
+    met = ratio["fit_seconds"] <= task.bar
+    if task.memory_bar:
+        met = met and ratio["peak_memory_mb"] <= task.memory_bar
+    row = {"task": task.name, "turns": len(values["plain", "figure"])}
+    for name in MEASURES[:3]:
+        row |= {f"{side}_{name}": round(median[side, name], 2) for side in ("project", "plain")}
+        row[name.replace("_seconds", "").replace("_mb", "") + "_ratio"] = round(ratio[name], 3)
+    for side in ("project", "plain"):
+        figures = values[side, "figure"]
+        row[f"{side}_figure"] = (
+            f"{median[side, 'figure']:.4f} ({min(figures):.4f} to {max(figures):.4f})"
+        )
+    row |= {"fit_bar": task.bar, "memory_bar": task.memory_bar or ""}
+    return row | {"met": "yes" if met else "no", "machine": machine()}
+
+
+def main() -> None:
+    """Measure, and write both tables."""
+    names = [task.name for task in TASKS]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="TASK",
+        help=f"of {', '.join(names)}")  # fmt: skip
+    parser.add_argument("--turns", type=int, metavar="N", help="instead of 5 (conv_net: 3)")
+    flags = parser.parse_args()
+    print(machine())
+    for task in TASKS:
+        if task.name not in flags.only:
+            continue
+        rows = [row for turn in range(flags.turns or task.turns)
+                for row in one_turn(task, 42 + turn)]  # fmt: skip
+        replace_rows(RESULTS / "same_work.csv", rows, "task")
+        result = compare(task, rows)
+        others = [row for row in read_table(RESULTS / "same_work_ratios.csv")
+                  if row["task"] != task.name]  # fmt: skip
+        table = sorted([*others, result], key=lambda row: names.index(row["task"]))
+        write_table(RESULTS / "same_work_ratios.csv", table)
+        print(f"{task.name}: training {result['fit_ratio']} of plain (at most {task.bar}), process "
+              f"{result['process_ratio']}, memory {result['peak_memory_ratio']}; "
+              f"{result['project_figure']} against {result['plain_figure']}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

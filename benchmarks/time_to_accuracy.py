@@ -1,0 +1,130 @@
+"""How soon is the published accuracy reached, and how far does one model get in the same time?
+
+    python benchmarks/time_to_accuracy.py                           about an hour and a half
+    python benchmarks/time_to_accuracy.py --only fast --seeds 42    less than a minute
+
+Seconds are those of `fit`, from its start. Four parts:
+
+published     conv_net as it was published: 32 bits, all 60,000 images, 60 epochs, judged on the
+              test images after every epoch
+fast          python mnist/mnist.py -m conv_net_fast, judged once, at its end
+best          python mnist/mnist.py -m conv_net_best: as good as it gets in the published time
+best_fashion  the same with --dataset fashion_mnist
+
+Let nothing else run meanwhile. Writes results/time_to_accuracy.csv (a row a run),
+results/time_to_accuracy_curve.csv (a row an epoch of `published`) and the figure.
+"""
+
+import argparse
+
+from measure import RESULTS, machine, read_table, replace_rows, run_lesson, run_plain
+
+from common.files import whole_file
+from common.start import start_keras
+
+TARGET = 0.9934  # test accuracy of conv_net, published after 60 epochs
+LESSONS = {
+    "fast": ["mnist/mnist.py", "-m", "conv_net_fast"],
+    "best": ["mnist/mnist.py", "-m", "conv_net_best"],
+    "best_fashion": ["mnist/mnist.py", "-m", "conv_net_best", "--dataset", "fashion_mnist"],
+}
+
+
+def published(seed: int) -> tuple[dict, list[dict]]:
+    """Train as published; return a row, and one for each epoch."""
+    result = run_plain("published_recipe", "--seed", seed)
+    curve = [
+        {"seed": seed, "epoch": epoch, "seconds": round(seconds, 2), "test_accuracy": accuracy}
+        for epoch, (seconds, accuracy) in enumerate(
+            zip(result["seconds"], result["test_accuracies"], strict=True), 1
+        )
+    ]
+    first = next((row for row in curve if row["test_accuracy"] >= TARGET), None)
+    row = {
+        "epochs": len(curve),
+        "fit_seconds": round(result["fit_seconds"], 1),
+        "test_accuracy": round(result["figure"], 4),
+        "seconds_to_target": first["seconds"] if first else "",
+        "epochs_to_target": first["epoch"] if first else "",
+    }
+    return row, curve
+
+
+def lesson(part: str, seed: int) -> dict:
+    """Run one of the lesson's models; its accuracy counts at its end only."""
+    record = run_lesson(*LESSONS[part], "--seed", seed)
+    accuracy, seconds = record["metrics"]["test_accuracy"], round(record["seconds"]["fit"], 1)
+    reached = part != "best_fashion" and accuracy >= TARGET
+    return {
+        "epochs": record["epochs"],
+        "fit_seconds": seconds,
+        "test_accuracy": accuracy,
+        "seconds_to_target": seconds if reached else "",
+        "epochs_to_target": record["epochs"] if reached else "",
+    }
+
+
+def draw() -> None:
+    """Draw accuracy against seconds: the published recipe's curves, this project's runs."""
+    start_keras()
+    from common import plots
+
+    runs = read_table(RESULTS / "time_to_accuracy.csv")
+    curve = read_table(RESULTS / "time_to_accuracy_curve.csv")
+    figure, axes = plots.new_figure(8, 5)
+    for number, seed in enumerate(sorted({row["seed"] for row in curve})):
+        rows = [row for row in curve if row["seed"] == seed]
+        axes.plot(
+            [float(row["seconds"]) for row in rows],
+            [100 * float(row["test_accuracy"]) for row in rows],
+            color="tab:gray", alpha=0.7, linewidth=1,
+            label=None if number else "conv_net as published, after each epoch",
+        )  # fmt: skip
+    for part, color in (("fast", "tab:green"), ("best", "tab:blue")):
+        rows = [row for row in runs if row["part"] == part]
+        axes.plot(
+            [float(row["fit_seconds"]) for row in rows],
+            [100 * float(row["test_accuracy"]) for row in rows],
+            "o", color=color, label=f"conv_net_{part}, at its end",
+        )  # fmt: skip
+    axes.axhline(100 * TARGET, color="black", linestyle="--", linewidth=1)
+    axes.text(0, 100 * TARGET, f" published: {TARGET:.2%}", va="bottom")
+    axes.set(xscale="log", xlabel="seconds of training", ylabel="test accuracy on MNIST [%]")
+    axes.set_ylim(98.5, 99.8)
+    axes.legend(loc="lower right")
+    path = RESULTS / "time_to_accuracy.png"
+    with whole_file(path) as temporary:
+        plots.save(figure, temporary)
+    print(f"figure: {path}")
+
+
+def main() -> None:
+    """Measure, and write the tables and the figure."""
+    parts = ["published", *LESSONS]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts, metavar="PART",
+        help=f"of {', '.join(parts)}")  # fmt: skip
+    parser.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44], metavar="N",
+        help="default 42 43 44")  # fmt: skip
+    flags = parser.parse_args()
+    print(machine())
+    for part in flags.only:
+        rows, curves = [], []
+        for seed in flags.seeds:
+            if part == "published":
+                measured, curve = published(seed)
+                curves += curve
+            else:
+                measured = lesson(part, seed)
+            rows.append({"part": part, "seed": seed, **measured, "machine": machine()})
+            print(*list(rows[-1].values())[:-1], sep="  ", flush=True)
+        replace_rows(RESULTS / "time_to_accuracy.csv", rows, "part")
+        if curves:
+            replace_rows(RESULTS / "time_to_accuracy_curve.csv", curves, "seed")
+    draw()
+
+
+if __name__ == "__main__":
+    main()
