@@ -2,6 +2,8 @@
 
 import csv
 import re
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import keras
@@ -164,6 +166,38 @@ def test_a_sentence_of_the_users_is_judged(tmp_path, capsys):
     line = next(s for s in capsys.readouterr().out.splitlines() if s.startswith("your text"))
     assert 0 <= float(re.search(r"probability ([\d.]+)", line)[1]) <= 1
     assert line.endswith("not in the vocabulary: zyzzyva")
+
+
+def test_pairs_of_the_training_reviews_count_too(tmp_path, capsys):
+    flags = ["--data", "sample", "--epochs", "2", "--ngrams", "2"]
+    run = run_lesson(IMDB, tmp_path, *flags, "--text", "A wonderful film. Zyzzyva!")
+    assert re.search(r"probability 0\.\d+ .*vocabulary: zyzzyva$", capsys.readouterr().out, re.M)
+    assert run.record["variant"] == "ngrams-2" and run.record["parameters"] == 230_002
+    assert run.record["metrics"]["test_accuracy"] > 0.8
+
+    # Known pairs are those of the training reviews, the commonest first.
+    names = run.names
+    counts = Counter(
+        (first + 1) * 30_000 + second + 1
+        for review in names["train_reviews"]
+        for first, second in pairwise(review.tolist())
+    )
+    known = names["known_pairs"].tolist()
+    assert len(names["train_reviews"]) == 0.9 * 2500 and set(known) == set(counts)
+    assert [counts[pair] for pair in known] == sorted(counts.values(), reverse=True)
+
+    # A review is the set of its words and known pairs; the pair 90,000 90,000 is not known.
+    first, second = divmod(known[0], 30_000)
+    review = np.array([first, second, first, second, 90_001, 90_001]) - 1
+    (row,) = names["to_numbers"]([review])
+    pairs = [first * 30_000 + second, second * 30_000 + first]
+    places = [30_000 + known.index(pair) for pair in pairs if pair in known]
+    assert row[row > 0].tolist() == sorted({1, first, second, *places})
+
+    # Weights start from counts of reviews, by label.
+    with_it = (names["train_numbers"] == 30_000).any(axis=1)
+    positive, negative = (sum(with_it & (names["train_labels"] == label)) for label in (1, 0))
+    assert names["guess"][30_000] == pytest.approx(np.log((positive + 1) / (negative + 1)))
 
 
 def test_unknown_horsepower_is_dropped_and_origin_is_one_hot(smoke_runs):

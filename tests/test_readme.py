@@ -55,6 +55,7 @@ def seconds(rows: list[dict]) -> str:
         (FIRST, "hidden-300-100_optimizer-sgd",
          f"python {FIRST}.py --hidden 300 100 --optimizer sgd --epochs 30", "test_accuracy", 3),
         (SECOND, "", f"python {SECOND}.py", "test_accuracy", 3),
+        (SECOND, "ngrams-2", f"python {SECOND}.py --ngrams 2", "test_accuracy", 3),
         (THIRD, "", f"python {THIRD}.py", "test_mae", 2),
         (THIRD, "hidden-none", f"python {THIRD}.py --hidden", "test_mae", 2),
         (FOURTH, "", f"python {FOURTH}.py", "test_accuracy", 3),
@@ -90,6 +91,7 @@ def test_the_lessons_tell_the_figures_that_were_measured():
     }
     for lesson, text in told.items():
         assert text in prose(lesson)
+    assert f"it is {spread(runs_of(SECOND, 'ngrams-2'), 'test_accuracy', 3)}" in prose(SECOND)
 
 
 def test_lesson_03_tells_the_spread_over_twenty_splits():
