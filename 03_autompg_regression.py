@@ -10,7 +10,8 @@ Expect a mean absolute error of 1.82 (1.61 to 2.02) MPG: the median and the rang
 With 20 seeds it is 1.94 (1.60 to 2.40) MPG. TensorFlow's tutorial reports 1.80 to 2.3 MPG.
 
     python 03_autompg_regression.py
-    python 03_autompg_regression.py --hidden        no hidden layer: linear regression
+    python 03_autompg_regression.py --hidden           no hidden layer: linear regression
+    python 03_autompg_regression.py --patience 1000    train too long and watch
 """
 
 # %%
@@ -21,6 +22,8 @@ parser.add_experiment("--hidden", nargs="*", type=whole_number(1), default=[64, 
     help="units of each hidden layer (default 64 64; none: linear regression)")  # fmt: skip
 parser.add_experiment("--learning-rate", type=positive_number, metavar="RATE",
     help="size of the steps (default 0.001, without hidden layers 0.1)")  # fmt: skip
+parser.add_experiment("--patience", type=whole_number(1), default=10, metavar="N",
+    help="epochs without a new low of the validation loss before training ends (default 10)")  # fmt: skip
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import keras
@@ -119,11 +122,11 @@ model.compile(
 # %% [markdown]
 # ## 5 Fit
 # Up to 1000 short epochs. `EarlyStopping` ends training when the validation loss has set no new low
-# for 10 epochs, and puts back the weights of the best one.
+# for 10 epochs, or as many as `--patience` says, and puts back the weights of the best one.
 
 # %%
 early_stopping = keras.callbacks.EarlyStopping(
-    monitor="val_loss", patience=10, restore_best_weights=True
+    monitor="val_loss", patience=args.patience, restore_best_weights=True
 )
 history = model.fit(
     train.dataset,

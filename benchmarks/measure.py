@@ -1,5 +1,6 @@
 """What the benchmarks share: run a command and measure it, describe this computer, write tables."""
 
+import argparse
 import csv
 import json
 import os
@@ -13,11 +14,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
-sys.path.insert(0, str(ROOT))  # there common/ is
-
 from common.errors import fail
 from common.files import whole_file
 from common.precision import CPUINFO, INSTRUCTIONS
+
+
+class Parser(argparse.ArgumentParser):
+    """Shows the script's docstring as its help, and a wrong flag in one line."""
+
+    def __init__(self, doc: str):
+        super().__init__(
+            description=doc,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str):
+        """Report a wrong flag, with exit code 2."""
+        fail(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
 
 
 def run(script: str, *flags) -> tuple[float, str]:

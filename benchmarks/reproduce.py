@@ -10,14 +10,15 @@ where a figure is not met. A class can share the work: `--tables` counts the run
 others send (their outputs/reproduce/runs.csv) as well.
 """
 
-import argparse
 import math
 import statistics
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from measure import RESULTS, ROOT, machine, read_table, replace_rows, run
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
 
+from benchmarks.measure import RESULTS, ROOT, Parser, machine, read_table, replace_rows, run
 from common.errors import fail
 from common.runs import finished_runs, table_row
 
@@ -51,6 +52,15 @@ class Figure(NamedTuple):
         return f"at least {self.least:g}" if self.least > -math.inf else f"at most {self.most:g}"
 
 
+def best_peer(task: str) -> float:
+    """Look up the lower of the medians that scikit-learn's models reached in peers.py."""
+    rows = [row for row in read_table(RESULTS / "peers.csv") if row["task"] == task]
+    return min(
+        statistics.median(float(row["value"]) for row in rows if row["model"] == model)
+        for model in {row["model"] for row in rows}
+    )
+
+
 def digits(model: str, published: float) -> Figure:
     """One of the eight published models of mnist/: at most 0.003 below its figure."""
     return Figure(f"mnist {model}", [MNIST, "-m", model], "test_accuracy", f"{published:.4f}",
@@ -66,7 +76,12 @@ FIGURES = [
            "test_accuracy", "0.8837", "A. Géron, Hands-On Machine Learning",
            "hidden-300-100_optimizer-sgd", least=0.87),
     Figure("02 words", [IMDB], "test_accuracy", "0.8726", TENSORFLOW, least=0.8726),
+    Figure("02 words and pairs", [IMDB, "--ngrams", 2], "test_accuracy", "0.9056",
+           "Keras example imdb_fasttext", "ngrams-2", least=0.905),
     Figure("03 network", [AUTO_MPG], "test_mae", "1.80 to 2.3 MPG", TENSORFLOW, most=2.3),
+    Figure("03 network, ten splits", [AUTO_MPG], "test_mae", "none",
+           "best of scikit-learn in peers.csv", most=best_peer("auto_mpg"),
+           seeds=tuple(range(42, 52))),
     Figure("03 linear regression", [AUTO_MPG, "--hidden"], "test_mae", "2.47 MPG", TENSORFLOW,
            "hidden-none", most=2.7),
     Figure("xor", ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
@@ -153,9 +168,7 @@ def reproduce(figure: Figure, seeds, out: Path, tables=()) -> dict:
 
 def main() -> None:
     """Run what is missing, write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("--only", nargs="+", metavar="NAME",
         help="figures whose names begin so, such as 01 or 'mnist conv_net_fast'")  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, metavar="N",

@@ -9,12 +9,23 @@ every run, and results/same_work_ratios.csv: medians of this project's seconds d
 the plain script's.
 """
 
-import argparse
 import statistics
+import sys
+from pathlib import Path
 from typing import NamedTuple
 
-from measure import RESULTS, machine, read_table, replace_rows, run_lesson, run_plain, write_table
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
 
+from benchmarks.measure import (
+    RESULTS,
+    Parser,
+    machine,
+    read_table,
+    replace_rows,
+    run_lesson,
+    run_plain,
+    write_table,
+)
 from common.precision import choose_precision
 
 
@@ -91,9 +102,7 @@ def compare(task: Task, rows: list[dict]) -> dict:
 def main() -> None:
     """Measure, and write both tables."""
     names = [task.name for task in TASKS]
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="TASK",
         help=f"of {', '.join(names)}")  # fmt: skip
     parser.add_argument("--turns", type=int, metavar="N", help="instead of 5 (conv_net: 3)")

@@ -15,10 +15,20 @@ Let nothing else run meanwhile. Writes results/time_to_accuracy.csv (a row a run
 results/time_to_accuracy_curve.csv (a row an epoch of `published`) and the figure.
 """
 
-import argparse
+import sys
+from pathlib import Path
 
-from measure import RESULTS, machine, read_table, replace_rows, run_lesson, run_plain
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
 
+from benchmarks.measure import (
+    RESULTS,
+    Parser,
+    machine,
+    read_table,
+    replace_rows,
+    run_lesson,
+    run_plain,
+)
 from common.files import whole_file
 from common.start import start_keras
 
@@ -101,9 +111,7 @@ def draw() -> None:
 def main() -> None:
     """Measure, and write the tables and the figure."""
     parts = ["published", *LESSONS]
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, metavar="PART",
         help=f"of {', '.join(parts)}")  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44], metavar="N",

@@ -12,10 +12,7 @@ import keras
 import numpy as np
 from scipy.sparse import issparse
 
-
-LARGE = (
-    2**24
-)  # bytes; TensorFlow would keep a copy of its own of an array, which is not worth it then
+LARGE = 2**24  # bytes: TensorFlow keeps a copy of a smaller array, which is quicker to gather from
 
 
 class Batches(NamedTuple):

@@ -187,11 +187,72 @@ def conv_net_augmented():
     ])  # fmt: skip
 
 
+def conv_net_fast():
+    """Made for a short training: what `conv_net` needs 60 epochs for, in less than a tenth.
+
+    Images are moved by up to two whole pixels. Starting weights by He's rule keep the values of a
+    deep `relu` network equally large from layer to layer. Normalisation stands behind the pooling
+    layers, where fewer values are left to normalise.
+    """
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.RandomTranslation(
+            0.08, 0.08, fill_mode="constant", interpolation="nearest", dtype="float32"
+        ),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(32, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.MaxPooling2D(2),
+        layers.BatchNormalization(),
+        layers.Conv2D(64, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.MaxPooling2D(2),
+        layers.BatchNormalization(),
+        layers.Conv2D(128, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.Flatten(),
+        layers.BatchNormalization(),
+        layers.Dropout(0.4),
+        layers.Dense(10),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+def conv_net_best():
+    """As good as it gets in the time that `conv_net` takes for 60 epochs.
+
+    Six convolutions, and only one pooling: without padding each makes the picture two pixels
+    smaller, until 3x3 are left, whose mean is taken. Every image is turned, distorted and moved
+    before: `RandomPerspective` pulls at its four corners, and so scales and slants it in one step.
+    Each such step blurs; moving by whole pixels, `nearest`, does not.
+    """
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.RandomRotation(8 / 360, fill_mode="constant", dtype="float32"),  # 8 degrees
+        layers.RandomPerspective(1.0, 0.2, dtype="float32"),
+        layers.RandomTranslation(
+            0.08, 0.08, fill_mode="constant", interpolation="nearest", dtype="float32"
+        ),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(32, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.MaxPooling2D(2),
+        layers.BatchNormalization(),
+        layers.Conv2D(64, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.Conv2D(64, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.BatchNormalization(),
+        layers.Conv2D(96, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.Conv2D(128, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.BatchNormalization(),
+        layers.Conv2D(128, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.GlobalAveragePooling2D(),
+        layers.Dropout(0.4),
+        layers.Dense(10),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
 MODELS = {
     function.__name__: function
     for function in [
         mlp_one_layer, mlp_two_layers, mlp_two_layers_dropout,
         conv_net, conv_net_dropout, conv_net_batch_norm, conv_net_l1, conv_net_l2,
-        le_net, conv_net_augmented,
+        le_net, conv_net_augmented, conv_net_fast, conv_net_best,
     ]
 }  # fmt: skip

@@ -1,0 +1,104 @@
+"""Models of scikit-learn on the very rows that the lessons use: what a network has to beat.
+
+    python benchmarks/peers.py                  both, some minutes
+    python benchmarks/peers.py --only auto_mpg
+
+imdb      TF-IDF of words and pairs of words, then logistic regression; its penalty is chosen on a
+          tenth of the training reviews, then it learns from all of them
+auto_mpg  gradient boosting and a random forest, on the ten splits of seeds 42 to 51; they need no
+          validation rows, so they learn from those too
+
+Gradient boosting for churn runs inside churn/churn.py. Writes results/peers.csv, a row a model and
+seed.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+
+from benchmarks.measure import RESULTS, Parser, machine, replace_rows
+from common.datasets import find_dataset
+
+
+def imdb() -> list[dict]:
+    """Measure test accuracy on the 25,000 test reviews, with the split of seed 42."""
+    began = time.perf_counter()
+    (train_reviews, train_labels), (test_reviews, test_labels), _ = find_dataset(
+        "imdb", "real", None
+    )[0]
+    train_texts, test_texts = (
+        [" ".join(map(str, review)) for review in reviews]
+        for reviews in (train_reviews, test_reviews)
+    )
+    texts, val_texts, labels, val_labels = train_test_split(
+        train_texts, train_labels, test_size=0.1, stratify=train_labels, random_state=42
+    )
+    tfidf = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2))
+
+    def logistic(strength: float) -> LogisticRegression:
+        return LogisticRegression(C=strength, solver="liblinear")
+
+    features, val_features = tfidf.fit_transform(texts), tfidf.transform(val_texts)
+    scores = {
+        strength: logistic(strength).fit(features, labels).score(val_features, val_labels)
+        for strength in (1, 10, 100, 1000)
+    }
+    best = max(scores, key=scores.get)
+    model = logistic(best).fit(tfidf.fit_transform(train_texts), train_labels)
+    accuracy = model.score(tfidf.transform(test_texts), test_labels)
+    return [row("imdb", f"TF-IDF and logistic regression, C = {best}", 42, "test_accuracy",
+                accuracy, began)]  # fmt: skip
+
+
+def auto_mpg() -> list[dict]:
+    """Measure the mean absolute error on the test cars of ten splits."""
+    cars = find_dataset("auto_mpg", "real", None)[0].dropna()
+    features = cars.drop(columns=["mpg", "car_name", "origin"])
+    for number, name in enumerate(["USA", "Europe", "Japan"], 1):
+        features[name] = cars.origin == number
+    rows = []
+    for seed in range(42, 52):
+        train_features, test_features, train_mpg, test_mpg = train_test_split(
+            features, cars.mpg, test_size=0.2, random_state=seed
+        )
+        for model in (
+            HistGradientBoostingRegressor(random_state=seed),
+            RandomForestRegressor(random_state=seed),
+        ):
+            began = time.perf_counter()
+            predicted = model.fit(train_features, train_mpg).predict(test_features)
+            error = np.abs(predicted - test_mpg).mean()
+            rows.append(row("auto_mpg", type(model).__name__, seed, "test_mae", error, began))
+    return rows
+
+
+def row(task: str, model: str, seed: int, metric: str, value: float, began: float) -> dict:
+    """Make a row of the table."""
+    return {
+        "task": task,
+        "model": model,
+        "seed": seed,
+        "metric": metric,
+        "value": round(float(value), 4),
+        "seconds": round(time.perf_counter() - began, 1),
+        "machine": machine(),
+    }
+
+
+if __name__ == "__main__":
+    tasks = {task.__name__: task for task in (imdb, auto_mpg)}
+    parser = Parser(__doc__)
+    parser.add_argument("--only", nargs="+", choices=tasks, default=list(tasks), metavar="TASK",
+        help="imdb or auto_mpg")  # fmt: skip
+    rows = [row for name in parser.parse_args().only for row in tasks[name]()]
+    for each in rows:
+        print(*list(each.values())[:-1], sep="  ")
+    replace_rows(RESULTS / "peers.csv", rows, "task")

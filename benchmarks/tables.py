@@ -1,0 +1,87 @@
+"""The result tables as README.md shows them: python benchmarks/tables.py"""
+
+import statistics
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+
+from benchmarks.measure import RESULTS, read_table
+
+
+def lines(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Lay out a table in Markdown, one line a row."""
+    return [f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *rows]]
+
+
+def seconds(text: str) -> str:
+    """Spell seconds with one decimal below 10, without above."""
+    return f"{float(text):.1f}" if float(text) < 10 else f"{float(text):.0f}"
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Spell a median with the smallest and the largest value."""
+    low, high = min(values), max(values)
+    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def same_work() -> list[str]:
+    """Lay out the ratios of same_work.py."""
+    header = ["task", "turns", "training, plain [s]", "here [s]", "ratio", "bar", "process ratio",
+              "memory ratio", "figure, plain", "here"]  # fmt: skip
+    return lines(header, [
+        [f"`{row['task']}`", row["turns"], seconds(row["plain_fit_seconds"]),
+         seconds(row["project_fit_seconds"]), f"**{float(row['fit_ratio']):.2f}**",
+         row["fit_bar"], f"{float(row['process_ratio']):.2f}",
+         f"{float(row['peak_memory_ratio']):.2f}", row["plain_figure"], row["project_figure"]]
+        for row in read_table(RESULTS / "same_work_ratios.csv")
+    ])  # fmt: skip
+
+
+def time_to_accuracy() -> list[str]:
+    """Lay out the runs of time_to_accuracy.py."""
+    header = ["what", "seeds", "epochs", "seconds of `fit`", "test accuracy",
+              "seconds until 99.34 %"]  # fmt: skip
+    runs = read_table(RESULTS / "time_to_accuracy.csv")
+    table = []
+    for part in dict.fromkeys(row["part"] for row in runs):
+        rows = [row for row in runs if row["part"] == part]
+        reached = [float(row["seconds_to_target"]) for row in rows if row["seconds_to_target"]]
+        table.append([
+            f"`{part}`", " ".join(row["seed"] for row in rows), rows[0]["epochs"],
+            spread([float(row["fit_seconds"]) for row in rows], 0),
+            spread([float(row["test_accuracy"]) for row in rows], 4),
+            f"{len(reached)} of {len(rows)}: {spread(reached, 0)}" if reached else "",
+        ])  # fmt: skip
+    return lines(header, table)
+
+
+def reproduced() -> list[str]:
+    """Lay out the figures of reproduce.py."""
+    header = ["figure", "command", "published", "source", "measured", "runs", "seconds of `fit`",
+              "bar", "met"]  # fmt: skip
+    return lines(header, [
+        [row["figure"], f"`python {row['command']}`", row["published"], row["source"],
+         f"{row['median']} ({row['smallest']} to {row['largest']})",
+         str(len(row["seeds"].split())), seconds(row["fit_seconds"]), row["bar"], row["met"]]
+        for row in read_table(RESULTS / "reproduce.csv")
+    ])  # fmt: skip
+
+
+def peers() -> list[str]:
+    """Lay out the medians of peers.py."""
+    rows = read_table(RESULTS / "peers.csv")
+    models = dict.fromkeys((row["task"], row["model"], row["metric"]) for row in rows)
+    return lines(["task", "model", "measure", "median (smallest to largest)"], [
+        [task, model, metric,
+         spread([float(row["value"]) for row in rows if row["model"] == model], 4)]
+        for task, model, metric in models
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    print(
+        "\n\n".join(
+            "\n".join(table()) for table in (same_work, time_to_accuracy, reproduced, peers)
+        )
+    )

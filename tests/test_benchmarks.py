@@ -1,0 +1,112 @@
+"""benchmarks/: what the scripts compute, and that the notes tell what they wrote."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+from benchmarks import measure, plain, reproduce, same_work, tables
+
+NOTES = (ROOT / "benchmarks" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("table", ["same_work", "time_to_accuracy", "reproduced", "peers"])
+def test_the_notes_show_the_tables_as_measured(table):
+    assert "\n".join(getattr(tables, table)()) in NOTES
+
+
+def row(side, seconds, memory, figure):
+    return {"task": "conv_net", "side": side, "seed": 42, "fit_seconds": seconds,
+            "process_seconds": seconds + 8, "peak_memory_mb": memory, "figure": figure}  # fmt: skip
+
+
+def test_ratios_are_those_of_medians_and_time_and_memory_must_both_be_met():
+    (task,) = [task for task in same_work.TASKS if task.name == "conv_net"]
+    task = task._replace(bar=0.6)
+    rows = [row("plain", seconds, 1400, 0.99) for seconds in (30, 40, 90)]
+    rows += [row("project", seconds, 900, 0.98) for seconds in (19, 20, 80)]
+    result = same_work.compare(task, rows)
+    assert result["fit_ratio"] == 0.5 and result["process_ratio"] == round(28 / 48, 3)
+    assert result["peak_memory_ratio"] == 0.643 and result["met"] == "yes"
+    assert result["project_figure"] == "0.9800 (0.9800 to 0.9800)"
+    assert same_work.compare(task._replace(bar=0.49), rows)["met"] == "no"
+    greedy = [{**each, "peak_memory_mb": 1400} for each in rows]
+    assert same_work.compare(task, greedy)["met"] == "no"
+
+
+def test_every_task_has_a_plain_script_and_the_same_figure():
+    assert {task.name for task in same_work.TASKS} <= set(plain.TASKS)
+
+
+def test_new_rows_replace_those_of_their_kind_only(tmp_path):
+    path = tmp_path / "table.csv"
+    measure.write_table(path, [{"task": "a", "value": 1}, {"task": "b", "value": 2}])
+    measure.replace_rows(path, [{"task": "b", "value": 3}], "task")
+    assert measure.read_table(path) == [{"task": "a", "value": "1"}, {"task": "b", "value": "3"}]
+
+
+@pytest.fixture
+def figure():
+    (figure,) = [figure for figure in reproduce.FIGURES if figure.name == "03 network"]
+    return figure
+
+
+@pytest.fixture
+def fake_runs(monkeypatch):
+    """Lessons leave a record at once; returns the seeds that were run."""
+    seeds = []
+
+    def run(script, *flags):
+        flags = list(map(str, flags))
+        seed = int(flags[flags.index("--seed") + 1])
+        seeds.append(seed)
+        folder = (
+            reproduce.Path(flags[flags.index("--out") + 1]) / "03_autompg_regression" / str(seed)
+        )
+        folder.mkdir(parents=True)
+        record = {
+            "lesson": "03_autompg_regression", "variant": "", "finished": True, "data": "real",
+            "seed": seed, "epochs": 60, "parameters": 1, "metrics": {"test_mae": seed / 20},
+            "seconds": {"load": 0, "epoch": 0, "fit": 2, "total": 6}, "peak_memory_mb": 800,
+            "device": "CPU", "versions": {},
+        }  # fmt: skip
+        (folder / "run.json").write_text(json.dumps(record))
+
+    monkeypatch.setattr(reproduce, "run", run)
+    return seeds
+
+
+def test_a_figure_is_measured_over_its_seeds_and_nothing_is_run_twice(tmp_path, figure, fake_runs):
+    row = reproduce.reproduce(figure, (42, 43, 44), tmp_path)
+    assert fake_runs == [42, 43, 44]
+    assert (row["smallest"], row["median"], row["largest"]) == (2.1, 2.15, 2.2)
+    assert row["seeds"] == "42 43 44" and row["fit_seconds"] == 2 and row["met"] == "yes"
+    strict = figure._replace(most=2.14)
+    assert reproduce.reproduce(strict, (42, 43, 44), tmp_path)["met"] == "no"
+    assert reproduce.reproduce(figure, (43, 45), tmp_path)["seeds"] == "43 45"
+    assert fake_runs == [42, 43, 44, 45]
+
+
+def test_runs_in_the_tables_of_others_count_as_well(tmp_path, figure, fake_runs):
+    table = ROOT / "benchmarks" / "results" / "lessons.csv"
+    row = reproduce.reproduce(figure, (42, 43, 44), tmp_path, [table])
+    assert fake_runs == [] and row["median"] == 1.8171
+
+
+@pytest.mark.parametrize("name", ["reproduce", "same_work", "time_to_accuracy", "peers"])
+def test_a_wrong_flag_is_refused_in_one_line(name):
+    script = ROOT / "benchmarks" / f"{name}.py"
+    done = subprocess.run(
+        [sys.executable, script, "--only", "nonsense"], capture_output=True, text=True
+    )
+    assert done.returncode == 2 and not done.stdout
+    assert len(done.stderr.splitlines()) == 1 and "nonsense" in done.stderr
+
+
+def test_a_command_that_fails_is_shown_with_its_last_words(capsys):
+    with pytest.raises(SystemExit) as stop:
+        measure.run("xor/xor.py", "--epochs", "none")
+    assert stop.value.code == 1
+    assert "must be a whole number" in capsys.readouterr().err
