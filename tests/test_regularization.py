@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import LESSONS
+from conftest import LESSONS, run_lesson
 
 REGULARIZATION = LESSONS[3]
 
@@ -13,12 +13,32 @@ def names(smoke_runs):
     return smoke_runs[REGULARIZATION].names
 
 
-def test_the_models_have_the_parameters_that_the_notes_count(smoke_runs):
-    table = pd.read_csv(smoke_runs[REGULARIZATION].folder / "models.csv", index_col="model")
-    assert list(table.index) == smoke_runs[REGULARIZATION].names["NAMES"]
+def check_parameters(parameters: dict) -> None:
     expected = {"smaller": 40_029, "bigger": 5_383_681, "batch_norm": 160_305 + 4 * 32}
-    for name, parameters in table.parameters.items():
-        assert parameters == expected.get(name, 160_305)
+    for name, count in parameters.items():
+        assert count == expected.get(name, 160_305), name
+
+
+def test_the_models_have_the_parameters_that_the_notes_count(smoke_runs, names):
+    table = pd.read_csv(smoke_runs[REGULARIZATION].folder / "models.csv", index_col="model")
+    assert list(table.index) == names["args"].models
+    check_parameters(table.parameters.to_dict())
+    build_model = names["build_model"]
+    check_parameters(
+        {name: build_model(**words).count_params() for name, words in names["ARGUMENTS"].items()}
+    )
+
+
+@pytest.mark.slow
+def test_all_ten_models_are_trained_and_compared(tmp_path):
+    run = run_lesson(REGULARIZATION, tmp_path, "--data", "sample", "--epochs", "2", figures=True)
+    table = pd.read_csv(run.folder / "models.csv", index_col="model")
+    assert list(table.index) == run.names["NAMES"] and len(table) == 10
+    check_parameters(table.parameters.to_dict())
+    for name, curve in run.names["curves"].items():
+        assert np.isfinite(curve["loss"]).all() and curve["loss"][1] < curve["loss"][0], name
+    for name in ("capacity", "remedies"):
+        assert (run.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_reviews_become_sparse_rows_of_the_commonest_words(names):

@@ -4,6 +4,7 @@ import csv
 import json
 import shlex
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -30,7 +31,10 @@ def same(one, other) -> bool:
 
 
 # 04 and 06 are trained twice below, and 05 trains an epoch twice itself.
-@pytest.mark.parametrize("script", [*LESSONS[:3], AUTODIFF])
+@pytest.mark.parametrize(
+    "script",
+    [AUTO_MPG, *(pytest.param(s, marks=pytest.mark.slow) for s in (*LESSONS[:2], AUTODIFF))],
+)
 def test_one_seed_gives_equal_weights_and_two_differ(smoke_runs, tmp_path, script):
     flags = ["--data", "sample", "--epochs", "2"]
     again = run_lesson(script, tmp_path, *flags)
@@ -92,22 +96,33 @@ def train_with_everything(path, epochs=12, stop_after=None, patience=4, sign=1):
     return model.get_weights(), history.history, len(history.epoch)
 
 
-def test_a_stopped_training_goes_on_to_the_same_end(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def whole_training(tmp_path_factory):
+    """The checkpoint of a training that was not stopped, and what it returned."""
+    path = tmp_path_factory.mktemp("whole") / "whole.weights.h5"
+    return path, train_with_everything(path)
+
+
+@pytest.mark.parametrize(
+    "stop_after", [5, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 11))]
+)
+def test_a_stopped_training_goes_on_to_the_same_end(
+    whole_training, tmp_path, monkeypatch, stop_after
+):
+    _, whole = whole_training
     monkeypatch.setattr(checkpoints, "EVERY", 0)
-    whole = train_with_everything(tmp_path / "whole.weights.h5")
-    for stop_after in (1, 5, 11):
-        path = tmp_path / f"stopped-{stop_after}.weights.h5"
-        with pytest.raises(KeyboardInterrupt):
-            train_with_everything(path, stop_after=stop_after)
-        assert next_epoch(path) == stop_after
-        resumed = train_with_everything(path)
-        assert same(resumed[0], whole[0])
-        assert resumed[1] == whole[1] and resumed[2] == whole[2]
+    path = tmp_path / "stopped.weights.h5"
+    with pytest.raises(KeyboardInterrupt):
+        train_with_everything(path, stop_after=stop_after)
+    assert next_epoch(path) == stop_after
+    resumed = train_with_everything(path)
+    assert same(resumed[0], whole[0])
+    assert resumed[1] == whole[1] and resumed[2] == whole[2]
 
 
-def test_a_training_that_has_ended_is_not_trained_again(tmp_path):
-    path = tmp_path / "ended.weights.h5"
-    whole = train_with_everything(path)
+def test_a_training_that_has_ended_is_not_trained_again(whole_training, tmp_path):
+    ended, whole = whole_training
+    path = Path(shutil.copy(ended, tmp_path))
     assert next_epoch(path) == 12
     again = train_with_everything(path)
     assert same(again[0], whole[0]) and again[1:] == whole[1:]
@@ -131,6 +146,7 @@ def stop_in_epoch(monkeypatch, count: int):
 FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
 
 
+@pytest.mark.slow  # lesson 03 stands for these, below
 @pytest.mark.parametrize(
     ("script", "flags", "count", "table"),
     [
@@ -231,6 +247,11 @@ def columns(folder) -> list[dict]:
 
 
 def test_resume_continues_the_newest_unfinished_run(stopped, tmp_path):
+    for source in (["--data-dir", tmp_path], ["--data", "real"]):
+        with pytest.raises(SystemExit):
+            run_script(AUTO_MPG, "--out", tmp_path, *source)
+    # Runs that could not start leave nothing to resume.
+    assert list(stopped.parent.iterdir()) == [stopped]
     whole = run_lesson(AUTO_MPG, tmp_path / "whole", "--data", "sample", "--epochs", "6")
     resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "6", "--resume")
     assert resumed.folder == stopped and resumed.names["run"].first_epoch == 3
@@ -256,15 +277,6 @@ def test_a_resume_that_cannot_be_is_refused(stopped, tmp_path, capsys, flags, me
     error = capsys.readouterr().err.splitlines()
     assert stop.value.code == 2 and len(error) == 1 and message in error[0]
     assert sorted((path, path.read_bytes()) for path in stopped.iterdir()) == before
-
-
-def test_a_run_that_could_not_start_leaves_nothing_to_resume(stopped, tmp_path, capsys):
-    for source in (["--data-dir", tmp_path], ["--data", "real"]):
-        with pytest.raises(SystemExit):
-            run_script(AUTO_MPG, "--out", tmp_path, *source)
-    assert list(stopped.parent.iterdir()) == [stopped]
-    resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "6", "--resume")
-    assert resumed.folder == stopped
 
 
 @pytest.mark.parametrize("resume", [[], ["--resume"], ["--resume", "a folder"]])
