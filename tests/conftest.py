@@ -14,6 +14,7 @@ import socket
 import sys
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -131,6 +132,11 @@ def run_and_listen(script: str, out: Path, *flags: str, figures: bool = False) -
         os.dup2(errors.fileno(), 2)
         try:
             run = run_lesson(script, out, *flags, figures=figures)
+        except BaseException as error:
+            errors.flush()
+            errors.seek(0)
+            error.add_note(f"{printed.getvalue()[-2000:]}\n{errors.read()}")
+            raise
         finally:
             errors.flush()
             os.dup2(descriptor, 2)
@@ -142,26 +148,33 @@ def run_and_listen(script: str, out: Path, *flags: str, figures: bool = False) -
     return run
 
 
+class SmokeRuns(Mapping):
+    """Runs by script; a lesson is run when a test first asks for it."""
+
+    def __init__(self, out: Path):
+        self.out, self.runs = out, {}
+
+    def __getitem__(self, script: str) -> SimpleNamespace:
+        if script not in self.runs:
+            flags = [*on_sample(script), "--epochs", "2"]
+            if script == REGULARIZATION:
+                flags += ["--models", "baseline", "L2_dropout", "a_fifth"]  # of ten
+            self.runs[script] = run_and_listen(script, self.out, *flags, figures=True)
+            gc.collect()
+            gc.freeze()  # it stays to the end
+        return self.runs[script]
+
+    def __iter__(self):
+        return iter(LESSONS + PROJECTS)
+
+    def __len__(self) -> int:
+        return len(LESSONS + PROJECTS)
+
+
 @pytest.fixture(scope="session")
 def smoke_runs(tmp_path_factory):
     """Every lesson once, two epochs on the built-in sample: script -> run."""
-    out = tmp_path_factory.mktemp("outputs")
-    some = ["baseline", "batch_norm", "L2_dropout", "early_stopping", "a_fifth"]  # of ten models
-    runs = {
-        script: run_and_listen(
-            script,
-            out,
-            *on_sample(script),
-            "--epochs",
-            "2",
-            *(["--models", *some] if script == REGULARIZATION else []),
-            figures=True,
-        )
-        for script in LESSONS + PROJECTS
-    }
-    gc.collect()
-    gc.freeze()  # they stay to the end
-    return runs
+    return SmokeRuns(tmp_path_factory.mktemp("outputs"))
 
 
 @pytest.fixture(scope="session")

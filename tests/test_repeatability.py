@@ -1,6 +1,7 @@
 """Same seed, same weights to the bit; and a run that was stopped ends where it would have ended."""
 
 import csv
+import functools
 import json
 import shlex
 import shutil
@@ -98,33 +99,50 @@ def train_with_everything(path, epochs=12, stop_after=None, patience=4, sign=1):
 
 @pytest.fixture(scope="module")
 def whole_training(tmp_path_factory):
-    """The checkpoint of a training that was not stopped, and what it returned."""
-    path = tmp_path_factory.mktemp("whole") / "whole.weights.h5"
-    return path, train_with_everything(path)
+    """A function that trains a task without a stop, once: the checkpoint, and what came out."""
+    out = tmp_path_factory.mktemp("whole")
+
+    @functools.cache
+    def train(sign, patience):
+        path = out / f"{sign}-{patience}.weights.h5"
+        return path, train_with_everything(path, sign=sign, patience=patience)
+
+    return train
 
 
 @pytest.mark.parametrize(
-    "stop_after", [5, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 11))]
+    ("sign", "patience", "stop_after"),
+    [
+        (-1, 7, 5),  # early stopping has begun to count when training is stopped
+        *(
+            pytest.param(*task, marks=pytest.mark.slow)
+            for task in ((1, 4, 1), (1, 4, 5), (1, 4, 11), (-1, 20, 9))
+        ),
+    ],
 )
 def test_a_stopped_training_goes_on_to_the_same_end(
-    whole_training, tmp_path, monkeypatch, stop_after
+    whole_training, tmp_path, monkeypatch, sign, patience, stop_after
 ):
-    _, whole = whole_training
+    _, whole = whole_training(sign, patience)
+    if sign == -1:  # the best weights are from before the stop
+        assert np.argmin(whole[1]["val_loss"]) < stop_after < whole[2]
+        assert (whole[2] < 12) == (patience < 12)
     monkeypatch.setattr(checkpoints, "EVERY", 0)
     path = tmp_path / "stopped.weights.h5"
+    task = {"sign": sign, "patience": patience}
     with pytest.raises(KeyboardInterrupt):
-        train_with_everything(path, stop_after=stop_after)
+        train_with_everything(path, stop_after=stop_after, **task)
     assert next_epoch(path) == stop_after
-    resumed = train_with_everything(path)
+    resumed = train_with_everything(path, **task)
     assert same(resumed[0], whole[0])
     assert resumed[1] == whole[1] and resumed[2] == whole[2]
 
 
 def test_a_training_that_has_ended_is_not_trained_again(whole_training, tmp_path):
-    ended, whole = whole_training
+    ended, whole = whole_training(-1, 7)
     path = Path(shutil.copy(ended, tmp_path))
     assert next_epoch(path) == 12
-    again = train_with_everything(path)
+    again = train_with_everything(path, sign=-1, patience=7)
     assert same(again[0], whole[0]) and again[1:] == whole[1:]
 
 
@@ -174,18 +192,6 @@ def test_a_lesson_that_was_stopped_ends_as_if_it_had_not_been(
         assert (resumed.folder / table).read_text() == (whole.folder / table).read_text()
 
 
-def test_the_best_weights_from_before_the_stop_are_restored(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "EVERY", 0)
-    task = {"patience": 20, "sign": -1}
-    whole = train_with_everything(tmp_path / "whole.weights.h5", **task)
-    path = tmp_path / "stopped.weights.h5"
-    with pytest.raises(KeyboardInterrupt):
-        train_with_everything(path, stop_after=9, **task)
-    resumed = train_with_everything(path, **task)
-    assert np.argmin(whole[1]["val_loss"]) < 9
-    assert same(resumed[0], whole[0]) and resumed[1] == whole[1]
-
-
 def test_a_long_history_fits_into_a_checkpoint(tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
@@ -215,13 +221,13 @@ def test_dropout_masks_differ_between_epochs_and_layers():
 
 @pytest.fixture(scope="module")
 def stopped_once(tmp_path_factory):
-    """An output folder with an unfinished run of lesson 03, stopped in its fourth of six epochs."""
+    """An output folder with an unfinished run of lesson 03, stopped in its second of two epochs."""
     out = tmp_path_factory.mktemp("stopped")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoints, "EVERY", 0)
-        patch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop_in_fourth_epoch)
+        patch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop_in_second_epoch)
         with pytest.raises(KeyboardInterrupt):
-            run_lesson(AUTO_MPG, out, "--data", "sample", "--epochs", "6")
+            run_lesson(AUTO_MPG, out, "--data", "sample", "--epochs", "2")
     return out
 
 
@@ -235,8 +241,8 @@ def stopped(stopped_once, tmp_path):
     return folder
 
 
-def stop_in_fourth_epoch(self, epoch, logs=None):
-    if epoch == 3:
+def stop_in_second_epoch(self, epoch, logs=None):
+    if epoch == 1:
         raise KeyboardInterrupt
     self._earlier = self._epoch_began = 0.0
 
@@ -246,28 +252,28 @@ def columns(folder) -> list[dict]:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
-def test_resume_continues_the_newest_unfinished_run(stopped, tmp_path):
+def test_resume_continues_the_newest_unfinished_run(smoke_runs, stopped, tmp_path):
     for source in (["--data-dir", tmp_path], ["--data", "real"]):
         with pytest.raises(SystemExit):
             run_script(AUTO_MPG, "--out", tmp_path, *source)
     # Runs that could not start leave nothing to resume.
     assert list(stopped.parent.iterdir()) == [stopped]
-    whole = run_lesson(AUTO_MPG, tmp_path / "whole", "--data", "sample", "--epochs", "6")
-    resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "6", "--resume")
-    assert resumed.folder == stopped and resumed.names["run"].first_epoch == 3
+    whole = smoke_runs[AUTO_MPG]
+    resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "2", "--resume")
+    assert resumed.folder == stopped and resumed.names["run"].first_epoch == 1
     assert same(weights(resumed), weights(whole))
     assert resumed.record["metrics"] == whole.record["metrics"]
-    assert columns(resumed.folder) == columns(whole.folder) and len(columns(stopped)) == 6
+    assert columns(resumed.folder) == columns(whole.folder) and len(columns(stopped)) == 2
     assert not (stopped / "checkpoint.weights.h5").exists()
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--epochs", "7", "--resume"], "was started with --epochs 6, not 7"),
-        (["--epochs", "6", "--seed", "1", "--resume"], "was started with --seed 42, not 1"),
-        (["--epochs", "6", "--hidden", "8", "--resume"], "no unfinished run of this variant"),
-        (["--epochs", "6", "--resume", "nowhere"], "holds no run.json"),
+        (["--epochs", "3", "--resume"], "was started with --epochs 2, not 3"),
+        (["--epochs", "2", "--seed", "1", "--resume"], "was started with --seed 42, not 1"),
+        (["--epochs", "2", "--hidden", "8", "--resume"], "no unfinished run of this variant"),
+        (["--epochs", "2", "--resume", "nowhere"], "holds no run.json"),
     ],
 )
 def test_a_resume_that_cannot_be_is_refused(stopped, tmp_path, capsys, flags, message):
@@ -293,7 +299,7 @@ def test_the_command_that_is_named_after_ctrl_c_continues_the_run(tmp_path, monk
 def test_a_run_is_not_resumed_on_other_data(stopped, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("common.run.load_dataset", lambda *_: (make_cars(), "real", "a folder"))
     with pytest.raises(SystemExit) as stop:
-        run_script(AUTO_MPG, "--out", tmp_path, "--epochs", "6", "--resume")
+        run_script(AUTO_MPG, "--out", tmp_path, "--epochs", "2", "--resume")
     assert stop.value.code == 2 and stopped.exists()
     assert "was started on sample data" in capsys.readouterr().err
 
