@@ -3,12 +3,18 @@
 Nothing reaches the network and nothing is written outside temporary folders.
 """
 
+import contextlib
+import gc
+import io
 import json
 import os
 import runpy
+import shutil
 import socket
 import sys
 import tempfile
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,20 +22,29 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted(path.name for path in ROOT.glob("[0-9][0-9]_*.py"))
+FASHION, IMDB, AUTO_MPG, REGULARIZATION = LESSONS[:4]
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 ENVIRONMENT = dict(os.environ)  # as the user has it
 REAL_DATA = os.environ.pop("KERAS_TUTORIAL_DATA", None)  # tests name their source themselves
 collect_ignore = [] if REAL_DATA else ["test_real_data.py"]
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="keras-home-")
 
+from common import plots
+from common.cli import SMALLEST_LIMIT
 from common.start import start_keras
 
 start_keras()
+gc.collect()
+gc.freeze()  # TensorFlow's own objects stay: looking through them again and again takes seconds
 
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     """Refuse every connection that leaves this computer."""
+    refuse_connections(monkeypatch)
+
+
+def refuse_connections(monkeypatch):
     connect = socket.socket.connect
 
     def connect_here(self, address):
@@ -47,15 +62,20 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
-@pytest.fixture
-def data_folder(tmp_path):
-    """A folder of whole files, as --data-dir names one."""
+@pytest.fixture(scope="session")
+def whole_files(tmp_path_factory):
+    """A folder of whole files, to be copied."""
     from data_files import write_real_looking
 
-    folder = tmp_path / "data"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("whole")
     write_real_looking(folder)
     return folder
+
+
+@pytest.fixture
+def data_folder(whole_files, tmp_path):
+    """A folder of whole files, as --data-dir names one; a test may damage them."""
+    return Path(shutil.copytree(whole_files, tmp_path / "data"))
 
 
 def run_script(script: str, *flags: str) -> dict:
@@ -72,22 +92,110 @@ def run_script(script: str, *flags: str) -> dict:
         sys.argv, sys.path[:], sys.excepthook = argv, path, hook
 
 
-def run_lesson(script: str, out: Path, *flags: str) -> SimpleNamespace:
-    """Run a lesson and collect what it left: `names`, `folder` and `record` of its newest run."""
-    names = run_script(script, "--out", out, *flags)
+def run_lesson(script: str, out: Path, *flags: str, figures: bool = False) -> SimpleNamespace:
+    """Run a lesson and collect what it left: `names`, `folder` and `record` of its newest run.
+
+    Args:
+        figures: write them as the lesson does. To turn one into an image takes a tenth of a second,
+            so most tests leave that out: the file is there and empty.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if not figures:
+            patch.setattr(plots, "save", leave_empty)
+        names = run_script(script, "--out", out, *flags)
     folder = names["run"].folder
     record = json.loads((folder / "run.json").read_text())
     return SimpleNamespace(names=names, folder=folder, record=record, out=out)
 
 
+def leave_empty(figure, path) -> None:
+    """Stand for `plots.save`."""
+    plots.plt.close(figure)
+    path.touch()
+
+
+def run_and_listen(script: str, out: Path, *flags: str, figures: bool = False) -> SimpleNamespace:
+    """Run a lesson as `run_lesson` does; its run also has `printed` and `noise`.
+
+    `noise` is what standard error got, from Python or from TensorFlow, and the warnings that a
+    shell would show.
+    """
+    printed = io.StringIO()
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        warnings.catch_warnings(record=True) as caught,
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(errors),
+    ):
+        warnings.simplefilter("always")
+        descriptor = os.dup(2)
+        os.dup2(errors.fileno(), 2)
+        try:
+            run = run_lesson(script, out, *flags, figures=figures)
+        except BaseException as error:
+            errors.flush()
+            errors.seek(0)
+            error.add_note(f"{printed.getvalue()[-2000:]}\n{errors.read()}")
+            raise
+        finally:
+            errors.flush()
+            os.dup2(descriptor, 2)
+            os.close(descriptor)
+        errors.seek(0)
+        run.printed, run.noise = printed.getvalue(), errors.read().splitlines()
+    hidden = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+    run.noise += [str(one.message) for one in caught if not issubclass(one.category, hidden)]
+    return run
+
+
+class SmokeRuns(Mapping):
+    """Runs by script; a lesson is run when a test first asks for it."""
+
+    def __init__(self, out: Path):
+        self.out, self.runs = out, {}
+
+    def __getitem__(self, script: str) -> SimpleNamespace:
+        if script not in self.runs:
+            flags = [*on_sample(script), "--epochs", "2"]
+            if script == REGULARIZATION:
+                flags += ["--models", "baseline", "L2_dropout", "a_fifth"]  # of ten
+            self.runs[script] = run_and_listen(script, self.out, *flags, figures=True)
+            gc.collect()
+            gc.freeze()  # it stays to the end
+        return self.runs[script]
+
+    def __iter__(self):
+        return iter(LESSONS + PROJECTS)
+
+    def __len__(self) -> int:
+        return len(LESSONS + PROJECTS)
+
+
 @pytest.fixture(scope="session")
 def smoke_runs(tmp_path_factory):
     """Every lesson once, two epochs on the built-in sample: script -> run."""
-    out = tmp_path_factory.mktemp("outputs")
-    return {
-        script: run_lesson(script, out, *on_sample(script), "--epochs", "2")
-        for script in LESSONS + PROJECTS
-    }
+    return SmokeRuns(tmp_path_factory.mktemp("outputs"))
+
+
+@pytest.fixture(scope="session")
+def small_runs(tmp_path_factory):
+    """Five lessons, an epoch on as few examples as they take, with flags that change them."""
+    out = tmp_path_factory.mktemp("small")
+    flags = {
+        FASHION: ["--data", "sample", "--hidden", "300", "100", "--optimizer", "sgd"],
+        IMDB: ["--data", "sample", "--text", "A wonderful, moving film; never boring! Zyzzyva."],
+        AUTO_MPG: ["--hidden"],  # there is no network and no folder: it falls back to the sample
+        CHURN: ["--data", "sample", "--hidden"],
+        MNIST: ["--data", "sample", "-m", "conv_net", "--dataset", "fashion_mnist", "--precision",
+                "bfloat16"],
+    }  # fmt: skip
+    few = ["--limit", str(SMALLEST_LIMIT), "--epochs", "1"]
+    # A fixture of the session comes before `no_network`, which is one of a test.
+    with pytest.MonkeyPatch.context() as patch:
+        refuse_connections(patch)
+        return {
+            script: run_and_listen(script, out, *few, *words) for script, words in flags.items()
+        }
 
 
 def on_sample(script: str) -> list[str]:

@@ -8,7 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import CHURN, ROOT, run_lesson, run_script
+from conftest import CHURN, ROOT, run_script
 from sklearn.metrics import f1_score
 
 CUSTOMER = json.loads((ROOT / "churn" / "customer.json").read_text())
@@ -65,18 +65,32 @@ def test_the_table_compares_five_models_on_the_same_rows(smoke_runs):
     assert models.loc[["logistic regression", "gradient boosting"], "auc"].min() > 0.7
 
 
+@pytest.mark.slow
 def test_the_saved_model_answers_for_raw_columns_in_a_fresh_process(smoke_runs):
     run = smoke_runs[CHURN]
     command = [sys.executable, "churn.py", "--predict", "customer.json", "--out", run.out]
     result = subprocess.run(command, cwd=ROOT / "churn", capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
-    printed = float(re.search(r"probability of leaving: ([\d.]+)", result.stdout)[1])
+    check_answer(run, result.stdout)
+
+
+def test_the_saved_model_answers_for_raw_columns(smoke_runs, capsys):
+    run = smoke_runs[CHURN]
+    with pytest.raises(SystemExit) as stop:
+        run_script(CHURN, "--predict", ROOT / "churn" / "customer.json", "--out", run.out)
+    assert not stop.value.code
+    check_answer(run, capsys.readouterr().out)
+
+
+def check_answer(run, text: str) -> None:
+    """Compare what was printed with the answer of the network that the run trained."""
+    printed = float(re.search(r"probability of leaving: ([\d.]+)", text)[1])
     table = run.names["customers"].iloc[:1].assign(**CUSTOMER)
     features = np.asarray(run.names["encode"](run.names["columns_of"](table)))
     expected = run.names["networks"]["network"].predict(features, verbose=0)[0, 0]
     assert printed == pytest.approx(expected, abs=6e-4)
     answer = "leaves" if expected >= run.record["metrics"]["threshold"] else "stays"
-    assert f"answer: {answer} " in result.stdout
+    assert f"answer: {answer} " in text
 
 
 def test_the_saved_model_gives_the_networks_probabilities(smoke_runs):
@@ -155,9 +169,7 @@ def test_columns_that_are_not_used_may_stay(smoke_runs, tmp_path, capsys):
     assert not stop.value.code and "probability of leaving: " in capsys.readouterr().out
 
 
-def test_other_hidden_layers(tmp_path):
-    run = run_lesson(
-        CHURN, tmp_path, "--data", "sample", "--limit", "300", "--epochs", "1", "--hidden"
-    )
+def test_other_hidden_layers(small_runs):
+    run = small_runs[CHURN]
     assert run.record["variant"] == "hidden-none"
     assert run.names["networks"]["network"].count_params() == 13

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import CHURN, LESSONS, MNIST, PROJECTS, ROOT, XOR, run_lesson
+from conftest import CHURN, LESSONS, MNIST, PROJECTS, ROOT, XOR
 from scipy.sparse import issparse
 
 from common.cli import SMALLEST_LIMIT
@@ -110,22 +110,25 @@ def test_the_lesson_is_told_in_seven_steps(script):
     assert re.search(rf"^    python {script}( |$)", text, re.M)
 
 
-def test_the_sample_is_announced_at_the_start_and_at_the_end(tmp_path, capsys):
-    run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "1")
-    lines = capsys.readouterr().out.splitlines()
+@pytest.mark.parametrize("script", LESSONS + PROJECTS)
+def test_a_run_prints_no_noise(smoke_runs, script):
+    assert smoke_runs[script].noise == []
+
+
+def test_the_sample_is_announced_at_the_start_and_at_the_end(smoke_runs):
+    lines = smoke_runs[AUTO_MPG].printed.splitlines()
     loud = [number for number, line in enumerate(lines) if "BUILT-IN SAMPLE" in line]
     assert len(loud) == 2 and loud[0] < 5 and loud[1] == len(lines) - 1
 
 
-def test_without_network_auto_falls_back_to_the_sample(tmp_path, capsys):
-    run = run_lesson(AUTO_MPG, tmp_path, "--epochs", "1")
-    assert run.record["data"] == "sample"
-    assert "could not be downloaded (" in capsys.readouterr().out
+def test_without_network_auto_falls_back_to_the_sample(small_runs):
+    run = small_runs[AUTO_MPG]
+    assert run.names["args"].data == "auto" and run.record["data"] == "sample"
+    assert "could not be downloaded (" in run.printed
 
 
-def test_the_300_100_network_has_the_parameters_that_the_notes_count(tmp_path):
-    flags = ["--hidden", "300", "100", "--optimizer", "sgd"]
-    run = run_lesson(FASHION, tmp_path, "--data", "sample", "--epochs", "1", *flags)
+def test_the_300_100_network_has_the_parameters_that_the_notes_count(small_runs):
+    run = small_runs[FASHION]
     dense = [layer for layer in run.names["model"].layers if isinstance(layer, keras.layers.Dense)]
     assert [layer.count_params() for layer in dense] == [235_500, 30_100, 1_010]
     assert run.record["parameters"] == 266_610
@@ -160,10 +163,9 @@ def test_imdb_holds_out_two_fifths_and_restores_the_best_epoch(smoke_runs):
     assert loss == pytest.approx(min(names["val_loss"]), rel=1e-4)
 
 
-def test_a_sentence_of_the_users_is_judged(tmp_path, capsys):
-    text = "A wonderful, moving film; never boring! Zyzzyva."
-    run_lesson(IMDB, tmp_path, "--data", "sample", "--epochs", "1", "--text", text)
-    line = next(s for s in capsys.readouterr().out.splitlines() if s.startswith("your text"))
+def test_a_sentence_of_the_users_is_judged(small_runs):
+    lines = small_runs[IMDB].printed.splitlines()
+    line = next(line for line in lines if line.startswith("your text"))
     assert 0 <= float(re.search(r"probability ([\d.]+)", line)[1]) <= 1
     assert line.endswith("not in the vocabulary: zyzzyva")
 
@@ -215,20 +217,19 @@ def test_the_normalization_is_learnt_from_training_rows_only(smoke_runs):
     np.testing.assert_allclose(np.ravel(names["normalization"].mean), expected, rtol=1e-4)
 
 
-def test_without_hidden_layers_it_is_linear_regression(tmp_path):
-    run = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "1", "--hidden")
+def test_without_hidden_layers_it_is_linear_regression(small_runs):
+    run = small_runs[AUTO_MPG]
     assert run.record["parameters"] == 19 + 9 + 1
     assert run.record["variant"] == "hidden-none"
 
 
-def test_limit_keeps_the_first_training_examples(tmp_path):
-    flags = ["--data", "sample", "--limit", "500", "--epochs", "1"]
-    names = run_lesson(FASHION, tmp_path, *flags).names
-    assert len(names["train_images"]) + len(names["val_images"]) == 500
+def test_limit_keeps_the_first_training_examples(small_runs):
+    names = small_runs[FASHION].names
+    assert len(names["train_images"]) + len(names["val_images"]) == SMALLEST_LIMIT
     assert len(names["test_images"]) == 500
 
 
-@pytest.mark.parametrize("script", [FASHION, CHURN, MNIST])
-def test_the_smallest_limit_is_enough(tmp_path, script):
-    flags = ["--data", "sample", "--limit", str(SMALLEST_LIMIT), "--epochs", "1"]
-    assert run_lesson(script, tmp_path, *flags).record["finished"]
+@pytest.mark.parametrize("script", [FASHION, IMDB, AUTO_MPG, CHURN, MNIST])
+def test_the_smallest_limit_is_enough(small_runs, script):
+    record = small_runs[script].record
+    assert record["finished"] and record["flags"]["limit"] == SMALLEST_LIMIT

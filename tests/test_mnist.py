@@ -1,17 +1,19 @@
 """mnist/: the models as they are published, the run of all, and the report."""
 
 import base64
+import copy
 import io
 import json
 import re
 import shutil
+import sys
 import xml.etree.ElementTree as ElementTree
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
-from conftest import MNIST, ROOT, run_lesson, run_script
+from conftest import MNIST, ROOT, run_script
 from keras import layers
 from PIL import Image
 
@@ -41,7 +43,6 @@ SHAPES = {
     "mlp_two_layers_dropout": [(784,), (512,), (512,), (10,)],
     "le_net": [(24, 24, 20), (12, 12, 20), (8, 8, 50), (4, 4, 50), (800,), (500,), (10,)],
 }
-SAMPLE = ["--data", "sample", "--epochs", "1"]
 
 
 def test_the_names_are_those_of_the_functions(smoke_runs):
@@ -49,9 +50,7 @@ def test_the_names_are_those_of_the_functions(smoke_runs):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_has_its_shapes_and_learns(name, tmp_path):
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(1)
+def test_a_model_has_its_shapes(name):
     model = MODELS[name]()
     assert model.count_params() == PARAMETERS[name]
     kinds = (layers.Conv2D, layers.MaxPooling2D, layers.Flatten, layers.Dense)
@@ -59,6 +58,16 @@ def test_a_model_has_its_shapes_and_learns(name, tmp_path):
     assert shapes == SHAPES.get(name, CONV_NET)
     assert model.layers[-1].compute_dtype == "float32"
 
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name == "conv_net_augmented" else pytest.param(name, marks=pytest.mark.slow)
+     for name in MODELS],
+)  # fmt: skip
+def test_a_model_learns_and_is_saved(name, tmp_path):
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    model = MODELS[name]()
     images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), np.uint8)
     model.compile("adam", "sparse_categorical_crossentropy")
     history = model.fit(images, np.arange(64) % 10, batch_size=16, epochs=1, verbose=0)
@@ -140,8 +149,8 @@ def test_sixteen_bits_are_used_where_the_processor_can(monkeypatch, tmp_path):
     assert choose_precision("auto") == "float32"
 
 
-def test_sixteen_bits_leave_weights_and_probabilities_in_32(tmp_path):
-    run = run_lesson(MNIST, tmp_path, *SAMPLE, "--precision", "bfloat16", "-m", "conv_net")
+def test_sixteen_bits_leave_weights_and_probabilities_in_32(small_runs):
+    run = small_runs[MNIST]
     model = run.names["model"]
     assert run.record["flags"]["precision"] == "bfloat16"
     assert model.layers[1].compute_dtype == "bfloat16"
@@ -149,22 +158,41 @@ def test_sixteen_bits_leave_weights_and_probabilities_in_32(tmp_path):
     assert run.names["probabilities"].dtype == np.float32
 
 
-def test_clothing_has_its_own_names_and_folder(tmp_path):
-    run = run_lesson(MNIST, tmp_path, *SAMPLE, "--dataset", "fashion_mnist")
-    assert run.record["variant"] == "mlp_one_layer_dataset-fashion_mnist"
+def test_clothing_has_its_own_names_and_folder(small_runs):
+    run = small_runs[MNIST]
+    assert run.record["variant"] == "conv_net_dataset-fashion_mnist"
     assert "ankle boot" in (run.folder / "classification_report.txt").read_text()
 
 
 # The run of all: two models stand for ten.
 
 
-def test_all_can_be_stopped_and_continued(tmp_path, capfd):
-    names = ["mlp_one_layer", "mlp_two_layers"]
-    flags = [*SAMPLE, "--limit", "300", "--precision", "float32"]
-    finished = run_lesson(MNIST, tmp_path, *flags, "-m", names[0])
-    args = finished.names["args"]
+@pytest.fixture
+def finished(smoke_runs, tmp_path):
+    """An output folder with a finished run of mlp_one_layer alone; returns the run's flags."""
+    folder = smoke_runs[MNIST].folder
+    shutil.copytree(folder, tmp_path / "mnist" / folder.name)
+    args = copy.copy(smoke_runs[MNIST].names["args"])
+    args.out = tmp_path
+    return args
+
+
+def run_here(command) -> SimpleNamespace:
+    """Stand for `subprocess.run`: run the script in this process."""
+    assert command[:2] == [sys.executable, str(ROOT / MNIST)]
+    try:
+        run_script(MNIST, *command[2:])
+    except SystemExit as stop:
+        return SimpleNamespace(returncode=stop.code or 0)
+    return SimpleNamespace(returncode=0)
+
+
+@pytest.mark.parametrize("fresh", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_all_can_be_stopped_and_continued(finished, tmp_path, monkeypatch, capfd, fresh):
+    names, args = ["mlp_one_layer", "mlp_two_layers"], finished
+    if not fresh:
+        monkeypatch.setattr("mnist.run_all.subprocess.run", run_here)
     args.resume = "newest"
-    capfd.readouterr()
     assert run_all(names, args) == 0
     printed = capfd.readouterr().out
     assert "finished already on sample data" in printed and "2 of 2: mlp_two_layers" in printed
@@ -177,12 +205,11 @@ def test_all_can_be_stopped_and_continued(tmp_path, capfd):
     assert run_all(names, args) == 2
 
 
-def test_all_goes_on_with_the_run_of_these_flags(tmp_path, monkeypatch):
+def test_all_goes_on_with_the_run_of_these_flags(finished, tmp_path, monkeypatch):
     """The newest stopped run may be one of another seed."""
-    flags = [*SAMPLE, "--limit", "300", "--precision", "float32"]
-    args = run_lesson(MNIST, tmp_path, *flags).names["args"]
-    (finished,) = (record["folder"] for record in finished_runs(tmp_path, "mnist"))
-    record = json.loads((finished / "run.json").read_text()) | {"finished": False}
+    args = finished
+    (folder,) = (record["folder"] for record in finished_runs(tmp_path, "mnist"))
+    record = json.loads((folder / "run.json").read_text()) | {"finished": False}
     for name, seed in (
         ("20000101-000000-mlp_one_layer", 43),
         ("20000102-000000-mlp_one_layer", 44),

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import LESSONS
+from conftest import LESSONS, run_lesson
 
 REGULARIZATION = LESSONS[3]
 
@@ -13,12 +13,39 @@ def names(smoke_runs):
     return smoke_runs[REGULARIZATION].names
 
 
-def test_the_models_have_the_parameters_that_the_notes_count(smoke_runs):
-    table = pd.read_csv(smoke_runs[REGULARIZATION].folder / "models.csv", index_col="model")
-    assert list(table.index) == smoke_runs[REGULARIZATION].names["NAMES"]
+def check_parameters(parameters: dict) -> None:
     expected = {"smaller": 40_029, "bigger": 5_383_681, "batch_norm": 160_305 + 4 * 32}
-    for name, parameters in table.parameters.items():
-        assert parameters == expected.get(name, 160_305)
+    for name, count in parameters.items():
+        assert count == expected.get(name, 160_305), name
+
+
+def test_the_models_have_the_parameters_that_the_notes_count(smoke_runs, names):
+    table = pd.read_csv(smoke_runs[REGULARIZATION].folder / "models.csv", index_col="model")
+    assert list(table.index) == names["args"].models
+    check_parameters(table.parameters.to_dict())
+    build_model = names["build_model"]
+    check_parameters(
+        {name: build_model(**words).count_params() for name, words in names["ARGUMENTS"].items()}
+    )
+
+
+@pytest.fixture(scope="module")
+def all_ten(tmp_path_factory):
+    """The lesson with all its models."""
+    flags = ["--data", "sample", "--epochs", "2"]
+    return run_lesson(REGULARIZATION, tmp_path_factory.mktemp("ten"), *flags, figures=True)
+
+
+@pytest.mark.slow
+def test_all_ten_models_are_trained_and_compared(all_ten):
+    run = all_ten
+    table = pd.read_csv(run.folder / "models.csv", index_col="model")
+    assert list(table.index) == run.names["NAMES"] and len(table) == 10
+    check_parameters(table.parameters.to_dict())
+    for name, curve in run.names["curves"].items():
+        assert np.isfinite(curve["loss"]).all() and curve["loss"][1] < curve["loss"][0], name
+    for name in ("capacity", "remedies"):
+        assert (run.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_reviews_become_sparse_rows_of_the_commonest_words(names):
@@ -30,6 +57,15 @@ def test_reviews_become_sparse_rows_of_the_commonest_words(names):
 
 
 def test_the_table_follows_from_the_curves(names):
+    check_table(names)
+
+
+@pytest.mark.slow
+def test_the_table_of_all_ten_follows_from_the_curves(all_ten):
+    check_table(all_ten.names)
+
+
+def check_table(names) -> None:
     for row in names["table"].itertuples():
         curve = names["curves"][row.model]
         loss, val_loss = curve["binary_crossentropy"], curve["val_binary_crossentropy"]
@@ -42,14 +78,28 @@ def test_the_table_follows_from_the_curves(names):
 
 
 def test_the_compared_loss_leaves_the_penalty_out(names):
+    check_penalties(names)
+
+
+@pytest.mark.slow
+def test_the_compared_loss_of_all_ten_leaves_the_penalty_out(all_ten):
+    check_penalties(all_ten.names)
+
+
+def check_penalties(names) -> None:
     for name, curve in names["curves"].items():
         penalty = np.subtract(curve["loss"], curve["binary_crossentropy"])
         assert (penalty > 0.01).all() if "L" in name else np.allclose(penalty, 0, atol=1e-4)
 
 
-def test_early_stopping_is_the_baseline_and_a_fifth_is_not(names):
-    curves = names["curves"]
-    assert curves["early_stopping"] == curves["baseline"] != curves["a_fifth"]
+def test_a_fifth_is_not_the_baseline(names):
+    assert names["curves"]["baseline"] != names["curves"]["a_fifth"]
+
+
+@pytest.mark.slow
+def test_early_stopping_is_the_baseline(all_ten):
+    curves = all_ten.names["curves"]
+    assert curves["early_stopping"] == curves["baseline"]
 
 
 def test_dropout_and_batch_normalization_are_where_they_are_said_to_be(names):

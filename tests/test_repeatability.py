@@ -1,9 +1,11 @@
 """Same seed, same weights to the bit; and a run that was stopped ends where it would have ended."""
 
 import csv
+import functools
 import json
 import shlex
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -30,7 +32,10 @@ def same(one, other) -> bool:
 
 
 # 04 and 06 are trained twice below, and 05 trains an epoch twice itself.
-@pytest.mark.parametrize("script", [*LESSONS[:3], AUTODIFF])
+@pytest.mark.parametrize(
+    "script",
+    [AUTO_MPG, *(pytest.param(s, marks=pytest.mark.slow) for s in (*LESSONS[:2], AUTODIFF))],
+)
 def test_one_seed_gives_equal_weights_and_two_differ(smoke_runs, tmp_path, script):
     flags = ["--data", "sample", "--epochs", "2"]
     again = run_lesson(script, tmp_path, *flags)
@@ -92,24 +97,52 @@ def train_with_everything(path, epochs=12, stop_after=None, patience=4, sign=1):
     return model.get_weights(), history.history, len(history.epoch)
 
 
-def test_a_stopped_training_goes_on_to_the_same_end(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def whole_training(tmp_path_factory):
+    """A function that trains a task without a stop, once: the checkpoint, and what came out."""
+    out = tmp_path_factory.mktemp("whole")
+
+    @functools.cache
+    def train(sign, patience):
+        path = out / f"{sign}-{patience}.weights.h5"
+        return path, train_with_everything(path, sign=sign, patience=patience)
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("sign", "patience", "stop_after"),
+    [
+        (-1, 7, 5),  # early stopping has begun to count when training is stopped
+        *(
+            pytest.param(*task, marks=pytest.mark.slow)
+            for task in ((1, 4, 1), (1, 4, 5), (1, 4, 11), (-1, 20, 9))
+        ),
+    ],
+)
+def test_a_stopped_training_goes_on_to_the_same_end(
+    whole_training, tmp_path, monkeypatch, sign, patience, stop_after
+):
+    _, whole = whole_training(sign, patience)
+    if sign == -1:  # the best weights are from before the stop
+        assert np.argmin(whole[1]["val_loss"]) < stop_after < whole[2]
+        assert (whole[2] < 12) == (patience < 12)
     monkeypatch.setattr(checkpoints, "EVERY", 0)
-    whole = train_with_everything(tmp_path / "whole.weights.h5")
-    for stop_after in (1, 5, 11):
-        path = tmp_path / f"stopped-{stop_after}.weights.h5"
-        with pytest.raises(KeyboardInterrupt):
-            train_with_everything(path, stop_after=stop_after)
-        assert next_epoch(path) == stop_after
-        resumed = train_with_everything(path)
-        assert same(resumed[0], whole[0])
-        assert resumed[1] == whole[1] and resumed[2] == whole[2]
+    path = tmp_path / "stopped.weights.h5"
+    task = {"sign": sign, "patience": patience}
+    with pytest.raises(KeyboardInterrupt):
+        train_with_everything(path, stop_after=stop_after, **task)
+    assert next_epoch(path) == stop_after
+    resumed = train_with_everything(path, **task)
+    assert same(resumed[0], whole[0])
+    assert resumed[1] == whole[1] and resumed[2] == whole[2]
 
 
-def test_a_training_that_has_ended_is_not_trained_again(tmp_path):
-    path = tmp_path / "ended.weights.h5"
-    whole = train_with_everything(path)
+def test_a_training_that_has_ended_is_not_trained_again(whole_training, tmp_path):
+    ended, whole = whole_training(-1, 7)
+    path = Path(shutil.copy(ended, tmp_path))
     assert next_epoch(path) == 12
-    again = train_with_everything(path)
+    again = train_with_everything(path, sign=-1, patience=7)
     assert same(again[0], whole[0]) and again[1:] == whole[1:]
 
 
@@ -131,6 +164,7 @@ def stop_in_epoch(monkeypatch, count: int):
 FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
 
 
+@pytest.mark.slow  # lesson 03 stands for these, below
 @pytest.mark.parametrize(
     ("script", "flags", "count", "table"),
     [
@@ -156,18 +190,6 @@ def test_a_lesson_that_was_stopped_ends_as_if_it_had_not_been(
     assert not list(resumed.folder.glob("checkpoint*"))
     if table:
         assert (resumed.folder / table).read_text() == (whole.folder / table).read_text()
-
-
-def test_the_best_weights_from_before_the_stop_are_restored(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "EVERY", 0)
-    task = {"patience": 20, "sign": -1}
-    whole = train_with_everything(tmp_path / "whole.weights.h5", **task)
-    path = tmp_path / "stopped.weights.h5"
-    with pytest.raises(KeyboardInterrupt):
-        train_with_everything(path, stop_after=9, **task)
-    resumed = train_with_everything(path, **task)
-    assert np.argmin(whole[1]["val_loss"]) < 9
-    assert same(resumed[0], whole[0]) and resumed[1] == whole[1]
 
 
 def test_a_long_history_fits_into_a_checkpoint(tmp_path):
@@ -199,13 +221,13 @@ def test_dropout_masks_differ_between_epochs_and_layers():
 
 @pytest.fixture(scope="module")
 def stopped_once(tmp_path_factory):
-    """An output folder with an unfinished run of lesson 03, stopped in its fourth of six epochs."""
+    """An output folder with an unfinished run of lesson 03, stopped in its second of two epochs."""
     out = tmp_path_factory.mktemp("stopped")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoints, "EVERY", 0)
-        patch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop_in_fourth_epoch)
+        patch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop_in_second_epoch)
         with pytest.raises(KeyboardInterrupt):
-            run_lesson(AUTO_MPG, out, "--data", "sample", "--epochs", "6")
+            run_lesson(AUTO_MPG, out, "--data", "sample", "--epochs", "2")
     return out
 
 
@@ -219,8 +241,8 @@ def stopped(stopped_once, tmp_path):
     return folder
 
 
-def stop_in_fourth_epoch(self, epoch, logs=None):
-    if epoch == 3:
+def stop_in_second_epoch(self, epoch, logs=None):
+    if epoch == 1:
         raise KeyboardInterrupt
     self._earlier = self._epoch_began = 0.0
 
@@ -230,23 +252,28 @@ def columns(folder) -> list[dict]:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
-def test_resume_continues_the_newest_unfinished_run(stopped, tmp_path):
-    whole = run_lesson(AUTO_MPG, tmp_path / "whole", "--data", "sample", "--epochs", "6")
-    resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "6", "--resume")
-    assert resumed.folder == stopped and resumed.names["run"].first_epoch == 3
+def test_resume_continues_the_newest_unfinished_run(smoke_runs, stopped, tmp_path):
+    for source in (["--data-dir", tmp_path], ["--data", "real"]):
+        with pytest.raises(SystemExit):
+            run_script(AUTO_MPG, "--out", tmp_path, *source)
+    # Runs that could not start leave nothing to resume.
+    assert list(stopped.parent.iterdir()) == [stopped]
+    whole = smoke_runs[AUTO_MPG]
+    resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "2", "--resume")
+    assert resumed.folder == stopped and resumed.names["run"].first_epoch == 1
     assert same(weights(resumed), weights(whole))
     assert resumed.record["metrics"] == whole.record["metrics"]
-    assert columns(resumed.folder) == columns(whole.folder) and len(columns(stopped)) == 6
+    assert columns(resumed.folder) == columns(whole.folder) and len(columns(stopped)) == 2
     assert not (stopped / "checkpoint.weights.h5").exists()
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--epochs", "7", "--resume"], "was started with --epochs 6, not 7"),
-        (["--epochs", "6", "--seed", "1", "--resume"], "was started with --seed 42, not 1"),
-        (["--epochs", "6", "--hidden", "8", "--resume"], "no unfinished run of this variant"),
-        (["--epochs", "6", "--resume", "nowhere"], "holds no run.json"),
+        (["--epochs", "3", "--resume"], "was started with --epochs 2, not 3"),
+        (["--epochs", "2", "--seed", "1", "--resume"], "was started with --seed 42, not 1"),
+        (["--epochs", "2", "--hidden", "8", "--resume"], "no unfinished run of this variant"),
+        (["--epochs", "2", "--resume", "nowhere"], "holds no run.json"),
     ],
 )
 def test_a_resume_that_cannot_be_is_refused(stopped, tmp_path, capsys, flags, message):
@@ -256,15 +283,6 @@ def test_a_resume_that_cannot_be_is_refused(stopped, tmp_path, capsys, flags, me
     error = capsys.readouterr().err.splitlines()
     assert stop.value.code == 2 and len(error) == 1 and message in error[0]
     assert sorted((path, path.read_bytes()) for path in stopped.iterdir()) == before
-
-
-def test_a_run_that_could_not_start_leaves_nothing_to_resume(stopped, tmp_path, capsys):
-    for source in (["--data-dir", tmp_path], ["--data", "real"]):
-        with pytest.raises(SystemExit):
-            run_script(AUTO_MPG, "--out", tmp_path, *source)
-    assert list(stopped.parent.iterdir()) == [stopped]
-    resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "6", "--resume")
-    assert resumed.folder == stopped
 
 
 @pytest.mark.parametrize("resume", [[], ["--resume"], ["--resume", "a folder"]])
@@ -281,7 +299,7 @@ def test_the_command_that_is_named_after_ctrl_c_continues_the_run(tmp_path, monk
 def test_a_run_is_not_resumed_on_other_data(stopped, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("common.run.load_dataset", lambda *_: (make_cars(), "real", "a folder"))
     with pytest.raises(SystemExit) as stop:
-        run_script(AUTO_MPG, "--out", tmp_path, "--epochs", "6", "--resume")
+        run_script(AUTO_MPG, "--out", tmp_path, "--epochs", "2", "--resume")
     assert stop.value.code == 2 and stopped.exists()
     assert "was started on sample data" in capsys.readouterr().err
 
