@@ -115,7 +115,7 @@ run.save_text("summary", "\n".join(lines))
 #
 # The learning rate is the size of the steps. At a constant one training never settles: the last
 # steps are as large as the first. `one_cycle` begins with small steps, since the first gradients
-# are wild, grows them to twice the usual size in three tenths of the time, and shrinks them to 0
+# are wild, grows them to three times the usual size in three tenths of the time, and shrinks them to 0
 # along half a wave of the cosine. With it the optimizer also keeps a running average of the weights
 # (*EMA*, exponential moving average) over about the last twentieth of the steps; when `fit` ends,
 # the average becomes the model. The end of training is then its best moment.
@@ -124,7 +124,7 @@ run.save_text("summary", "\n".join(lines))
 optimizer = keras.optimizers.get(args.optimizer)
 if args.schedule == "one_cycle":
     steps = train.steps_per_epoch * args.epochs
-    peak = 2 * float(optimizer.learning_rate)
+    peak = 3 * float(optimizer.learning_rate)
     rate = keras.optimizers.schedules.CosineDecay(
         peak / 10, warmup_steps=0.3 * steps, warmup_target=peak, decay_steps=0.7 * steps
     )
@@ -163,8 +163,8 @@ history = model.fit(
 # epoch is measured too: is it better on images that did not choose it?
 
 # %%
-model.steps_per_execution = 1  # one batch after the other: many in one call take more memory
 test = model.evaluate(test_images, test_labels, batch_size=250, verbose=0, return_dict=True)
+model.steps_per_execution = 1  # to predict many batches in one call takes more memory
 probabilities = model.predict(test_images, batch_size=250, verbose=0)  # (images, 10)
 predicted_labels = probabilities.argmax(axis=1)
 best_model = keras.models.load_model(run.folder / "best.keras", compile=False)

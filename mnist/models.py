@@ -188,11 +188,11 @@ def conv_net_augmented():
 
 
 def conv_net_fast():
-    """Made for a short training: what `conv_net` needs 60 epochs for, in less than a tenth.
+    """Made for a short training: what `conv_net` needs 60 epochs for, in a tenth of the time.
 
     Images are moved by up to two whole pixels. Starting weights by He's rule keep the values of a
-    deep `relu` network equally large from layer to layer. Normalisation stands behind the pooling
-    layers, where fewer values are left to normalise.
+    `relu` network about equally large from layer to layer. Normalisation makes learning quick; it
+    stands behind the second pooling layer and before the last layer, where few values are left.
     """
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
@@ -202,7 +202,7 @@ def conv_net_fast():
         layers.Rescaling(1 / 255),
         layers.Conv2D(32, 3, activation="relu", kernel_initializer="he_normal"),
         layers.MaxPooling2D(2),
-        layers.BatchNormalization(),
+        layers.Conv2D(64, 3, activation="relu", kernel_initializer="he_normal"),
         layers.Conv2D(64, 3, activation="relu", kernel_initializer="he_normal"),
         layers.MaxPooling2D(2),
         layers.BatchNormalization(),
@@ -225,10 +225,10 @@ def conv_net_best():
     """
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
-        layers.RandomRotation(8 / 360, fill_mode="constant", dtype="float32"),  # 8 degrees
-        layers.RandomPerspective(1.0, 0.2, dtype="float32"),
+        layers.RandomRotation(12 / 360, fill_mode="constant", dtype="float32"),  # 12 degrees
+        layers.RandomPerspective(1.0, 0.3, dtype="float32"),
         layers.RandomTranslation(
-            0.08, 0.08, fill_mode="constant", interpolation="nearest", dtype="float32"
+            0.1, 0.1, fill_mode="constant", interpolation="nearest", dtype="float32"
         ),
         layers.Rescaling(1 / 255),
         layers.Conv2D(32, 3, activation="relu", kernel_initializer="he_normal"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import CHURN, LESSONS, MNIST, PROJECTS, ROOT, XOR
+from conftest import CHURN, LESSONS, MNIST, PROJECTS, ROOT, XOR, run_lesson
 from scipy.sparse import issparse
 
 from common.cli import SMALLEST_LIMIT

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from conftest import MNIST, ROOT, run_script
+from conftest import MNIST, ROOT, run_lesson, run_script
 from keras import layers
 from PIL import Image
 
@@ -22,6 +22,7 @@ from common.precision import choose_precision
 from common.runs import finished_runs, read_record
 from mnist import report
 from mnist.models import MODELS
+from mnist.recipes import fill_in
 from mnist.run_all import run_all
 
 PARAMETERS = {
@@ -35,6 +36,8 @@ PARAMETERS = {
     "conv_net_l2": 93_322,
     "le_net": 431_080,
     "conv_net_augmented": 93_322,
+    "conv_net_fast": 137_034,
+    "conv_net_best": 371_626,
 }
 CONV_NET = [(26, 26, 32), (13, 13, 32), (11, 11, 64), (5, 5, 64), (3, 3, 64), (576,), (64,), (10,)]
 SHAPES = {
@@ -42,7 +45,11 @@ SHAPES = {
     "mlp_two_layers": [(784,), (512,), (512,), (10,)],
     "mlp_two_layers_dropout": [(784,), (512,), (512,), (10,)],
     "le_net": [(24, 24, 20), (12, 12, 20), (8, 8, 50), (4, 4, 50), (800,), (500,), (10,)],
-}
+    "conv_net_fast": [(26, 26, 32), (13, 13, 32), (11, 11, 64), (9, 9, 64), (4, 4, 64),
+                      (2, 2, 128), (512,), (10,)],
+    "conv_net_best": [(26, 26, 32), (13, 13, 32), (11, 11, 64), (9, 9, 64), (7, 7, 96),
+                      (5, 5, 128), (3, 3, 128), (10,)],
+}  # fmt: skip
 
 
 def test_the_names_are_those_of_the_functions(smoke_runs):
@@ -92,11 +99,14 @@ def test_l1_and_l2_add_to_the_loss_and_the_others_do_not():
         assert float(sum(model.losses)) == pytest.approx(expected[name], rel=1e-4)
 
 
-def test_augmentation_is_drawn_from_seed_and_epoch_and_only_in_training():
-    model = MODELS["conv_net_augmented"]()
+@pytest.mark.parametrize(
+    ("name", "moves"), [("conv_net_augmented", 4), ("conv_net_fast", 1), ("conv_net_best", 3)]
+)
+def test_augmentation_is_drawn_from_seed_and_epoch_and_only_in_training(name, moves):
+    model = MODELS[name]()
     image = np.zeros((1, 28, 28, 1), np.uint8)
     image[:, 8:20, 10:18] = 255
-    moves = keras.Sequential(model.layers[:4])
+    moves = keras.Sequential(model.layers[:moves])
 
     def moved(epoch):
         seed_random_layers(model, 42, epoch)
@@ -105,6 +115,33 @@ def test_augmentation_is_drawn_from_seed_and_epoch_and_only_in_training():
     assert np.array_equal(moved(1), moved(1)) and not np.array_equal(moved(1), moved(2))
     assert np.array_equal(np.asarray(moves(image, training=False)), image)
     assert moved(1)[0, 0].max() == 0  # what is uncovered is black
+
+
+def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls(tmp_path):
+    run = run_lesson(MNIST, tmp_path, "--data", "sample", "-m", "conv_net_fast")
+    assert run.record["flags"]["epochs"] == run.record["epochs"] == 7
+    assert run.record["flags"]["schedule"] == "one_cycle"
+    rate, steps = run.names["optimizer"].learning_rate, run.names["steps"]
+    rates = np.array([float(rate(step)) for step in range(steps + 1)])
+    top = rates.argmax()
+    assert rates[top] == pytest.approx(0.003, rel=0.1) and abs(top / steps - 0.3) < 0.1
+    assert (np.diff(rates[:top]) > 0).all() and (np.diff(rates[top:]) < 0).all()
+    assert rates[0] == pytest.approx(0.0003) and rates[-1] < 1e-6
+    assert run.record["metrics"]["test_accuracy"] > 0.5
+
+
+def test_an_epoch_count_that_is_given_is_kept(tmp_path):
+    for model, flags, expected in (
+        ("conv_net", [], (60, "constant")),
+        ("conv_net_fast", ["--epochs", "60"], (60, "one_cycle")),
+        ("conv_net_best", ["--schedule", "constant"], (29, "constant")),
+    ):
+        given = dict(zip(flags[::2], flags[1::2], strict=True))
+        args = SimpleNamespace(
+            model=model, epochs=int(given.get("--epochs", 0)), schedule=given.get("--schedule")
+        )
+        fill_in(args)
+        assert (args.epochs, args.schedule) == expected
 
 
 def test_a_run_keeps_the_best_and_the_last_model(smoke_runs):
