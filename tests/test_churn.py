@@ -29,14 +29,41 @@ def test_the_split_is_stratified_and_nothing_is_learnt_from_held_out_rows(smoke_
     assert len(set().union(*(part.index for part in parts))) == 2000
     for part in ("train", "val", "test"):
         assert names[f"{part}_targets"].mean() == pytest.approx(names["exited"].mean(), abs=0.003)
-    numbers = parts[0][names["NUMBERS"]].to_numpy(float)
+    numbers = parts[0][["Age", "Balance", "IsActiveMember"]].to_numpy(float)
     normalization = names["normalization"]
     np.testing.assert_allclose(np.ravel(normalization.mean), numbers.mean(axis=0), rtol=1e-3)
     np.testing.assert_allclose(np.ravel(normalization.variance), numbers.var(axis=0), rtol=1e-2)
     assert sorted(names["country"].get_vocabulary()) == ["France", "Germany", "Spain"]
     features = names["train_features"]
-    assert features.shape == (1280, 12) and (features[:, 8:11].sum(axis=1) == 1).all()
-    assert set(np.unique(features[:, 11])) == {0, 1}
+    assert features.shape == (1280, 11) and (features[:, 3:6].sum(axis=1) == 1).all()
+    assert set(np.unique(features[:, 6])) == {0, 1}
+    np.testing.assert_array_equal(features[:, 7:].argmax(axis=1) + 1, parts[0].NumOfProducts)
+    assert (features[:, 7:].sum(axis=1) == 1).all()
+
+
+def test_the_old_network_meets_its_old_columns_again(smoke_runs):
+    names = smoke_runs[CHURN].names
+    assert [part.shape for part in names["old_inputs"]] == [(1280, 11), (320, 11), (400, 11)]
+    train_part = names["old_inputs"][0]
+    np.testing.assert_allclose(train_part.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(train_part.std(axis=0), 1, rtol=1e-2)
+    counts = [layer.count_params() for layer in names["networks"]["old network"].layers]
+    assert counts == [72, 42, 7]
+
+
+def test_the_network_has_the_parameters_of_its_units(smoke_runs):
+    for name in ("network", "network, class weights"):
+        model = smoke_runs[CHURN].names["networks"][name]
+        dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+        assert [layer.count_params() for layer in dense] == [768, 2080, 33]
+
+
+def test_columns_left_out_do_not_change_the_answer(smoke_runs):
+    names = smoke_runs[CHURN].names
+    table = names["test_customers"].head(5)
+    other = table.assign(CreditScore=1, Tenure=99, HasCrCard=1, EstimatedSalary=5.0)
+    before, after = (np.asarray(names["encode"](names["columns_of"](t))) for t in (table, other))
+    np.testing.assert_array_equal(before, after)
 
 
 def test_the_threshold_is_the_best_of_the_validation_rows(smoke_runs):
@@ -172,4 +199,4 @@ def test_columns_that_are_not_used_may_stay(smoke_runs, tmp_path, capsys):
 def test_other_hidden_layers(small_runs):
     run = small_runs[CHURN]
     assert run.record["variant"] == "hidden-none"
-    assert run.names["networks"]["network"].count_params() == 13
+    assert run.names["networks"]["network"].count_params() == 12

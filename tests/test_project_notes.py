@@ -1,7 +1,8 @@
 """The notes of xor/, churn/ and mnist/: every figure in them is one that a command produced.
 
 `benchmarks/results/` holds what the runs wrote: `<project>.csv` is their `runs.csv`; `xor_starts.csv`
-and `churn_models.csv` are tables of single runs with the setting or the seed in front.
+and `churn_models.csv` are tables of single runs with the setting or the seed in front;
+`churn_tries.csv` is what `benchmarks/churn_tries.py` printed.
 `mnist_seconds.csv` is the `runs.csv` of three epochs of each model on a quiet computer, with the
 precision in front.
 """
@@ -101,6 +102,21 @@ def test_the_flawed_figure_is_told_as_measured():
     assert f"{half.median():.1%}".replace("%", " %") in CHURN
     (row,) = [line for line in README.splitlines() if "`python churn/churn.py`" in line]
     assert spread(runs.test_auc, 3) in row
+
+
+def test_what_was_tried_for_churn_is_told_as_measured():
+    tries = read("churn_tries.csv")
+    for row in tries.itertuples():
+        line = f"| {row.model} | {row.val_auc:.3f} | {row.val_auc_never_tested:.3f} |"
+        assert line in CHURN, line
+    auc = tries.set_index("model").val_auc
+    gain = auc["network, four columns left out"] - auc["network of 32 and 16 units, all columns"]
+    assert f"the AUC rises by {gain:.3f}" in one_line(CHURN)
+
+
+def test_the_network_of_churn_is_as_good_as_gradient_boosting():
+    auc = read("churn_models.csv").groupby("model").auc.median()
+    assert auc["network"] >= max(0.86, auc["gradient boosting"] - 0.003)
 
 
 def test_the_example_customer_is_shown_as_it_is():

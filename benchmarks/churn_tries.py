@@ -1,0 +1,139 @@
+"""What was tried for the network of churn/churn.py, measured on validation rows only.
+
+    KERAS_TUTORIAL_DATA=DIR python benchmarks/churn_tries.py > benchmarks/results/churn_tries.csv
+
+The splits are the lesson's, of the seeds 42 to 46; no model is asked about a test row. A validation
+row of one split may be a test row of another, so the last column counts only the validation rows
+that none of the five splits tests on. Scaling is learnt from training rows.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from common.start import start_keras
+
+start_keras()
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import layers
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.model_selection import train_test_split
+
+from common.batches import one_batch, shuffled_batches
+from common.datasets.readers import read_churn
+
+SEEDS = range(42, 47)
+ALL = ["CreditScore", "Age", "Tenure", "Balance", "NumOfProducts", "HasCrCard", "IsActiveMember",
+       "EstimatedSalary"]  # fmt: skip
+FEW = ["Age", "Balance", "NumOfProducts", "IsActiveMember"]
+KINDS = ["Age", "Balance", "IsActiveMember"]  # the products come as kinds
+ALL_KINDS = [name for name in ALL if name != "NumOfProducts"]
+
+customers = read_churn(Path(os.environ["KERAS_TUTORIAL_DATA"]))
+exited = customers.Exited.to_numpy("uint8")
+
+
+def split(seed: int):
+    """Give the row numbers of the lesson's training, validation and test part."""
+    rest, test = train_test_split(
+        np.arange(len(exited)), test_size=0.2, random_state=seed, stratify=exited
+    )
+    train, val = train_test_split(rest, test_size=0.2, random_state=seed, stratify=exited[rest])
+    return train, val, test
+
+
+tested = np.unique(np.concatenate([split(seed)[2] for seed in SEEDS]))
+
+
+def features(train, numbers: list[str], *extras: str) -> np.ndarray:
+    """Make the features of all customers, with means and deviations of the training rows."""
+    table = customers[numbers].astype(float)
+    if "age squared" in extras:
+        table["Age2"] = (table.Age - table.Age.iloc[train].mean()) ** 2
+    table = (table - table.iloc[train].mean()) / table.iloc[train].std(ddof=0)
+    parts = [table, pd.get_dummies(customers.Geography), customers[["Gender"]] == "Male"]
+    if "NumOfProducts" not in numbers:
+        parts.append(pd.get_dummies(customers.NumOfProducts))
+    if "no balance" in extras:
+        parts.append(customers[["Balance"]] == 0)
+    if "ages as kinds" in extras:
+        edges = customers.Age.iloc[train].quantile(np.linspace(0, 1, 11)[1:-1])
+        parts.append(pd.DataFrame(np.eye(10)[np.digitize(customers.Age, edges)]))
+    return np.concatenate([part.to_numpy("float32") for part in parts], axis=1)
+
+
+def network(seed, train_x, train_y, val_x, val_y, hidden, dropout, batch_size):
+    """Train the lesson's network; give its validation probabilities."""
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input((train_x.shape[1],))])
+    for units in hidden:
+        model.add(layers.Dense(units, activation="relu"))
+        model.add(layers.Dropout(dropout))
+    model.add(layers.Dense(1, activation="sigmoid"))
+    batches = shuffled_batches(train_x, train_y[:, None], batch_size, seed=seed)
+    model.compile("adam", "binary_crossentropy", steps_per_execution=batches.steps_per_execution)
+    model.fit(
+        batches.dataset,
+        steps_per_epoch=batches.steps_per_epoch,
+        shuffle=False,
+        epochs=100,
+        callbacks=[keras.callbacks.EarlyStopping(patience=10, restore_best_weights=True)],
+        validation_data=one_batch(val_x, val_y[:, None]),
+        verbose=0,
+    )
+    return model.predict(val_x, batch_size=2000, verbose=0)[:, 0]
+
+
+def classifier(model):
+    return lambda seed, train_x, train_y, val_x, val_y: (
+        model(seed).fit(train_x, train_y).predict_proba(val_x)[:, 1]
+    )
+
+
+def net(*hidden, dropout=0.2, batch_size=10):
+    return lambda *data: network(*data, hidden, dropout, batch_size)
+
+
+logistic = classifier(lambda seed: LogisticRegression())
+boosting = classifier(
+    lambda seed: HistGradientBoostingClassifier(
+        learning_rate=0.05, early_stopping=True, random_state=seed
+    )
+)
+large = net(32, 16, batch_size=128)
+TRIES = {
+    "gradient boosting, all columns": (boosting, ALL),
+    "gradient boosting, the network's columns": (boosting, KINDS),
+    "logistic regression, all columns": (logistic, ALL),
+    "logistic regression, the network's columns": (logistic, KINDS),
+    "network of 32 and 16 units, all columns": (net(32, 16), ALL),
+    "network, four columns left out": (net(32, 16), FEW),
+    "network, and the products as kinds": (net(32, 16), KINDS),
+    "network, and 64 and 32 units: the lesson's": (net(64, 32), KINDS),
+    "the lesson's network, dropout 0.1": (net(64, 32, dropout=0.1), KINDS),
+    "batches of 128, 32 and 16 units, all columns": (large, ALL),
+    "batches of 128, and the products as kinds": (large, ALL_KINDS),
+    "batches of 128, and a column for no balance": (large, ALL_KINDS, "no balance"),
+    "batches of 128, and one for the age squared": (large, ALL_KINDS, "no balance", "age squared"),
+    "batches of 128, or the age as ten kinds": (large, ALL_KINDS, "no balance", "ages as kinds"),
+}
+print("model,val_auc,val_auc_lowest,val_auc_highest,val_loss,val_auc_never_tested", flush=True)
+for name, (train_and_predict, *columns) in TRIES.items():
+    aucs, losses, untouched = [], [], []
+    for seed in SEEDS:
+        train, val, _ = split(seed)
+        inputs = features(train, *columns)
+        scores = train_and_predict(seed, inputs[train], exited[train], inputs[val], exited[val])
+        aucs.append(roc_auc_score(exited[val], scores))
+        losses.append(log_loss(exited[val], scores))
+        free = ~np.isin(val, tested)
+        untouched.append(roc_auc_score(exited[val][free], scores[free]))
+    figures = np.mean(aucs), min(aucs), max(aucs), np.mean(losses), np.mean(untouched)
+    print(f'"{name}",' + ",".join(f"{value:.4f}" for value in figures), flush=True)
