@@ -12,6 +12,7 @@ EPOCHS = {"conv_net_fast": 7, "conv_net_best": 29}  # the others: 60
 
 def fill_in(args) -> None:
     """Replace `--epochs` and `--schedule`, where they were not given, by the model's own."""
-    own = args.model in EPOCHS
-    args.epochs = args.epochs or EPOCHS.get(args.model, 60)
-    args.schedule = args.schedule or ("one_cycle" if own else "constant")
+    if args.epochs is None:
+        args.epochs = EPOCHS.get(args.model, 60)
+    if args.schedule is None:
+        args.schedule = "one_cycle" if args.model in EPOCHS else "constant"
