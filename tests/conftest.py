@@ -41,10 +41,6 @@ gc.freeze()  # TensorFlow's own objects stay: looking through them again and aga
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     """Refuse every connection that leaves this computer."""
-    refuse_connections(monkeypatch)
-
-
-def refuse_connections(monkeypatch):
     connect = socket.socket.connect
 
     def connect_here(self, address):
@@ -148,39 +144,45 @@ def run_and_listen(script: str, out: Path, *flags: str, figures: bool = False) -
     return run
 
 
-class SmokeRuns(Mapping):
-    """Runs by script; a lesson is run when a test first asks for it."""
+class LessonRuns(Mapping):
+    """Runs by script; a lesson is run when a test first asks for it.
 
-    def __init__(self, out: Path):
-        self.out, self.runs = out, {}
+    Args:
+        out: the output folder of all.
+        flags: script -> flags.
+        figures: see `run_lesson`.
+    """
+
+    def __init__(self, out: Path, flags: dict[str, list[str]], figures: bool):
+        self.out, self.flags, self.figures = out, flags, figures
+        self.runs = {}
 
     def __getitem__(self, script: str) -> SimpleNamespace:
         if script not in self.runs:
-            flags = [*on_sample(script), "--epochs", "2"]
-            if script == REGULARIZATION:
-                flags += ["--models", "baseline", "L2_dropout", "a_fifth"]  # of ten
-            self.runs[script] = run_and_listen(script, self.out, *flags, figures=True)
+            words = self.flags[script]
+            self.runs[script] = run_and_listen(script, self.out, *words, figures=self.figures)
             gc.collect()
             gc.freeze()  # it stays to the end
         return self.runs[script]
 
     def __iter__(self):
-        return iter(LESSONS + PROJECTS)
+        return iter(self.flags)
 
     def __len__(self) -> int:
-        return len(LESSONS + PROJECTS)
+        return len(self.flags)
 
 
 @pytest.fixture(scope="session")
 def smoke_runs(tmp_path_factory):
     """Every lesson once, two epochs on the built-in sample: script -> run."""
-    return SmokeRuns(tmp_path_factory.mktemp("outputs"))
+    flags = {script: [*on_sample(script), "--epochs", "2"] for script in LESSONS + PROJECTS}
+    flags[REGULARIZATION] += ["--models", "baseline", "L2_dropout", "a_fifth"]  # of ten
+    return LessonRuns(tmp_path_factory.mktemp("outputs"), flags, figures=True)
 
 
 @pytest.fixture(scope="session")
 def small_runs(tmp_path_factory):
-    """Five lessons, an epoch on as few examples as they take, with flags that change them."""
-    out = tmp_path_factory.mktemp("small")
+    """Some lessons, an epoch on as few examples as they take, with flags that change them."""
     flags = {
         FASHION: ["--data", "sample", "--hidden", "300", "100", "--optimizer", "sgd"],
         IMDB: ["--data", "sample", "--text", "A wonderful, moving film; never boring! Zyzzyva."],
@@ -190,12 +192,8 @@ def small_runs(tmp_path_factory):
                 "bfloat16"],
     }  # fmt: skip
     few = ["--limit", str(SMALLEST_LIMIT), "--epochs", "1"]
-    # A fixture of the session comes before `no_network`, which is one of a test.
-    with pytest.MonkeyPatch.context() as patch:
-        refuse_connections(patch)
-        return {
-            script: run_and_listen(script, out, *few, *words) for script, words in flags.items()
-        }
+    flags = {script: [*few, *words] for script, words in flags.items()}
+    return LessonRuns(tmp_path_factory.mktemp("small"), flags, figures=False)
 
 
 def on_sample(script: str) -> list[str]:

@@ -196,6 +196,7 @@ def test_columns_that_are_not_used_may_stay(smoke_runs, tmp_path, capsys):
     assert not stop.value.code and "probability of leaving: " in capsys.readouterr().out
 
 
+@pytest.mark.slow  # lesson 03 stands for it
 def test_other_hidden_layers(small_runs):
     run = small_runs[CHURN]
     assert run.record["variant"] == "hidden-none"

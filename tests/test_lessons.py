@@ -229,7 +229,9 @@ def test_limit_keeps_the_first_training_examples(small_runs):
     assert len(names["test_images"]) == 500
 
 
-@pytest.mark.parametrize("script", [FASHION, IMDB, AUTO_MPG, CHURN, MNIST])
+@pytest.mark.parametrize(
+    "script", [FASHION, IMDB, AUTO_MPG, pytest.param(CHURN, marks=pytest.mark.slow), MNIST]
+)
 def test_the_smallest_limit_is_enough(small_runs, script):
     record = small_runs[script].record
     assert record["finished"] and record["flags"]["limit"] == SMALLEST_LIMIT
