@@ -166,11 +166,17 @@ def reproduce(figure: Figure, seeds, out: Path, tables=()) -> dict:
     return measured(figure, rows)
 
 
+def is_named(figure: Figure, names: list[str]) -> bool:
+    """Tell whether one of the names is the figure's, or begins it and is no other figure's name."""
+    others = {other.name for other in FIGURES} - {figure.name}
+    return any(figure.name.startswith(name) and name not in others for name in names)
+
+
 def main() -> None:
     """Run what is missing, write the table."""
     parser = Parser(__doc__)
     parser.add_argument("--only", nargs="+", metavar="NAME",
-        help="figures whose names begin so, such as 01 or 'mnist conv_net_fast'")  # fmt: skip
+        help="figures by name or by how their names begin, such as 01 or 'mnist conv_net'")  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, metavar="N",
         help="default 42 43 44; churn 42 to 46; xor 42, the first of 20")  # fmt: skip
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR",
@@ -178,8 +184,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", type=Path, default=[], metavar="FILE",
         help="count the runs in these tables as well")  # fmt: skip
     flags = parser.parse_args()
-    chosen = [figure for figure in FIGURES
-              if not flags.only or figure.name.startswith(tuple(flags.only))]  # fmt: skip
+    chosen = [figure for figure in FIGURES if not flags.only or is_named(figure, flags.only)]
     if not chosen:
         fail(f"--only {' '.join(flags.only)}: no such figure; there are "
              + ", ".join(figure.name for figure in FIGURES))  # fmt: skip
