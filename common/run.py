@@ -20,7 +20,6 @@ from common.cli import ROOT, STARTED, training_values, variant
 from common.datasets import REAL, SAMPLE, load_dataset
 from common.errors import fail, on_interrupt
 from common.files import whole_file, write_json
-from common.memory import give_back_memory, peak_memory_mb
 from common.start import quiet_stderr
 
 
@@ -43,8 +42,7 @@ class Training:
     def callbacks(self, *others) -> list:
         """Return the lesson's own callbacks followed by timer and checkpoints."""
         kept = [self.timer, *others]
-        last = keras.callbacks.LambdaCallback(on_train_end=lambda logs: give_back_memory())
-        return [*kept, Checkpoints(self.checkpoint, self.seed, kept), last]
+        return [*kept, Checkpoints(self.checkpoint, self.seed, kept)]
 
 
 class Run:
@@ -310,6 +308,16 @@ def describe_device() -> str:
         return f"GPU ({gpus})"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"CPU ({cores} cores)"
+
+
+def peak_memory_mb() -> float | None:
+    """Return the largest memory the process has used so far, in MB; None on Windows."""
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
 
 
 def show(path: Path) -> str:
