@@ -1,6 +1,6 @@
 """The same work, in this project's way and in that of a plain script: seconds, memory, figure.
 
-    python benchmarks/same_work.py                      all tasks, about 40 minutes on two cores
+    python benchmarks/same_work.py                      all tasks
     python benchmarks/same_work.py --only xor churn
 
 Same data, split, model, epochs and batch. The two sides run in turn, each in a process of its own,

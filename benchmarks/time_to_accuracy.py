@@ -1,7 +1,7 @@
 """How soon is the published accuracy reached, and how far does one model get in the same time?
 
-    python benchmarks/time_to_accuracy.py                           about an hour and a half
-    python benchmarks/time_to_accuracy.py --only fast --seeds 42    less than a minute
+    python benchmarks/time_to_accuracy.py                           all four parts
+    python benchmarks/time_to_accuracy.py --only fast --seeds 42    one part, one seed
 
 Seconds are those of `fit`, from its start. Four parts:
 
