@@ -17,6 +17,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 from common.errors import fail
 from common.files import whole_file
 from common.precision import CPUINFO, INSTRUCTIONS
+from common.runs import finished_runs
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,17 +58,23 @@ def run(script: str, *flags) -> tuple[float, str]:
     return seconds, done.stdout
 
 
-def run_lesson(script: str, *flags) -> dict:
-    """Run a lesson on the real data, in a folder that is thrown away.
+def run_lesson(script: str, *flags, out: Path | None = None) -> dict:
+    """Run a lesson on the real data.
+
+    Args:
+        script: its path from the project's folder.
+        flags: its flags, of any type.
+        out: where the run is kept; if left out, in a folder that is thrown away.
 
     Returns:
         Its record (`run.json`), and `process_seconds`, those of the whole process.
     """
-    with tempfile.TemporaryDirectory() as out:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = out or Path(temporary)
         seconds, _ = run(script, *flags, *([] if "xor" in script else ["--data", "real"]),
-                         "--out", out)  # fmt: skip
-        (path,) = Path(out).glob("*/*/run.json")
-        return {**json.loads(path.read_text()), "process_seconds": seconds}
+                         "--out", folder)  # fmt: skip
+        newest = max(finished_runs(folder), key=lambda record: record["run"])
+        return {**newest, "process_seconds": seconds}
 
 
 def run_plain(task: str, *flags) -> dict:

@@ -54,6 +54,17 @@ def share(text: str) -> float:
     return number
 
 
+def share_or_zero(text: str) -> float:
+    """Be an argparse type for a number of at least 0 and below 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 0 and below 1, not {text!r}")
+    return number
+
+
 def text_with_words(text: str) -> str:
     """Be an argparse type for a text that has at least one word in it."""
     if not split_words(text):

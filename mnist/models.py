@@ -215,25 +215,34 @@ def conv_net_fast():
     ])  # fmt: skip
 
 
-def conv_net_best():
+def conv_net_best(mirrored=False):
     """Made for the highest accuracy in about the time that a plain `conv_net` takes for 60 epochs.
 
     Six convolutions, and only one pooling: without padding each makes the picture two pixels
-    smaller, until 3x3 are left, whose mean is taken. Every image is turned, distorted and moved
-    before: `RandomPerspective` pulls at its four corners, and so scales and slants it in one step.
-    Each such step blurs; moving by whole pixels, `nearest`, does not.
+    smaller, until 3x3 are left, whose mean is taken. Digits are turned, distorted and moved before:
+    `RandomPerspective` pulls at the four corners, and so scales and slants in one step. Each such
+    step blurs; moving by whole pixels, `nearest`, does not. Clothing is not written by hand: it is
+    `mirrored`, moved, and of every second image a piece is covered, so that no part decides alone.
     """
+    exact = {"fill_mode": "constant", "dtype": "float32"}
+    if mirrored:
+        augmentation = [
+            layers.RandomFlip("horizontal", dtype="float32"),
+            layers.RandomTranslation(0.08, 0.08, interpolation="nearest", **exact),
+            layers.RandomErasing(0.5, scale=(0.02, 0.15), fill_value=0, dtype="float32"),
+        ]
+    else:
+        augmentation = [
+            layers.RandomRotation(12 / 360, **exact),  # 12 degrees
+            layers.RandomPerspective(1.0, 0.3, dtype="float32"),
+            layers.RandomTranslation(0.12, 0.12, interpolation="nearest", **exact),
+        ]
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
-        layers.RandomRotation(12 / 360, fill_mode="constant", dtype="float32"),  # 12 degrees
-        layers.RandomPerspective(1.0, 0.3, dtype="float32"),
-        layers.RandomTranslation(
-            0.1, 0.1, fill_mode="constant", interpolation="nearest", dtype="float32"
-        ),
+        *augmentation,
         layers.Rescaling(1 / 255),
         layers.Conv2D(32, 3, activation="relu", kernel_initializer="he_normal"),
         layers.MaxPooling2D(2),
-        layers.BatchNormalization(),
         layers.Conv2D(64, 3, activation="relu", kernel_initializer="he_normal"),
         layers.Conv2D(64, 3, activation="relu", kernel_initializer="he_normal"),
         layers.BatchNormalization(),

@@ -37,7 +37,7 @@ PARAMETERS = {
     "le_net": 431_080,
     "conv_net_augmented": 93_322,
     "conv_net_fast": 137_034,
-    "conv_net_best": 371_626,
+    "conv_net_best": 371_498,
 }
 CONV_NET = [(26, 26, 32), (13, 13, 32), (11, 11, 64), (5, 5, 64), (3, 3, 64), (576,), (64,), (10,)]
 SHAPES = {
@@ -133,15 +133,34 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
 @pytest.mark.parametrize(
     ("model", "epochs", "schedule", "filled"),
     [
-        ("conv_net", None, None, (60, "constant")),
-        ("conv_net_fast", 60, None, (60, "one_cycle")),
-        ("conv_net_best", None, "constant", (29, "constant")),
+        ("conv_net", None, None, (60, "constant", 0)),
+        ("conv_net_fast", 60, None, (60, "one_cycle", 0)),
+        ("conv_net_best", None, "constant", (36, "constant", 0.05)),
     ],
 )
 def test_flags_that_are_not_given_are_the_models_own(model, epochs, schedule, filled):
-    args = SimpleNamespace(model=model, epochs=epochs, schedule=schedule)
+    args = SimpleNamespace(model=model, epochs=epochs, schedule=schedule, label_smoothing=None)
     fill_in(args)
-    assert (args.epochs, args.schedule) == filled
+    assert (args.epochs, args.schedule, args.label_smoothing) == filled
+
+
+def test_the_best_model_smooths_labels_and_sees_clothing_in_the_mirror(tmp_path):
+    run = run_lesson(MNIST, tmp_path, "--data", "sample", "-m", "conv_net_best", "--epochs", "1",
+                     "--dataset", "fashion_mnist")  # fmt: skip
+    names = run.names
+    targets, labels = names["test_targets"], names["test_labels"]
+    assert targets.shape == (len(labels), 10) and (targets.argmax(axis=1) == labels).all()
+    model, images = names["model"], names["test_images"]
+    probabilities = model.predict(images, batch_size=250, verbose=0)
+    asked = np.full_like(targets, 0.005)
+    asked[targets == 1] = 0.955
+    loss = -(asked * np.log(np.maximum(probabilities, 1e-7))).sum(axis=1).mean()
+    assert run.record["metrics"]["test_loss"] == pytest.approx(loss, rel=1e-3)
+    both = probabilities + model.predict(images[:, :, ::-1], batch_size=250, verbose=0)
+    np.testing.assert_allclose(names["probabilities"], both / 2, atol=1e-6)
+    right = (both.argmax(axis=1) == labels).mean()
+    assert run.record["metrics"]["test_accuracy_two_looks"] == pytest.approx(right, abs=1e-4)
+    keras.models.load_model(run.folder / "model.keras")
 
 
 def test_a_run_keeps_the_best_and_the_last_model(smoke_runs):
