@@ -113,7 +113,7 @@ print(
 # %%
 keras.config.set_dtype_policy("mixed_bfloat16" if args.precision == "bfloat16" else "float32")
 mirrored = args.model == "conv_net_best" and args.dataset == "fashion_mnist"
-model = MODELS[args.model](mirrored) if mirrored else MODELS[args.model]()
+model = MODELS[args.model](clothing=True) if mirrored else MODELS[args.model]()
 lines = []
 model.summary(print_fn=lines.append)
 run.save_text("summary", "\n".join(lines))

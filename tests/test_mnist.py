@@ -139,7 +139,8 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
     ],
 )
 def test_flags_that_are_not_given_are_the_models_own(model, epochs, schedule, filled):
-    args = SimpleNamespace(model=model, epochs=epochs, schedule=schedule, label_smoothing=None)
+    args = SimpleNamespace(model=model, epochs=epochs, schedule=schedule, label_smoothing=None,
+                           dataset="mnist")  # fmt: skip
     fill_in(args)
     assert (args.epochs, args.schedule, args.label_smoothing) == filled
 
