@@ -1,0 +1,100 @@
+"""What each part of the recipe of conv_net_fast is worth: leave one out, or add one, and look.
+
+    python benchmarks/mnist_tries.py                              all, three seeds: 20 minutes
+    python benchmarks/mnist_tries.py --only "no normalisation"    one of them
+
+Each run is `python mnist/mnist.py -m conv_net_fast` in a process of its own, with one thing changed.
+Judged on the test images; nothing was chosen by this table. Writes results/mnist_tries.csv.
+"""
+
+import runpy
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+
+from benchmarks.measure import RESULTS, ROOT, Parser, machine, replace_rows, run_lesson
+from common.start import start_keras
+
+TRIES = {  # name -> flags of the lesson
+    "the recipe": [],
+    "a constant learning rate": ["--schedule", "constant"],  # then no average either
+    "no average of the weights": [],
+    "no normalisation": [],
+    "no moved images": [],
+    "no dropout": [],
+    "labels smoothed by 0.05": ["--label-smoothing", 0.05],
+    "images turned and distorted too": [],
+}
+
+
+def change(name: str) -> None:
+    """Change the model or the optimizer that the lesson is going to use."""
+    start_keras()
+    import keras
+    from keras import layers
+
+    from mnist.models import MODELS
+
+    original = MODELS["conv_net_fast"]
+
+    def rebuilt(change_layers):
+        return lambda: keras.Sequential(
+            [keras.Input((28, 28, 1), dtype="uint8"), *change_layers(original().layers)]
+        )
+
+    def without(kind):
+        return rebuilt(lambda all: [layer for layer in all if not isinstance(layer, kind)])
+
+    if name == "no average of the weights":
+        start = keras.optimizers.Adam.__init__
+        keras.optimizers.Adam.__init__ = lambda self, rate=0.001, **_: start(self, rate)
+    elif name == "no normalisation":
+        MODELS["conv_net_fast"] = without(layers.BatchNormalization)
+    elif name == "no moved images":
+        MODELS["conv_net_fast"] = without(layers.RandomTranslation)
+    elif name == "no dropout":
+        MODELS["conv_net_fast"] = without(layers.Dropout)
+    elif name == "images turned and distorted too":
+        best = MODELS["conv_net_best"]
+        MODELS["conv_net_fast"] = rebuilt(lambda all: [*best().layers[:2], *all])
+
+
+def train_changed(name: str, *flags: str) -> None:
+    """Be the lesson, with something changed."""
+    change(name)
+    lesson = ROOT / "mnist" / "mnist.py"
+    sys.argv = [str(lesson), "-m", "conv_net_fast", *flags]
+    runpy.run_path(str(lesson), run_name="__main__")
+
+
+def main() -> None:
+    """Measure, and write the table."""
+    parser = Parser(__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(TRIES), default=list(TRIES),
+        metavar="NAME", help=f"of {', '.join(TRIES)}")  # fmt: skip
+    parser.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44], metavar="N",
+        help="default 42 43 44")  # fmt: skip
+    flags = parser.parse_args()
+    print(machine())
+    for name in flags.only:
+        rows = []
+        for seed in flags.seeds:
+            record = run_lesson("benchmarks/mnist_tries.py", "--train", name, *TRIES[name],
+                                "--seed", seed)  # fmt: skip
+            rows.append({
+                "try": name,
+                "seed": seed,
+                "test_accuracy": round(record["metrics"]["test_accuracy"], 4),
+                "fit_seconds": round(record["seconds"]["fit"], 1),
+                "machine": machine(),
+            })  # fmt: skip
+            print(*list(rows[-1].values())[:-1], sep="  ", flush=True)
+        replace_rows(RESULTS / "mnist_tries.csv", rows, "try")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--train"]:
+        train_changed(*sys.argv[2:])
+    else:
+        main()
