@@ -79,9 +79,7 @@ def peers() -> list[str]:
     ])  # fmt: skip
 
 
+TABLES = [same_work, time_to_accuracy, reproduced, peers]
+
 if __name__ == "__main__":
-    print(
-        "\n\n".join(
-            "\n".join(table()) for table in (same_work, time_to_accuracy, reproduced, peers)
-        )
-    )
+    print("\n\n".join("\n".join(table()) for table in TABLES))

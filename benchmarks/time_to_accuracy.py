@@ -44,7 +44,12 @@ def published(seed: int) -> tuple[dict, list[dict]]:
     """Train as published; return a row, and one for each epoch."""
     result = run_plain("published_recipe", "--seed", seed)
     curve = [
-        {"seed": seed, "epoch": epoch, "seconds": round(seconds, 2), "test_accuracy": accuracy}
+        {
+            "seed": seed,
+            "epoch": epoch,
+            "seconds": round(seconds, 2),
+            "test_accuracy": round(accuracy, 4),  # 10,000 images: 32 bits make .99339998 of .9934
+        }
         for epoch, (seconds, accuracy) in enumerate(
             zip(result["seconds"], result["test_accuracies"], strict=True), 1
         )
@@ -107,6 +112,7 @@ def draw() -> None:
         transform=axes.get_yaxis_transform(),
     )  # fmt: skip
     axes.set(xscale="log", xlabel="seconds of training", ylabel="test accuracy on MNIST [%]")
+    axes.set_xticks([10, 30, 100, 300], ["10", "30", "100", "300"])
     axes.set_ylim(98.5, 99.8)
     axes.legend(loc="lower right")
     path = RESULTS / "time_to_accuracy.png"

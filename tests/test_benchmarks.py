@@ -1,6 +1,7 @@
 """benchmarks/: what the scripts compute, and that the notes tell what they wrote."""
 
 import json
+import statistics
 import subprocess
 import sys
 
@@ -12,9 +13,27 @@ from benchmarks import measure, plain, reproduce, same_work, tables
 NOTES = (ROOT / "benchmarks" / "README.md").read_text()
 
 
-@pytest.mark.parametrize("table", ["same_work", "time_to_accuracy", "reproduced", "peers"])
+@pytest.mark.parametrize("table", tables.TABLES)
 def test_the_notes_show_the_tables_as_measured(table):
-    assert "\n".join(getattr(tables, table)()) in NOTES
+    assert "\n".join(table()) in NOTES
+
+
+def test_the_notes_tell_how_soon_as_measured():
+    runs = measure.read_table(measure.RESULTS / "time_to_accuracy.csv")
+
+    def median(part, column):
+        return statistics.median(float(row[column]) for row in runs if row["part"] == part)
+
+    share = median("fast", "fit_seconds") / median("published", "fit_seconds")
+    assert f"`fast` takes {share:.0%}".replace("%", " %") in NOTES
+    wrong = {
+        part: round(1e4 * (1 - median(part, "test_accuracy"))) for part in ("best", "published")
+    }
+    assert (
+        f"`best` gets {wrong['best']} of 10,000 images wrong, `published` {wrong['published']}"
+        in NOTES
+    )
+    assert median("best", "fit_seconds") < median("published", "fit_seconds")
 
 
 def row(side, seconds, memory, figure):
@@ -95,7 +114,9 @@ def test_runs_in_the_tables_of_others_count_as_well(tmp_path, figure, fake_runs)
     assert fake_runs == [] and row["median"] == 1.8171
 
 
-@pytest.mark.parametrize("name", ["reproduce", "same_work", "time_to_accuracy", "peers"])
+@pytest.mark.parametrize(
+    "name", ["reproduce", "same_work", "time_to_accuracy", "peers", "mnist_tries"]
+)
 def test_a_wrong_flag_is_refused_in_one_line(name):
     script = ROOT / "benchmarks" / f"{name}.py"
     done = subprocess.run(
