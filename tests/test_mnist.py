@@ -295,7 +295,7 @@ def test_all_goes_on_with_the_run_of_these_flags(finished, tmp_path, monkeypatch
 
 def test_a_killed_model_ends_all_and_is_named(tmp_path, monkeypatch, capsys):
     args = SimpleNamespace(resume=None, training_flags=[], data="auto", data_dir=None, out=tmp_path,
-                           epochs=1, schedule=None)  # fmt: skip
+                           epochs=1, schedule=None, label_smoothing=None)  # fmt: skip
     for signal, error in ((9, SystemExit), (2, KeyboardInterrupt)):
         monkeypatch.setattr(
             "mnist.run_all.subprocess.run",
