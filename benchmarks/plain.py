@@ -1,4 +1,4 @@
-"""The script that everyone writes, for six tasks: Keras' defaults, and `fit(x, y)` on arrays.
+"""The script that everyone writes, for each task: Keras' defaults, and `fit(x, y)` on arrays.
 
     python benchmarks/plain.py churn --seed 43
 
