@@ -12,18 +12,25 @@ class EpochTimer(keras.callbacks.Callback):
 
     Attributes:
         seconds: list of floats, one an epoch.
-        total: seconds from the start to the end of `fit`, and of the epochs of a resumed run
-            before it was stopped.
+        total: seconds from `start` to `stop`, and of the epochs of a resumed run before it was
+            stopped.
     """
 
     def __init__(self):
         super().__init__()
         self.seconds: list[float] = []
         self.total = 0.0
-        self._earlier = None
+        self._began = self._earlier = None
 
-    def on_train_begin(self, logs=None):
-        self._train_began = time.perf_counter()
+    def start(self) -> None:
+        """Start the clock of the whole: call it right before `fit`, which has work to do before it
+        calls its callbacks."""
+        self._began = time.perf_counter()
+
+    def stop(self) -> None:
+        """Stop the clock of the whole: let it be the last thing that `fit` calls."""
+        earlier = sum(self.seconds) if self._earlier is None else self._earlier
+        self.total = earlier + time.perf_counter() - self._began
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._earlier is None:
@@ -34,8 +41,6 @@ class EpochTimer(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self._epoch_began)
 
     def on_train_end(self, logs=None):
-        earlier = sum(self.seconds) if self._earlier is None else self._earlier
-        self.total = earlier + time.perf_counter() - self._train_began
         self.set_model(None)  # its model may go, while the figures stay
 
 

@@ -40,9 +40,11 @@ class Training:
         self.timer = EpochTimer()
 
     def callbacks(self, *others) -> list:
-        """Return the lesson's own callbacks followed by timer and checkpoints."""
+        """Return timer, the lesson's own callbacks and checkpoints; the clock starts now."""
         kept = [self.timer, *others]
-        return [*kept, Checkpoints(self.checkpoint, self.seed, kept)]
+        stop = keras.callbacks.LambdaCallback(on_train_end=lambda logs: self.timer.stop())
+        self.timer.start()
+        return [*kept, Checkpoints(self.checkpoint, self.seed, kept), stop]
 
 
 class Run:
