@@ -19,6 +19,8 @@ from common.files import whole_file
 from common.precision import CPUINFO, INSTRUCTIONS
 from common.runs import finished_runs
 
+TRIAL = "a trial: benchmarks/results/ stays as it is"
+
 
 class Parser(argparse.ArgumentParser):
     """Shows the script's docstring as its help, and a wrong flag in one line."""
@@ -29,6 +31,11 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+
+    def add_seeds(self, default: str):
+        """Add `--seeds`, for trials; the tables are made with the default."""
+        self.add_argument("--seeds", nargs="+", type=int, metavar="N",
+            help=f"for a trial: its figures are shown, not kept (default {default})")  # fmt: skip
 
     def error(self, message: str):
         """Report a wrong flag, with exit code 2."""
@@ -122,18 +129,18 @@ def write_table(path: Path, rows: list[dict]) -> None:
     print(f"table: {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
 
 
-def replace_rows(path: Path, rows: list[dict], key: str) -> list[dict]:
+def replace_rows(path: Path, rows: list[dict], key: str, order: list[str] | None = None):
     """Write a table anew: rows of a kind that was measured now replace the earlier ones.
 
     Args:
         path: the table.
         rows: those measured now.
         key: the column that names the kind.
-
-    Returns:
-        All rows that the table has now.
+        order: the kinds in the order in which the table is to have them; if left out, those
+            measured now come last.
     """
-    measured = {row[key] for row in rows}
-    kept = [row for row in read_table(path) if row[key] not in measured]
-    write_table(path, kept + rows)
-    return kept + rows
+    measured = {str(row[key]) for row in rows}
+    table = [row for row in read_table(path) if row[key] not in measured] + rows
+    if order:
+        table.sort(key=lambda row: order.index(row[key]))
+    write_table(path, table)

@@ -9,7 +9,6 @@ line of JSON: seconds of `fit`, the figure, the largest memory.
 
 import argparse
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -23,6 +22,7 @@ from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common.datasets import find_dataset
+from common.memory import peak_memory_mb
 
 
 def load(name: str):
@@ -31,7 +31,7 @@ def load(name: str):
 
 
 def timed_fit(model, features, targets, **options) -> tuple[float, keras.callbacks.History]:
-    """Fit quietly, and measure the seconds."""
+    """Fit quietly, and measure the seconds, as the lessons do: from right before `fit` to its end."""
     began = time.perf_counter()
     history = model.fit(features, targets, verbose=0, **options)
     return time.perf_counter() - began, history
@@ -230,5 +230,5 @@ if __name__ == "__main__":
     keras.utils.set_random_seed(flags.seed)
     options = {"epochs": flags.epochs} if flags.epochs else {}
     result = TASKS[flags.task](flags.seed, **options)
-    result["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    result["peak_memory_mb"] = peak_memory_mb()
     print(json.dumps(result))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
 
-from benchmarks.measure import RESULTS, ROOT, Parser, machine, read_table, replace_rows, run
+from benchmarks.measure import RESULTS, ROOT, TRIAL, Parser, machine, read_table, replace_rows, run
 from common.errors import fail
 from common.runs import finished_runs, table_row
 
@@ -154,6 +154,8 @@ def measured(figure: Figure, rows: list[dict]) -> dict:
         "seeds": " ".join(sorted(row["seed"] for row in rows)),
         "fit_seconds": round(statistics.median(float(row["fit_seconds"]) for row in rows), 1),
         "total_seconds": round(statistics.median(float(row["total_seconds"]) for row in rows), 1),
+        "devices": "; ".join(sorted({row["device"] for row in rows})),
+        "versions": "; ".join(sorted({row["versions"] for row in rows})),
         "bar": figure.bar,
         "met": "yes" if figure.least <= median <= figure.most else "no",
     }
@@ -177,8 +179,7 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--only", nargs="+", metavar="NAME",
         help="figures by name or by how their names begin, such as 01 or 'mnist conv_net'")  # fmt: skip
-    parser.add_argument("--seeds", nargs="+", type=int, metavar="N",
-        help="default 42 43 44; churn 42 to 46; xor 42, the first of 20")  # fmt: skip
+    parser.add_seeds("42 43 44; churn 42 to 46; xor 42, the first of 20")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR",
         help="where its runs are kept (default outputs/reproduce/)")  # fmt: skip
     parser.add_argument("--tables", nargs="+", type=Path, default=[], metavar="FILE",
@@ -195,7 +196,11 @@ def main() -> None:
     rows = [
         reproduce(figure, flags.seeds or figure.seeds, flags.out, flags.tables) for figure in chosen
     ]
-    replace_rows(RESULTS / "reproduce.csv", rows, "figure")
+    if flags.seeds:
+        print(TRIAL)
+    else:
+        names = [figure.name for figure in FIGURES]
+        replace_rows(RESULTS / "reproduce.csv", rows, "figure", order=names)
     for row in rows:
         print(f"{row['figure']:<32} published {row['published']:<30} "
               f"measured {row['median']} ({row['smallest']} to {row['largest']})  "

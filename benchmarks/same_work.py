@@ -6,7 +6,7 @@
 Same data, split, model, epochs and batch. The two sides run in turn, each in a process of its own,
 with a new seed every turn. Let nothing else run meanwhile. Writes results/same_work.csv, a row for
 every run, and results/same_work_ratios.csv: medians of this project's seconds divided by medians of
-the plain script's.
+the plain script's. Seconds of training count from right before the call of `fit` to its end.
 """
 
 import statistics
@@ -18,13 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchma
 
 from benchmarks.measure import (
     RESULTS,
+    TRIAL,
     Parser,
     machine,
-    read_table,
     replace_rows,
     run_lesson,
     run_plain,
-    write_table,
 )
 from common.precision import choose_precision
 
@@ -105,7 +104,12 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="TASK",
         help=f"of {', '.join(names)}")  # fmt: skip
-    parser.add_argument("--turns", type=int, metavar="N", help="instead of 5 (conv_net: 3)")
+    parser.add_argument(
+        "--turns",
+        type=int,
+        metavar="N",
+        help="for a trial: its figures are shown, not kept (default 5; conv_net: 3)",
+    )
     flags = parser.parse_args()
     print(machine())
     for task in TASKS:
@@ -113,15 +117,15 @@ def main() -> None:
             continue
         rows = [row for turn in range(flags.turns or task.turns)
                 for row in one_turn(task, 42 + turn)]  # fmt: skip
-        replace_rows(RESULTS / "same_work.csv", rows, "task")
         result = compare(task, rows)
-        others = [row for row in read_table(RESULTS / "same_work_ratios.csv")
-                  if row["task"] != task.name]  # fmt: skip
-        table = sorted([*others, result], key=lambda row: names.index(row["task"]))
-        write_table(RESULTS / "same_work_ratios.csv", table)
+        if not flags.turns:
+            replace_rows(RESULTS / "same_work.csv", rows, "task", order=names)
+            replace_rows(RESULTS / "same_work_ratios.csv", [result], "task", order=names)
         print(f"{task.name}: training {result['fit_ratio']} of plain (at most {task.bar}), process "
               f"{result['process_ratio']}, memory {result['peak_memory_ratio']}; "
               f"{result['project_figure']} against {result['plain_figure']}")  # fmt: skip
+    if flags.turns:
+        print(TRIAL)
 
 
 if __name__ == "__main__":

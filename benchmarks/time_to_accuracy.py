@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchma
 
 from benchmarks.measure import (
     RESULTS,
+    TRIAL,
     Parser,
     machine,
     read_table,
@@ -127,15 +128,14 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, metavar="PART",
         help=f"of {', '.join(parts)}")  # fmt: skip
-    parser.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44], metavar="N",
-        help="default 42 43 44")  # fmt: skip
+    parser.add_seeds("42 43 44")
     parser.add_argument("--out", type=Path, metavar="DIR",
         help="keep the lesson's runs there; in outputs/reproduce they spare reproduce.py the work")  # fmt: skip
     flags = parser.parse_args()
     print(machine())
     for part in flags.only:
         rows, curves = [], []
-        for seed in flags.seeds:
+        for seed in flags.seeds or (42, 43, 44):
             if part == "published":
                 measured, curve = published(seed)
                 curves += curve
@@ -143,10 +143,15 @@ def main() -> None:
                 measured = lesson(part, seed, flags.out)
             rows.append({"part": part, "seed": seed, **measured, "machine": machine()})
             print(*list(rows[-1].values())[:-1], sep="  ", flush=True)
+        if flags.seeds:
+            continue
         replace_rows(RESULTS / "time_to_accuracy.csv", rows, "part")
         if curves:
             replace_rows(RESULTS / "time_to_accuracy_curve.csv", curves, "seed")
-    draw()
+    if flags.seeds:
+        print(TRIAL)
+    else:
+        draw()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from common.cli import ROOT, STARTED, training_values, variant
 from common.datasets import REAL, SAMPLE, load_dataset
 from common.errors import fail, on_interrupt
 from common.files import whole_file, write_json
+from common.memory import peak_memory_mb
 from common.start import quiet_stderr
 
 
@@ -310,16 +311,6 @@ def describe_device() -> str:
         return f"GPU ({gpus})"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"CPU ({cores} cores)"
-
-
-def peak_memory_mb() -> float | None:
-    """Return the largest memory the process has used so far, in MB; None on Windows."""
-    try:
-        import resource
-    except ModuleNotFoundError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
 
 
 def show(path: Path) -> str:

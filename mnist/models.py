@@ -223,9 +223,8 @@ def conv_net_best(clothing=False):
     half of them distorted: `RandomPerspective` pulls at the corners, and so scales and slants in one
     step. Each such step blurs; moving by whole pixels, `nearest`, does not.
 
-    Clothing is not written by hand: it is mirrored and moved, and of about a quarter of the images a
-    piece is covered, so that no part decides alone. It differs in more than digits do, in cloth and
-    cut, so every convolution has one and a half times as many filters.
+    Clothing is not written by hand: it is mirrored and moved. It differs in more than digits do, in
+    cloth and cut, so every convolution has one and a half times as many filters.
     """
     exact = {"fill_mode": "constant", "dtype": "float32"}
     if clothing:
@@ -233,7 +232,6 @@ def conv_net_best(clothing=False):
         augmentation = [
             layers.RandomFlip("horizontal", dtype="float32"),
             layers.RandomTranslation(0.08, 0.08, interpolation="nearest", **exact),
-            layers.RandomErasing(0.5, scale=(0.02, 0.15), fill_value=0, dtype="float32"),
         ]
     else:
         filters = 32, 64, 96, 128

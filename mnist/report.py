@@ -27,7 +27,12 @@ def trained_with(record: dict) -> str:
     """Spell the flags that change the training, but not the model."""
     flags = record["flags"]
     images = f"first {flags['limit']:,} images, " if flags["limit"] else ""
-    return f"{images}{flags['optimizer']}, {flags['batch_size']}, {flags['precision']}"
+    recipe = ""
+    if flags.get("schedule") == "one_cycle":
+        recipe += f"one cycle to {flags.get('peak', 3):g} times the rate, "
+    if flags.get("label_smoothing"):
+        recipe += f"labels smoothed by {flags['label_smoothing']:g}, "
+    return f"{images}{recipe}{flags['optimizer']}, {flags['batch_size']}, {flags['precision']}"
 
 
 # Heading, how to find the value in a record, how to spell it.
@@ -40,7 +45,7 @@ COLUMNS = [
     ("memory [MB]", lambda run: run["peak_memory_mb"] or 0, lambda mb: f"{mb:,.0f}" if mb else "-"),
     ("epochs", lambda run: run["epochs"], str),
     ("data", lambda run: f"{run['flags']['dataset']}, {run['data']}", str),
-    ("optimizer, batch size, precision", trained_with, str),
+    ("recipe, optimizer, batch size, precision", trained_with, str),
     ("seed", lambda run: run["seed"], str),
     ("begun", lambda run: run["run"][:15], str),
 ]

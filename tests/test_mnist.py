@@ -16,13 +16,16 @@ import pytest
 from conftest import MNIST, ROOT, run_lesson, run_script
 from keras import layers
 from PIL import Image
+from scipy.ndimage import shift
 
 from common.checkpoints import seed_random_layers
+from common.cli import variant
 from common.precision import choose_precision
 from common.runs import finished_runs, read_record
 from mnist import report
+from mnist.flags import make_parser
 from mnist.models import MODELS
-from mnist.recipes import fill_in
+from mnist.recipes import NAMES, fill_in
 from mnist.run_all import run_all
 
 PARAMETERS = {
@@ -52,8 +55,8 @@ SHAPES = {
 }  # fmt: skip
 
 
-def test_the_names_are_those_of_the_functions(smoke_runs):
-    assert smoke_runs[MNIST].names["NAMES"] == list(MODELS) == list(PARAMETERS)
+def test_the_names_are_those_of_the_functions():
+    assert NAMES == list(MODELS) == list(PARAMETERS)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -131,21 +134,26 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
 
 
 @pytest.mark.parametrize(
-    ("model", "epochs", "schedule", "filled"),
+    ("words", "filled", "folder"),
     [
-        ("conv_net", None, None, (60, "constant", 0)),
-        ("conv_net_fast", 60, None, (60, "one_cycle", 0)),
-        ("conv_net_best", None, "constant", (36, "constant", 0.05)),
+        ("-m conv_net", (60, "constant", 3, 0), "conv_net"),
+        ("-m conv_net_fast --epochs 60", (60, "one_cycle", 3, 0), "conv_net_fast"),
+        ("-m conv_net_fast --schedule one_cycle --peak 1", (7, "one_cycle", 1, 0),
+         "conv_net_fast_peak-1.0"),
+        ("-m conv_net_best --schedule constant", (36, "constant", 3, 0.05),
+         "conv_net_best_schedule-constant"),
+        ("-m conv_net_best --label-smoothing 0 --dataset fashion_mnist", (28, "one_cycle", 2, 0),
+         "conv_net_best_dataset-fashion_mnist_label-smoothing-0.0"),
     ],
-)
-def test_flags_that_are_not_given_are_the_models_own(model, epochs, schedule, filled):
-    args = SimpleNamespace(model=model, epochs=epochs, schedule=schedule, label_smoothing=None,
-                           dataset="mnist")  # fmt: skip
+)  # fmt: skip
+def test_flags_that_are_not_given_are_the_models_own(words, filled, folder):
+    args = make_parser("").read_args(words.split())
     fill_in(args)
-    assert (args.epochs, args.schedule, args.label_smoothing) == filled
+    assert (args.epochs, args.schedule, args.peak, args.label_smoothing) == filled
+    assert variant(args) == folder
 
 
-def test_the_best_model_smooths_labels_and_sees_clothing_in_the_mirror(tmp_path):
+def test_the_best_model_smooths_labels_and_looks_ten_times_at_clothing(tmp_path):
     run = run_lesson(MNIST, tmp_path, "--data", "sample", "-m", "conv_net_best", "--epochs", "1",
                      "--dataset", "fashion_mnist")  # fmt: skip
     names = run.names
@@ -157,9 +165,12 @@ def test_the_best_model_smooths_labels_and_sees_clothing_in_the_mirror(tmp_path)
     asked[targets == 1] = 0.955
     loss = -(asked * np.log(np.maximum(probabilities, 1e-7))).sum(axis=1).mean()
     assert run.record["metrics"]["test_loss"] == pytest.approx(loss, rel=1e-3)
-    both = probabilities + model.predict(images[:, :, ::-1], batch_size=250, verbose=0)
-    np.testing.assert_allclose(names["probabilities"], both / 2, atol=1e-6)
-    right = (both.argmax(axis=1) == labels).mean()
+    places = [shift(images, (0, down, right, 0), order=0)  # what comes in is 0
+              for down, right in [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]]  # fmt: skip
+    looks = [*places, *(place[:, :, ::-1] for place in places)]
+    mean = np.mean([model.predict(look, batch_size=250, verbose=0) for look in looks], axis=0)
+    np.testing.assert_allclose(names["probabilities"], mean, atol=1e-6)
+    right = (mean.argmax(axis=1) == labels).mean()
     assert run.record["metrics"]["test_accuracy_ten_looks"] == pytest.approx(right, abs=1e-4)
     keras.models.load_model(run.folder / "model.keras")
 
@@ -295,7 +306,8 @@ def test_all_goes_on_with_the_run_of_these_flags(finished, tmp_path, monkeypatch
 
 def test_a_killed_model_ends_all_and_is_named(tmp_path, monkeypatch, capsys):
     args = SimpleNamespace(resume=None, training_flags=[], data="auto", data_dir=None, out=tmp_path,
-                           epochs=1, schedule=None, label_smoothing=None)  # fmt: skip
+                           dataset="mnist", experiments={}, epochs=1, schedule=None, peak=None,
+                           label_smoothing=None)  # fmt: skip
     for signal, error in ((9, SystemExit), (2, KeyboardInterrupt)):
         monkeypatch.setattr(
             "mnist.run_all.subprocess.run",
