@@ -62,8 +62,8 @@ def test_every_task_has_a_plain_script_and_the_same_figure():
 def test_new_rows_replace_those_of_their_kind_only(tmp_path):
     path = tmp_path / "table.csv"
     measure.write_table(path, [{"task": "a", "value": 1}, {"task": "b", "value": 2}])
-    measure.replace_rows(path, [{"task": "b", "value": 3}], "task")
-    assert measure.read_table(path) == [{"task": "a", "value": "1"}, {"task": "b", "value": "3"}]
+    measure.replace_rows(path, [{"task": "a", "value": 3}], "task", order=["a", "b"])
+    assert measure.read_table(path) == [{"task": "a", "value": "3"}, {"task": "b", "value": "2"}]
 
 
 @pytest.fixture
@@ -112,6 +112,27 @@ def test_runs_in_the_tables_of_others_count_as_well(tmp_path, figure, fake_runs)
     table = ROOT / "benchmarks" / "results" / "lessons.csv"
     row = reproduce.reproduce(figure, (42, 43, 44), tmp_path, [table])
     assert fake_runs == [] and row["median"] == 1.8171
+
+
+def test_the_table_of_figures_is_that_of_the_runs_that_are_kept():
+    tables = [measure.RESULTS / f"{name}.csv"
+              for name in ("lessons", "mnist", "mnist_recipes", "churn", "xor")]  # fmt: skip
+    runs = [run for table in tables for run in measure.read_table(table)]
+    expected = []
+    for figure in reproduce.FIGURES:
+        rows = [row for row in reproduce.rows_of(figure, runs) if int(row["seed"]) in figure.seeds]
+        assert len(rows) == len(figure.seeds), figure.name
+        expected.append({k: str(v) for k, v in reproduce.measured(figure, rows).items()})
+    assert measure.read_table(measure.RESULTS / "reproduce.csv") == expected
+
+
+def test_a_trial_leaves_the_tables_alone(tmp_path, monkeypatch, capsys, figure, fake_runs):
+    before = (measure.RESULTS / "reproduce.csv").read_bytes()
+    words = ["reproduce.py", "--only", figure.name, "--seeds", "42", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    reproduce.main()
+    assert fake_runs == [42] and "a trial" in capsys.readouterr().out
+    assert (measure.RESULTS / "reproduce.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize(
