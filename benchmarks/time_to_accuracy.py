@@ -1,6 +1,6 @@
 """How soon is the published accuracy reached, and how far does one model get in the same time?
 
-    python benchmarks/time_to_accuracy.py                           all four parts
+    python benchmarks/time_to_accuracy.py                           all four parts: an hour and a half
     python benchmarks/time_to_accuracy.py --only fast --seeds 42    one part, one seed
 
 Seconds are those of `fit`, from its start. Four parts:
@@ -11,8 +11,9 @@ fast          python mnist/mnist.py -m conv_net_fast, judged once, at its end
 best          python mnist/mnist.py -m conv_net_best: as good as it gets in the published time
 best_fashion  the same with --dataset fashion_mnist
 
-The parts run in turn, seed by seed. Let nothing else run meanwhile. Writes results/time_to_accuracy.csv (a row a run),
-results/time_to_accuracy_curve.csv (a row an epoch of `published`) and the figure.
+The parts run in turn, seed by seed. Let nothing else run meanwhile. Writes
+results/time_to_accuracy.csv (a row a run), results/time_to_accuracy_curve.csv (a row an epoch of
+`published`) and the figure.
 """
 
 import sys
