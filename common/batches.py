@@ -91,20 +91,23 @@ def tensorflow_batches(features, targets, batch_size: int, seed: int, first_epoc
     import tensorflow as tf
 
     examples = len(targets)
+    # Each call back into Python waits for the training loop to let go of it, so the orders of many
+    # short epochs are drawn in one call.
+    epochs = max(1, min(64, 2**14 // examples))
 
-    def rows_of_epoch(epoch):
-        rows = tf.numpy_function(
-            lambda epoch: epoch_order(examples, seed, int(epoch)), [epoch], tf.int64
-        )
-        return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(rows, [examples])).batch(
-            batch_size
-        )
+    def orders(first):
+        return np.array([epoch_order(examples, seed, first + e) for e in range(epochs)])
+
+    def rows_of_epochs(first):
+        rows = tf.numpy_function(orders, [first], tf.int64)
+        return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(rows, [epochs, examples]))
 
     options = tf.data.Options()
     options.autotune.enabled = False  # an endless pipeline that tunes itself can end 10 s late
     return (
-        tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
-        .flat_map(rows_of_epoch)
+        tf.data.Dataset.range(first_epoch, 2**62, epochs)
+        .flat_map(rows_of_epochs)
+        .flat_map(lambda order: tf.data.Dataset.from_tensor_slices(order).batch(batch_size))
         .map(row_reader(features, targets))
         .prefetch(4)
         .with_options(options)

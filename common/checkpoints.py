@@ -39,6 +39,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.saved_at = time.perf_counter()
+        self.generators = random_generators(self.model)
         # Left to itself, TensorFlow makes the optimizer's variables while it traces the training step,
         # and keeps the graphs of that for good: memory that every further model adds to. Weights
         # cannot be loaded into variables not yet made either.
@@ -53,7 +54,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.restore_history()  # only now, since Keras' history clears itself last
-        seed_random_layers(self.model, self.seed, epoch)
+        seed_generators(self.generators, self.seed, epoch)
 
     def on_epoch_end(self, epoch, logs=None):
         # An epoch after which training stops is not kept: a resumed run repeats it and stops too.
@@ -134,12 +135,23 @@ def next_epoch(path: Path) -> int:
     return read_state(path)[0]["epoch"] if Path(path).exists() else 0
 
 
-def seed_random_layers(model, seed: int, epoch: int) -> None:
-    """Set the state of every layer's random generators from (seed, epoch, layer, generator)."""
-    for place, layer in enumerate(model._flatten_layers()):
-        generators = [
+def random_generators(model) -> list[tuple]:
+    """Find the random generators of a model's layers.
+
+    Returns:
+        For each: the place of its layer, its number in that layer, and the generator.
+    """
+    return [
+        (place, number, generator)
+        for place, layer in enumerate(model._flatten_layers())
+        for number, generator in enumerate(
             value for value in vars(layer).values() if isinstance(value, keras.random.SeedGenerator)
-        ]
-        for number, generator in enumerate(generators):
-            state = np.random.SeedSequence([seed, epoch, place, number]).generate_state(2)
-            generator.state.assign(state.astype(generator.state.dtype))
+        )
+    ]
+
+
+def seed_generators(generators, seed: int, epoch: int) -> None:
+    """Set the state of every random generator from (seed, epoch, layer, generator)."""
+    for place, number, generator in generators:
+        state = np.random.SeedSequence([seed, epoch, place, number]).generate_state(2)
+        generator.state.assign(state.astype(generator.state.dtype))

@@ -18,7 +18,7 @@ from keras import layers
 from PIL import Image
 from scipy.ndimage import shift
 
-from common.checkpoints import seed_random_layers
+from common.checkpoints import random_generators, seed_generators
 from common.cli import variant
 from common.precision import choose_precision
 from common.runs import finished_runs, read_record
@@ -112,7 +112,7 @@ def test_augmentation_is_drawn_from_seed_and_epoch_and_only_in_training(name, mo
     moves = keras.Sequential(model.layers[:moves])
 
     def moved(epoch):
-        seed_random_layers(model, 42, epoch)
+        seed_generators(random_generators(model), 42, epoch)
         return np.asarray(moves(image, training=True))
 
     assert np.array_equal(moved(1), moved(1)) and not np.array_equal(moved(1), moved(2))

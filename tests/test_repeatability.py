@@ -213,7 +213,7 @@ def test_dropout_masks_differ_between_epochs_and_layers():
     )
     masks = []
     for epoch in (0, 1, 0):
-        checkpoints.seed_random_layers(model, 1, epoch)
+        checkpoints.seed_generators(checkpoints.random_generators(model), 1, epoch)
         masks += [np.asarray(layer(np.ones((1, 50)), training=True)) for layer in model.layers]
     assert not same([masks[0]], [masks[1]]) and not same([masks[0]], [masks[2]])
     assert same(masks[:2], masks[4:])
