@@ -85,11 +85,8 @@ def mnist_tries() -> list[str]:
     table = []
     for name in dict.fromkeys(row["try"] for row in runs):
         rows = [row for row in runs if row["try"] == name]
-        table.append([
-            name, spread([float(row["test_accuracy"]) for row in rows], 4),
-            spread([float(row["fit_seconds"]) for row in rows], 0),
-        ])  # fmt: skip
-    return lines(["`conv_net_fast` with", "test accuracy", "seconds of `fit`"], table)
+        table.append([name, spread([float(row["test_accuracy"]) for row in rows], 4)])
+    return lines(["`conv_net_fast` with", "test accuracy"], table)
 
 
 TABLES = [same_work, time_to_accuracy, reproduced, peers, mnist_tries]
