@@ -4,9 +4,16 @@ Keras' own `BackupAndRestore` keeps weights, optimizer and epoch. A run also dep
 of the batches, on the random numbers of layers such as `Dropout`, on what callbacks such as
 `EarlyStopping` remember, and its record on the history. Here the first two are drawn anew from
 (seed, epoch) when an epoch begins, and the rest is kept in the checkpoint.
+
+The last two checkpoints are kept. Each ends with its own checksum, so that one which a failing disk
+has cut short or changed is noticed, and the one before it serves instead.
 """
 
+import hashlib
+import itertools
 import json
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -14,9 +21,11 @@ import h5py
 import keras
 import numpy as np
 
+from common.errors import finish_first
 from common.files import whole_file
 
 STATE = "run_state"  # the group that is added to Keras' own weights file
+SUM = 32  # bytes of SHA-256 behind the file that Keras and h5py wrote
 EVERY = 5.0  # seconds between two checkpoints: at most this much work is lost
 PLAIN = (bool, int, float, str, type(None), np.generic)
 
@@ -27,7 +36,8 @@ class Checkpoints(keras.callbacks.Callback):
     Put it behind the callbacks whose state it keeps.
 
     Args:
-        path: the checkpoint, a `.weights.h5` file. If it exists, training goes on from it.
+        path: the checkpoint, a `.weights.h5` file. If it exists, or the one before it, training
+            goes on from there.
         seed: what the random numbers of every epoch are drawn from.
         others: the callbacks whose state is kept.
     """
@@ -44,9 +54,9 @@ class Checkpoints(keras.callbacks.Callback):
         # and keeps the graphs of that for good: memory that every further model adds to. Weights
         # cannot be loaded into variables not yet made either.
         self.model.optimizer.build(self.model.trainable_variables)
-        if self.path.exists():
-            self.model.load_weights(self.path)
-            state, arrays = read_state(self.path)
+        if path := newest_whole(self.path):
+            self.model.load_weights(path)
+            state, arrays = read_state(path)
             for number, callback in enumerate(self.others):  # they have cleared themselves by now
                 vars(callback).update(state["callbacks"][number])
                 vars(callback).update(arrays.get(str(number), {}))
@@ -59,7 +69,8 @@ class Checkpoints(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         # An epoch after which training stops is not kept: a resumed run repeats it and stops too.
         if time.perf_counter() - self.saved_at >= EVERY and not self.model.stop_training:
-            self.save(epoch + 1, logs or {})
+            with finish_first():
+                self.save(epoch + 1, logs or {})
             self.saved_at = time.perf_counter()
 
     def on_train_end(self, logs=None):
@@ -102,6 +113,46 @@ class Checkpoints(keras.callbacks.Callback):
                         if is_arrays(value):
                             for position, array in enumerate(value):
                                 arrays[f"{number}/{name}/{position:06d}"] = array
+            add_checksum(temporary)
+            if self.path.exists():
+                os.replace(self.path, before(self.path))
+
+
+def before(path: Path) -> Path:
+    """Name the checkpoint before the newest: `checkpoint.before.weights.h5`."""
+    return path.with_name(path.name.removesuffix(".weights.h5") + ".before.weights.h5")
+
+
+def add_checksum(path: Path) -> None:
+    """Write the SHA-256 of a file behind it; HDF5 does not mind."""
+    with path.open("r+b") as file:
+        checksum = hashlib.file_digest(file, "sha256").digest()
+        file.seek(0, os.SEEK_END)
+        file.write(checksum)
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a checkpoint ends with its own checksum."""
+    content = path.read_bytes()
+    return hashlib.sha256(content[:-SUM]).digest() == content[-SUM:]
+
+
+def newest_whole(path: Path) -> Path | None:
+    """Find the newest checkpoint that is whole. A damaged one is removed, and one line says so.
+
+    Returns:
+        `path`, or the one before it, or None if neither is there and whole.
+    """
+    found = [candidate for candidate in (path, before(path)) if candidate.exists()]
+    damaged = list(itertools.takewhile(lambda candidate: not is_whole(candidate), found))
+    whole = next((candidate for candidate in found if candidate not in damaged), None)
+    if damaged:
+        for candidate in damaged:
+            candidate.unlink()
+        names = " and ".join(candidate.name for candidate in damaged)
+        instead = f"with {whole.name}, the one before" if whole else "from the start"
+        print(f"{names} in {path.parent}: damaged, so this goes on {instead}", file=sys.stderr)
+    return whole
 
 
 def is_kept(name: str, value) -> bool:
@@ -131,8 +182,9 @@ def read_state(path: Path) -> tuple[dict, dict]:
 
 
 def next_epoch(path: Path) -> int:
-    """Read which epoch a checkpoint goes on with; 0 if there is no checkpoint."""
-    return read_state(path)[0]["epoch"] if Path(path).exists() else 0
+    """Read which epoch a checkpoint goes on with; 0 if there is no whole checkpoint."""
+    whole = newest_whole(Path(path))
+    return read_state(whole)[0]["epoch"] if whole else 0
 
 
 def random_generators(model) -> list[tuple]:

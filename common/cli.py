@@ -122,6 +122,8 @@ class LessonParser(argparse.ArgumentParser):
             help="where runs are kept (default outputs/)")  # fmt: skip
         self.add_argument("--resume", nargs="?", const="newest", metavar="FOLDER",
             help="continue the newest unfinished run, or the one in FOLDER")  # fmt: skip
+        self.add_argument("--debug", action="store_true",
+            help="show where an error came from")  # fmt: skip
 
     def add_data_flags(self) -> None:
         """Add the flags that say where the data come from and how much of it is used."""

@@ -19,7 +19,30 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of processes that were killed while they wrote."""
+    for path in folder.glob(".*-*"):
+        number = path.name[1:].partition("-")[0]
+        if number.isdigit() and not is_running(int(number)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def is_running(process: int) -> bool:
+    """Tell whether a process runs; on Windows, where asking may end it, say yes."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def write_json(path: Path, content: dict) -> None:

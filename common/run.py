@@ -19,7 +19,7 @@ from common.checkpoints import Checkpoints
 from common.cli import ROOT, STARTED, training_values, variant
 from common.datasets import REAL, SAMPLE, load_dataset
 from common.errors import fail, on_interrupt
-from common.files import whole_file, write_json
+from common.files import remove_leftovers, whole_file, write_json
 from common.memory import peak_memory_mb
 from common.start import quiet_stderr
 
@@ -67,6 +67,8 @@ class Run:
         self.load_seconds = 0.0
         self.data, self.source = REAL if source else None, source
         self.folder = find_unfinished(flags) if flags.resume else make_folder(flags)
+        for folder in (self.folder, self.folder.parent, flags.out):
+            remove_leftovers(folder)
         self.trainings: dict[str, Training] = {}
         self.training("")
         self.versions = {
@@ -106,8 +108,8 @@ class Run:
             raise
         self.load_seconds += time.perf_counter() - began
         if self.flags.resume:
-            earlier = runs.read_record(self.folder)
-            if earlier["data"] != self.data:
+            earlier = read_record(self.folder)
+            if earlier["data"] not in (None, self.data):  # None: stopped before they were loaded
                 fail(f"--resume: {show(self.folder)} was started on {earlier['data']} data "
                      f"({earlier['source']}), not on {self.data} data; give the same --data-dir "
                      "or --data")  # fmt: skip
@@ -240,9 +242,7 @@ class Run:
         return list(self.folder.glob(runs.CHECKPOINT))
 
     def how_to_go_on(self) -> str:
-        """Say after Ctrl-C how to continue this run."""
-        if not self.checkpoints():
-            return "there is no checkpoint yet, so start again"
+        """Say how to continue this run after it was stopped."""
         resume = [] if self.flags.resume else ["--resume"]  # it may be among the words already
         return "go on with: " + shlex.join(["python", *sys.argv, *resume])
 
@@ -268,20 +268,20 @@ def make_folder(flags) -> Path:
 
 def find_unfinished(flags) -> Path:
     """Find the run that `--resume` means and check that the flags are those it began with."""
-    lesson = flags.out / flags.lesson
     if flags.resume == "newest":
-        folders = sorted({path.parent for path in lesson.glob(f"*/{runs.CHECKPOINT}")})
-        found = [folder for folder in folders
-                 if runs.read_record(folder)["variant"] == variant(flags)]  # fmt: skip
+        found = [record["folder"] for record in runs.all_runs(flags.out)
+                 if (record["lesson"], record["variant"], record["finished"])
+                 == (flags.lesson, variant(flags), False)]  # fmt: skip
         if not found:
-            fail(f"--resume: no unfinished run of this variant in {show(lesson)}; "
+            fail(f"--resume: no unfinished run of this variant in "
+                 f"{show(flags.out / flags.lesson)}; "
                  "start it without --resume")  # fmt: skip
         folder = found[-1]
     else:
         folder = Path(flags.resume)
         if not (folder / "run.json").is_file():
             fail(f"--resume {folder}: holds no run.json; give the folder of a run")
-    record = runs.read_record(folder)
+    record = read_record(folder)
     if record["lesson"] != flags.lesson:
         fail(f"--resume {folder}: is a run of {record['lesson']}, not of {flags.lesson}")
     if record["finished"]:
@@ -292,6 +292,14 @@ def find_unfinished(flags) -> Path:
             fail(f"--resume: {show(folder)} was started with {flag} {record['flags'].get(name)}, "
                  f"not {value}; give the same flags, or name another run's folder")  # fmt: skip
     return folder
+
+
+def read_record(folder: Path) -> dict:
+    """Read the record of the run to go on with; fail if it is damaged."""
+    try:
+        return runs.read_record(folder)
+    except runs.DamagedRecordError as error:
+        fail(f"--resume: {error}")
 
 
 def backend_package() -> str:

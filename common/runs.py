@@ -7,6 +7,7 @@ python -m common.runs 01_fashion_mnist_classification  one lesson's
 import argparse
 import csv
 import json
+import sys
 from pathlib import Path
 
 from common.cli import ROOT
@@ -14,26 +15,56 @@ from common.errors import fail
 from common.files import whole_file
 
 CHECKPOINT = "checkpoint*.weights.h5"  # there is one in the folder of every unfinished run
+KINDS = {  # of the values of a record
+    "lesson": str, "variant": str, "finished": bool, "data": str | None, "source": str | None,
+    "seed": int, "flags": dict, "epochs": int | None, "parameters": int | None, "metrics": dict,
+    "seconds": dict, "trainings": dict, "peak_memory_mb": float | None, "versions": dict,
+    "device": str,
+}  # fmt: skip
 LEADING = ["lesson", "variant", "run", "data", "seed", "epochs", "parameters"]
 
 
+LEFT_OUT = set()  # folders that the reader has been told of
+
+
+class DamagedRecordError(Exception):
+    """A `run.json` is no record of a run."""
+
+
 def read_record(folder: Path) -> dict:
-    """Read the `run.json` of a run's folder."""
+    """Read the `run.json` of a run's folder.
+
+    Raises:
+        DamagedRecordError: if it is missing, cut short, or holds something else.
+    """
     path = folder / "run.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        fail(f"{path}: cannot be read ({error}); remove that folder")
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedRecordError(f"{path}: cannot be read ({error}); remove that folder") from error
+    for name, kind in KINDS.items():
+        if not isinstance(record, dict) or not isinstance(record.get(name, kind), kind):
+            raise DamagedRecordError(f"{path}: holds no {name!r} of a run; remove that folder")
+    return record
 
 
 def all_runs(out: Path) -> list[dict]:
     """Read the records of all runs below `out`, oldest first, unfinished ones too.
 
+    A damaged record is left out, and one line on standard error says so.
+
     Returns:
         The records, each with its `folder` (a path) and `run` (the folder's name).
     """
-    folders = sorted(path.parent for path in Path(out).glob("*/*/run.json"))
-    return [{**read_record(folder), "folder": folder, "run": folder.name} for folder in folders]
+    records = []
+    for folder in sorted(path.parent for path in Path(out).glob("*/*/run.json")):
+        try:
+            records.append({**read_record(folder), "folder": folder, "run": folder.name})
+        except DamagedRecordError as error:
+            if folder not in LEFT_OUT:
+                LEFT_OUT.add(folder)
+                print(f"left out: {error}", file=sys.stderr)
+    return records
 
 
 def finished_runs(out: Path, lesson: str | None = None) -> list[dict]:
@@ -66,16 +97,27 @@ def table_row(record: dict) -> dict:
 
 
 def write_table(out: Path) -> None:
-    """Write `<out>/runs.csv` from the records, so that it always agrees with them."""
-    rows = [table_row(record) for record in finished_runs(out)]
-    metrics = dict.fromkeys(name for row in rows for name in row if name.startswith("test_"))
-    others = [name for name in dict.fromkeys(name for row in rows for name in row)
-              if name not in LEADING and name not in metrics]  # fmt: skip
-    with whole_file(Path(out) / "runs.csv") as temporary:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [*LEADING, *metrics, *others], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    """Write `<out>/runs.csv` from the records, so that it always agrees with them.
+
+    Another run may finish meanwhile and write the table too. Whoever writes last has looked at the
+    records afterwards, so no row is lost.
+    """
+    rows, written = table_rows(out), None
+    while rows != written:
+        metrics = dict.fromkeys(name for row in rows for name in row if name.startswith("test_"))
+        others = [name for name in dict.fromkeys(name for row in rows for name in row)
+                  if name not in LEADING and name not in metrics]  # fmt: skip
+        with whole_file(Path(out) / "runs.csv") as temporary:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, [*LEADING, *metrics, *others], lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+        rows, written = table_rows(out), rows
+
+
+def table_rows(out: Path) -> list[dict]:
+    """Make a row of every finished run below `out`."""
+    return [table_row(record) for record in finished_runs(out)]
 
 
 def write_history(path: Path, history: dict, seconds: list[float]) -> None:

@@ -39,7 +39,7 @@ def run_all(names: list[str], args) -> int:
             if finished:
                 print(f"finished already on {finished[-1]['data']} data: {finished[-1]['folder']}")
                 continue
-            stopped = [run["folder"] for run in same if any(run["folder"].glob(runs.CHECKPOINT))]
+            stopped = [run["folder"] for run in same if not run["finished"]]
             if stopped:
                 command += ["--resume", str(stopped[-1])]
         code = subprocess.run(command).returncode

@@ -171,6 +171,7 @@ FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
         # 3 epochs each: the 5th is in the second training.
         (TENSORS, FEW, 3, None),  # a loop of its own instead of `fit`
         (MNIST, [*FEW, "-m", "conv_net_augmented"], 3, "classification_report.txt"),
+        (MNIST, [*FEW, "-m", "conv_net_fast"], 3, None),  # a schedule and averaged weights
         (XOR, ["--epochs", "3", "--seeds", "3"], 5, "starts.csv"),
     ],
 )
