@@ -1,11 +1,12 @@
 """Samples, downloads from a small server on this computer, the cache, and --export."""
 
+import contextlib
 import gzip
 import hashlib
 import http.server
-import socket
 import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -62,21 +63,42 @@ def test_limit_keeps_training_examples_only(name):
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Serves what `files` holds; `asked` counts the requests."""
+    """Serves what `files` holds; `asked` counts the requests; `fault` says what goes wrong."""
 
     files: dict = {}  # noqa: RUF012
     asked: list = []  # noqa: RUF012
+    fault = ""
 
     def do_GET(self):
         self.asked.append(self.path)
         content = self.files.get(self.path.lstrip("/"))
+        if self.fault == "login" and self.path != "/login":
+            self.send_response(302)
+            self.send_header("Location", "/login")
+            self.end_headers()
+            return
+        if self.path == "/login":
+            content = b"<html>log in first</html>"
         if content is None:
             self.send_error(404)
+            return
+        if self.fault == "silent":
+            time.sleep(1)
             return
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        if self.fault == "slow":
+            with contextlib.suppress(OSError):  # the other side has given up
+                for place in range(20):
+                    self.wfile.write(content[place : place + 1])
+                    time.sleep(0.05)
+        elif self.fault == "cut":
+            self.wfile.write(content[: len(content) // 2])
+        elif self.fault == "once cut" and len(self.asked) == 1:
+            self.wfile.write(content[: len(content) // 2])
+        else:
+            self.wfile.write(content)
 
     def log_message(self, *args):
         pass
@@ -87,7 +109,8 @@ def server(monkeypatch, tmp_path):
     """A publisher on this computer with an empty cache to download into."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
-    Server.files, Server.asked = {}, []
+    monkeypatch.setattr(download, "PAUSE", 0)
+    Server.files, Server.asked, Server.fault = {}, [], ""
     service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=service.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -160,36 +183,48 @@ def test_reviews_are_ranked_from_the_published_texts(server, tmp_path):
     assert cached_files(tmp_path) == ["imdb.npz", "imdb_word_index.json"]
 
 
-@pytest.mark.parametrize("case", ["missing", "wrong bytes", "refused", "silent"])
+@pytest.mark.parametrize(
+    ("fault", "message", "tries"),
+    [
+        ("no name", "Name or service not known", 0),
+        ("refused", "refused", 0),
+        ("missing", "the server answers 404 Not Found", 1),
+        ("silent", "silent for 0.3 s", 3),
+        ("slow", "bytes came in", 3),
+        ("cut", "the connection broke after", 3),
+        ("wrong bytes", "not the published one", 3),
+        ("login", "not the published one", 6),  # each asks twice
+    ],
+)
 def test_a_failed_download_says_why_and_leaves_nothing(
-    server, data_folder, tmp_path, monkeypatch, case
+    server, data_folder, tmp_path, monkeypatch, fault, message, tries
 ):
-    content = (data_folder / "auto-mpg.data").read_bytes()
-    server("auto_mpg", {"auto-mpg.data": content})
-    message = {
-        "missing": "Not Found",
-        "wrong bytes": "not the published one",
-        "refused": "refused",
-        "silent": "silent for 0.3 s",
-    }[case]
-    listener = socket.create_server(("127.0.0.1", 0))  # accepts, and never answers
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}/auto-mpg.data"
-    if case == "missing":
+    server("auto_mpg", {"auto-mpg.data": (data_folder / "auto-mpg.data").read_bytes()})
+    monkeypatch.setattr(download, "SILENCE", 0.3)
+    Server.fault = fault
+    if fault == "missing":
         Server.files.clear()
-    elif case == "wrong bytes":
-        Server.files["auto-mpg.data"] = b"<html>log in first</html>"
-    elif case == "silent":
-        monkeypatch.setattr(download, "SILENCE", 0.3)
-    if case == "refused":
-        listener.close()
-    if case in ("refused", "silent"):
-        monkeypatch.setitem(download.SOURCES, "auto_mpg", {"auto-mpg.data": (address, "0" * 64)})
-    with pytest.raises(download.DownloadError, match=message):
+    elif fault == "wrong bytes":
+        Server.files["auto-mpg.data"] = b"other bytes"
+    elif fault in ("refused", "no name"):
+        host = "127.0.0.1:1" if fault == "refused" else "nowhere.example"
+        source = {"auto-mpg.data": (f"http://{host}/auto-mpg.data", "0" * 64)}
+        monkeypatch.setitem(download.SOURCES, "auto_mpg", source)
+    with pytest.raises(download.DownloadError, match=message) as error:
         download.fetch("auto_mpg")
-    assert cached_files(tmp_path) == []
+    assert len(Server.asked) == tries and cached_files(tmp_path) == []
+    place = tmp_path / "cache" / "datasets" / "keras-lessons" / "auto-mpg.data"
+    assert "fetch it by hand" in str(error.value) and str(place) in str(error.value)
     data, kind, source = find_dataset("auto_mpg", "auto", None)
     assert kind == SAMPLE and message in source and equal(data, MAKERS["auto_mpg"]())
-    listener.close()
+
+
+def test_a_download_that_breaks_once_is_tried_again(server, data_folder, tmp_path, capsys):
+    server("auto_mpg", {"auto-mpg.data": (data_folder / "auto-mpg.data").read_bytes()})
+    Server.fault = "once cut"
+    assert find_dataset("auto_mpg", "real", None)[1] == REAL
+    assert len(Server.asked) == 2 and cached_files(tmp_path) == ["auto-mpg.data"]
+    assert "trying again" in capsys.readouterr().err
 
 
 def test_a_cache_that_cannot_be_written(server, tmp_path, monkeypatch):

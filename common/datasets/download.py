@@ -4,23 +4,31 @@ Every file is checked by its SHA-256. Files in another format are converted once
 to the formats that a `--data-dir` holds.
 """
 
-import contextlib
 import gzip
+import hashlib
+import http.client
 import json
 import os
 import re
 import socket
+import sys
 import tarfile
+import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from common.files import whole_file
-from common.start import start_keras
+from common.files import remove_leftovers, whole_file
 from common.words import split_words
 
 SILENCE = 20  # seconds without a byte after which a server counts as silent
+SLOWEST = 2_000  # bytes a second, on average: a slower server is given up
+LARGEST = 2**30  # bytes: no file is nearly as large
+TRIES = 3
+PAUSE = 1.0  # seconds before the second try; twice that before the third
 STORAGE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 # The files to fetch: data set -> name in the cache -> (address, SHA-256).
 SOURCES = {
@@ -113,44 +121,87 @@ def fetch(name: str) -> Path:
 
 
 def fetch_file(name: str, address: str, sha256: str, folder: str) -> Path:
-    """Download one file into a folder of the cache, with a progress bar and a time limit."""
-    start_keras()  # only now: what is in a folder or the cache is read without it
-    import keras
+    """Download one file into a folder of the cache, unless it is there already.
 
-    try:
-        with socket_timeout(SILENCE):
-            path = keras.utils.get_file(
-                name,
-                address,
-                file_hash=sha256,
-                hash_algorithm="sha256",
-                cache_dir=str(cache_root()),
-                cache_subdir=folder,
-            )
-    except Exception as error:  # get_file raises plain Exception
-        (cache_root() / folder / name).unlink(missing_ok=True)
-        raise DownloadError(f"{address} could not be downloaded ({reason(error)})") from error
-    return Path(path)
+    Raises:
+        DownloadError: if it does not come whole in `TRIES` tries. It leaves nothing behind.
+    """
+    path = cache_root() / folder / name
+    if path.is_file() and checksum(path) == sha256:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent)
+    for attempt in range(1, TRIES + 1):
+        try:
+            with whole_file(path) as temporary:
+                receive(address, temporary)
+                if checksum(temporary) != sha256:
+                    raise ConnectionError("the file that came is not the published one")
+            return path
+        except (OSError, http.client.HTTPException) as error:
+            why = reason(error)
+            if attempt == TRIES or is_final(error):
+                break
+            print(f"{address}: {why}; trying again", file=sys.stderr, flush=True)
+            time.sleep(PAUSE * attempt)
+    raise DownloadError(
+        f"{address} could not be downloaded ({why}). To fetch it by hand, open that address in a "
+        f"browser and save the file as {path}"
+    )
+
+
+def receive(address: str, path: Path) -> None:
+    """Write what an address answers into a file, and show how much has come.
+
+    Raises:
+        OSError: if the server cannot be found, refuses, is silent or slow, or stops half way.
+    """
+    request = urllib.request.Request(address, headers={"User-Agent": "keras-lessons"})
+    began, received = time.monotonic(), 0
+    with urllib.request.urlopen(request, timeout=SILENCE) as answer, path.open("wb") as file:
+        size = int(answer.headers.get("Content-Length") or 0)
+        while block := answer.read1(2**16):
+            file.write(block)
+            received += len(block)
+            seconds = time.monotonic() - began
+            if seconds > SILENCE and received < SLOWEST * seconds:
+                raise TimeoutError(f"only {received:,} bytes came in {seconds:.0f} s")
+            if received > LARGEST:
+                raise ConnectionError(f"the file that came has more than {LARGEST:,} bytes")
+            show_progress(path.name.partition("-")[2], received, size)
+    if received < size:
+        raise ConnectionError(f"the connection broke after {received:,} of {size:,} bytes")
+
+
+def show_progress(name: str, received: int, size: int) -> None:
+    """Write how much has come over the line before, in a terminal."""
+    if sys.stdout.isatty():
+        end = "\n" if received == size else ""
+        print(f"\r{name}: {received / 1e6:.1f} of {size / 1e6:.1f} MB", end=end, flush=True)
+
+
+def checksum(path: Path) -> str:
+    """Compute a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_final(error: Exception) -> bool:
+    """Tell whether a second try would end as the first: no such name or address, a full disk."""
+    if isinstance(error, urllib.error.HTTPError):
+        return 400 <= error.code < 500
+    cause = getattr(error, "reason", error)
+    return isinstance(cause, socket.gaierror) or getattr(error, "filename", None) is not None
 
 
 def reason(error: Exception) -> str:
     """Say in a few words why a download failed."""
-    if isinstance(error, TimeoutError) or "timed out" in str(error):
+    cause = getattr(error, "reason", error)
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answers {error.code} {error.reason}"
+    if isinstance(cause, TimeoutError) and not str(cause).startswith("only"):
         return f"the server was silent for {SILENCE} s"
-    if "hash" in str(error):
-        return "the file that came is not the published one"
-    return re.sub(r"^\[Errno -?\d+\] ", "", str(error).rpartition(" -- ")[2])
-
-
-@contextlib.contextmanager
-def socket_timeout(seconds: float):
-    """Set the time limit of every connection made in the block: Keras sets none of its own."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(cause)) or type(cause).__name__
 
 
 def save_npz(path: Path, **arrays) -> None:
