@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import warnings
 from pathlib import Path
 
 from common import runs
@@ -38,9 +39,18 @@ def answer(path: Path, parser, args) -> None:
     parser.start()
     import keras
 
-    model = keras.models.load_model(record["folder"] / "model.keras")
-    for name, layer in TEXTS.items():
-        known = sorted(map(str, model.get_layer(layer).get_vocabulary()))
+    model_file = record["folder"] / "model.keras"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters is raised, or seen below
+            model = keras.models.load_model(model_file)
+        vocabularies = {name: model.get_layer(layer).get_vocabulary()
+                        for name, layer in TEXTS.items()}  # fmt: skip
+    except Exception as error:  # a damaged file makes Keras raise any kind
+        fail(f"--predict: {model_file}: is no model of this lesson ({error}); "
+             "remove that folder, or train again: python churn/churn.py")  # fmt: skip
+    for name, vocabulary in vocabularies.items():
+        known = sorted(map(str, vocabulary))
         if customer[name] not in known:
             fail(f"--predict {path}: {name} {customer[name]!r} is unknown; "
                  f"the model knows {', '.join(known)}")  # fmt: skip
@@ -52,7 +62,7 @@ def answer(path: Path, parser, args) -> None:
     }
     probability = float(model(columns)[0, 0])
     threshold = record["metrics"]["threshold"]
-    print(f"model: {record['folder'] / 'model.keras'} "
+    print(f"model: {model_file} "
           f"({record['data']} data, {record['epochs']} epochs)")  # fmt: skip
     print(f"probability of leaving: {probability:.3f}")
     print(

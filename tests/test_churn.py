@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -201,3 +203,44 @@ def test_other_hidden_layers(small_runs):
     run = small_runs[CHURN]
     assert run.record["variant"] == "hidden-none"
     assert run.names["networks"]["network"].count_params() == 12
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def no_model(path):
+    path.write_text("<!DOCTYPE html>")
+
+
+def another_model(path):
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
+
+
+def a_model_with_code(path):
+    keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x)]).save(path)
+
+
+def an_older_format(path):
+    another_model(path.with_suffix(".h5"))
+    path.with_suffix(".h5").replace(path)
+
+
+def a_file_that_leaves_its_folder(path):
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("../../outside.txt", "escaped")
+        archive.writestr("config.json", "{}")
+
+
+@pytest.mark.parametrize("damage", [cut, no_model, another_model, a_model_with_code,
+                                    an_older_format, a_file_that_leaves_its_folder])  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_model_that_is_none_of_this_lesson_is_named(smoke_runs, tmp_path, capsys, damage):
+    run = smoke_runs[CHURN]
+    folder = tmp_path / "out" / "churn" / run.folder.name
+    shutil.copytree(run.folder, folder)
+    damage(folder / "model.keras")
+    customer = ROOT / "churn" / "customer.json"
+    error = failed(capsys, "--predict", customer, "--out", tmp_path / "out")
+    assert str(folder / "model.keras") in error and "train again" in error
+    assert not list(tmp_path.rglob("outside.txt"))

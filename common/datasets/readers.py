@@ -4,6 +4,8 @@ No pickle is ever loaded: a pickle can run code while it is read.
 """
 
 import json
+import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,9 @@ CHURN_COLUMNS = ["RowNumber", "CustomerId", "Surname", "CreditScore", "Geography
                  "EstimatedSalary", "Exited"]  # fmt: skip
 
 
+LARGEST = 2**30  # bytes: the largest data set, unpacked, has a tenth of this
+
+
 class DamagedFileError(Exception):
     """A data file is cut short, of another format, or holds what it should not."""
 
@@ -32,11 +37,21 @@ def check(condition: bool, path: Path, expected: str) -> None:
         raise DamagedFileError(f"{path.name} is damaged or another file: expected {expected}")
 
 
+def check_size(path: Path, size: int | None = None) -> None:
+    """Raise `DamagedFileError` if a file is, or unpacks to, more than a data set can hold."""
+    size = path.stat().st_size if size is None else size
+    check(size <= LARGEST, path, f"at most {LARGEST:,} bytes, not {size:,}")
+
+
 def read_npz(path: Path, names: list[str]) -> list[np.ndarray]:
     """Read the named arrays of an `.npz` file, without pickles."""
     try:
+        with zipfile.ZipFile(path) as archive:  # a small file can unpack to a huge one
+            check_size(path, sum(member.file_size for member in archive.infolist()))
         with np.load(path, allow_pickle=False) as file:
             return [file[name] for name in names]
+    except DamagedFileError:
+        raise
     except KeyError as error:
         raise DamagedFileError(f"{path.name} holds no array {error}") from error
     except Exception as error:  # zip, zlib, NumPy and the file system each raise their own kinds
@@ -83,7 +98,7 @@ def read_imdb(folder: Path):
         )
         check(whole and len(lengths) == len(labels) > 0 and lengths.min() > 0
               and lengths.sum(dtype=np.int64) == len(words) and words.min() > 0
-              and labels.max() <= 1,
+              and words.max() < 2**31 and 0 <= labels.min() and labels.max() <= 1,
               path, "word ranks, review lengths that add up to them, and labels 0 or 1")  # fmt: skip
         ends = np.cumsum(lengths, dtype=np.int64)
         reviews = np.split(words.astype(np.int32, copy=False), ends[:-1])
@@ -93,9 +108,10 @@ def read_imdb(folder: Path):
 
 def read_word_index(path: Path) -> dict[str, int]:
     """Read the ranks of the words, 1 being the commonest."""
+    check_size(path)
     try:
         word_index = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
     check(isinstance(word_index, dict) and len(word_index) > 0
           and all(isinstance(rank, int) and rank > 0 for rank in word_index.values()),
@@ -113,13 +129,18 @@ def read_auto_mpg(folder: Path):
     import pandas as pd
 
     path = folder / "auto-mpg.data"
+    check_size(path)
     try:
-        cars = pd.read_csv(path, sep=r"\s+", names=AUTO_MPG_COLUMNS, na_values="?", index_col=False)
-    except (ValueError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row has too many fields
+            cars = pd.read_csv(
+                path, sep=r"\s+", names=AUTO_MPG_COLUMNS, na_values="?", index_col=False
+            )
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:
         raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
     numbers = cars[AUTO_MPG_COLUMNS[:-1]]
     check(all(pd.api.types.is_numeric_dtype(kind) for kind in numbers.dtypes)
-          and numbers.drop(columns="horsepower").notna().all(axis=None)
+          and np.isfinite(numbers.fillna({"horsepower": 0})).all(axis=None)
           and cars.car_name.notna().all() and len(cars) == 398,
           path, "398 cars with 8 numbers and a name each")  # fmt: skip
     return cars
@@ -134,6 +155,7 @@ def read_churn(folder: Path):
     import pandas as pd
 
     path = folder / "Churn_Modelling.csv"
+    check_size(path)
     try:
         customers = pd.read_csv(path)
     except (ValueError, OSError) as error:
@@ -141,7 +163,7 @@ def read_churn(folder: Path):
     check(list(customers.columns) == CHURN_COLUMNS, path, f"the columns {', '.join(CHURN_COLUMNS)}")
     numbers = customers.drop(columns=["Surname", "Geography", "Gender"])
     check(all(pd.api.types.is_numeric_dtype(kind) for kind in numbers.dtypes)
-          and customers.notna().all(axis=None) and len(customers) == 10_000
+          and np.isfinite(numbers).all(axis=None) and customers.notna().all(axis=None) and len(customers) == 10_000
           and customers.Exited.isin([0, 1]).all(),
           path, "10,000 customers with no empty field")  # fmt: skip
     return customers
