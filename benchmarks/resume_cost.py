@@ -1,0 +1,72 @@
+"""What it costs that a run can be resumed: the same training with checkpoints and without.
+
+    python benchmarks/resume_cost.py                  five turns: five minutes
+    python benchmarks/resume_cost.py --only xor
+
+conv_net for five epochs, xor for 500. Both sides run in turn, each in a process of its own. Without
+means that nothing is saved and no random generator is seeded anew. Let nothing else run meanwhile.
+Writes results/resume_cost.csv, a row a run.
+"""
+
+import runpy
+import statistics
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+
+from benchmarks.measure import RESULTS, ROOT, Parser, machine, replace_rows, run_lesson
+
+TASKS = {
+    "conv_net": ["mnist/mnist.py", "-m", "conv_net", "--epochs", "5"],
+    "xor": ["xor/xor.py"],
+}
+
+
+def train(side: str, script: str, *flags: str) -> None:
+    """Be a lesson, with checkpoints or without."""
+    from common.start import start_keras
+
+    start_keras()
+    if side == "without":
+        from common import run
+
+        class Nothing(run.keras.callbacks.Callback):
+            def __init__(self, *_):
+                super().__init__()
+
+        run.Checkpoints = Nothing
+    sys.argv = [str(ROOT / script), *flags]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def main() -> None:
+    """Measure, and write the table."""
+    parser = Parser(__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(TASKS), default=list(TASKS),
+        metavar="TASK", help="conv_net or xor")  # fmt: skip
+    flags = parser.parse_args()
+    print(machine())
+    for task in flags.only:
+        rows = []
+        for seed in range(42, 47):
+            for side in ("with", "without"):
+                record = run_lesson("benchmarks/resume_cost.py", "--train", side, *TASKS[task],
+                                    "--seed", seed)  # fmt: skip
+                seconds = round(record["seconds"]["fit"], 3)
+                rows.append({"task": task, "checkpoints": side, "seed": seed,
+                             "fit_seconds": seconds, "machine": machine()})  # fmt: skip
+                print(task, side, seed, seconds, sep="  ", flush=True)
+        replace_rows(RESULTS / "resume_cost.csv", rows, "task")
+        with_, without = (
+            statistics.median(row["fit_seconds"] for row in rows if row["checkpoints"] == side)
+            for side in ("with", "without")
+        )
+        print(f"{task}: {with_ / without - 1:+.1%}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--train"]:
+        train(*sys.argv[2:])
+    else:
+        main()

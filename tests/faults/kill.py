@@ -1,0 +1,193 @@
+"""Kills lessons at random moments, lets them go on, and compares the end with an undisturbed run.
+
+    python tests/faults/kill.py               30 kills of each of three lessons: half an hour
+    python tests/faults/kill.py --kills 2     a few: what the tests do
+
+Every other kill waits until a file is being written. The samples serve as data, and a checkpoint is
+written after every epoch. Equal means: every weight and every state of the optimizer to the bit, the
+history, and the figures. Writes tests/faults/kills.csv, a row a kill.
+"""
+
+import argparse
+import csv
+import io
+import json
+import random
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent.parent
+sys.path.insert(0, str(ROOT))
+
+SMALL = ["--data", "sample", "--limit", "600"]
+LESSONS = {
+    "conv_net_dropout": ["mnist/mnist.py", "-m", "conv_net_dropout", "--epochs", "6", *SMALL],
+    "conv_net_augmented": ["mnist/mnist.py", "-m", "conv_net_augmented", "--epochs", "6", *SMALL],
+    "auto_mpg": ["03_autompg_regression.py", "--epochs", "40", "--patience", "5", *SMALL],
+}
+
+
+def be_the_lesson(script: str, *flags: str) -> None:
+    """Run a lesson in this process, with a checkpoint after every epoch."""
+    from common.start import start_keras
+
+    start_keras()
+    from common import checkpoints
+
+    checkpoints.EVERY = 0
+    sys.argv = [str(ROOT / script), *flags]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def start(lesson: str, out: Path, *more: str) -> subprocess.Popen:
+    """Start a lesson in a process of its own."""
+    command = [sys.executable, __file__, "--child", *LESSONS[lesson], "--out", str(out), *more]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def finish(lesson: str, out: Path, *more: str) -> None:
+    """Run a lesson to its end."""
+    process = start(lesson, out, *more)
+    error = process.communicate()[1]
+    if process.returncode:
+        raise SystemExit(f"{lesson} {' '.join(more)}: ended with {process.returncode}\n{error}")
+
+
+def temporary_files(out: Path) -> set[Path]:
+    """Find the files that are being written now."""
+    return (
+        set(out.glob("*/*/.[0-9]*-*")) | set(out.glob("*/.[0-9]*-*")) | set(out.glob(".[0-9]*-*"))
+    )
+
+
+def kill_at(process: subprocess.Popen, seconds: float) -> None:
+    """Kill a process some seconds from now."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    process.communicate()
+
+
+def kill_in_a_write(process: subprocess.Popen, out: Path, number: int) -> bool:
+    """Kill a process while it writes its `number`-th file, as far as we see them; tell if it was."""
+    seen = set()
+    while process.poll() is None:
+        seen |= temporary_files(out)
+        if len(seen) >= number:
+            process.kill()
+            break
+        time.sleep(0.0002)
+    process.communicate()
+    return bool(temporary_files(out))
+
+
+def contents(run: Path) -> dict:
+    """Read all that a finished run left: weights, optimizer, history, figures.
+
+    Raises:
+        Exception: if a file cannot be read.
+    """
+    import h5py
+    from PIL import Image
+
+    found = {}
+    for path in run.glob("*.keras"):
+        with zipfile.ZipFile(path) as archive:
+            assert archive.testzip() is None
+            with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+                file.visititems(lambda name, item, path=path: found.update(
+                    {f"{path.name}/{name}": item[()].tobytes()}
+                ) if isinstance(item, h5py.Dataset) else None)  # fmt: skip
+    for path in run.glob("*.png"):
+        Image.open(path).verify()
+    found["metrics"] = json.loads((run / "run.json").read_text())["metrics"]
+    with (run / "history.csv").open() as file:
+        found["history"] = [{**row, "seconds": None} for row in csv.DictReader(file)]
+    return found
+
+
+def run_folder(out: Path) -> Path | None:
+    """Find the folder of the only run."""
+    (folder,) = [path.parent for path in out.glob("*/*/run.json")] or [None]
+    return folder
+
+
+def one_kill(lesson: str, whole: dict, seconds: float, in_a_write: bool, chance) -> dict:
+    """Kill a lesson once, let it go on, and compare.
+
+    Args:
+        lesson: its name here.
+        whole: the contents of the run that nobody killed.
+        seconds: how long that run took.
+        in_a_write: whether to wait until a file is being written.
+        chance: a `random.Random`.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        out = Path(temporary)
+        process = start(lesson, out)
+        caught = False
+        if in_a_write:
+            caught = kill_in_a_write(process, out, chance.randint(1, 12))
+        else:
+            kill_at(process, chance.uniform(0.1, 0.95) * seconds)
+        killed = process.returncode == -signal.SIGKILL
+        folder = run_folder(out)
+        epoch = ""
+        if folder and not json.loads((folder / "run.json").read_text())["finished"]:
+            saved = sorted(path.name for path in folder.glob("checkpoint*"))
+            epoch = len(saved)
+            finish(lesson, out, "--resume")
+            assert not list(folder.glob(".*")) and not list(folder.glob("checkpoint*")), "leftovers"
+        elif not folder:
+            finish(lesson, out)
+        equal = contents(run_folder(out)) == whole
+        return {"lesson": lesson, "killed": killed, "in a write": caught,
+                "checkpoints then": epoch, "equal": equal}  # fmt: skip
+
+
+def main() -> None:
+    """Kill, compare, write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=30, metavar="N", help="of each (default 30)")
+    parser.add_argument("--only", nargs="+", choices=LESSONS, default=list(LESSONS))
+    parser.add_argument("--table", type=Path, default=FOLDER / "kills.csv", metavar="FILE")
+    flags = parser.parse_args()
+    chance = random.Random(42)
+    rows = []
+    for lesson in flags.only:
+        with tempfile.TemporaryDirectory() as temporary:
+            began = time.perf_counter()
+            finish(lesson, Path(temporary))
+            seconds = time.perf_counter() - began
+            whole = contents(run_folder(Path(temporary)))
+        done = 0
+        while done < flags.kills:
+            row = one_kill(lesson, whole, seconds, bool(done % 2), chance)
+            if row["killed"]:  # else it was quicker than the kill
+                done += 1
+                rows.append({"kill": done, **row})
+                print(*rows[-1].values(), sep="  ", flush=True)
+    with flags.table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    equal = sum(row["equal"] for row in rows)
+    print(f"equal to the undisturbed run: {equal} of {len(rows)} ({flags.table})")
+    raise SystemExit(equal < len(rows))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        be_the_lesson(*sys.argv[2:])
+    else:
+        main()
