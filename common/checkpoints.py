@@ -133,12 +133,15 @@ def add_checksum(path: Path) -> None:
 
 def is_whole(path: Path) -> bool:
     """Tell whether a checkpoint ends with its own checksum."""
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError:  # a failing disk says so when it is read
+        return False
     return hashlib.sha256(content[:-SUM]).digest() == content[-SUM:]
 
 
 def newest_whole(path: Path) -> Path | None:
-    """Find the newest checkpoint that is whole. A damaged one is removed, and one line says so.
+    """Find the newest checkpoint that is whole. A damaged one is renamed, and one line says so.
 
     Returns:
         `path`, or the one before it, or None if neither is there and whole.
@@ -148,7 +151,7 @@ def newest_whole(path: Path) -> Path | None:
     whole = next((candidate for candidate in found if candidate not in damaged), None)
     if damaged:
         for candidate in damaged:
-            candidate.unlink()
+            candidate.rename(candidate.with_name(candidate.name + ".damaged"))
         names = " and ".join(candidate.name for candidate in damaged)
         instead = f"with {whole.name}, the one before" if whole else "from the start"
         print(f"{names} in {path.parent}: damaged, so this goes on {instead}", file=sys.stderr)
@@ -158,7 +161,12 @@ def newest_whole(path: Path) -> Path | None:
 def is_kept(name: str, value) -> bool:
     """Tell whether a callback's attribute is public and plain: numbers, texts, lists of them."""
     items = value if isinstance(value, list) else [value]
-    return not name.startswith("_") and all(isinstance(item, PLAIN) for item in items)
+    # A folder may have moved: where a callback writes is not its state.
+    return (
+        not name.startswith("_")
+        and name != "filepath"
+        and all(isinstance(item, PLAIN) for item in items)
+    )
 
 
 def is_arrays(value) -> bool:

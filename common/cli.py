@@ -189,7 +189,9 @@ class LessonParser(argparse.ArgumentParser):
         flags.training_flags = self.training_flags
         flags.experiments = {name: self.get_default(name) for name in self.experiments}
         flags.choice = self.choice
-        on_interrupt(lambda: "nothing was trained yet")
+        on_interrupt(
+            lambda: "give the same command again" if flags.resume else "nothing was trained yet"
+        )
         return flags
 
 

@@ -47,7 +47,10 @@ def on_interrupt(message: Callable[[], str]) -> None:
         elif issubclass(kind, OSError):
             known = f"error: {describe(error)}"
         elif issubclass(kind, MemoryError) or kind.__name__ == "ResourceExhaustedError":
-            known = "error: memory ran out; close other programs or give a smaller --batch-size"
+            full = "No space left" in str(error)
+            known = (
+                f"error: {'the disk is full' if full else 'memory ran out: close other programs'}"
+            )
         if known is None or debugging():
             sys.__excepthook__(kind, error, trace)
         if known:

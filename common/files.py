@@ -3,8 +3,11 @@
 import contextlib
 import json
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
+
+WRITING = f".writing-{platform.node()}-"  # begins the name of a file that this computer writes
 
 
 @contextlib.contextmanager
@@ -14,9 +17,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     If the block raises, `path` stays as it was and the temporary file goes.
     """
     path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")  # keeps the ending, which Keras reads
+    temporary = path.with_name(f"{WRITING}{os.getpid()}-{path.name}")  # Keras reads the ending
     try:
         yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # on the disk, before its name stands for it
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
@@ -25,8 +30,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of processes that were killed while they wrote."""
-    for path in folder.glob(".*-*"):
-        number = path.name[1:].partition("-")[0]
+    for path in folder.glob(f"{WRITING}*"):
+        number = path.name.removeprefix(WRITING).partition("-")[0]
         if number.isdigit() and not is_running(int(number)):
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -38,7 +43,7 @@ def is_running(process: int) -> bool:
         return True
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         pass

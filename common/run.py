@@ -64,7 +64,7 @@ class Run:
 
     def __init__(self, flags, source: str | None = None):
         self.flags = flags
-        self.load_seconds = 0.0
+        self.load_seconds, self.finished = 0.0, False
         self.data, self.source = REAL if source else None, source
         self.folder = find_unfinished(flags) if flags.resume else make_folder(flags)
         for folder in (self.folder, self.folder.parent, flags.out):
@@ -194,7 +194,8 @@ class Run:
             parameters=model.count_params(),
             metrics={name: float(value) for name, value in metrics.items()},
         )
-        for path in self.checkpoints():
+        self.finished = True
+        for path in self.folder.glob("checkpoint*"):
             path.unlink()
         runs.write_table(self.flags.out)
         print("\n" + ", ".join(f"{name} {runs.short(value)}" for name, value in metrics.items()))
@@ -237,12 +238,10 @@ class Run:
         """Add up the seconds of all trainings."""
         return sum(training.timer.total for training in self.trainings.values())
 
-    def checkpoints(self) -> list[Path]:
-        """Find the checkpoints that this run has left so far."""
-        return list(self.folder.glob(runs.CHECKPOINT))
-
     def how_to_go_on(self) -> str:
         """Say how to continue this run after it was stopped."""
+        if self.finished:
+            return "the run itself is finished; python -m common.runs writes the table of all runs"
         resume = [] if self.flags.resume else ["--resume"]  # it may be among the words already
         return "go on with: " + shlex.join(["python", *sys.argv, *resume])
 
@@ -269,14 +268,15 @@ def make_folder(flags) -> Path:
 def find_unfinished(flags) -> Path:
     """Find the run that `--resume` means and check that the flags are those it began with."""
     if flags.resume == "newest":
-        found = [record["folder"] for record in runs.all_runs(flags.out)
+        found = [record for record in runs.all_runs(flags.out)
                  if (record["lesson"], record["variant"], record["finished"])
                  == (flags.lesson, variant(flags), False)]  # fmt: skip
         if not found:
             fail(f"--resume: no unfinished run of this variant in "
                  f"{show(flags.out / flags.lesson)}; "
                  "start it without --resume")  # fmt: skip
-        folder = found[-1]
+        same = [record for record in found if record["flags"] == training_values(flags)] or found
+        folder = runs.furthest(same)["folder"]
     else:
         folder = Path(flags.resume)
         if not (folder / "run.json").is_file():
@@ -286,6 +286,9 @@ def find_unfinished(flags) -> Path:
         fail(f"--resume {folder}: is a run of {record['lesson']}, not of {flags.lesson}")
     if record["finished"]:
         fail(f"--resume {folder}: that run is finished; start a new one without --resume")
+    if backend_package() not in record["versions"]:
+        fail(f"--resume: {show(folder)} was started on another back-end than {backend_package()} "
+             f"({', '.join(record['versions'])}); set KERAS_BACKEND as it was")  # fmt: skip
     for name, value in training_values(flags).items():
         if value != record["flags"].get(name):
             flag = "--" + name.replace("_", "-")

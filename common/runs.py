@@ -14,7 +14,7 @@ from common.cli import ROOT
 from common.errors import fail
 from common.files import whole_file
 
-CHECKPOINT = "checkpoint*.weights.h5"  # there is one in the folder of every unfinished run
+CHECKPOINT = "checkpoint*.weights.h5"  # in the folder of a run that has begun to train
 KINDS = {  # of the values of a record
     "lesson": str, "variant": str, "finished": bool, "data": str | None, "source": str | None,
     "seed": int, "flags": dict, "epochs": int | None, "parameters": int | None, "metrics": dict,
@@ -45,6 +45,12 @@ def read_record(folder: Path) -> dict:
     for name, kind in KINDS.items():
         if not isinstance(record, dict) or not isinstance(record.get(name, kind), kind):
             raise DamagedRecordError(f"{path}: holds no {name!r} of a run; remove that folder")
+    numbers = {**record["metrics"], **record["seconds"]}
+    if record["finished"]:
+        numbers |= {name: record.get(name) for name in ("epochs", "parameters")}
+    for name, value in numbers.items():
+        if not isinstance(value, int | float) and (record["finished"] or value is not None):
+            raise DamagedRecordError(f"{path}: {name!r} is no number; remove that folder")
     return record
 
 
@@ -76,6 +82,12 @@ def finished_runs(out: Path, lesson: str | None = None) -> list[dict]:
     ]
 
 
+def furthest(records: list[dict]) -> dict:
+    """Choose the newest of some runs, but one that has a checkpoint before one that has none."""
+    trained = [record for record in records if any(record["folder"].glob(CHECKPOINT))]
+    return (trained or records)[-1]
+
+
 def short(value: float) -> str:
     """Spell a figure with four decimals; a huge one, of a run that went wrong, in short."""
     return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.2e}"
@@ -103,7 +115,7 @@ def write_table(out: Path) -> None:
     records afterwards, so no row is lost.
     """
     rows, written = table_rows(out), None
-    while rows != written:
+    while repr(rows) != repr(written):  # as texts: nan is not equal to itself
         metrics = dict.fromkeys(name for row in rows for name in row if name.startswith("test_"))
         others = [name for name in dict.fromkeys(name for row in rows for name in row)
                   if name not in LEADING and name not in metrics]  # fmt: skip

@@ -39,9 +39,8 @@ def run_all(names: list[str], args) -> int:
             if finished:
                 print(f"finished already on {finished[-1]['data']} data: {finished[-1]['folder']}")
                 continue
-            stopped = [run["folder"] for run in same if not run["finished"]]
-            if stopped:
-                command += ["--resume", str(stopped[-1])]
+            if same:
+                command += ["--resume", str(runs.furthest(same)["folder"])]
         code = subprocess.run(command).returncode
         if code == -signal.SIGINT:
             raise KeyboardInterrupt

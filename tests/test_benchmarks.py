@@ -86,7 +86,7 @@ def fake_runs(monkeypatch):
         )
         folder.mkdir(parents=True)
         record = {
-            "lesson": "03_autompg_regression", "variant": "", "finished": True, "data": "real",
+            "lesson": "03_autompg_regression", "variant": "", "finished": True, "data": "real", "source": "a folder", "flags": {},
             "seed": seed, "epochs": 60, "parameters": 1, "metrics": {"test_mae": seed / 20},
             "seconds": {"load": 0, "epoch": 0, "fit": 2, "total": 6}, "peak_memory_mb": 800,
             "device": "CPU", "versions": {},

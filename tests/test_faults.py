@@ -112,7 +112,7 @@ def test_after_ctrl_c_one_line_says_how_to_go_on(tmp_path):
 
 
 def test_without_a_home_folder(tmp_path):
-    environment = {**os.environ, "HOME": "/nowhere", "MPLCONFIGDIR": str(tmp_path / "plots")}
+    environment = {**os.environ, "HOME": "/dev/null/none", "MPLCONFIGDIR": str(tmp_path / "plots")}
     environment.pop("KERAS_HOME", None)
     run = shell(AUTO_MPG, *SMALL, "--out", tmp_path, env=environment)
     assert run.communicate()[1] == "" and run.returncode == 0

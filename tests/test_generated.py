@@ -188,17 +188,37 @@ def test_any_customer_is_read_or_refused(tmp_path):
     check()
 
 
+RECORD = {
+    "lesson": "01_lesson", "variant": "", "finished": True, "data": "sample", "source": "a folder",
+    "seed": 42, "flags": {}, "epochs": 2, "parameters": 10, "metrics": {"test_loss": 0.5},
+    "seconds": {"load": 0.1, "epoch": 0.2, "fit": 0.4, "total": 3.0}, "trainings": {},
+    "peak_memory_mb": 800.5, "versions": {"keras": "3.15"}, "device": "CPU",
+}  # fmt: skip
+
+
 def test_any_record_is_read_or_left_out(tmp_path):
     folder = tmp_path / "01_lesson" / "20260101-000000"
     folder.mkdir(parents=True)
+
+    def in_the_table(content: bytes) -> int:
+        (folder / "run.json").write_bytes(content)
+        with contextlib.redirect_stderr(io.StringIO()):
+            runs.write_table(tmp_path)
+        return len((tmp_path / "runs.csv").read_text().splitlines()) > 1
+
+    assert in_the_table(json.dumps(RECORD).encode())
 
     @MANY
     @given(
         st.one_of(st.binary(max_size=60), JSON.map(lambda content: json.dumps(content).encode()))
     )
     def check(content):
-        (folder / "run.json").write_bytes(content)
-        with contextlib.redirect_stderr(io.StringIO()):
-            assert runs.all_runs(tmp_path) == []
+        assert not in_the_table(content)
+
+    @MANY
+    @given(st.dictionaries(st.sampled_from(list(RECORD)), JSON, min_size=1, max_size=3))
+    def check_fields(odd):
+        in_the_table(json.dumps(RECORD | odd).encode())  # whether it is in or not, nothing breaks
 
     check()
+    check_fields()

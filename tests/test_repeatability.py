@@ -289,7 +289,7 @@ def test_a_resume_that_cannot_be_is_refused(stopped, tmp_path, capsys, flags, me
 @pytest.mark.parametrize("resume", [[], ["--resume"], ["--resume", "a folder"]])
 def test_the_command_that_is_named_after_ctrl_c_continues_the_run(tmp_path, monkeypatch, resume):
     run = SimpleNamespace(
-        checkpoints=lambda: [tmp_path / "checkpoint.weights.h5"],
+        finished=False,
         flags=SimpleNamespace(resume=resume[-1] if resume else None),
     )
     monkeypatch.setattr("sys.argv", ["lesson.py", "--epochs", "6", *resume])

@@ -1,9 +1,11 @@
 """The table of runs and the figure of their curves."""
 
 import csv
+import json
 import sys
 
 import pytest
+from conftest import AUTO_MPG
 
 from common import plots, runs
 
@@ -77,6 +79,15 @@ def test_no_runs(tmp_path, monkeypatch, capsys, words, message):
     with pytest.raises(SystemExit) as stop:
         call(monkeypatch, *words, "--out", tmp_path)
     assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_the_figures_of_a_run_that_went_wrong_are_in_the_table(smoke_runs, tmp_path):
+    folder = tmp_path / "03_autompg_regression" / "20260101-000000"
+    folder.mkdir(parents=True)
+    record = smoke_runs[AUTO_MPG].record | {"metrics": {"test_mae": float("nan")}}
+    (folder / "run.json").write_text(json.dumps(record))
+    runs.write_table(tmp_path)
+    assert "nan" in (tmp_path / "runs.csv").read_text()
 
 
 def test_a_damaged_record_is_named(tmp_path, monkeypatch, capsys):

@@ -4,6 +4,7 @@ Every file is checked by its SHA-256. Files in another format are converted once
 to the formats that a `--data-dir` holds.
 """
 
+import errno
 import gzip
 import hashlib
 import http.client
@@ -134,7 +135,7 @@ def fetch_file(name: str, address: str, sha256: str, folder: str) -> Path:
     for attempt in range(1, TRIES + 1):
         try:
             with whole_file(path) as temporary:
-                receive(address, temporary)
+                receive(address, temporary, name)
                 if checksum(temporary) != sha256:
                     raise ConnectionError("the file that came is not the published one")
             return path
@@ -150,8 +151,8 @@ def fetch_file(name: str, address: str, sha256: str, folder: str) -> Path:
     )
 
 
-def receive(address: str, path: Path) -> None:
-    """Write what an address answers into a file, and show how much has come.
+def receive(address: str, path: Path, name: str) -> None:
+    """Write what an address answers into a file, and show how much has come under its name.
 
     Raises:
         OSError: if the server cannot be found, refuses, is silent or slow, or stops half way.
@@ -168,7 +169,7 @@ def receive(address: str, path: Path) -> None:
                 raise TimeoutError(f"only {received:,} bytes came in {seconds:.0f} s")
             if received > LARGEST:
                 raise ConnectionError(f"the file that came has more than {LARGEST:,} bytes")
-            show_progress(path.name.partition("-")[2], received, size)
+            show_progress(name, received, size)
     if received < size:
         raise ConnectionError(f"the connection broke after {received:,} of {size:,} bytes")
 
@@ -191,7 +192,10 @@ def is_final(error: Exception) -> bool:
     if isinstance(error, urllib.error.HTTPError):
         return 400 <= error.code < 500
     cause = getattr(error, "reason", error)
-    return isinstance(cause, socket.gaierror) or getattr(error, "filename", None) is not None
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+    return (
+        isinstance(cause, socket.gaierror) or full or getattr(error, "filename", None) is not None
+    )
 
 
 def reason(error: Exception) -> str:
@@ -252,7 +256,7 @@ def convert_imdb(files: list[Path], folder: Path) -> None:
     with whole_file(folder / "imdb_word_index.json") as temporary:
         temporary.write_text(json.dumps(word_index), encoding="utf-8")
     save_npz(folder / "imdb.npz", **arrays)
-    files[0].unlink()  # 84 MB that are not needed again
+    files[0].unlink(missing_ok=True)  # 84 MB that are not needed again
 
 
 CONVERTERS = {"fashion_mnist": convert_idx, "imdb": convert_imdb}

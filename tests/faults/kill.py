@@ -62,9 +62,7 @@ def finish(lesson: str, out: Path, *more: str) -> None:
 
 def temporary_files(out: Path) -> set[Path]:
     """Find the files that are being written now."""
-    return (
-        set(out.glob("*/*/.[0-9]*-*")) | set(out.glob("*/.[0-9]*-*")) | set(out.glob(".[0-9]*-*"))
-    )
+    return {path for depth in ("", "*/", "*/*/") for path in out.glob(f"{depth}.writing-*")}
 
 
 def kill_at(process: subprocess.Popen, seconds: float) -> None:
@@ -137,7 +135,7 @@ def one_kill(lesson: str, whole: dict, seconds: float, in_a_write: bool, chance)
         if in_a_write:
             caught = kill_in_a_write(process, out, chance.randint(1, 12))
         else:
-            kill_at(process, chance.uniform(0.1, 0.95) * seconds)
+            kill_at(process, chance.uniform(0.3, 0.95) * seconds)
         killed = process.returncode == -signal.SIGKILL
         folder = run_folder(out)
         epoch = ""
@@ -173,7 +171,7 @@ def main() -> None:
         done = 0
         while done < flags.kills:
             row = one_kill(lesson, whole, seconds, bool(done % 2), chance)
-            if row["killed"]:  # else it was quicker than the kill
+            if row["killed"] and row["in a write"] >= bool(done % 2):  # else it was too quick
                 done += 1
                 rows.append({"kill": done, **row})
                 print(*rows[-1].values(), sep="  ", flush=True)
