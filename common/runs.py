@@ -18,7 +18,7 @@ CHECKPOINT = "checkpoint*.weights.h5"  # in the folder of a run that has begun t
 KINDS = {  # of the values of a record
     "lesson": str, "variant": str, "finished": bool, "data": str | None, "source": str | None,
     "seed": int, "flags": dict, "epochs": int | None, "parameters": int | None, "metrics": dict,
-    "seconds": dict, "trainings": dict, "peak_memory_mb": float | None, "versions": dict,
+    "seconds": dict, "peak_memory_mb": int | float | None, "versions": dict,
     "device": str,
 }  # fmt: skip
 LEADING = ["lesson", "variant", "run", "data", "seed", "epochs", "parameters"]
