@@ -103,7 +103,7 @@ class Checkpoints(keras.callbacks.Callback):
             for callback in self.others
         ]
         state = {"epoch": next_epoch, "history": history, "callbacks": callbacks}
-        with whole_file(self.path) as temporary:
+        with whole_file(self.path, lasting=True) as temporary:
             self.model.save_weights(temporary)
             with h5py.File(temporary, "a") as file:
                 file[f"{STATE}/json"] = json.dumps(state, default=lambda number: number.item())

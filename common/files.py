@@ -11,17 +11,22 @@ WRITING = f".writing-{platform.node()}-"  # begins the name of a file that this 
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, lasting: bool = False) -> Iterator[Path]:
     """Lend a temporary path beside `path`; what is written there becomes `path` at the end.
 
     If the block raises, `path` stays as it was and the temporary file goes.
+
+    Args:
+        path: the file.
+        lasting: wait until the disk has it, so that it is whole even if the power fails now.
     """
     path = Path(path)
     temporary = path.with_name(f"{WRITING}{os.getpid()}-{path.name}")  # Keras reads the ending
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())  # on the disk, before its name stands for it
+        if lasting:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
@@ -52,5 +57,5 @@ def is_running(process: int) -> bool:
 
 def write_json(path: Path, content: dict) -> None:
     """Write `content` as readable JSON."""
-    with whole_file(path) as temporary:
+    with whole_file(path, lasting=True) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

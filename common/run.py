@@ -185,7 +185,7 @@ class Run:
             self.save_figure(name, figure)
         self.save_figure("epoch_times", plots.epoch_times(seconds))
         runs.write_history(self.folder / "history.csv", history, seconds)
-        with whole_file(self.folder / "model.keras") as temporary:
+        with whole_file(self.folder / "model.keras", lasting=True) as temporary:
             model.save(temporary)
         self.write_record(
             finished=True,
