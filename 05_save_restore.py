@@ -31,6 +31,7 @@ from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common.batches import shuffled_batches
+from common.callbacks import ModelCheckpoint
 from common.errors import shown_error
 from common.run import Run
 
@@ -111,16 +112,15 @@ compile_model(model)
 # ## 5 Fit
 # `ModelCheckpoint` saves after every epoch. `{epoch:02d}` becomes 01, 02 and so on.
 # `save_weights_only` decides what is saved, and the name must fit: `.weights.h5` for weights,
-# `.keras` for a whole model.
+# `.keras` for a whole model. (Ours is Keras' callback, but it puts a file in place only when it is
+# whole.)
 
 # %%
 saved = run.folder / "saved"
 saved.mkdir(exist_ok=True)
 if run.first_epoch == 0:
     model.save_weights(saved / "epoch-00.weights.h5")  # before any training
-checkpoint = keras.callbacks.ModelCheckpoint(
-    saved / "epoch-{epoch:02d}.weights.h5", save_weights_only=True
-)
+checkpoint = ModelCheckpoint(saved / "epoch-{epoch:02d}.weights.h5", save_weights_only=True)
 history = model.fit(
     train.dataset,
     steps_per_epoch=train.steps_per_epoch,

@@ -1,10 +1,13 @@
-"""What happens beside training: the time of each epoch, and progress on one line."""
+"""What happens beside training: the time of each epoch, whole files, progress on one line."""
 
 import shutil
 import sys
 import time
+from pathlib import Path
 
 import keras
+
+from common.files import beside
 
 
 class EpochTimer(keras.callbacks.Callback):
@@ -42,6 +45,24 @@ class EpochTimer(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.set_model(None)  # its model may go, while the figures stay
+
+
+class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
+    """Keras' callback of this name, but a file is replaced only when the new one is whole."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        named = Path(self.filepath)  # with such parts as {epoch:02d}, which Keras fills in
+        temporary = beside(named)
+        begin = temporary.name.removesuffix(named.name)
+        self.filepath = str(temporary)
+        try:
+            super().on_epoch_end(epoch, logs)
+            for path in named.parent.glob(f"{begin}*"):
+                path.replace(path.with_name(path.name.removeprefix(begin)))
+        finally:
+            self.filepath = str(named)
+            for path in named.parent.glob(f"{begin}*"):
+                path.unlink()
 
 
 class OneLineProgress(keras.callbacks.Callback):

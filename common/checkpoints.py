@@ -6,26 +6,27 @@ of the batches, on the random numbers of layers such as `Dropout`, on what callb
 (seed, epoch) when an epoch begins, and the rest is kept in the checkpoint.
 
 The last two checkpoints are kept. Each ends with its own checksum, so that one which a failing disk
-has cut short or changed is noticed, and the one before it serves instead.
+has cut short or changed is noticed, and the one before it serves instead. A checkpoint is an `.npz`
+file, since NumPy says plainly that a disk is full; HDF5 can crash then.
 """
 
 import hashlib
-import itertools
+import io
 import json
 import os
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
-import h5py
 import keras
 import numpy as np
 
 from common.errors import finish_first
 from common.files import whole_file
 
-STATE = "run_state"  # the group that is added to Keras' own weights file
-SUM = 32  # bytes of SHA-256 behind the file that Keras and h5py wrote
+SUFFIX, BEFORE = ".npz", ".before.npz"
+SUM = 32  # bytes of SHA-256 behind the file that NumPy wrote
 EVERY = 5.0  # seconds between two checkpoints: at most this much work is lost
 PLAIN = (bool, int, float, str, type(None), np.generic)
 
@@ -36,7 +37,7 @@ class Checkpoints(keras.callbacks.Callback):
     Put it behind the callbacks whose state it keeps.
 
     Args:
-        path: the checkpoint, a `.weights.h5` file. If it exists, or the one before it, training
+        path: the checkpoint, an `.npz` file. If it exists, or the one before it, training
             goes on from there.
         seed: what the random numbers of every epoch are drawn from.
         others: the callbacks whose state is kept.
@@ -51,16 +52,18 @@ class Checkpoints(keras.callbacks.Callback):
         self.saved_at = time.perf_counter()
         self.generators = random_generators(self.model)
         # Left to itself, TensorFlow makes the optimizer's variables while it traces the training step,
-        # and keeps the graphs of that for good: memory that every further model adds to. Weights
-        # cannot be loaded into variables not yet made either.
+        # and keeps the graphs of that for good: memory that every further model adds to. Nothing
+        # can be restored into variables not yet made either.
         self.model.optimizer.build(self.model.trainable_variables)
-        if path := newest_whole(self.path):
-            self.model.load_weights(path)
-            state, arrays = read_state(path)
+        if saved := read(self.path):
+            self.model.set_weights(saved.weights)
+            for variable, value in zip(
+                self.model.optimizer.variables, saved.optimizer, strict=True
+            ):
+                variable.assign(value)
             for number, callback in enumerate(self.others):  # they have cleared themselves by now
-                vars(callback).update(state["callbacks"][number])
-                vars(callback).update(arrays.get(str(number), {}))
-            self.restored_history = state["history"]
+                vars(callback).update(saved.callbacks[number])
+            self.restored_history = saved.history
 
     def on_epoch_begin(self, epoch, logs=None):
         self.restore_history()  # only now, since Keras' history clears itself last
@@ -103,59 +106,95 @@ class Checkpoints(keras.callbacks.Callback):
             for callback in self.others
         ]
         state = {"epoch": next_epoch, "history": history, "callbacks": callbacks}
+        text = json.dumps(state, default=lambda number: number.item())
+        parts = {"state": np.frombuffer(text.encode(), np.uint8)}
+        for number, array in enumerate(self.model.get_weights()):
+            parts[f"weights/{number}"] = array
+        for number, variable in enumerate(self.model.optimizer.variables):
+            parts[f"optimizer/{number}"] = keras.ops.convert_to_numpy(variable)
+        for number, callback in enumerate(self.others):
+            for name, value in vars(callback).items():
+                if is_arrays(value):
+                    for position, array in enumerate(value):
+                        parts[f"callbacks/{number}/{name}/{position}"] = array
+        buffer = io.BytesIO()
+        np.savez(buffer, **parts)
         with whole_file(self.path, lasting=True) as temporary:
-            self.model.save_weights(temporary)
-            with h5py.File(temporary, "a") as file:
-                file[f"{STATE}/json"] = json.dumps(state, default=lambda number: number.item())
-                arrays = file.create_group(f"{STATE}/arrays")
-                for number, callback in enumerate(self.others):
-                    for name, value in vars(callback).items():
-                        if is_arrays(value):
-                            for position, array in enumerate(value):
-                                arrays[f"{number}/{name}/{position:06d}"] = array
-            add_checksum(temporary)
+            with temporary.open("wb") as file:
+                file.write(buffer.getbuffer())
+                file.write(hashlib.sha256(buffer.getbuffer()).digest())
             if self.path.exists():
                 os.replace(self.path, before(self.path))
 
 
-def before(path: Path) -> Path:
-    """Name the checkpoint before the newest: `checkpoint.before.weights.h5`."""
-    return path.with_name(path.name.removesuffix(".weights.h5") + ".before.weights.h5")
+class Saved(NamedTuple):
+    """What a checkpoint holds.
 
-
-def add_checksum(path: Path) -> None:
-    """Write the SHA-256 of a file behind it; HDF5 does not mind."""
-    with path.open("r+b") as file:
-        checksum = hashlib.file_digest(file, "sha256").digest()
-        file.seek(0, os.SEEK_END)
-        file.write(checksum)
-
-
-def is_whole(path: Path) -> bool:
-    """Tell whether a checkpoint ends with its own checksum."""
-    try:
-        content = path.read_bytes()
-    except OSError:  # a failing disk says so when it is read
-        return False
-    return hashlib.sha256(content[:-SUM]).digest() == content[-SUM:]
-
-
-def newest_whole(path: Path) -> Path | None:
-    """Find the newest checkpoint that is whole. A damaged one is renamed, and one line says so.
-
-    Returns:
-        `path`, or the one before it, or None if neither is there and whole.
+    Attributes:
+        epoch: the epoch to go on with, counted from 0.
+        history: a list of values, one an epoch, for the loss and every metric.
+        weights: those of the model, as `set_weights` takes them.
+        optimizer: the values of its variables.
+        callbacks: for each the values of its public attributes.
     """
-    found = [candidate for candidate in (path, before(path)) if candidate.exists()]
-    damaged = list(itertools.takewhile(lambda candidate: not is_whole(candidate), found))
-    whole = next((candidate for candidate in found if candidate not in damaged), None)
+
+    epoch: int
+    history: dict[str, list[float]]
+    weights: list[np.ndarray]
+    optimizer: list[np.ndarray]
+    callbacks: list[dict]
+
+
+def before(path: Path) -> Path:
+    """Name the checkpoint before the newest: `checkpoint.before.npz`."""
+    return path.with_name(path.name.removesuffix(SUFFIX) + BEFORE)
+
+
+def read(path: Path) -> Saved | None:
+    """Read the newest checkpoint that is whole: `path`, or the one before it, or none.
+
+    A damaged one is renamed, and one line on standard error says so.
+    """
+    saved, damaged = None, []
+    for candidate in (path, before(path)):
+        if not candidate.exists():
+            continue
+        if saved := read_whole(candidate):
+            break
+        candidate.rename(candidate.with_name(candidate.name + ".damaged"))
+        damaged.append(candidate.name)
     if damaged:
-        for candidate in damaged:
-            candidate.rename(candidate.with_name(candidate.name + ".damaged"))
-        names = " and ".join(candidate.name for candidate in damaged)
-        instead = f"with {whole.name}, the one before" if whole else "from the start"
-        print(f"{names} in {path.parent}: damaged, so this goes on {instead}", file=sys.stderr)
-    return whole
+        instead = f"with {candidate.name}, the one before" if saved else "from the start"
+        print(f"{' and '.join(damaged)} in {path.parent}: damaged, so this goes on {instead}",
+              file=sys.stderr)  # fmt: skip
+    return saved
+
+
+def read_whole(path: Path) -> Saved | None:
+    """Read a checkpoint; None if it does not end with its own checksum."""
+    try:
+        content = memoryview(path.read_bytes())
+    except OSError:  # a failing disk says so when it is read
+        return None
+    if hashlib.sha256(content[:-SUM]).digest() != content[-SUM:]:
+        return None
+    parts = dict(np.load(io.BytesIO(content[:-SUM])))
+    state = json.loads(parts["state"].tobytes())
+    kinds = {"weights": [], "optimizer": []}
+    for name, array in parts.items():  # in the order in which they were written
+        kind, *place = name.split("/")
+        if kind in kinds:
+            kinds[kind].append(array)
+        elif kind == "callbacks":
+            number, attribute, _ = place
+            state["callbacks"][int(number)].setdefault(attribute, []).append(array)
+    return Saved(**state, **kinds)
+
+
+def next_epoch(path: Path) -> int:
+    """Read which epoch a checkpoint goes on with; 0 if there is no whole checkpoint."""
+    saved = read(Path(path))
+    return saved.epoch if saved else 0
 
 
 def is_kept(name: str, value) -> bool:
@@ -172,27 +211,6 @@ def is_kept(name: str, value) -> bool:
 def is_arrays(value) -> bool:
     """Tell whether a callback's attribute is a list of arrays, as `EarlyStopping`'s best weights."""
     return isinstance(value, list) and any(isinstance(item, np.ndarray) for item in value)
-
-
-def read_state(path: Path) -> tuple[dict, dict]:
-    """Read what `Checkpoints.save` added to the weights.
-
-    Returns:
-        The state (epoch, history, callbacks) and the callbacks' lists of arrays, by number and
-        attribute.
-    """
-    with h5py.File(path) as file:
-        arrays = {
-            number: {name: [part[()] for part in parts.values()] for name, parts in names.items()}
-            for number, names in file[f"{STATE}/arrays"].items()
-        }
-        return json.loads(file[f"{STATE}/json"][()]), arrays
-
-
-def next_epoch(path: Path) -> int:
-    """Read which epoch a checkpoint goes on with; 0 if there is no whole checkpoint."""
-    whole = newest_whole(Path(path))
-    return read_state(whole)[0]["epoch"] if whole else 0
 
 
 def random_generators(model) -> list[tuple]:

@@ -21,7 +21,7 @@ def whole_file(path: Path, lasting: bool = False) -> Iterator[Path]:
         lasting: wait until the disk has it, so that it is whole even if the power fails now.
     """
     path = Path(path)
-    temporary = path.with_name(f"{WRITING}{os.getpid()}-{path.name}")  # Keras reads the ending
+    temporary = beside(path)
     try:
         yield temporary
         if lasting:
@@ -31,6 +31,11 @@ def whole_file(path: Path, lasting: bool = False) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def beside(path: Path) -> Path:
+    """Name the temporary file of this process for `path`. The ending stays: Keras reads it."""
+    return path.with_name(f"{WRITING}{os.getpid()}-{path.name}")
 
 
 def remove_leftovers(folder: Path) -> None:

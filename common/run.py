@@ -5,6 +5,7 @@ import platform
 import shlex
 import shutil
 import statistics
+import subprocess
 import sys
 import time
 from datetime import datetime
@@ -243,7 +244,8 @@ class Run:
         if self.finished:
             return "the run itself is finished; python -m common.runs writes the table of all runs"
         resume = [] if self.flags.resume else ["--resume"]  # it may be among the words already
-        return "go on with: " + shlex.join(["python", *sys.argv, *resume])
+        join = subprocess.list2cmdline if os.name == "nt" else shlex.join
+        return "go on with: " + join(["python", *sys.argv, *resume])
 
 
 def make_folder(flags) -> Path:

@@ -14,7 +14,7 @@ from common.cli import ROOT
 from common.errors import fail
 from common.files import whole_file
 
-CHECKPOINT = "checkpoint*.weights.h5"  # in the folder of a run that has begun to train
+CHECKPOINT = "checkpoint*.npz"  # in the folder of a run that has begun to train
 KINDS = {  # of the values of a record
     "lesson": str, "variant": str, "finished": bool, "data": str | None, "source": str | None,
     "seed": int, "flags": dict, "epochs": int | None, "parameters": int | None, "metrics": dict,

@@ -6,7 +6,6 @@ from common.cli import LessonParser, positive_number, share_or_zero
 from common.precision import PRECISIONS, choose_precision
 from mnist import report
 from mnist.recipes import NAMES, SCHEDULES, fill_in
-from mnist.run_all import run_all
 
 
 def make_parser(doc: str) -> LessonParser:
@@ -44,6 +43,8 @@ def read_flags(doc: str) -> Namespace:
         report.write(args.out)
         raise SystemExit
     if args.model == "all":
+        from mnist.run_all import run_all  # only now: it needs NumPy
+
         raise SystemExit(run_all(NAMES, args))
     fill_in(args)
     parser.start()  # only now, so that the above is answered at once

@@ -32,6 +32,7 @@ from sklearn.model_selection import train_test_split
 
 from common import plots
 from common.batches import shuffled_batches
+from common.callbacks import ModelCheckpoint
 from common.run import Run
 from mnist.models import MODELS
 from mnist.recipes import is_best_of_clothing
@@ -131,11 +132,11 @@ model.compile(
 # %% [markdown]
 # ## 5 Fit
 # `ModelCheckpoint` keeps the model of the best epoch so far, by its validation accuracy. The last
-# one is kept as `model.keras`.
+# one is kept as `model.keras`. (It is Keras' callback, but the file stays whole at every moment.)
 
 # %%
-best = keras.callbacks.ModelCheckpoint(
-    str(run.folder / "best.keras"), monitor="val_accuracy", mode="max", save_best_only=True
+best = ModelCheckpoint(
+    run.folder / "best.keras", monitor="val_accuracy", mode="max", save_best_only=True
 )
 history = model.fit(
     train.dataset,

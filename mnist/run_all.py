@@ -13,7 +13,7 @@ from pathlib import Path
 from common import runs
 from common.cli import training_values
 from common.datasets import ENVIRONMENT, REAL
-from common.errors import fail, on_interrupt
+from common.errors import debugging, fail, on_interrupt
 from mnist.recipes import fill_in
 
 SCRIPT = Path(__file__).with_name("mnist.py")
@@ -65,7 +65,7 @@ def words(args) -> list[str]:
         for name, value in values.items()
         if value is not None
         for word in ("--" + name.replace("_", "-"), str(value))
-    ]
+    ] + ["--debug"] * debugging()
 
 
 def is_same(record: dict, args) -> bool:

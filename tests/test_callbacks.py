@@ -1,7 +1,10 @@
-"""common/callbacks.py: the clock of a training."""
+"""common/callbacks.py: the clock of a training, and models that are whole at every moment."""
+
+from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 from common import callbacks
 from common.run import Training
@@ -27,7 +30,7 @@ class Slow(keras.callbacks.Callback):
 def test_the_seconds_of_a_training_are_those_of_the_whole_fit(tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(callbacks.time, "perf_counter", lambda: clock[0])
-    training = Training(tmp_path / "checkpoint.weights.h5", seed=1)
+    training = Training(tmp_path / "checkpoint.npz", seed=1)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     clock[0] = 5000.0  # what comes before fit does not count
@@ -35,3 +38,22 @@ def test_the_seconds_of_a_training_are_those_of_the_whole_fit(tmp_path, monkeypa
               callbacks=training.callbacks(Slow(clock)))  # fmt: skip
     assert training.timer.total == 1 + 2 * 10 + 100
     assert len(training.timer.seconds) == 2
+
+
+def test_the_best_model_so_far_stays_whole_while_a_better_one_is_written(tmp_path, monkeypatch):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    best = callbacks.ModelCheckpoint(tmp_path / "best-{epoch:02d}.keras", "loss", mode="min")
+    best.set_model(model)
+    best.on_epoch_end(0, {"loss": 2.0})
+    whole = (tmp_path / "best-01.keras").read_bytes()
+
+    def save_half(path, **options):
+        path = Path(path)
+        path.write_bytes(whole[:100])
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(model, "save", save_half)
+    with pytest.raises(OSError, match="full"):
+        best.on_epoch_end(0, {"loss": 1.0})
+    assert [path.name for path in tmp_path.iterdir()] == ["best-01.keras"]
+    assert (tmp_path / "best-01.keras").read_bytes() == whole

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import hashlib
 import http.server
+import shutil
 import sys
 import threading
 import time
@@ -217,6 +218,9 @@ def test_a_failed_download_says_why_and_leaves_nothing(
     assert "fetch it by hand" in str(error.value) and str(place) in str(error.value)
     data, kind, source = find_dataset("auto_mpg", "auto", None)
     assert kind == SAMPLE and message in source and equal(data, MAKERS["auto_mpg"]())
+    with pytest.raises(SystemExit) as stop:
+        find_dataset("auto_mpg", "real", None)
+    assert stop.value.code == 1  # no fault of the user's
 
 
 def test_a_download_that_breaks_once_is_tried_again(server, data_folder, tmp_path, capsys):
@@ -225,6 +229,20 @@ def test_a_download_that_breaks_once_is_tried_again(server, data_folder, tmp_pat
     assert find_dataset("auto_mpg", "real", None)[1] == REAL
     assert len(Server.asked) == 2 and cached_files(tmp_path) == ["auto-mpg.data"]
     assert "trying again" in capsys.readouterr().err
+
+
+def test_what_another_run_has_fetched_meanwhile_serves(data_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
+    folder = download.cache_folder("imdb")
+
+    def lose_the_race(name):
+        folder.mkdir(parents=True)
+        for file in readers.FILES[name]:
+            shutil.copy(data_folder / file, folder)
+        raise download.DownloadError("the archive is gone")
+
+    monkeypatch.setattr(download, "fetch", lose_the_race)
+    assert find_dataset("imdb", "real", None)[1] == REAL
 
 
 def test_a_cache_that_cannot_be_written(server, tmp_path, monkeypatch):

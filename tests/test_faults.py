@@ -80,7 +80,7 @@ def test_a_damaged_checkpoint_is_noticed(tmp_path, monkeypatch, capsys, damage):
         patch.setattr(checkpoints.Checkpoints, "save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             run_lesson(AUTO_MPG, tmp_path, *flags)
-    (newest,) = tmp_path.glob("03*/*/checkpoint.weights.h5")
+    (newest,) = tmp_path.glob("03*/*/checkpoint.npz")
     content = newest.read_bytes()
     middle = len(content) // 2
     newest.write_bytes({"cut": content[:middle], "empty": b""}.get(

@@ -283,7 +283,7 @@ def test_all_goes_on_with_the_run_of_these_flags(finished, tmp_path, monkeypatch
         ("20000102-000000-mlp_one_layer", 44),
     ):
         (tmp_path / "mnist" / name).mkdir()
-        (tmp_path / "mnist" / name / "checkpoint.weights.h5").touch()
+        (tmp_path / "mnist" / name / "checkpoint.npz").touch()
         changed = record | {"flags": record["flags"] | {"seed": seed}}
         (tmp_path / "mnist" / name / "run.json").write_text(json.dumps(changed))
     commands = []

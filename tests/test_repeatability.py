@@ -104,7 +104,7 @@ def whole_training(tmp_path_factory):
 
     @functools.cache
     def train(sign, patience):
-        path = out / f"{sign}-{patience}.weights.h5"
+        path = out / f"{sign}-{patience}.npz"
         return path, train_with_everything(path, sign=sign, patience=patience)
 
     return train
@@ -128,7 +128,7 @@ def test_a_stopped_training_goes_on_to_the_same_end(
         assert np.argmin(whole[1]["val_loss"]) < stop_after < whole[2]
         assert (whole[2] < 12) == (patience < 12)
     monkeypatch.setattr(checkpoints, "EVERY", 0)
-    path = tmp_path / "stopped.weights.h5"
+    path = tmp_path / "stopped.npz"
     task = {"sign": sign, "patience": patience}
     with pytest.raises(KeyboardInterrupt):
         train_with_everything(path, stop_after=stop_after, **task)
@@ -197,15 +197,15 @@ def test_a_long_history_fits_into_a_checkpoint(tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     model.history = SimpleNamespace(history={"loss": [1 / 3] * 20_000})
-    path = tmp_path / "long.weights.h5"
+    path = tmp_path / "long.npz"
     stopping = keras.callbacks.EarlyStopping()
     stopping.best = np.float32(0.5)
     checkpoint = Checkpoints(path, 1, [stopping])
     checkpoint.set_model(model)
     checkpoint.save(20_001, {"loss": 0.25})
-    state, _ = checkpoints.read_state(path)
-    assert state["history"]["loss"] == [1 / 3] * 20_000 + [0.25]
-    assert state["callbacks"][0]["best"] == 0.5 and next_epoch(path) == 20_001
+    saved = checkpoints.read(path)
+    assert saved.history["loss"] == [1 / 3] * 20_000 + [0.25]
+    assert saved.callbacks[0]["best"] == 0.5 and next_epoch(path) == 20_001
 
 
 def test_dropout_masks_differ_between_epochs_and_layers():
@@ -238,7 +238,7 @@ def stopped(stopped_once, tmp_path):
     shutil.copytree(stopped_once, tmp_path, dirs_exist_ok=True)
     (folder,) = (tmp_path / "03_autompg_regression").iterdir()
     assert not json.loads((folder / "run.json").read_text())["finished"]
-    assert (folder / "checkpoint.weights.h5").exists()
+    assert (folder / "checkpoint.npz").exists()
     return folder
 
 
@@ -265,7 +265,7 @@ def test_resume_continues_the_newest_unfinished_run(smoke_runs, stopped, tmp_pat
     assert same(weights(resumed), weights(whole))
     assert resumed.record["metrics"] == whole.record["metrics"]
     assert columns(resumed.folder) == columns(whole.folder) and len(columns(stopped)) == 2
-    assert not (stopped / "checkpoint.weights.h5").exists()
+    assert not (stopped / "checkpoint.npz").exists()
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def find_dataset(name: str, wanted: str, data_dir: Path | None):
     except download.DownloadError as error:
         if wanted == REAL:
             fail(f"{name}: {error}. Go online, or give --data-dir DIR with "
-                 f"{' and '.join(readers.FILES[name])}, or use --data sample")  # fmt: skip
+                 f"{' and '.join(readers.FILES[name])}, or use --data sample", 1)  # fmt: skip
         return samples.MAKERS[name](), SAMPLE, f"since there is no real data here: {error}"
 
 
@@ -73,7 +73,11 @@ def read_real(name: str, data_dir: Path | None):
     if all((folder / file).is_file() for file in readers.FILES[name]):
         with contextlib.suppress(readers.DamagedFileError):  # a damaged one is fetched again
             return readers.READERS[name](folder), folder
-    folder = download.fetch(name)
+    try:
+        folder = download.fetch(name)
+    except download.DownloadError:
+        if not all((folder / file).is_file() for file in readers.FILES[name]):
+            raise  # else another run, that began at the same time, has fetched it
     return readers.READERS[name](folder), folder
 
 
