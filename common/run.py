@@ -24,6 +24,8 @@ from common.files import remove_leftovers, whole_file, write_json
 from common.memory import peak_memory_mb
 from common.start import quiet_stderr
 
+ROOM = 50_000_000  # bytes: more than any lesson writes
+
 
 class Training:
     """One training within a run: its clock, its checkpoint, and where it goes on.
@@ -250,6 +252,7 @@ class Run:
 
 def make_folder(flags) -> Path:
     """Make a new folder for a run; two runs that start in one second get two."""
+    check_room(flags.out)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = "-".join(filter(None, [stamp, variant(flags)]))
     try:
@@ -265,6 +268,15 @@ def make_folder(flags) -> Path:
     except OSError as error:
         fail(f"--out {flags.out}: cannot write there ({error.strerror or error}); "
              "give a folder that you may write to")  # fmt: skip
+
+
+def check_room(out: Path) -> None:
+    """Fail if the disk is nearly full: better now than after an hour of training."""
+    place = next(folder for folder in [out.absolute(), *out.absolute().parents] if folder.exists())
+    free = shutil.disk_usage(place).free
+    if free < ROOM:
+        fail(f"--out {out}: the disk has only {free / 1e6:.1f} MB left; free at least "
+             f"{ROOM / 1e6:.0f} MB, or give a folder on another disk", 1)  # fmt: skip
 
 
 def find_unfinished(flags) -> Path:

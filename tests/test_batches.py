@@ -114,6 +114,7 @@ def test_fit_sees_a_new_order_every_epoch(capsys):
 OTHERS = [name for name in ("jax", "torch") if find_spec(name)]
 if OTHERS:
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("backend", OTHERS)
     def test_fit_sees_the_same_orders_on_other_backends(backend):
         result = subprocess.run(

@@ -1,15 +1,15 @@
 """What goes wrong around a run: killed, two at once, a damaged checkpoint, a full disk, no home."""
 
+import contextlib
 import csv
 import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
-import time
 
 import pytest
-from conftest import AUTO_MPG, MNIST, ROOT, run_lesson, run_script
+from conftest import AUTO_MPG, ROOT, run_lesson, run_script
 
 from common import checkpoints
 from tests.faults import kill
@@ -37,6 +37,7 @@ def shell(script, *flags, **options):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_both_leave_their_records(tmp_path):
     both = [shell(AUTO_MPG, *SMALL, "--out", tmp_path) for _ in range(2)]
     for process in both:
@@ -47,39 +48,78 @@ def test_two_runs_at_once_both_leave_their_records(tmp_path):
     assert len(folders) == 2 and sorted(row["run"] for row in rows) == folders
 
 
-def limit_files() -> None:
-    """Let the next program write no file of more than a megabyte, as if the disk were full."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
+@contextlib.contextmanager
+def limited_files(size: int):
+    """Let no file become larger than `size` bytes, as if the disk were full."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
 def test_a_full_disk_is_named_and_the_run_can_go_on(tmp_path):
-    flags = [*SMALL, "--limit", "300", "--out", tmp_path]
-    full = shell(MNIST, *flags, preexec_fn=limit_files)
+    flags = [*SMALL, "--out", tmp_path]
+    with limited_files(30_000):
+        full = shell(AUTO_MPG, *flags)
     error = full.communicate()[1].splitlines()
     assert full.returncode == 1 and len(error) == 1, error
     assert error[0].startswith("error: ") and "go on with: python" in error[0]
     assert "File too large" in error[0]
     assert not list(tmp_path.glob("*/*/.*"))  # no half of a file
-    after = shell(MNIST, *flags, "--resume")
-    assert after.communicate()[1] == "" and after.returncode == 0
+    after = run_lesson(AUTO_MPG, tmp_path, *SMALL, "--resume")
+    assert after.record["finished"]
+
+
+def test_a_disk_that_is_nearly_full_is_named_at_the_start(tmp_path, monkeypatch, capsys):
+    usage = shutil.disk_usage(tmp_path)._replace(free=3_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(SystemExit) as stop:
+        run_script(AUTO_MPG, *SMALL, "--out", tmp_path / "new")
+    assert stop.value.code == 1 and list(tmp_path.iterdir()) == []
+    assert "only 3.0 MB left; free at least 50 MB" in capsys.readouterr().err
+
+
+FOUR_EPOCHS = ["--data", "sample", "--epochs", "4"]
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """A run of lesson 03 that nothing happened to."""
+    return run_lesson(AUTO_MPG, tmp_path_factory.mktemp("whole"), *FOUR_EPOCHS)
+
+
+@pytest.fixture(scope="module")
+def stopped_by_a_full_disk(tmp_path_factory):
+    """An output folder with that run, stopped as its fourth checkpoint did not fit on the disk."""
+    out = tmp_path_factory.mktemp("stopped")
+    save = checkpoints.Checkpoints.save
+
+    def save_on_a_full_disk(self, next_epoch, logs):
+        with limited_files(1000) if next_epoch == 4 else contextlib.nullcontext():
+            save(self, next_epoch, logs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "EVERY", 0)
+        patch.setattr(checkpoints.Checkpoints, "save", save_on_a_full_disk)
+        with pytest.raises(OSError, match="too large"):
+            run_lesson(AUTO_MPG, out, *FOUR_EPOCHS)
+    return out
+
+
+def test_the_checkpoint_before_a_full_disk_is_whole(stopped_by_a_full_disk, whole_run, tmp_path):
+    shutil.copytree(stopped_by_a_full_disk, tmp_path, dirs_exist_ok=True)
+    resumed = run_lesson(AUTO_MPG, tmp_path, *FOUR_EPOCHS, "--resume")
+    assert resumed.names["run"].first_epoch == 3
+    assert resumed.record["metrics"] == whole_run.record["metrics"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "both"])
-def test_a_damaged_checkpoint_is_noticed(tmp_path, monkeypatch, capsys, damage):
-    monkeypatch.setattr(checkpoints, "EVERY", 0)
-    flags = ["--data", "sample", "--epochs", "4"]
-    whole = run_lesson(AUTO_MPG, tmp_path / "whole", *flags)
-    save = checkpoints.Checkpoints.save
-
-    def save_and_stop(self, next_epoch, logs):
-        save(self, next_epoch, logs)
-        if next_epoch == 3:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.Checkpoints, "save", save_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            run_lesson(AUTO_MPG, tmp_path, *flags)
+def test_a_damaged_checkpoint_is_noticed(
+    stopped_by_a_full_disk, whole_run, tmp_path, capsys, damage
+):
+    shutil.copytree(stopped_by_a_full_disk, tmp_path, dirs_exist_ok=True)
     (newest,) = tmp_path.glob("03*/*/checkpoint.npz")
     content = newest.read_bytes()
     middle = len(content) // 2
@@ -88,29 +128,15 @@ def test_a_damaged_checkpoint_is_noticed(tmp_path, monkeypatch, capsys, damage):
     if damage == "both":
         checkpoints.before(newest).write_bytes(b"")
     capsys.readouterr()
-    resumed = run_lesson(AUTO_MPG, tmp_path, *flags, "--resume")
+    resumed = run_lesson(AUTO_MPG, tmp_path, *FOUR_EPOCHS, "--resume")
     (line,) = capsys.readouterr().err.splitlines()
     assert newest.name in line and "damaged" in line
     assert ("from the start" if damage == "both" else "the one before") in line
     assert resumed.names["run"].first_epoch == (0 if damage == "both" else 2)
-    assert resumed.record["metrics"] == whole.record["metrics"]
+    assert resumed.record["metrics"] == whole_run.record["metrics"]
 
 
-def test_after_ctrl_c_one_line_says_how_to_go_on(tmp_path):
-    flags = ["--data", "sample", "--epochs", "100000", "--patience", "100000", "--out", tmp_path]
-    run = shell(AUTO_MPG, *flags)
-    while not list(tmp_path.glob("*/*/checkpoint*")):
-        assert run.poll() is None
-        time.sleep(0.05)
-    run.send_signal(signal.SIGINT)
-    _, error = run.communicate()
-    assert run.returncode in (130, -signal.SIGINT)  # a shell makes 130 of the signal
-    (line,) = error.strip().splitlines()
-    assert line.startswith("stopped; go on with: python ") and line.endswith("--resume")
-    (record,) = tmp_path.glob("*/*/run.json")
-    assert not json.loads(record.read_text())["finished"]
-
-
+@pytest.mark.slow
 def test_without_a_home_folder(tmp_path):
     environment = {**os.environ, "HOME": "/dev/null/none", "MPLCONFIGDIR": str(tmp_path / "plots")}
     environment.pop("KERAS_HOME", None)

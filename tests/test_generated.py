@@ -18,7 +18,7 @@ from common.cli import LessonParser
 from common.datasets import readers
 
 MANY = settings(
-    max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 
 

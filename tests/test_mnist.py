@@ -153,6 +153,7 @@ def test_flags_that_are_not_given_are_the_models_own(words, filled, folder):
     assert variant(args) == folder
 
 
+@pytest.mark.slow
 def test_the_best_model_smooths_labels_and_looks_ten_times_at_clothing(tmp_path):
     run = run_lesson(MNIST, tmp_path, "--data", "sample", "-m", "conv_net_best", "--epochs", "1",
                      "--dataset", "fashion_mnist")  # fmt: skip

@@ -152,3 +152,5 @@ def test_ctrl_c_says_how_to_go_on_in_one_line(tmp_path):
     assert process.returncode == -signal.SIGINT  # the shell shows it as 130
     command = shlex.join(["python", str(ROOT / LESSONS[0]), *flags, "--resume"])
     assert error == f"\nstopped; go on with: {command}\n"
+    (record,) = tmp_path.glob("*/*/run.json")
+    assert not json.loads(record.read_text())["finished"]
