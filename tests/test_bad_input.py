@@ -13,12 +13,12 @@ from common.datasets import NAMES, readers, samples
 FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS
 
 
-def error_of(capsys, script, *flags) -> str:
+def error_of(capsys, script, *flags, code=2) -> str:
     """Run a lesson that must fail and return its one line on standard error."""
     with pytest.raises(SystemExit) as stop:
         run_script(script, *flags)
     lines = capsys.readouterr().err.splitlines()
-    assert stop.value.code == 2
+    assert stop.value.code == code
     assert len(lines) == 1 and lines[0].startswith("error: ")
     return lines[0]
 
@@ -38,13 +38,19 @@ def error_of(capsys, script, *flags) -> str:
         (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
         (["--data", "sample", "--data-dir", "."], "exclude each other"),
         (["--data-dir", "nowhere"], "--data-dir nowhere: no such folder"),
-        (["--data", "real"], "or use --data sample"),
     ],
 )
 def test_flags(tmp_path, capsys, script, flags, message):
     if script == XOR and flags[0] in ("--limit", "--data", "--data-dir"):  # it loads no data
         message = f"unrecognized arguments: {' '.join(flags)}"
     assert message in error_of(capsys, script, "--out", tmp_path, *flags)
+
+
+@pytest.mark.parametrize("script", [*LESSONS, CHURN, MNIST])
+def test_real_data_without_network(tmp_path, capsys, script):
+    error = error_of(capsys, script, "--out", tmp_path, "--data", "real", code=1)
+    assert "give --data-dir DIR with" in error and "or use --data sample" in error
+    assert not list(tmp_path.glob("*/*"))
 
 
 @pytest.mark.parametrize(

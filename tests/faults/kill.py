@@ -3,8 +3,8 @@
     python tests/faults/kill.py               30 kills of each of three lessons: half an hour
     python tests/faults/kill.py --kills 2     a few: what the tests do
 
-Every other kill waits until a file is being written. The samples serve as data, and a checkpoint is
-written after every epoch. Equal means: every weight and every state of the optimizer to the bit, the
+Every kill comes after the first checkpoint; every other one waits until a file is being written. The
+samples serve as data, and a checkpoint is written after every epoch. Equal means: every weight and every state of the optimizer to the bit, the
 history, and the figures. Writes tests/faults/kills.csv, a row a kill.
 """
 
@@ -28,20 +28,25 @@ sys.path.insert(0, str(ROOT))
 
 SMALL = ["--data", "sample", "--limit", "600"]
 LESSONS = {
-    "conv_net_dropout": ["mnist/mnist.py", "-m", "conv_net_dropout", "--epochs", "6", *SMALL],
-    "conv_net_augmented": ["mnist/mnist.py", "-m", "conv_net_augmented", "--epochs", "6", *SMALL],
-    "auto_mpg": ["03_autompg_regression.py", "--epochs", "40", "--patience", "5", *SMALL],
+    "conv_net_dropout": ["mnist/mnist.py", "-m", "conv_net_dropout", "--epochs", "10", *SMALL],
+    "conv_net_augmented": ["mnist/mnist.py", "-m", "conv_net_augmented", "--epochs", "10", *SMALL],
+    "auto_mpg": ["03_autompg_regression.py", "--epochs", "100", *SMALL],
 }
 
 
-def be_the_lesson(script: str, *flags: str) -> None:
-    """Run a lesson in this process, with a checkpoint after every epoch."""
+def load_checkpoints():
+    """Start Keras quietly, and import what reads and writes checkpoints."""
     from common.start import start_keras
 
     start_keras()
     from common import checkpoints
 
-    checkpoints.EVERY = 0
+    return checkpoints
+
+
+def be_the_lesson(script: str, *flags: str) -> None:
+    """Run a lesson in this process, with a checkpoint after every epoch."""
+    load_checkpoints().EVERY = 0
     sys.argv = [str(ROOT / script), *flags]
     runpy.run_path(sys.argv[0], run_name="__main__")
 
@@ -52,12 +57,11 @@ def start(lesson: str, out: Path, *more: str) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def finish(lesson: str, out: Path, *more: str) -> None:
-    """Run a lesson to its end."""
-    process = start(lesson, out, *more)
+def check_end(process: subprocess.Popen, lesson: str) -> None:
+    """Wait for the end of a lesson, which must be a good one."""
     error = process.communicate()[1]
     if process.returncode:
-        raise SystemExit(f"{lesson} {' '.join(more)}: ended with {process.returncode}\n{error}")
+        raise SystemExit(f"{lesson}: ended with {process.returncode}\n{error}")
 
 
 def temporary_files(out: Path) -> set[Path]:
@@ -65,7 +69,14 @@ def temporary_files(out: Path) -> set[Path]:
     return {path for depth in ("", "*/", "*/*/") for path in out.glob(f"{depth}.writing-*")}
 
 
-def kill_at(process: subprocess.Popen, seconds: float) -> None:
+def wait_for(name: str, process: subprocess.Popen, out: Path) -> float:
+    """Wait until a lesson has written a file of this name; return the time."""
+    while process.poll() is None and not list(out.glob(f"*/*/{name}")):
+        time.sleep(0.005)
+    return time.perf_counter()
+
+
+def kill_after(process: subprocess.Popen, seconds: float) -> None:
     """Kill a process some seconds from now."""
     try:
         process.wait(seconds)
@@ -112,10 +123,10 @@ def contents(run: Path) -> dict:
     return found
 
 
-def run_folder(out: Path) -> Path | None:
+def run_folder(out: Path) -> Path:
     """Find the folder of the only run."""
-    (folder,) = [path.parent for path in out.glob("*/*/run.json")] or [None]
-    return folder
+    (record,) = out.glob("*/*/run.json")
+    return record.parent
 
 
 def one_kill(lesson: str, whole: dict, seconds: float, in_a_write: bool, chance) -> dict:
@@ -124,31 +135,29 @@ def one_kill(lesson: str, whole: dict, seconds: float, in_a_write: bool, chance)
     Args:
         lesson: its name here.
         whole: the contents of the run that nobody killed.
-        seconds: how long that run took.
+        seconds: how long that run trained after its first checkpoint.
         in_a_write: whether to wait until a file is being written.
         chance: a `random.Random`.
     """
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary)
         process = start(lesson, out)
+        wait_for("checkpoint*", process, out)
         caught = False
         if in_a_write:
             caught = kill_in_a_write(process, out, chance.randint(1, 12))
         else:
-            kill_at(process, chance.uniform(0.3, 0.95) * seconds)
+            kill_after(process, chance.uniform(0, 1.25 * seconds))
         killed = process.returncode == -signal.SIGKILL
         folder = run_folder(out)
-        epoch = ""
-        if folder and not json.loads((folder / "run.json").read_text())["finished"]:
-            saved = sorted(path.name for path in folder.glob("checkpoint*"))
-            epoch = len(saved)
-            finish(lesson, out, "--resume")
+        epoch = None  # the record was there already
+        if not json.loads((folder / "run.json").read_text())["finished"]:
+            epoch = load_checkpoints().next_epoch(folder / "checkpoint.npz")
+            check_end(start(lesson, out, "--resume"), lesson)
             assert not list(folder.glob(".*")) and not list(folder.glob("checkpoint*")), "leftovers"
-        elif not folder:
-            finish(lesson, out)
-        equal = contents(run_folder(out)) == whole
+        equal = contents(folder) == whole
         return {"lesson": lesson, "killed": killed, "in a write": caught,
-                "checkpoints then": epoch, "equal": equal}  # fmt: skip
+                "went on with epoch": epoch, "equal": equal}  # fmt: skip
 
 
 def main() -> None:
@@ -164,9 +173,10 @@ def main() -> None:
     rows = []
     for lesson in flags.only:
         with tempfile.TemporaryDirectory() as temporary:
-            began = time.perf_counter()
-            finish(lesson, Path(temporary))
-            seconds = time.perf_counter() - began
+            process = start(lesson, Path(temporary))
+            began = wait_for("checkpoint*", process, Path(temporary))
+            seconds = wait_for("*.png", process, Path(temporary)) - began
+            check_end(process, lesson)
             whole = contents(run_folder(Path(temporary)))
         done = 0
         while done < flags.kills:
