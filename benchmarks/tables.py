@@ -89,6 +89,18 @@ def mnist_tries() -> list[str]:
     return lines(["`conv_net_fast` with", "test accuracy"], table)
 
 
+def kills() -> list[str]:
+    """Count the rows of tests/faults/kill.py."""
+    runs = read_table(RESULTS / "kills.csv")
+    table = []
+    for lesson in dict.fromkeys(row["lesson"] for row in runs):
+        rows = [row for row in runs if row["lesson"] == lesson]
+        writing = sum(row["in a write"] == "True" for row in rows)
+        equal = sum(row["equal"] == "True" for row in rows)
+        table.append([f"`{lesson}`", str(len(rows)), str(writing), str(equal)])
+    return lines(["lesson", "kills", "of these while it wrote a file", "equal at the end"], table)
+
+
 TABLES = [same_work, time_to_accuracy, reproduced, peers, mnist_tries]
 
 if __name__ == "__main__":

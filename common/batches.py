@@ -94,20 +94,26 @@ def tensorflow_batches(features, targets, batch_size: int, seed: int, first_epoc
     # Each call back into Python waits for the training loop to let go of it, so the orders of many
     # short epochs are drawn in one call.
     epochs = max(1, min(64, 2**14 // examples))
+    full, rest = divmod(examples, batch_size)
 
     def orders(first):
-        return np.array([epoch_order(examples, seed, first + e) for e in range(epochs)])
+        return np.concatenate([epoch_order(examples, seed, first + e) for e in range(epochs)])
 
-    def rows_of_epochs(first):
+    def rows_of_batches(first):
         rows = tf.numpy_function(orders, [first], tf.int64)
-        return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(rows, [epochs, examples]))
+        rows = tf.ensure_shape(rows, [epochs * examples])
+        if rest:
+            lengths = ([batch_size] * full + [rest]) * epochs
+            rows = tf.RaggedTensor.from_row_lengths(rows, lengths, validate=False)
+        else:  # quicker by a tenth where steps are short
+            rows = tf.reshape(rows, [-1, batch_size])
+        return tf.data.Dataset.from_tensor_slices(rows)
 
     options = tf.data.Options()
     options.autotune.enabled = False  # an endless pipeline that tunes itself can end 10 s late
     return (
         tf.data.Dataset.range(first_epoch, 2**62, epochs)
-        .flat_map(rows_of_epochs)
-        .flat_map(lambda order: tf.data.Dataset.from_tensor_slices(order).batch(batch_size))
+        .flat_map(rows_of_batches)
         .map(row_reader(features, targets))
         .prefetch(4)
         .with_options(options)

@@ -5,7 +5,7 @@
 
 Every kill comes after the first checkpoint; every other one waits until a file is being written. The
 samples serve as data, and a checkpoint is written after every epoch. Equal means: every weight and every state of the optimizer to the bit, the
-history, and the figures. Writes tests/faults/kills.csv, a row a kill.
+history, and the figures. Writes benchmarks/results/kills.csv, a row a kill.
 """
 
 import argparse
@@ -22,9 +22,12 @@ import time
 import zipfile
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent
-ROOT = FOLDER.parent.parent
-sys.path.insert(0, str(ROOT))
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))  # there benchmarks/ and common/ are
+
+from benchmarks.measure import RESULTS, TRIAL, replace_rows
+
+KILLS = 30
 
 SMALL = ["--data", "sample", "--limit", "600"]
 LESSONS = {
@@ -165,13 +168,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kills", type=int, default=30, metavar="N", help="of each (default 30)")
+    parser.add_argument("--kills", type=int, default=KILLS, metavar="N",
+        help=f"for a trial: so many of each, not kept (default {KILLS})")  # fmt: skip
     parser.add_argument("--only", nargs="+", choices=LESSONS, default=list(LESSONS))
-    parser.add_argument("--table", type=Path, default=FOLDER / "kills.csv", metavar="FILE")
     flags = parser.parse_args()
     chance = random.Random(42)
-    rows = []
+    equal = 0
     for lesson in flags.only:
+        rows = []
         with tempfile.TemporaryDirectory() as temporary:
             process = start(lesson, Path(temporary))
             began = wait_for("checkpoint*", process, Path(temporary))
@@ -185,13 +189,14 @@ def main() -> None:
                 done += 1
                 rows.append({"kill": done, **row})
                 print(*rows[-1].values(), sep="  ", flush=True)
-    with flags.table.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    equal = sum(row["equal"] for row in rows)
-    print(f"equal to the undisturbed run: {equal} of {len(rows)} ({flags.table})")
-    raise SystemExit(equal < len(rows))
+        equal += sum(row["equal"] for row in rows)
+        if flags.kills == KILLS:
+            replace_rows(RESULTS / "kills.csv", rows, "lesson", order=list(LESSONS))
+    if flags.kills != KILLS:
+        print(TRIAL)
+    kills = flags.kills * len(flags.only)
+    print(f"equal to the undisturbed run: {equal} of {kills}")
+    raise SystemExit(equal < kills)
 
 
 if __name__ == "__main__":
