@@ -1,6 +1,5 @@
 """What the benchmarks share: run a command and measure it, describe this computer, write tables."""
 
-import argparse
 import csv
 import json
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
+from common import cli
 from common.errors import fail
 from common.files import whole_file
 from common.precision import CPUINFO, INSTRUCTIONS
@@ -22,24 +22,16 @@ from common.runs import finished_runs
 TRIAL = "a trial: benchmarks/results/ stays as it is"
 
 
-class Parser(argparse.ArgumentParser):
-    """Shows the script's docstring as its help, and a wrong flag in one line."""
+class Parser(cli.Parser):
+    """Shows the script's docstring as its help, and knows `--seeds`."""
 
     def __init__(self, doc: str):
-        super().__init__(
-            description=doc,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+        super().__init__(description=doc)
 
     def add_seeds(self, default: str):
         """Add `--seeds`, for trials; the tables are made with the default."""
         self.add_argument("--seeds", nargs="+", type=int, metavar="N",
             help=f"for a trial: its figures are shown, not kept (default {default})")  # fmt: skip
-
-    def error(self, message: str):
-        """Report a wrong flag, with exit code 2."""
-        fail(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
 
 
 def run(script: str, *flags) -> tuple[float, str]:

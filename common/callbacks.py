@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from common.files import beside
+from common.files import beside, settle
 
 
 class EpochTimer(keras.callbacks.Callback):
@@ -58,6 +58,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         try:
             super().on_epoch_end(epoch, logs)
             for path in named.parent.glob(f"{begin}*"):
+                settle(path)
                 path.replace(path.with_name(path.name.removeprefix(begin)))
         finally:
             self.filepath = str(named)

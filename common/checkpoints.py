@@ -10,6 +10,7 @@ has cut short or changed is noticed, and the one before it serves instead. A che
 file, since NumPy says plainly that a disk is full; HDF5 can crash then.
 """
 
+import errno
 import hashlib
 import io
 import json
@@ -22,7 +23,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from common.errors import finish_first
+from common.errors import fail, finish_first
 from common.files import whole_file
 
 SUFFIX, BEFORE = ".npz", ".before.npz"
@@ -56,14 +57,20 @@ class Checkpoints(keras.callbacks.Callback):
         # can be restored into variables not yet made either.
         self.model.optimizer.build(self.model.trainable_variables)
         if saved := read(self.path):
-            self.model.set_weights(saved.weights)
-            for variable, value in zip(
-                self.model.optimizer.variables, saved.optimizer, strict=True
-            ):
-                variable.assign(value)
-            for number, callback in enumerate(self.others):  # they have cleared themselves by now
-                vars(callback).update(saved.callbacks[number])
-            self.restored_history = saved.history
+            try:
+                self.restore(saved)
+            except (ValueError, TypeError, IndexError) as error:
+                fail(f"--resume: {self.path} does not fit this model ({error}); "
+                     "was the lesson changed? Start a new run without --resume")  # fmt: skip
+
+    def restore(self, saved: "Saved") -> None:
+        """Put back what a checkpoint holds; the history follows when the first epoch begins."""
+        self.model.set_weights(saved.weights)
+        for variable, value in zip(self.model.optimizer.variables, saved.optimizer, strict=True):
+            variable.assign(value)
+        for callback, state in zip(self.others, saved.callbacks, strict=True):
+            vars(callback).update(state)  # callbacks have cleared themselves by now
+        self.restored_history = saved.history
 
     def on_epoch_begin(self, epoch, logs=None):
         self.restore_history()  # only now, since Keras' history clears itself last
@@ -119,10 +126,12 @@ class Checkpoints(keras.callbacks.Callback):
                         parts[f"callbacks/{number}/{name}/{position}"] = array
         buffer = io.BytesIO()
         np.savez(buffer, **parts)
-        with whole_file(self.path, lasting=True) as temporary:
+        with whole_file(self.path) as temporary:
             with temporary.open("wb") as file:
                 file.write(buffer.getbuffer())
                 file.write(hashlib.sha256(buffer.getbuffer()).digest())
+                file.flush()
+                os.fsync(file.fileno())  # the disk has it before the earlier one makes room
             if self.path.exists():
                 os.replace(self.path, before(self.path))
 
@@ -174,7 +183,9 @@ def read_whole(path: Path) -> Saved | None:
     """Read a checkpoint; None if it does not end with its own checksum."""
     try:
         content = memoryview(path.read_bytes())
-    except OSError:  # a failing disk says so when it is read
+    except OSError as error:
+        if error.errno != errno.EIO:  # so a failing disk says that it cannot be read
+            raise
         return None
     if hashlib.sha256(content[:-SUM]).digest() != content[-SUM:]:
         return None
@@ -200,10 +211,11 @@ def next_epoch(path: Path) -> int:
 def is_kept(name: str, value) -> bool:
     """Tell whether a callback's attribute is public and plain: numbers, texts, lists of them."""
     items = value if isinstance(value, list) else [value]
-    # A folder may have moved: where a callback writes is not its state.
+    # A folder may have moved: where a callback writes is not its state. And Keras turns the sign of
+    # `min_delta` when training begins, each time.
     return (
         not name.startswith("_")
-        and name != "filepath"
+        and name not in ("filepath", "min_delta")
         and all(isinstance(item, PLAIN) for item in items)
     )
 

@@ -77,8 +77,23 @@ def in_notebook() -> bool:
     return "ipykernel" in sys.modules
 
 
-class LessonParser(argparse.ArgumentParser):
-    """An argument parser that has the shared flags and reports an error in one line.
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports an error in one line and knows `--debug`."""
+
+    def __init__(self, **options):
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
+        )
+        self.add_argument("--debug", action="store_true",
+            help="show where an error came from")  # fmt: skip
+
+    def error(self, message: str):
+        """Report a wrong flag in one line, with exit code 2."""
+        fail(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+
+
+class LessonParser(Parser):
+    """The parser of a lesson: it has the shared flags.
 
     Args:
         lesson: the script's name without `.py`; its runs are kept under that name.
@@ -99,12 +114,7 @@ class LessonParser(argparse.ArgumentParser):
         only: str | None = None,
         data: bool = True,
     ):
-        super().__init__(
-            prog=f"{lesson}.py",
-            description=doc,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+        super().__init__(prog=f"{lesson}.py", description=doc)
         self.lesson, self.only = lesson, only
         self.training_flags: list[str] = []
         self.experiments: list[str] = []
@@ -122,8 +132,6 @@ class LessonParser(argparse.ArgumentParser):
             help="where runs are kept (default outputs/)")  # fmt: skip
         self.add_argument("--resume", nargs="?", const="newest", metavar="FOLDER",
             help="continue the newest unfinished run, or the one in FOLDER")  # fmt: skip
-        self.add_argument("--debug", action="store_true",
-            help="show where an error came from")  # fmt: skip
 
     def add_data_flags(self) -> None:
         """Add the flags that say where the data come from and how much of it is used."""
@@ -147,10 +155,6 @@ class LessonParser(argparse.ArgumentParser):
         """Add a flag whose value alone always begins the name of the run's folder."""
         self.add_training_flag(*names, **options)
         self.choice = self.training_flags[-1]
-
-    def error(self, message: str):
-        """Report a wrong flag in one line, with exit code 2."""
-        fail(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
 
     def parse_args(self, args=None, namespace=None) -> argparse.Namespace:
         """Read the flags, then start Keras quietly.

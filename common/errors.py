@@ -1,6 +1,7 @@
 """Errors: those that end a lesson, in one line that names the remedy, and those that a lesson shows."""
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -9,6 +10,9 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from typing import NoReturn
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, or share of it, is told by
+ONE_OF_ALL = "KERAS_LESSON_ONE_OF_ALL"  # set: another process tells how to go on after Ctrl-C
 
 
 def debugging() -> bool:
@@ -42,21 +46,47 @@ def on_interrupt(message: Callable[[], str]) -> None:
 
     def show(kind, error, trace):
         known = None
-        if issubclass(kind, KeyboardInterrupt):
+        interrupted = issubclass(kind, KeyboardInterrupt) or was_interrupted(error)
+        if interrupted:
             known = "\nstopped"
         elif issubclass(kind, OSError):
             known = f"error: {describe(error)}"
-        elif issubclass(kind, MemoryError) or kind.__name__ == "ResourceExhaustedError":
+        elif issubclass(kind, MemoryError) or is_lack_of_memory(error):
             full = "No space left" in str(error)
             known = (
                 f"error: {'the disk is full' if full else 'memory ran out: close other programs'}"
             )
         if known is None or debugging():
             sys.__excepthook__(kind, error, trace)
-        if known:
+        if known and not (interrupted and ONE_OF_ALL in os.environ):
             print(f"{known}; {message()}", file=sys.stderr)
+        if interrupted and not issubclass(kind, KeyboardInterrupt):
+            end_as_interrupted()
 
     sys.excepthook = show
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Tell whether an error came up while Ctrl-C was dealt with, as some do on JAX."""
+    while error := error.__context__:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+    return False
+
+
+def end_as_interrupted() -> None:
+    """End this process as Python does after Ctrl-C: a shell shows 130."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGINT)
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Tell whether TensorFlow, JAX or PyTorch could not get the memory that it asked for."""
+    kinds = ("ResourceExhaustedError", "OutOfMemoryError")
+    texts = ("RESOURCE_EXHAUSTED", "can't allocate memory")
+    return type(error).__name__ in kinds or any(text in str(error) for text in texts)
 
 
 def describe(error: OSError) -> str:

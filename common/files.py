@@ -25,8 +25,7 @@ def whole_file(path: Path, lasting: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         if lasting:
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
+            settle(temporary)
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
@@ -40,15 +39,27 @@ def beside(path: Path) -> Path:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of processes that were killed while they wrote."""
-    for path in folder.glob(f"{WRITING}*"):
+    for path in [*folder.glob(f"{WRITING}*"), *folder.glob(f"*/{WRITING}*")]:
         number = path.name.removeprefix(WRITING).partition("-")[0]
-        if number.isdigit() and not is_running(int(number)):
+        if number.isdigit() and not is_another_running(int(number)):
             with contextlib.suppress(OSError):
                 path.unlink()
 
 
-def is_running(process: int) -> bool:
-    """Tell whether a process runs; on Windows, where asking may end it, say yes."""
+def settle(path: Path) -> None:
+    """Wait until the disk has a file, or every file of a folder: then they survive a power cut."""
+    for file in [path] if path.is_file() else filter(Path.is_file, path.rglob("*")):
+        with file.open("rb+") as opened:
+            os.fsync(opened.fileno())
+
+
+def is_another_running(process: int) -> bool:
+    """Tell whether another process of this number runs on this computer.
+
+    On Windows, where asking may end it, say yes.
+    """
+    if process == os.getpid():  # a killed one had the same number
+        return False
     if os.name == "nt":
         return True
     try:

@@ -19,12 +19,12 @@ from common.callbacks import EpochTimer
 from common.checkpoints import Checkpoints
 from common.cli import ROOT, STARTED, training_values, variant
 from common.datasets import REAL, SAMPLE, load_dataset
-from common.errors import fail, on_interrupt
-from common.files import remove_leftovers, whole_file, write_json
+from common.errors import fail, finish_first, on_interrupt
+from common.files import remove_leftovers, settle, whole_file, write_json
 from common.memory import peak_memory_mb
 from common.start import quiet_stderr
 
-ROOM = 50_000_000  # bytes: more than any lesson writes
+ROOM = 300_000_000  # bytes: more than any lesson writes
 
 
 class Training:
@@ -69,7 +69,9 @@ class Run:
         self.flags = flags
         self.load_seconds, self.finished = 0.0, False
         self.data, self.source = REAL if source else None, source
+        check_room(flags.out)
         self.folder = find_unfinished(flags) if flags.resume else make_folder(flags)
+        self.earlier = read_record(self.folder) if flags.resume else None
         for folder in (self.folder, self.folder.parent, flags.out):
             remove_leftovers(folder)
         self.trainings: dict[str, Training] = {}
@@ -79,7 +81,6 @@ class Run:
             **{name: version(name) for name in ("keras", backend_package(), "numpy")},
         }
         self.device = describe_device()
-        on_interrupt(self.how_to_go_on)
 
         keras.utils.clear_session()  # layers are numbered from the start, whatever ran before
         keras.config.set_dtype_policy("float32")  # likewise
@@ -91,10 +92,21 @@ class Run:
             f"Keras {self.versions['keras']} on {backend_package()} "
             f"{self.versions[backend_package()]}, {self.device}, seed {flags.seed}"
         )
-        if flags.resume:
+        if self.earlier:
             print(f"going on with {show(self.folder)}")
-        else:
-            self.write_record(finished=False)
+            self.data, self.source = self.earlier["data"], self.earlier["source"]
+            self.tell_new_versions()
+        self.write_record(finished=False)
+        on_interrupt(self.how_to_go_on)
+
+    def tell_new_versions(self) -> None:
+        """Say so if a resumed run was begun with other versions: its end may differ then."""
+        for name, now in self.versions.items():
+            then = self.earlier["versions"].get(name)
+            if then != now:
+                print(
+                    f"note: begun with {name} {then}, now it is {now}: the last digits may differ"
+                )
 
     def load_dataset(self, name: str):
         """Load a data set by the flags `--data`, `--data-dir` and `--limit`.
@@ -110,12 +122,10 @@ class Run:
                 shutil.rmtree(self.folder)
             raise
         self.load_seconds += time.perf_counter() - began
-        if self.flags.resume:
-            earlier = read_record(self.folder)
-            if earlier["data"] not in (None, self.data):  # None: stopped before they were loaded
-                fail(f"--resume: {show(self.folder)} was started on {earlier['data']} data "
-                     f"({earlier['source']}), not on {self.data} data; give the same --data-dir "
-                     "or --data")  # fmt: skip
+        if self.earlier and self.earlier["data"] not in (None, self.data):  # None: not yet loaded
+            fail(f"--resume: {show(self.folder)} was started on {self.earlier['data']} data "
+                 f"({self.earlier['source']}), not on {self.data} data; give the same --data-dir "
+                 "or --data")  # fmt: skip
         print(f"data: {self.data}, {self.source}")
         self.warn_of_sample()
         self.write_record(finished=False)
@@ -188,18 +198,20 @@ class Run:
             self.save_figure(name, figure)
         self.save_figure("epoch_times", plots.epoch_times(seconds))
         runs.write_history(self.folder / "history.csv", history, seconds)
-        with whole_file(self.folder / "model.keras", lasting=True) as temporary:
+        with whole_file(self.folder / "model.keras") as temporary:
             model.save(temporary)
-        self.write_record(
-            finished=True,
-            epochs=len(seconds),
-            epoch_seconds=statistics.median(seconds),
-            parameters=model.count_params(),
-            metrics={name: float(value) for name, value in metrics.items()},
-        )
-        self.finished = True
-        for path in self.folder.glob("checkpoint*"):
-            path.unlink()
+        with finish_first():
+            settle(self.folder)  # what the record vouches for is on the disk before it
+            self.write_record(
+                finished=True,
+                epochs=len(seconds),
+                epoch_seconds=statistics.median(seconds),
+                parameters=model.count_params(),
+                metrics={name: float(value) for name, value in metrics.items()},
+            )
+            self.finished = True
+            for path in self.folder.glob("checkpoint*"):
+                path.unlink(missing_ok=True)
         runs.write_table(self.flags.out)
         print("\n" + ", ".join(f"{name} {runs.short(value)}" for name, value in metrics.items()))
         print(f"{self.fit_seconds():.1f} s of training, record: {show(self.folder / 'run.json')}")
@@ -215,6 +227,7 @@ class Run:
                 "lesson": self.flags.lesson,
                 "variant": variant(self.flags),
                 "finished": finished,
+                "process": {"computer": platform.node(), "number": os.getpid()},
                 "data": self.data,
                 "source": self.source,
                 "seed": self.flags.seed,
@@ -252,7 +265,6 @@ class Run:
 
 def make_folder(flags) -> Path:
     """Make a new folder for a run; two runs that start in one second get two."""
-    check_room(flags.out)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = "-".join(filter(None, [stamp, variant(flags)]))
     try:
@@ -272,7 +284,8 @@ def make_folder(flags) -> Path:
 
 def check_room(out: Path) -> None:
     """Fail if the disk is nearly full: better now than after an hour of training."""
-    place = next(folder for folder in [out.absolute(), *out.absolute().parents] if folder.exists())
+    places = [out.absolute(), *out.absolute().parents]
+    place = next(folder for folder in places if os.path.exists(folder))
     free = shutil.disk_usage(place).free
     if free < ROOM:
         fail(f"--out {out}: the disk has only {free / 1e6:.1f} MB left; free at least "
@@ -282,9 +295,15 @@ def check_room(out: Path) -> None:
 def find_unfinished(flags) -> Path:
     """Find the run that `--resume` means and check that the flags are those it began with."""
     if flags.resume == "newest":
-        found = [record for record in runs.all_runs(flags.out)
-                 if (record["lesson"], record["variant"], record["finished"])
-                 == (flags.lesson, variant(flags), False)]  # fmt: skip
+        unfinished = [record for record in runs.all_runs(flags.out)
+                      if (record["lesson"], record["variant"], record["finished"])
+                      == (flags.lesson, variant(flags), False)]  # fmt: skip
+        found = [record for record in unfinished if not runs.is_live(record)]
+        if unfinished and not found:
+            live = unfinished[-1]
+            fail(f"--resume: {show(live['folder'])} is still being trained, by process "
+                 f"{live['process']['number']}; wait for its end. If that is another program, "
+                 f"give --resume {show(live['folder'])}")  # fmt: skip
         if not found:
             fail(f"--resume: no unfinished run of this variant in "
                  f"{show(flags.out / flags.lesson)}; "
@@ -293,7 +312,7 @@ def find_unfinished(flags) -> Path:
         folder = runs.furthest(same)["folder"]
     else:
         folder = Path(flags.resume)
-        if not (folder / "run.json").is_file():
+        if not os.path.isfile(folder / "run.json"):
             fail(f"--resume {folder}: holds no run.json; give the folder of a run")
     record = read_record(folder)
     if record["lesson"] != flags.lesson:

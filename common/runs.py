@@ -4,15 +4,16 @@ python -m common.runs                                  every run below outputs/
 python -m common.runs 01_fashion_mnist_classification  one lesson's
 """
 
-import argparse
 import csv
 import json
+import os
+import platform
 import sys
 from pathlib import Path
 
-from common.cli import ROOT
-from common.errors import fail
-from common.files import whole_file
+from common.cli import ROOT, Parser
+from common.errors import fail, on_interrupt
+from common.files import is_another_running, whole_file
 
 CHECKPOINT = "checkpoint*.npz"  # in the folder of a run that has begun to train
 KINDS = {  # of the values of a record
@@ -67,9 +68,7 @@ def all_runs(out: Path) -> list[dict]:
         try:
             records.append({**read_record(folder), "folder": folder, "run": folder.name})
         except DamagedRecordError as error:
-            if folder not in LEFT_OUT:
-                LEFT_OUT.add(folder)
-                print(f"left out: {error}", file=sys.stderr)
+            tell_left_out(folder, error)
     return records
 
 
@@ -80,6 +79,18 @@ def finished_runs(out: Path, lesson: str | None = None) -> list[dict]:
         for record in all_runs(out)
         if record["finished"] and lesson in (None, record["lesson"])
     ]
+
+
+def is_live(record: dict) -> bool:
+    """Tell whether another process on this computer is training a run; never on Windows."""
+    process = record.get("process")
+    return (
+        os.name != "nt"
+        and isinstance(process, dict)
+        and process.get("computer") == platform.node()
+        and isinstance(process.get("number"), int)
+        and is_another_running(process["number"])
+    )
 
 
 def furthest(records: list[dict]) -> dict:
@@ -147,10 +158,40 @@ def write_history(path: Path, history: dict, seconds: list[float]) -> None:
 
 
 def read_history(folder: Path) -> dict[str, list[float]]:
-    """Read a run's `history.csv` as columns of numbers."""
-    with (folder / "history.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+    """Read a run's `history.csv` as columns of numbers.
+
+    Raises:
+        DamagedRecordError: if it is missing or damaged.
+    """
+    path = folder / "history.csv"
+    try:
+        with path.open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {name: [float(row[name]) for row in rows] for name in rows[0]}
+    except (OSError, ValueError, TypeError, IndexError, csv.Error) as error:
+        raise DamagedRecordError(f"{path}: cannot be read ({error}); remove that folder") from error
+
+
+def with_history(records: list[dict]) -> list[tuple[dict, dict]]:
+    """Read the history of each run. A run whose history is damaged is left out, and one line says so.
+
+    Returns:
+        Pairs of a record and its history.
+    """
+    pairs = []
+    for record in records:
+        try:
+            pairs.append((record, read_history(record["folder"])))
+        except DamagedRecordError as error:
+            tell_left_out(record["folder"], error)
+    return pairs
+
+
+def tell_left_out(folder: Path, error) -> None:
+    """Say once, on standard error, that a run is left out."""
+    if folder not in LEFT_OUT:
+        LEFT_OUT.add(folder)
+        print(f"left out: {error}", file=sys.stderr)
 
 
 def print_table(records: list[dict]) -> None:
@@ -180,14 +221,16 @@ def print_table(records: list[dict]) -> None:
 
 def main() -> None:
     """Print the table of runs and draw their curves on one figure."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m common.runs", description="Table and curves of all finished runs."
     )
     parser.add_argument("lesson", nargs="?", help="only this lesson's runs")
     parser.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR",
         help="where runs are kept (default outputs/)")  # fmt: skip
     flags = parser.parse_args()
-    records = finished_runs(flags.out, flags.lesson)
+    on_interrupt(lambda: "nothing is lost: give the same command again")
+    pairs = with_history(finished_runs(flags.out, flags.lesson))
+    records = [record for record, _ in pairs]
     if not records:
         fail(f"{flags.out}: no finished run{f' of {flags.lesson}' if flags.lesson else ''}; "
              "run a lesson first")  # fmt: skip
@@ -197,9 +240,7 @@ def main() -> None:
 
     path = flags.out / "runs.png"
     with whole_file(path) as temporary:
-        plots.save(
-            plots.compare_runs(records, [read_history(r["folder"]) for r in records]), temporary
-        )
+        plots.save(plots.compare_runs(records, [history for _, history in pairs]), temporary)
     write_table(flags.out)
     print(f"\ncurves: {path}\ntable:  {flags.out / 'runs.csv'}")
 

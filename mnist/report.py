@@ -60,20 +60,46 @@ INK = "#010203"  # stands for the page's own text colour in the curves
 def write(out: Path) -> None:
     """Write the report of all finished runs below `out` and say where it is.
 
+    Another run may finish meanwhile and write the report too. Whoever writes last has looked at the
+    records afterwards, so no run is missing.
+
     Raises:
         SystemExit: if there is no finished run.
+    """
+    folder = Path(out) / "mnist"
+    pairs, written = complete_runs(out), None
+    if not pairs:
+        fail(f"--report: {out} holds no finished run of mnist; first run: python mnist/mnist.py")
+    while repr(pairs) != repr(written):  # as texts: nan is not equal to itself
+        records, histories = ([pair[part] for pair in pairs] for part in (0, 1))
+        save_curves(folder / "curves.png", records, histories)
+        with whole_file(folder / "report.html") as temporary:
+            temporary.write_text(make_page(records, histories), encoding="utf-8")
+        pairs, written = complete_runs(out), pairs
+    print(f"curves of all runs: {folder / 'curves.png'}")
+    print(f"report of all runs: {folder / 'report.html'}")
+
+
+def complete_runs(out: Path) -> list[tuple[dict, dict]]:
+    """Find the finished runs below `out` that have all files of the report; name the others.
+
+    Returns:
+        Pairs of a record and its history.
     """
     records = []
     for record in runs.finished_runs(out, "mnist"):
         missing = [name for name in NEEDED if not (record["folder"] / name).is_file()]
         if missing:
-            print(f"left out of the report: {record['folder']} has no {missing[0]}")
+            error = f"{record['folder'] / missing[0]} is missing; remove that folder"
+            runs.tell_left_out(record["folder"], error)
         else:
             records.append(record)
-    if not records:
-        fail(f"--report: {out} holds no finished run of mnist; first run: python mnist/mnist.py")
-    histories = [runs.read_history(record["folder"]) for record in records]
-    page = Template(PAGE).substitute(
+    return runs.with_history(records)
+
+
+def make_page(records: list[dict], histories: list[dict]) -> str:
+    """Put the page together."""
+    return Template(PAGE).substitute(
         count=f"{len(records)} run{'s' if len(records) > 1 else ''}",
         warning=SAMPLE_WARNING if any(run["data"] == "sample" for run in records) else "",
         head="".join(
@@ -85,12 +111,6 @@ def write(out: Path) -> None:
         curves=curves(records, histories),
         details="\n".join(map(details, sorted(newest(records), key=val_accuracy, reverse=True))),
     )
-    folder = Path(out) / "mnist"
-    save_curves(folder / "curves.png", records, histories)
-    path = folder / "report.html"
-    with whole_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    print(f"curves of all runs: {folder / 'curves.png'}\nreport of all runs: {path}")
 
 
 def val_accuracy(record: dict) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 from common import runs
 from common.cli import training_values
 from common.datasets import ENVIRONMENT, REAL
-from common.errors import debugging, fail, on_interrupt
+from common.errors import ONE_OF_ALL, debugging, fail, on_interrupt
 from mnist.recipes import fill_in
 
 SCRIPT = Path(__file__).with_name("mnist.py")
@@ -35,21 +35,42 @@ def run_all(names: list[str], args) -> int:
         command = [sys.executable, str(SCRIPT), *words(own)]
         if args.resume:
             same = [record for record in runs.all_runs(args.out) if is_same(record, own)]
+            same = [record for record in same if record["finished"] or not runs.is_live(record)]
             finished = [record for record in same if record["finished"]]
             if finished:
                 print(f"finished already on {finished[-1]['data']} data: {finished[-1]['folder']}")
                 continue
             if same:
                 command += ["--resume", str(runs.furthest(same)["folder"])]
-        code = subprocess.run(command).returncode
-        if code == -signal.SIGINT:
-            raise KeyboardInterrupt
+        code = run_to_the_end(command)
         if code < 0:
             fail(f"{name}: ended by signal {-code}; if memory ran out, close other programs, "
                  "then give the same command with --resume", 1)  # fmt: skip
         if code:
             return code
     return 0
+
+
+def run_to_the_end(command: list[str]) -> int:
+    """Run a command. After Ctrl-C wait for its end all the same: it may be writing a checkpoint.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        KeyboardInterrupt: at its end, if there was one.
+    """
+    process = subprocess.Popen(command, env={**os.environ, ONE_OF_ALL: "1"})
+    interrupted = False
+    while True:
+        try:
+            code = process.wait()
+            break
+        except KeyboardInterrupt:  # the process has got it too
+            interrupted = True
+    if interrupted or code == -signal.SIGINT:
+        raise KeyboardInterrupt
+    return code
 
 
 def words(args) -> list[str]:

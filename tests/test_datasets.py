@@ -149,6 +149,15 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(server, data_folder, tmp_p
     assert find_dataset("auto_mpg", "real", None)[1] == REAL
 
 
+def test_a_damaged_file_in_the_cache_without_network(server, tmp_path, capsys):
+    folder = tmp_path / "cache" / "datasets" / "keras-lessons"
+    folder.mkdir(parents=True)
+    (folder / "auto-mpg.data").write_text("<html>")
+    _, kind, source = find_dataset("auto_mpg", "auto", None)
+    assert kind == SAMPLE and "auto-mpg.data is damaged" in source
+    assert (folder / "auto-mpg.data").read_text() == "<html>"
+
+
 def test_fashion_mnist_is_converted_from_the_published_files(server, tmp_path):
     (train_images, train_labels), (test_images, test_labels) = MAKERS["fashion_mnist"]()
     server("fashion_mnist", {

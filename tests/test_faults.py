@@ -73,7 +73,7 @@ def test_a_disk_that_is_nearly_full_is_named_at_the_start(tmp_path, monkeypatch,
     with pytest.raises(SystemExit) as stop:
         run_script(AUTO_MPG, *SMALL, "--out", tmp_path / "new")
     assert stop.value.code == 1 and list(tmp_path.iterdir()) == []
-    assert "only 3.0 MB left; free at least 50 MB" in capsys.readouterr().err
+    assert "only 3.0 MB left; free at least 300 MB" in capsys.readouterr().err
 
 
 FOUR_EPOCHS = ["--data", "sample", "--epochs", "4"]

@@ -4,8 +4,11 @@ import base64
 import copy
 import io
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from types import SimpleNamespace
@@ -246,21 +249,21 @@ def finished(smoke_runs, tmp_path):
     return args
 
 
-def run_here(command) -> SimpleNamespace:
-    """Stand for `subprocess.run`: run the script in this process."""
+def run_here(command) -> int:
+    """Stand for `run_to_the_end`: run the script in this process."""
     assert command[:2] == [sys.executable, str(ROOT / MNIST)]
     try:
         run_script(MNIST, *command[2:])
     except SystemExit as stop:
-        return SimpleNamespace(returncode=stop.code or 0)
-    return SimpleNamespace(returncode=0)
+        return stop.code or 0
+    return 0
 
 
 @pytest.mark.parametrize("fresh", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_all_can_be_stopped_and_continued(finished, tmp_path, monkeypatch, capfd, fresh):
     names, args = ["mlp_one_layer", "mlp_two_layers"], finished
     if not fresh:
-        monkeypatch.setattr("mnist.run_all.subprocess.run", run_here)
+        monkeypatch.setattr("mnist.run_all.run_to_the_end", run_here)
     args.resume = "newest"
     assert run_all(names, args) == 0
     printed = capfd.readouterr().out
@@ -291,9 +294,9 @@ def test_all_goes_on_with_the_run_of_these_flags(finished, tmp_path, monkeypatch
 
     def pretend(command):
         commands.append(command)
-        return SimpleNamespace(returncode=0)
+        return 0
 
-    monkeypatch.setattr("mnist.run_all.subprocess.run", pretend)
+    monkeypatch.setattr("mnist.run_all.run_to_the_end", pretend)
     args.resume, args.seed = "newest", 43
     run_all(["mlp_one_layer"], args)
     assert commands[-1][-2:] == [
@@ -309,14 +312,45 @@ def test_a_killed_model_ends_all_and_is_named(tmp_path, monkeypatch, capsys):
     args = SimpleNamespace(resume=None, training_flags=[], data="auto", data_dir=None, out=tmp_path,
                            dataset="mnist", experiments={}, epochs=1, schedule=None, peak=None,
                            label_smoothing=None)  # fmt: skip
-    for signal, error in ((9, SystemExit), (2, KeyboardInterrupt)):
-        monkeypatch.setattr(
-            "mnist.run_all.subprocess.run",
-            lambda command, code=-signal: SimpleNamespace(returncode=code),
-        )
-        with pytest.raises(error):
-            run_all(["conv_net"], args)
+    monkeypatch.setattr("mnist.run_all.run_to_the_end", lambda command: -9)
+    with pytest.raises(SystemExit):
+        run_all(["conv_net"], args)
     assert "conv_net: ended by signal 9" in capsys.readouterr().err
+
+
+ALL = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from mnist.run_all import run_to_the_end
+try:
+    run_to_the_end([sys.executable, "model.py"])
+except KeyboardInterrupt:
+    print("stopped")
+"""
+MODEL = """
+import pathlib, signal, sys, time
+
+def write(*_):
+    time.sleep(1)
+    pathlib.Path("checkpoint").touch()
+    sys.exit(7)
+
+signal.signal(signal.SIGINT, write)
+print("training", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a group of processes")
+def test_after_ctrl_c_all_waits_for_the_model_to_end(tmp_path):
+    """Both get Ctrl-C; the model writes its checkpoint to the end, however long that takes."""
+    (tmp_path / "all.py").write_text(ALL)
+    (tmp_path / "model.py").write_text(MODEL)
+    process = subprocess.Popen([sys.executable, "all.py"], cwd=tmp_path, text=True,
+                               stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    assert process.stdout.readline() == "training\n"
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate()[0] == "stopped\n" and (tmp_path / "checkpoint").exists()
 
 
 # The report.
@@ -393,7 +427,7 @@ def test_a_run_that_lacks_a_file_is_left_out(smoke_runs, tmp_path, capsys):
     (other / "summary.txt").unlink()
     (run / "mistakes.png").unlink()  # a model may make no mistake
     report.write(tmp_path)
-    assert f"left out of the report: {other} has no summary.txt" in capsys.readouterr().out
+    assert f"left out: {other / 'summary.txt'} is missing" in capsys.readouterr().err
     page = (tmp_path / "mnist" / "report.html").read_text()
     assert "1 run." in page and page.count("base64,") == len(report.FIGURES) - 1
 

@@ -2,9 +2,14 @@
 
 import csv
 import functools
+import hashlib
+import io
 import json
+import platform
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -284,6 +289,52 @@ def test_a_resume_that_cannot_be_is_refused(stopped, tmp_path, capsys, flags, me
     error = capsys.readouterr().err.splitlines()
     assert stop.value.code == 2 and len(error) == 1 and message in error[0]
     assert sorted((path, path.read_bytes()) for path in stopped.iterdir()) == before
+
+
+def change_record(folder, **changes) -> None:
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(record | changes))
+
+
+def test_a_run_that_is_still_being_trained_is_left_alone(stopped, tmp_path, capsys):
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    change_record(stopped, process={"computer": platform.node(), "number": other.pid})
+    with pytest.raises(SystemExit) as stop:
+        run_script(AUTO_MPG, "--out", tmp_path, "--data", "sample", "--epochs", "2", "--resume")
+    assert stop.value.code == 2
+    assert f"still being trained, by process {other.pid}; wait" in capsys.readouterr().err
+    other.communicate(b"\n")  # now it has ended
+    run = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "2", "--resume")
+    assert run.folder == stopped
+
+
+def test_other_versions_and_another_model_are_told(stopped, tmp_path, capsys):
+    record = json.loads((stopped / "run.json").read_text())
+    change_record(stopped, versions=record["versions"] | {"keras": "3.0.0"})
+    content = dict(np.load(stopped / "checkpoint.npz"))
+    content["weights/3"] = content["weights/3"][:, :-1]
+    buffer = io.BytesIO()
+    np.savez(buffer, **content)
+    whole = buffer.getvalue()
+    (stopped / "checkpoint.npz").write_bytes(whole + hashlib.sha256(whole).digest())
+    with pytest.raises(SystemExit) as stop:
+        run_script(AUTO_MPG, "--out", tmp_path, "--data", "sample", "--epochs", "2", "--resume")
+    printed, error = capsys.readouterr()
+    assert "begun with keras 3.0.0, now it is" in printed
+    assert stop.value.code == 2 and "does not fit this model" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_what_counts_as_an_improvement_survives_a_stop(tmp_path):
+    """Keras turns the sign of `min_delta` when training begins, every time."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    arrays = np.ones((4, 1)), np.zeros((4, 1))
+    for _ in range(3):
+        stopping = keras.callbacks.EarlyStopping("loss", min_delta=0.1, patience=9)
+        saving = Checkpoints(tmp_path / "checkpoint.npz", 1, [stopping])
+        model.fit(*arrays, epochs=1, callbacks=[stopping, saving], verbose=0)
+        assert stopping.min_delta == -0.1
 
 
 @pytest.mark.parametrize("resume", [[], ["--resume"], ["--resume", "a folder"]])

@@ -2,10 +2,11 @@
 
 import csv
 import json
+import shutil
 import sys
 
 import pytest
-from conftest import AUTO_MPG
+from conftest import AUTO_MPG, MNIST
 
 from common import plots, runs
 
@@ -88,6 +89,22 @@ def test_the_figures_of_a_run_that_went_wrong_are_in_the_table(smoke_runs, tmp_p
     (folder / "run.json").write_text(json.dumps(record))
     runs.write_table(tmp_path)
     assert "nan" in (tmp_path / "runs.csv").read_text()
+
+
+@pytest.mark.parametrize("content", [b"", b"epoch,loss\n1,x\n", b"\xff", None])
+def test_a_run_with_a_damaged_history_is_left_out(
+    smoke_runs, tmp_path, monkeypatch, capsys, content
+):
+    for number, run in enumerate((smoke_runs[AUTO_MPG], smoke_runs[MNIST])):
+        folder = shutil.copytree(run.folder, tmp_path / run.record["lesson"] / "20260101-000000")
+        if number == 1 and content is not None:
+            (folder / "history.csv").write_bytes(content)
+        elif number == 1:
+            (folder / "history.csv").unlink()
+    call(monkeypatch, "--out", tmp_path)
+    printed, error = capsys.readouterr()
+    assert "03_autompg" in printed and "mnist" not in printed
+    assert "history.csv: cannot be read" in error and len(error.splitlines()) == 1
 
 
 def test_a_damaged_record_is_named(tmp_path, monkeypatch, capsys):

@@ -70,24 +70,33 @@ def read_real(name: str, data_dir: Path | None):
         folder = Path(os.environ[ENVIRONMENT])
         return read_named(name, folder, f"${ENVIRONMENT}"), folder
     folder = download.cache_folder(name)
-    if all((folder / file).is_file() for file in readers.FILES[name]):
+    if has_files(folder, name):
         with contextlib.suppress(readers.DamagedFileError):  # a damaged one is fetched again
             return readers.READERS[name](folder), folder
     try:
         folder = download.fetch(name)
-    except download.DownloadError:
-        if not all((folder / file).is_file() for file in readers.FILES[name]):
-            raise  # else another run, that began at the same time, has fetched it
+    except download.DownloadError as error:
+        if not has_files(folder, name):
+            raise
+        try:  # another run, that began at the same time, may have fetched it
+            return readers.READERS[name](folder), folder
+        except readers.DamagedFileError as damaged:
+            raise download.DownloadError(f"{folder}: {damaged}, and {error}") from error
     return readers.READERS[name](folder), folder
+
+
+def has_files(folder: Path, name: str) -> bool:
+    """Tell whether a folder has the files of a data set. One that may not be entered has none."""
+    return all(os.path.isfile(folder / file) for file in readers.FILES[name])
 
 
 def read_named(name: str, folder: Path, origin: str):
     """Read a data set from a folder that the user named by `origin`; see `read_real`."""
     export = f"on a connected computer, 'python -m common.datasets --export DIR {name}' writes it"
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         fail(f"{origin} {folder}: no such folder; name one that holds {readers.FILES[name][0]}")
     for file in readers.FILES[name]:
-        if not (folder / file).is_file():
+        if not os.path.isfile(folder / file):
             fail(f"{origin} {folder}: holds no {file}; {export}")
     try:
         return readers.READERS[name](folder)

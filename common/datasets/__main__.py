@@ -6,26 +6,23 @@
 Copy the folder to the other computers and name it there with --data-dir or $KERAS_TUTORIAL_DATA.
 """
 
-import argparse
 import shutil
 import sys
 from pathlib import Path
 
-from common.errors import fail
+from common.cli import Parser
+from common.errors import FULL, fail, on_interrupt
 
 
 def main() -> None:
     """Read the flags and copy the files of each data set from where they are found."""
-    parser = argparse.ArgumentParser(
-        prog="python -m common.datasets",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="python -m common.datasets", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="data sets (default: all)")
     parser.add_argument("--export", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument("--data-dir", type=Path, metavar="DIR",
         help="copy from this folder (default: $KERAS_TUTORIAL_DATA, the cache or a download)")  # fmt: skip
     flags = parser.parse_args()
+    on_interrupt(lambda: "what is written is whole: give the same command again")
 
     from common.datasets import NAMES, download, read_real, readers
 
@@ -47,7 +44,8 @@ def main() -> None:
             print(f"{'left out' if by_hand else 'error'}: {name}: {error}", file=sys.stderr)
         except OSError as error:
             fail(f"--export {flags.export}: cannot write there ({error.strerror}); "
-                 "give a folder that you may write to")  # fmt: skip
+                 "give a folder that you may write to, with room for 100 MB",
+                 1 if error.errno in FULL else 2)  # fmt: skip
     print(f"{flags.export}: wrote {', '.join(written) or 'nothing'}"
           + (f"; go online and run this again for {', '.join(failed)}" if failed else ""))  # fmt: skip
     if failed:

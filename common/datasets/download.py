@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import FULL
 from common.files import remove_leftovers, whole_file
 from common.words import split_words
 
@@ -86,7 +87,7 @@ class DownloadError(Exception):
 
 def cache_root() -> Path:
     """Name the folder that Keras keeps downloads in: `$KERAS_HOME`, or `~/.keras`."""
-    return Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
+    return Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
 
 
 def cache_folder(name: str) -> Path:
@@ -192,7 +193,7 @@ def is_final(error: Exception) -> bool:
     if isinstance(error, urllib.error.HTTPError):
         return 400 <= error.code < 500
     cause = getattr(error, "reason", error)
-    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+    full = getattr(error, "errno", None) in (*FULL, errno.EROFS)
     return (
         isinstance(cause, socket.gaierror) or full or getattr(error, "filename", None) is not None
     )
