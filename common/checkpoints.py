@@ -24,7 +24,7 @@ import keras
 import numpy as np
 
 from common.errors import fail, finish_first
-from common.files import whole_file
+from common.files import settle, whole_file
 
 SUFFIX, BEFORE = ".npz", ".before.npz"
 SUM = 32  # bytes of SHA-256 behind the file that NumPy wrote
@@ -130,8 +130,7 @@ class Checkpoints(keras.callbacks.Callback):
             with temporary.open("wb") as file:
                 file.write(buffer.getbuffer())
                 file.write(hashlib.sha256(buffer.getbuffer()).digest())
-                file.flush()
-                os.fsync(file.fileno())  # the disk has it before the earlier one makes room
+            settle(temporary)  # the disk has it before the earlier one makes room
             if self.path.exists():
                 os.replace(self.path, before(self.path))
 

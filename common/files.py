@@ -11,21 +11,15 @@ WRITING = f".writing-{platform.node()}-"  # begins the name of a file that this 
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, lasting: bool = False) -> Iterator[Path]:
+def whole_file(path: Path) -> Iterator[Path]:
     """Lend a temporary path beside `path`; what is written there becomes `path` at the end.
 
     If the block raises, `path` stays as it was and the temporary file goes.
-
-    Args:
-        path: the file.
-        lasting: wait until the disk has it, so that it is whole even if the power fails now.
     """
     path = Path(path)
     temporary = beside(path)
     try:
         yield temporary
-        if lasting:
-            settle(temporary)
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
@@ -73,5 +67,6 @@ def is_another_running(process: int) -> bool:
 
 def write_json(path: Path, content: dict) -> None:
     """Write `content` as readable JSON."""
-    with whole_file(path, lasting=True) as temporary:
+    with whole_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        settle(temporary)
