@@ -101,7 +101,23 @@ def kills() -> list[str]:
     return lines(["lesson", "kills", "of these while it wrote a file", "equal at the end"], table)
 
 
-TABLES = [same_work, time_to_accuracy, reproduced, peers, mnist_tries]
+def resume_cost() -> list[str]:
+    """Lay out the medians of resume_cost.py."""
+    header = ["task", "turns", "training with checkpoints [s]", "without [s]", "ratio"]
+    runs, table = read_table(RESULTS / "resume_cost.csv"), []
+    for task in dict.fromkeys(row["task"] for row in runs):
+        sides = {
+            side: [float(row["fit_seconds"]) for row in runs
+                   if (row["task"], row["checkpoints"]) == (task, side)]
+            for side in ("with", "without")
+        }  # fmt: skip
+        spent, alone = (statistics.median(sides[side]) for side in ("with", "without"))
+        table.append([f"`{task}`", str(len(sides["with"])), spread(sides["with"], 2),
+                      spread(sides["without"], 2), f"{spent / alone:.3f}"])  # fmt: skip
+    return lines(header, table)
+
+
+TABLES = [same_work, time_to_accuracy, reproduced, peers, resume_cost, mnist_tries]
 
 if __name__ == "__main__":
     print("\n\n".join("\n".join(table()) for table in TABLES))
