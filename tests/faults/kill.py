@@ -4,11 +4,13 @@
     python tests/faults/kill.py --kills 2     a few: what the tests do
 
 Every kill comes after the first checkpoint; every other one waits until a file is being written. The
-samples serve as data, and a checkpoint is written after every epoch. Equal means: every weight and every state of the optimizer to the bit, the
-history, and the figures. Writes benchmarks/results/kills.csv, a row a kill.
+samples serve as data, and a checkpoint is written after every epoch. Equal means: every weight and
+every state of the optimizer to the bit, the history, and the figures. Every file that is left
+must be readable. Writes benchmarks/results/kills.csv, a row a kill.
 """
 
 import argparse
+import contextlib
 import csv
 import io
 import json
@@ -54,6 +56,11 @@ def be_the_lesson(script: str, *flags: str) -> None:
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
+def epochs_of(lesson: str) -> int:
+    """Look up for how many epochs a lesson is trained here."""
+    return int(LESSONS[lesson][LESSONS[lesson].index("--epochs") + 1])
+
+
 def start(lesson: str, out: Path, *more: str) -> subprocess.Popen:
     """Start a lesson in a process of its own."""
     command = [sys.executable, __file__, "--child", *LESSONS[lesson], "--out", str(out), *more]
@@ -67,9 +74,13 @@ def check_end(process: subprocess.Popen, lesson: str) -> None:
         raise SystemExit(f"{lesson}: ended with {process.returncode}\n{error}")
 
 
-def temporary_files(out: Path) -> set[Path]:
-    """Find the files that are being written now."""
-    return {path for depth in ("", "*/", "*/*/") for path in out.glob(f"{depth}.writing-*")}
+def temporary_files(out: Path) -> set[tuple[Path, int]]:
+    """Find the files that are being written now, with their number on the disk: names come again."""
+    found = set()
+    for path in [path for depth in ("", "*/", "*/*/") for path in out.glob(f"{depth}.writing-*")]:
+        with contextlib.suppress(OSError):  # it is whole now, and has its own name
+            found.add((path, path.stat().st_ino))
+    return found
 
 
 def wait_for(name: str, process: subprocess.Popen, out: Path) -> float:
@@ -90,10 +101,12 @@ def kill_after(process: subprocess.Popen, seconds: float) -> None:
 
 def kill_in_a_write(process: subprocess.Popen, out: Path, number: int) -> bool:
     """Kill a process while it writes its `number`-th file, as far as we see them; tell if it was."""
-    seen = set()
+    seen, before = 0, set()
     while process.poll() is None:
-        seen |= temporary_files(out)
-        if len(seen) >= number:
+        now = temporary_files(out)
+        seen += len(now - before)
+        before = now
+        if seen >= number:
             process.kill()
             break
         time.sleep(0.0002)
@@ -138,7 +151,7 @@ def one_kill(lesson: str, whole: dict, seconds: float, in_a_write: bool, chance)
     Args:
         lesson: its name here.
         whole: the contents of the run that nobody killed.
-        seconds: how long that run trained after its first checkpoint.
+        seconds: how long that run went on after its first checkpoint.
         in_a_write: whether to wait until a file is being written.
         chance: a `random.Random`.
     """
@@ -148,7 +161,7 @@ def one_kill(lesson: str, whole: dict, seconds: float, in_a_write: bool, chance)
         wait_for("checkpoint*", process, out)
         caught = False
         if in_a_write:
-            caught = kill_in_a_write(process, out, chance.randint(1, 12))
+            caught = kill_in_a_write(process, out, chance.randint(1, epochs_of(lesson)))
         else:
             kill_after(process, chance.uniform(0, 1.25 * seconds))
         killed = process.returncode == -signal.SIGKILL
@@ -179,7 +192,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             process = start(lesson, Path(temporary))
             began = wait_for("checkpoint*", process, Path(temporary))
-            seconds = wait_for("*.png", process, Path(temporary)) - began
+            seconds = wait_for("model.keras", process, Path(temporary)) - began
             check_end(process, lesson)
             whole = contents(run_folder(Path(temporary)))
         done = 0
