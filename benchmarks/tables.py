@@ -117,7 +117,7 @@ def resume_cost() -> list[str]:
     return lines(header, table)
 
 
-TABLES = [same_work, time_to_accuracy, reproduced, peers, resume_cost, mnist_tries]
+TABLES = [same_work, time_to_accuracy, reproduced, peers, resume_cost, kills, mnist_tries]
 
 if __name__ == "__main__":
     print("\n\n".join("\n".join(table()) for table in TABLES))
