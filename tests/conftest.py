@@ -24,8 +24,15 @@ ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted(path.name for path in ROOT.glob("[0-9][0-9]_*.py"))
 FASHION, IMDB, AUTO_MPG, REGULARIZATION = LESSONS[:4]
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
-ENVIRONMENT = dict(os.environ)  # as the user has it
-REAL_DATA = os.environ.pop("KERAS_TUTORIAL_DATA", None)  # tests name their source themselves
+# Tests name their data and their folders themselves. The worker processes of pytest-xdist start from
+# what the first process leaves in the environment: there it keeps what the user had.
+CHANGED = ["KERAS_TUTORIAL_DATA", "KERAS_HOME"]
+BEGAN_WITH = json.loads(
+    os.environ.setdefault("TESTS_BEGAN_WITH", json.dumps({n: os.environ.get(n) for n in CHANGED}))
+)
+ENVIRONMENT = {n: v for n, v in {**os.environ, **BEGAN_WITH}.items() if v}  # as the user has it
+REAL_DATA = BEGAN_WITH["KERAS_TUTORIAL_DATA"]
+os.environ.pop("KERAS_TUTORIAL_DATA", None)
 collect_ignore = [] if REAL_DATA else ["test_real_data.py"]
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="keras-home-")
 
