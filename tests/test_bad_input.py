@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import CHURN, LESSONS, MNIST, PROJECTS, ROOT, XOR, on_sample, run_script
 
@@ -140,6 +142,56 @@ def test_a_truncated_file_stops_the_lesson_and_stays(data_folder, tmp_path, caps
     error = error_of(capsys, script, "--out", tmp_path / "out", "--data-dir", data_folder)
     assert file in error and "replace that file" in error
     assert (data_folder / file).read_bytes() == before
+
+
+def unpacks_to_a_gigabyte(path):
+    """A zip bomb: a few megabytes, and more than 2**30 bytes once it is unpacked."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("x_train.npy", "w", force_zip64=True) as member:
+            for _ in range(2**10 + 1):
+                member.write(bytes(2**20))
+
+
+def test_a_zip_bomb_is_not_unpacked(data_folder):
+    unpacks_to_a_gigabyte(data_folder / "mnist.npz")
+    assert (data_folder / "mnist.npz").stat().st_size < 3_000_000
+    with pytest.raises(readers.DamagedFileError, match="at most 1,073,741,824 bytes"):
+        readers.READERS["mnist"](data_folder)
+
+
+def test_the_churn_table_has_its_columns_in_order(data_folder):
+    path = data_folder / "Churn_Modelling.csv"
+    whole = pd.read_csv(path)
+    for table in (
+        whole.drop(columns="Age"),
+        whole.assign(Extra=1),
+        whole[list(whole.columns[::-1])],
+        whole.assign(Age="old"),
+        whole.assign(Age=float("nan")),
+    ):
+        table.to_csv(path, index=False)
+        with pytest.raises(readers.DamagedFileError, match=r"Churn_Modelling\.csv"):
+            readers.READERS["churn"](data_folder)
+    path.write_bytes(whole.to_csv(index=False).encode().replace(b"France", b"Fran\xe7a"))
+    with pytest.raises(readers.DamagedFileError, match=r"Churn_Modelling\.csv"):
+        readers.READERS["churn"](data_folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x_train": lambda images: images[:, :20]},
+        {"x_test": lambda images: images.astype("float32")},
+        {"y_train": lambda labels: labels[:-1]},
+        {"y_test": lambda labels: labels + 9},
+    ],
+)
+def test_images_of_another_shape_or_dtype(data_folder, change):
+    with np.load(data_folder / "mnist.npz") as file:
+        arrays = {name: change.get(name, lambda array: array)(file[name]) for name in file}
+    np.savez(data_folder / "mnist.npz", **arrays)
+    with pytest.raises(readers.DamagedFileError, match=r"mnist\.npz"):
+        readers.READERS["mnist"](data_folder)
 
 
 def test_a_pickle_is_not_loaded(data_folder):
