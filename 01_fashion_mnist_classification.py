@@ -164,3 +164,12 @@ for row, truth in zip(probabilities[:25], test_labels[:25], strict=True):
     colors.append(plots.RIGHT if right else plots.WRONG)
 run.save_figure("predictions", plots.image_grid(test_images[:25], titles, colors))
 run.save(model, history.history, test_loss=test["loss"], test_accuracy=test["accuracy"])
+
+# %% [markdown]
+# ## Exercises
+# 1. How many weights has the network of `--hidden 300 100`? Count first, then look at the summary.
+# 2. Take the hidden layer away with `--hidden`. What is lost, and what is not?
+# 3. Which two kinds are taken for each other most often? Let a short script find out from the saved
+#    model.
+#
+# Solutions: notes/solutions/01_fashion_mnist_classification.md

@@ -228,3 +228,12 @@ if args.text:
     print(f"\nyour text: probability {probability:.3f} of being positive"
           + (f"; not in the vocabulary: {', '.join(rare)}" if rare else ""))  # fmt: skip
 run.save(model, history.history, test_loss=test["loss"], test_accuracy=test["accuracy"])
+
+# %% [markdown]
+# ## Exercises
+# 1. Try `--text "not good"` and `--text "good not"`. Why is the answer the same? What does `--ngrams
+#    2` change?
+# 2. With `--batch-size 32`, in which epoch is the validation loss lowest? Why so early?
+# 3. How much worse is it with a tenth of the reviews, `--limit 2500`?
+#
+# Solutions: notes/solutions/02_imdb_binary_classification.md

@@ -171,3 +171,11 @@ squared = "mean squared error [MPG²]"
 units = {"loss": squared, "mse": squared, "mae": "mean absolute error [MPG]"}
 run.save(model, history.history, units,
          test_loss=test["loss"], test_mae=test["mae"])  # fmt: skip
+
+# %% [markdown]
+# ## Exercises
+# 1. How many weights has the network without hidden layers, and how much worse is it?
+# 2. Train for all 1000 epochs with `--patience 1000`. What do the two curves do?
+# 3. Which column matters most? Shuffle one column at a time and see how much the error grows.
+#
+# Solutions: notes/solutions/03_autompg_regression.md

@@ -260,3 +260,11 @@ print(f"\nlowest validation loss: {best_name}; its figures are in the record")
 best = table.set_index("model").loc[best_name]
 run.save(model, curves[best_name], training=best_name,
          test_loss=best.test_loss, test_accuracy=best.test_accuracy)  # fmt: skip
+
+# %% [markdown]
+# ## Exercises
+# 1. What does too much dropout look like? Try `--dropout 0.9`.
+# 2. And too strong a penalty, `--l2 0.1`?
+# 3. With `--limit 3000`, which of the three sizes is best?
+#
+# Solutions: notes/solutions/04_regularization_dropout.md

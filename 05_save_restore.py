@@ -355,3 +355,12 @@ with_lambda.save(saved / "lambda.keras")
 with shown_error(ValueError):
     keras.models.load_model(saved / "lambda.keras")
 run.save(model, history.history, test_loss=test["loss"], test_accuracy=test["accuracy"])
+
+# %% [markdown]
+# ## Exercises
+# 1. Which of the files are larger, and by how much? Explain it with the summary's number of weights.
+# 2. Carry only the first layer of the saved model over into a new one with more classes.
+# 3. Interrupt the lesson with Ctrl-C in its third epoch. What do you have to type to go on, and what
+#    is printed at the end?
+#
+# Solutions: notes/solutions/05_save_restore.md

@@ -462,3 +462,12 @@ for digit, panel in enumerate(axes.flat):
     panel.axis("off")
 run.save_figure("weights", figure)
 run.save(model, model.history.history, test_loss=test["loss"], test_accuracy=test["accuracy"])
+
+# %% [markdown]
+# ## Exercises
+# 1. What happens with `--learning-rate 5`, and with `--learning-rate 0.001`?
+# 2. Make the batches eight times as large. What happens to the seconds of an epoch, and to the
+#    accuracy? Can a larger rate help?
+# 3. Give each column of a matrix mean 0 and variance 1, without a loop.
+#
+# Solutions: notes/solutions/06_eager_tensors.md

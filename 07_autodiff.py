@@ -514,3 +514,13 @@ for panel in axes.flat:
 run.save_figure("input_gradients", figure)
 run.save(model, model.history.history, test_loss=test["loss"], test_accuracy=test["accuracy"],
          test_accuracy_of_fit=fit_test["accuracy"], eager_step_ms=eager_ms, function_step_ms=function_ms)  # fmt: skip
+
+# %% [markdown]
+# ## Exercises
+# 1. Compute the second derivative of x³ at 2 with two tapes, and check it by the formula.
+# 2. Find the lowest point of (x - 3)² + 1 by gradient descent from 0. How many steps until x is
+#    right to 0.001, with rates 0.1, 0.5 and 1.1?
+# 3. Is a step really quicker inside `tf.function`? Compare `--batch-size 16` with `--batch-size
+#    1024`.
+#
+# Solutions: notes/solutions/07_autodiff.md

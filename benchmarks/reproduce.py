@@ -24,6 +24,7 @@ from common.runs import finished_runs, table_row
 
 OUT = ROOT / "outputs" / "reproduce"
 TENSORFLOW = "TensorFlow tutorial"
+GERON = "A. Géron, Hands-On Machine Learning"
 FRACTUS = "fractus-io/keras-tutorial"
 MNIST = "mnist/mnist.py"
 
@@ -67,13 +68,19 @@ def digits(model: str, published: float) -> Figure:
                   FRACTUS, model, least=round(published - 0.003, 4))  # fmt: skip
 
 
+def book(lesson: str, what: str, metric: str, published: str, most: float) -> Figure:
+    """One of the figures of A. Géron's book that lessons 08 to 10 have."""
+    return Figure(f"{lesson[:2]} {what}", [lesson], metric, published, GERON, most=most)
+
+
+FUNCTIONAL, TIME_SERIES = "08_functional_api.py", "10_time_series_rnn.py"
 FASHION, IMDB = "01_fashion_mnist_classification.py", "02_imdb_binary_classification.py"
 AUTO_MPG = "03_autompg_regression.py"
 FIGURES = [
     Figure("01 dense network", [FASHION], "test_accuracy", "about 0.88", TENSORFLOW, least=0.875),
     Figure("01 two hidden layers",
            [FASHION, "--hidden", 300, 100, "--optimizer", "sgd", "--epochs", 30],
-           "test_accuracy", "0.8837", "A. Géron, Hands-On Machine Learning",
+           "test_accuracy", "0.8837", GERON,
            "hidden-300-100_optimizer-sgd", least=0.87),
     Figure("02 words", [IMDB], "test_accuracy", "0.8726", TENSORFLOW, least=0.8726),
     Figure("02 words and pairs", [IMDB, "--ngrams", 2], "test_accuracy", "0.9056",
@@ -84,6 +91,18 @@ FIGURES = [
            seeds=tuple(range(42, 52))),
     Figure("03 linear regression", [AUTO_MPG, "--hidden"], "test_mae", "2.47 MPG", TENSORFLOW,
            "hidden-none", most=2.7),
+    book(FUNCTIONAL, "chain", "test_mse_sequential", "0.4212", 0.4212),
+    book(FUNCTIONAL, "wide and deep", "test_mse_wide_deep", "0.4032", 0.4032),
+    book(FUNCTIONAL, "two inputs", "test_mse_two_inputs", "0.4219", 0.4219),
+    book(FUNCTIONAL, "two outputs", "test_mse_two_outputs", "0.4178", 0.4178),
+    book("09_tuning.py", "winner of the search", "test_mse", "0.3029", 0.29),
+    book(TIME_SERIES, "last value", "test_mse_naive", "0.0202", 0.02025),
+    book(TIME_SERIES, "linear", "test_mse_linear", "0.0042", 0.0042),
+    book(TIME_SERIES, "one recurrent unit", "test_mse_simple_rnn", "0.0109", 0.0109),
+    book(TIME_SERIES, "deep recurrent", "test_mse_deep_rnn", "0.0029", 0.0029),
+    book(TIME_SERIES, "GRU", "test_mse_gru", "none", 0.0025),
+    Figure("10 reviews, LSTM both ways", [TIME_SERIES, "--models", "reviews"],
+           "test_accuracy_reviews", "none", "", "models-reviews", least=0.8428),
     Figure("xor", ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
            "solved", "solved", FRACTUS, "activation-tanh_learning-rate-0.01_seeds-20", least=20, seeds=(42,)),
     Figure("churn, flaw included", ["churn/churn.py"], "flawed_accuracy", "0.86", FRACTUS,

@@ -117,7 +117,51 @@ def resume_cost() -> list[str]:
     return lines(header, table)
 
 
+def accuracies(part: str) -> dict[str, dict[str, list[float]]]:
+    """Collect those of a part of choices.py, by choice and setting; the best choice comes first."""
+    found = {}
+    for row in read_table(RESULTS / "choices.csv"):
+        if row["part"] == part:
+            cell = found.setdefault(row["choice"], {}).setdefault(row["setting"], [])
+            cell.append(float(row["val_accuracy"]))
+
+    def best(choice):
+        return max(statistics.median(values) for values in found[choice].values())
+
+    return {choice: found[choice] for choice in sorted(found, key=best, reverse=True)}
+
+
+def activations() -> list[str]:
+    """Lay out the activations of choices.py."""
+    rows = [
+        [f"`{name}`", spread(cells[""], 3)] for name, cells in accuracies("activations").items()
+    ]
+    return lines(["activation of the hidden layers", "validation accuracy"], rows)
+
+
+def by_setting(part: str, header: list[str]) -> list[str]:
+    """Lay out a part of choices.py with a column for each setting; the best of a row is bold."""
+    table = []
+    for name, cells in accuracies(part).items():
+        values = {setting: statistics.median(found) for setting, found in cells.items()}
+        bold = {value: "**" if value == max(values.values()) else "" for value in values.values()}
+        table.append([f"`{name}`", *(f"{bold[value]}{value:.3f}{bold[value]}"
+                                     for value in values.values())])  # fmt: skip
+    return lines(header, table)
+
+
+def initializers() -> list[str]:
+    """Lay out the initializers of choices.py."""
+    return by_setting("initializers", ["initializer", "with `relu`", "with `tanh`"])
+
+
+def optimizers() -> list[str]:
+    """Lay out the optimizers of choices.py."""
+    return by_setting("optimizers", ["optimizer", "0.0001", "0.001", "0.01", "0.1", "1"])
+
+
 TABLES = [same_work, time_to_accuracy, reproduced, peers, resume_cost, kills, mnist_tries]
+CHOICES = [activations, initializers, optimizers]  # each on the page of notes/ of its name
 
 if __name__ == "__main__":
-    print("\n\n".join("\n".join(table()) for table in TABLES))
+    print("\n\n".join("\n".join(table()) for table in TABLES + CHOICES))

@@ -40,8 +40,9 @@ def shuffled_batches(features, targets, batch_size: int, *, seed: int, first_epo
 
     Args:
         features: array of shape (examples, ...), a table of numbers, or a sparse array of SciPy
-            in CSR form, of shape (examples, columns); its batches are ordinary arrays.
-        targets: array of shape (examples,) or (examples, outputs).
+            in CSR form, of shape (examples, columns); its batches are ordinary arrays. For a model
+            of several inputs a tuple or a dict of such.
+        targets: array of shape (examples,) or (examples, outputs); for several outputs likewise.
         batch_size: examples in a batch.
         seed: what the orders are drawn from.
         first_epoch: the epoch that the first batch belongs to, above 0 when a run is resumed.
@@ -50,10 +51,10 @@ def shuffled_batches(features, targets, batch_size: int, *, seed: int, first_epo
         `Batches`. Its dataset is a `tf.data.Dataset` on the TensorFlow back-end and a
         `keras.utils.PyDataset` on the others. Give `fit` `shuffle=False`.
     """
-    features = features if issparse(features) else np.asarray(features)
-    targets = np.asarray(targets)
-    batch_size = min(batch_size, len(targets))
-    steps = -(-len(targets) // batch_size)
+    features, targets = as_arrays(features), as_arrays(targets)
+    examples = count(targets)
+    batch_size = min(batch_size, examples)
+    steps = -(-examples // batch_size)
     if keras.backend.backend() == "tensorflow":
         dataset = tensorflow_batches(features, targets, batch_size, seed, first_epoch)
     else:
@@ -82,7 +83,7 @@ def ordered_batches(features, targets, batch_size: int):
         return OrderedBatches(features, targets, batch_size)
     import tensorflow as tf
 
-    rows = tf.data.Dataset.range(len(targets)).batch(batch_size)
+    rows = tf.data.Dataset.range(count(targets)).batch(batch_size)
     return rows.map(row_reader(features, targets)).prefetch(2)
 
 
@@ -90,7 +91,7 @@ def tensorflow_batches(features, targets, batch_size: int, seed: int, first_epoc
     """Make the endless batches as a `tf.data.Dataset`."""
     import tensorflow as tf
 
-    examples = len(targets)
+    examples = count(targets)
     # Each call back into Python waits for the training loop to let go of it, so the orders of many
     # short epochs are drawn in one call.
     epochs = max(1, min(64, 2**14 // examples))
@@ -124,16 +125,19 @@ def row_reader(features, targets):
     """Make the function that gathers rows inside a `tf.data` pipeline."""
     import tensorflow as tf
 
-    targets = tf.constant(targets)
-    if not issparse(features) and features.nbytes < LARGE:
-        features = tf.constant(features)
-        return lambda rows: (tf.gather(features, rows), tf.gather(targets, rows))
+    def reader(array):
+        if not issparse(array) and array.nbytes < LARGE:
+            constant = tf.constant(array)
+            return lambda rows: tf.gather(constant, rows)
 
-    def read(rows):
-        batch = tf.numpy_function(lambda rows: dense_rows(features, rows), [rows], features.dtype)
-        return tf.ensure_shape(batch, [None, *features.shape[1:]]), tf.gather(targets, rows)
+        def read(rows):
+            batch = tf.numpy_function(lambda rows: dense_rows(array, rows), [rows], array.dtype)
+            return tf.ensure_shape(batch, [None, *array.shape[1:]])
 
-    return read
+        return read
+
+    readers = keras.tree.map_structure(reader, (features, targets))
+    return lambda rows: keras.tree.map_structure(lambda read: read(rows), readers)
 
 
 class EndlessBatches(keras.utils.PyDataset):
@@ -143,7 +147,7 @@ class EndlessBatches(keras.utils.PyDataset):
         super().__init__()
         self.features, self.targets = features, targets
         self.batch_size, self.seed, self.first_epoch = batch_size, seed, first_epoch
-        self.steps = -(-len(targets) // batch_size)
+        self.steps = -(-count(targets) // batch_size)
         self.epoch, self.order = None, None
 
     @property
@@ -156,9 +160,9 @@ class EndlessBatches(keras.utils.PyDataset):
         epochs, step = divmod(index, self.steps)
         if self.epoch != self.first_epoch + epochs:
             self.epoch = self.first_epoch + epochs
-            self.order = epoch_order(len(self.targets), self.seed, self.epoch)
+            self.order = epoch_order(count(self.targets), self.seed, self.epoch)
         rows = self.order[step * self.batch_size : (step + 1) * self.batch_size]
-        return dense_rows(self.features, rows), self.targets[rows]
+        return dense_rows(self.features, rows), dense_rows(self.targets, rows)
 
 
 class OrderedBatches(keras.utils.PyDataset):
@@ -169,18 +173,36 @@ class OrderedBatches(keras.utils.PyDataset):
         self.features, self.targets, self.batch_size = features, targets, batch_size
 
     def __len__(self):
-        return -(-len(self.targets) // self.batch_size)
+        return -(-count(self.targets) // self.batch_size)
 
     def __getitem__(self, index: int):
         """Gather batch `index`."""
         rows = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        return dense_rows(self.features, rows), self.targets[rows]
+        return dense_rows(self.features, rows), dense_rows(self.targets, rows)
 
 
-def dense_rows(features, rows):
-    """Gather rows of an array; those of a sparse one become an ordinary array."""
-    gathered = features[rows]
-    return gathered.toarray() if issparse(gathered) else gathered
+def as_arrays(values):
+    """Turn a table, a list or a tensor into an array; in a tuple or a dict, each of its parts."""
+    if isinstance(values, tuple):
+        return tuple(map(as_arrays, values))
+    if isinstance(values, dict):
+        return {name: as_arrays(part) for name, part in values.items()}
+    return values if issparse(values) else np.asarray(values)
+
+
+def count(values) -> int:
+    """Count the examples: the rows of the first array."""
+    return keras.tree.flatten(values)[0].shape[0]
+
+
+def dense_rows(values, rows):
+    """Gather rows of each array; those of a sparse one become an ordinary array."""
+
+    def gather(array):
+        gathered = array[rows]
+        return gathered.toarray() if issparse(gathered) else gathered
+
+    return keras.tree.map_structure(gather, values)
 
 
 def one_batch(features, targets):
@@ -192,7 +214,7 @@ def one_batch(features, targets):
     Returns:
         A `tf.data.Dataset` of one batch on the TensorFlow back-end, the arrays on the others.
     """
-    features, targets = np.asarray(features), np.asarray(targets)
+    features, targets = as_arrays(features), as_arrays(targets)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -232,13 +232,14 @@ def draw_runs(panel, runs: list[tuple[dict, dict]], name: str) -> None:
     panel.set(xlabel="epoch", ylabel=f"validation {name}")
 
 
-def compare_models(histories: dict[str, dict], quantity: str, title: str):
+def compare_models(histories: dict[str, dict], quantity: str, title: str, log: bool = False):
     """Draw one quantity of several models: validation solid, training dashed, a colour for each.
 
     Args:
         histories: the columns of each model's history, by the model's name.
         quantity: a column, such as "loss"; its validation values are in `val_<quantity>`.
         title: what is compared.
+        log: draw on a logarithmic scale, on which small differences of small values show.
     """
     figure, axes = new_figure(9, 5.5)
     for number, (name, columns) in enumerate(histories.items()):
@@ -249,6 +250,9 @@ def compare_models(histories: dict[str, dict], quantity: str, title: str):
     axes.plot([], [], "k-", label="solid: validation")
     axes.plot([], [], "k--", linewidth=1, label="dashed: training")
     axes.set(xlabel="epoch", ylabel=quantity.replace("_", " "), title=title)
-    axes.set_ylim(bottom=0)
+    if log:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
     figure.legend(loc="outside right upper")
     return figure

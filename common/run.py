@@ -68,7 +68,7 @@ class Run:
     def __init__(self, flags, source: str | None = None):
         self.flags = flags
         self.load_seconds, self.finished = 0.0, False
-        self.data, self.source = REAL if source else None, source
+        self.data_sets = {"made by the lesson": (REAL, source)} if source else {}
         check_room(flags.out)
         self.folder = find_unfinished(flags) if flags.resume else make_folder(flags)
         self.earlier = read_record(self.folder) if flags.resume else None
@@ -94,7 +94,7 @@ class Run:
         )
         if self.earlier:
             print(f"going on with {show(self.folder)}")
-            self.data, self.source = self.earlier["data"], self.earlier["source"]
+            self.data_sets = dict(self.earlier.get("data_sets", {}))
             self.tell_new_versions()
         self.write_record(finished=False)
         on_interrupt(self.how_to_go_on)
@@ -116,20 +116,32 @@ class Run:
         """
         began = time.perf_counter()
         try:
-            arrays, self.data, self.source = load_dataset(name, self.flags)
+            arrays, data, source = load_dataset(name, self.flags)
         except SystemExit:
             if not self.flags.resume:  # a run that could not start leaves nothing
                 shutil.rmtree(self.folder)
             raise
         self.load_seconds += time.perf_counter() - began
-        if self.earlier and self.earlier["data"] not in (None, self.data):  # None: not yet loaded
-            fail(f"--resume: {show(self.folder)} was started on {self.earlier['data']} data "
-                 f"({self.earlier['source']}), not on {self.data} data; give the same --data-dir "
-                 "or --data")  # fmt: skip
-        print(f"data: {self.data}, {self.source}")
+        earlier, where = self.data_sets.get(name, (data, source))
+        if data != earlier:
+            fail(f"--resume: {show(self.folder)} was started on {earlier} data ({where}), not on "
+                 f"{data} data; give the same --data-dir or --data")  # fmt: skip
+        self.data_sets[name] = (data, source)
+        print(f"data: {data}, {source}")
         self.warn_of_sample()
         self.write_record(finished=False)
         return arrays
+
+    @property
+    def data(self) -> str | None:
+        """`sample` if any of the data sets is the built-in sample, else `real`; None before."""
+        kinds = [data for data, _ in self.data_sets.values()]
+        return SAMPLE if SAMPLE in kinds else next(iter(kinds), None)
+
+    @property
+    def source(self) -> str | None:
+        """Where the data sets are from; None before they are loaded."""
+        return "; ".join(dict.fromkeys(where for _, where in self.data_sets.values())) or None
 
     def warn_of_sample(self) -> None:
         """Say loudly that the numbers are not the lesson's, if they come from the sample."""
@@ -229,6 +241,7 @@ class Run:
                 "finished": finished,
                 "process": {"computer": platform.node(), "number": os.getpid()},
                 "data": self.data,
+                "data_sets": self.data_sets,
                 "source": self.source,
                 "seed": self.flags.seed,
                 "flags": training_values(self.flags),

@@ -22,8 +22,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted(path.name for path in ROOT.glob("[0-9][0-9]_*.py"))
-FASHION, IMDB, AUTO_MPG, REGULARIZATION = LESSONS[:4]
+FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS[:7]
+FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE = LESSONS[7:]
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
+SHORTER = {  # fewer of the trainings that a lesson has many of
+    REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
+    FUNCTIONAL: ["--models", "larger_only", "both_answers", "wide_deep", "two_outputs"],
+    TUNING: ["--parts", "range", "search", "--repeats", "1", "--trials", "2"],
+    TIME_SERIES: ["--limit", "500", "--models", "linear", "gru", "ten_ahead", "reviews"],
+    TRANSFER: ["--steps", "20"],
+}
 # Tests name their data and their folders themselves. The worker processes of pytest-xdist start from
 # what the first process leaves in the environment: there it keeps what the user had.
 CHANGED = ["KERAS_TUTORIAL_DATA", "KERAS_HOME"]
@@ -185,8 +193,10 @@ class LessonRuns(Mapping):
 @pytest.fixture(scope="session")
 def smoke_runs(tmp_path_factory):
     """Every lesson once, two epochs on the built-in sample: script -> run."""
-    flags = {script: [*on_sample(script), "--epochs", "2"] for script in LESSONS + PROJECTS}
-    flags[REGULARIZATION] += ["--models", "baseline", "L2_dropout", "a_fifth"]  # of ten
+    flags = {
+        script: [*on_sample(script), "--epochs", "2", *SHORTER.get(script, [])]
+        for script in LESSONS + PROJECTS
+    }
     return LessonRuns(tmp_path_factory.mktemp("outputs"), flags, figures=True)
 
 

@@ -30,6 +30,8 @@ def write_real_looking(folder):
         for car in cars.itertuples()
     ]
     (folder / "auto-mpg.data").write_text("\n".join(lines) + "\n")
+    districts = samples.make_districts().to_numpy()
+    np.savez(folder / "california_housing.npz", x=districts[:, :8], y=districts[:, 8])
     samples.make_customers(10_000).to_csv(folder / "Churn_Modelling.csv", index=False)
 
 

@@ -8,11 +8,25 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CHURN, LESSONS, MNIST, PROJECTS, ROOT, XOR, on_sample, run_script
+from conftest import (
+    AUTO_MPG,
+    AUTODIFF,
+    CHURN,
+    FASHION,
+    IMDB,
+    LESSONS,
+    MNIST,
+    PROJECTS,
+    REGULARIZATION,
+    ROOT,
+    SAVING,
+    TENSORS,
+    XOR,
+    on_sample,
+    run_script,
+)
 
 from common.datasets import NAMES, readers, samples
-
-FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS
 
 
 def error_of(capsys, script, *flags, code=2) -> str:

@@ -76,6 +76,19 @@ def test_features_and_targets_stay_together():
         np.testing.assert_array_equal(np.asarray(features) * 2, np.asarray(targets))
 
 
+@pytest.mark.parametrize("kind", ["tf.data", "PyDataset"])
+def test_several_inputs_and_outputs_stay_together(kind):
+    inputs, outputs = (numbers(), csr_array(numbers() * 2)), {"a": numbers() * 3, "b": numbers()}
+    if kind == "tf.data":
+        dataset = shuffled_batches(inputs, outputs, 4, seed=7).dataset
+    else:
+        dataset = EndlessBatches(inputs, outputs, 4, seed=7, first_epoch=0)
+    for (one, two), answers in itertools.islice(iter(dataset), 6):
+        assert set(answers) == {"a", "b"} and len(np.asarray(one)) in (4, 2)
+        for part, times in ((two, 2), (answers["a"], 3), (answers["b"], 1)):
+            np.testing.assert_array_equal(np.asarray(one) * times, np.asarray(part))
+
+
 def test_a_resumed_run_gets_the_batches_it_would_have_had():
     whole = shuffled_batches(numbers(), numbers(), 4, seed=7).dataset
     resumed = shuffled_batches(numbers(), numbers(), 4, seed=7, first_epoch=3).dataset

@@ -18,6 +18,34 @@ def test_the_notes_show_the_tables_as_measured(table):
     assert "\n".join(table()) in NOTES
 
 
+@pytest.mark.parametrize("table", tables.CHOICES)
+def test_the_pages_of_notes_show_the_choices_as_measured(table):
+    page = (ROOT / "notes" / f"{table.__name__}.md").read_text(encoding="utf-8")
+    assert "\n".join(table()) in page
+
+
+def test_the_pages_of_notes_say_what_the_choices_say():
+    def medians(part):
+        return {
+            name: {setting: statistics.median(values) for setting, values in cells.items()}
+            for name, cells in tables.accuracies(part).items()
+        }
+
+    best = {name: max(cells.values()) for name, cells in medians("optimizers").items()}
+    assert best.pop("Adafactor") < 0.11
+    page = (ROOT / "notes" / "optimizers.md").read_text(encoding="utf-8")
+    assert f"each comes to {min(best.values()):.3f} or more" in page
+    usual = {"Adadelta": "1.0", "SGD": "0.1", "Adagrad": "0.1", "Adam": "0.001", "Nadam": "0.001",
+             "AdamW": "0.001", "RMSprop": "0.001", "Lion": "0.0001"}  # fmt: skip
+    for name, rate in usual.items():
+        assert medians("optimizers")[name][rate] == best[name], name
+    found = {name: cells[""] for name, cells in medians("activations").items()}
+    assert round(100 * (found["relu"] - found["linear"])) == 3
+    assert sorted(found.values())[-19] > found["relu"] - 0.006
+    starts = medians("initializers")
+    assert all(max(starts[name].values()) < 0.11 for name in ("Ones", "Zeros"))
+
+
 def test_the_notes_tell_how_soon_as_measured():
     runs = measure.read_table(measure.RESULTS / "time_to_accuracy.csv")
 

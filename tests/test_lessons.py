@@ -9,13 +9,32 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import CHURN, LESSONS, MNIST, PROJECTS, ROOT, XOR, run_lesson
+from conftest import (
+    AUTO_MPG,
+    AUTODIFF,
+    CHURN,
+    FASHION,
+    FUNCTIONAL,
+    IMDB,
+    LESSONS,
+    LOOK_INSIDE,
+    MNIST,
+    PROJECTS,
+    REGULARIZATION,
+    ROOT,
+    SAVING,
+    TENSORS,
+    TIME_SERIES,
+    TRANSFER,
+    TUNING,
+    XOR,
+    run_lesson,
+)
 from scipy.sparse import issparse
 
 from common.cli import SMALLEST_LIMIT
 from common.runs import read_history
 
-FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS
 PARAMETERS = {
     FASHION: 101_770,
     IMDB: 160_289,
@@ -23,6 +42,9 @@ PARAMETERS = {
     SAVING: 50_890,
     TENSORS: 7_850,
     AUTODIFF: 50_890,
+    FUNCTIONAL: 1_207 + 24,  # the second number counts what is measured, not trained
+    TRANSFER: 320 + 18_496 + 1_600 * 64 + 64 + 64 * 5 + 5,
+    LOOK_INSIDE: 160 + 4_640 + 800 * 64 + 64 + 650,
     MNIST: 407_050,
     XOR: 65,
 }
@@ -34,6 +56,13 @@ FIGURES = {
     SAVING: ["accuracy", "loss", "epoch_times"],
     TENSORS: ["random_numbers", "timings", "weights", "accuracy", "loss", "epoch_times"],
     AUTODIFF: ["derivatives", "line", "input_gradients", "accuracy", "loss", "epoch_times"],
+    FUNCTIONAL: ["wide_deep_diagram", "two_outputs_diagram", "both_answers_diagram", "houses",
+                 "pairs", "loss", "epoch_times"],
+    TUNING: ["range_test", "rates", "trials", "predictions", "loss", "epoch_times"],
+    TIME_SERIES: ["models", "memory", "forecasts", "accuracy", "loss", "epoch_times"],
+    TRANSFER: ["transfer", "predictions", "accuracy", "loss", "epoch_times"],
+    LOOK_INSIDE: ["diagram", "weights", "filters", "feature_maps_1", "feature_maps_2", "activations",
+                  "pixels", "broken", "accuracy", "loss", "epoch_times"],
     CHURN: ["confusion_matrix", "roc_and_precision_recall", "threshold", "calibration",
             "accuracy", "loss", "epoch_times"],
     MNIST: ["confusion_matrix", "mistakes", "accuracy", "loss", "epoch_times"],
@@ -43,9 +72,15 @@ OTHERS = {
     REGULARIZATION: {"models.csv"},
     SAVING: {"forms.csv", "saved"},
     TENSORS: {"timings.csv"},
+    FUNCTIONAL: {"scores.csv"},
+    TUNING: {"rates.csv", "trials.csv", "random", "hyperband"},
+    TIME_SERIES: {"one_ahead.csv"},
+    TRANSFER: {"transfer.csv"},
+    LOOK_INSIDE: {"layers.csv", "broken.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
+EPOCHS = {TUNING: 10, TRANSFER: 3}  # five times as many for the winner; 20 steps of eight each
 STEPS = ["Load", "Prepare", "Define", "Compile", "Fit", "Evaluate", "Predict"]
 
 
@@ -56,8 +91,10 @@ def test_a_run_leaves_its_record_and_figures(smoke_runs, script):
     assert record["finished"] and record["lesson"] == Path(script).stem
     assert record["data"] == ("real" if script == XOR else "sample")
     assert record["seed"] == 42
-    assert record["flags"]["epochs"] == record["epochs"] == 2
-    assert record["parameters"] == run.names["model"].count_params()
+    assert record["flags"]["epochs"] == 2 and record["epochs"] == EPOCHS.get(script, 2)
+    kept = run.names["model" if "model" in run.names else "models"]
+    kept = kept[run.names["last"]] if isinstance(kept, dict) else kept
+    assert record["parameters"] == kept.count_params()
     assert record["parameters"] == PARAMETERS.get(script, record["parameters"])
     assert record["seconds"]["total"] > record["seconds"]["fit"] > 0
     assert record["peak_memory_mb"] > 100

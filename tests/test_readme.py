@@ -10,7 +10,16 @@ import statistics
 
 import pandas as pd
 import pytest
-from conftest import LESSONS, PROJECTS, ROOT
+from conftest import (
+    FUNCTIONAL,
+    LESSONS,
+    LOOK_INSIDE,
+    PROJECTS,
+    ROOT,
+    TIME_SERIES,
+    TRANSFER,
+    TUNING,
+)
 
 from common.cli import LessonParser
 
@@ -71,6 +80,115 @@ def test_the_table_holds_what_was_measured(lesson, variant, command, metric, dig
     rows = runs_of(lesson, variant)
     assert f"{spread(rows, metric, digits)}<br>{seconds(rows)}" in row
     assert {run["device"] for run in rows} == {"CPU (2 cores)"}
+
+
+MEASURES = {
+    FUNCTIONAL: ["sequential", "wide_deep", "two_inputs", "two_outputs"],
+    TUNING: [""],
+    TIME_SERIES: ["naive", "linear", "simple_rnn", "deep_rnn", "gru"],
+}
+
+
+def test_the_later_lessons_are_told_as_measured():
+    told = {
+        **{
+            lesson: [
+                (f"test_mse_{name}".rstrip("_"), 4 if lesson == TIME_SERIES else 3)
+                for name in names
+            ]
+            for lesson, names in MEASURES.items()
+        },
+        TRANSFER: [("test_accuracy_frozen_10", 3), ("test_accuracy_from_nothing_10", 3)],
+        LOOK_INSIDE: [("test_accuracy", 3)],
+    }
+    for script, measures in told.items():
+        lesson = script.removesuffix(".py")
+        (row,) = [line for line in README.splitlines() if line.startswith(f"| [{lesson[:2]}]")]
+        runs = runs_of(lesson)
+        for metric, digits in measures:
+            assert spread(runs, metric, digits) in row
+        assert seconds(runs) in row
+        main = {TIME_SERIES: "test_mse_gru"}.get(script, measures[0][0])
+        assert spread(runs, main, dict(measures)[main]) in prose(lesson)
+
+
+def test_the_later_lessons_reach_the_published_figures():
+    published = {
+        FUNCTIONAL: {"sequential": 0.4212, "wide_deep": 0.4032, "two_inputs": 0.4219,
+                     "two_outputs": 0.4178},
+        TIME_SERIES: {"linear": 0.0042, "simple_rnn": 0.0109, "deep_rnn": 0.0029, "gru": 0.0025},
+        TUNING: {"": 0.29},
+    }  # fmt: skip
+    for script, bars in published.items():
+        runs = runs_of(script.removesuffix(".py"))
+        for name, bar in bars.items():
+            values = [float(run[f"test_mse_{name}".rstrip("_")]) for run in runs]
+            assert round(statistics.median(values), 4) <= bar, (script, name)
+
+
+def test_the_later_lessons_say_what_their_run_with_seed_42_says():
+    def value(script, metric, digits):
+        (row,) = runs_of(script.removesuffix(".py"), seeds=["42"])
+        return f"{float(row[metric]):.{digits}f}"
+
+    def mse(name):
+        return value(FUNCTIONAL, f"test_mse_{name}", 3)
+
+    def percent(name):
+        return f"{float(value(FUNCTIONAL, f'test_accuracy_{name}', 4)):.1%}".replace("%", " %")
+
+    def error(name):
+        return value(TIME_SERIES, f"test_mse_{name}", 4)
+
+    def right(way, size):
+        return value(TRANSFER, f"test_accuracy_{way}_{size}", 3)
+
+    choices = (
+        pd.read_csv(RESULTS / "09_choices.csv").set_index(["part", "choice"])["median"].round(3)
+    )
+    rates, schedules, batches, shapes = (
+        choices[part] for part in ("rates", "schedules", "batches", "shapes")
+    )
+    assert schedules.min() == schedules["constant"] and batches.idxmin() == "8 then 32 then 128"
+    deeper = shapes.drop("1 x 500")
+    told = {
+        FUNCTIONAL: [
+            f"`sequential`, has {mse('sequential')}, and a second one, `deep`, {mse('deep')}.",
+            f"`wide_deep` has {mse('wide_deep')}, `two_inputs` {mse('two_inputs')}, "
+            f"`two_outputs` {mse('two_outputs')}.",
+            f"reads {percent('left_digits_only')} of the left digits",
+            f"nothing else is right in {percent('larger_larger_only')}, the one with all three "
+            f"answers in {percent('larger_both_answers')}.",
+            f"left digits as before, {percent('left_both_answers')}",
+        ],
+        TUNING: [
+            f"our choice {rates['our choice']:.3f}, a third of it {rates['a third']:.3f}, three times "
+            f"as much {rates['three times']:.3f}",
+            f"the constant rate, {schedules['constant']:.3f}.",
+            f"512 rows {batches['512']:.3f}, with the rate scaled {batches['512 rate scaled']:.3f}; best "
+            f"of all were batches that grow, {batches.min():.3f}.",
+            f"one wide layer {shapes['1 x 500']:.3f}, all the others between {deeper.min():.3f} and "
+            f"{deeper.max():.3f}.",
+        ],
+        TIME_SERIES: [
+            f"`simple_rnn` has {error('simple_rnn')}, better than naive with {error('naive')} and worse "
+            f"than the weighted sum with {error('linear')}",
+            f"better than both, {error('deep_rnn')}", f"`gru` has {error('gru')}",
+        ],
+        TRANSFER: [
+            f"brings {right('frozen', 10)} instead of {right('from_nothing', 10)}.",
+            f"it is {right('frozen', 100)} instead of {right('from_nothing', 100)}, with a thousand "
+            f"{right('frozen', 1000)} both times",
+            f"({', '.join(right('fine_tuned', size) for size in (10, 100, 1000))})",
+        ],
+    }  # fmt: skip
+    for script, sentences in told.items():
+        for sentence in sentences:
+            assert sentence in prose(script.removesuffix(".py")), sentence
+    assert right("frozen", 1000) == right("from_nothing", 1000)
+    other = runs_of(FUNCTIONAL.removesuffix(".py"), seeds=["43"])[0]
+    better = "test_accuracy_larger_both_answers", "test_accuracy_larger_larger_only"
+    assert float(other[better[0]]) > float(other[better[1]])
 
 
 def prose(lesson: str) -> str:

@@ -6,6 +6,7 @@
 | imdb | `imdb.npz`, `imdb_word_index.json` | `(train_reviews, train_labels), (test_reviews, test_labels), word_index` |
 | auto_mpg | `auto-mpg.data` | a table of 398 cars |
 | churn | `Churn_Modelling.csv` | a table of 10,000 customers |
+| california_housing | `california_housing.npz` | a table of about 20,000 districts |
 """
 
 import contextlib

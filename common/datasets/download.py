@@ -70,6 +70,12 @@ SOURCES = {
             "48b830e11feee5572525f8f1691ddb9d38d3d7b7063edcd8fca672c2a5e17d8d",
         ),
     },
+    "california_housing": {
+        "california_housing.npz": (
+            f"{STORAGE}california_housing.npz",
+            "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f",
+        ),
+    },
     # No publisher offers this file at an address that needs no account.
     "churn": {},
 }
@@ -78,7 +84,11 @@ BY_HAND = {
     "kaggle.com/datasets/shantanudhakadd/bank-customer-churn-prediction",
 }
 # Where keras.datasets keeps the same files.
-KERAS_FOLDERS = {"mnist": "datasets", "fashion_mnist": "datasets/fashion-mnist"}
+KERAS_FOLDERS = {
+    "mnist": "datasets",
+    "fashion_mnist": "datasets/fashion-mnist",
+    "california_housing": "datasets",
+}
 
 
 class DownloadError(Exception):
@@ -92,7 +102,8 @@ def cache_root() -> Path:
 
 def cache_folder(name: str) -> Path:
     """Name the folder of the cache that holds a data set in the formats of a `--data-dir`."""
-    return cache_root() / "datasets" / ("" if name == "mnist" else "keras-lessons")
+    as_keras_has_it = name in ("mnist", "california_housing")
+    return cache_root() / "datasets" / ("" if as_keras_has_it else "keras-lessons")
 
 
 def fetch(name: str) -> Path:

@@ -16,12 +16,15 @@ FILES = {
     "imdb": ["imdb.npz", "imdb_word_index.json"],
     "auto_mpg": ["auto-mpg.data"],
     "churn": ["Churn_Modelling.csv"],
+    "california_housing": ["california_housing.npz"],
 }
 AUTO_MPG_COLUMNS = ["mpg", "cylinders", "displacement", "horsepower", "weight",
                     "acceleration", "model_year", "origin", "car_name"]  # fmt: skip
 CHURN_COLUMNS = ["RowNumber", "CustomerId", "Surname", "CreditScore", "Geography", "Gender", "Age",
                  "Tenure", "Balance", "NumOfProducts", "HasCrCard", "IsActiveMember",
                  "EstimatedSalary", "Exited"]  # fmt: skip
+HOUSING_COLUMNS = ["longitude", "latitude", "housing_median_age", "total_rooms", "total_bedrooms",
+                   "population", "households", "median_income"]  # fmt: skip
 
 
 LARGEST = 2**30  # bytes: the largest data set, unpacked, has a tenth of this
@@ -169,10 +172,31 @@ def read_churn(folder: Path):
     return customers
 
 
+def read_housing(folder: Path):
+    """Read the table of Californian districts, of the census of 1990.
+
+    Returns:
+        A DataFrame of float32 with the columns `HOUSING_COLUMNS` and `median_house_value`, in
+        dollars. `median_income` is in units of 10,000 dollars a year.
+    """
+    import pandas as pd
+
+    path = folder / "california_housing.npz"
+    x, y = read_npz(path, ["x", "y"])
+    check(x.dtype.kind == y.dtype.kind == "f" and x.ndim == 2 and x.shape == (len(y), 8)
+          and len(y) > 0 and np.isfinite(x).all() and np.isfinite(y).all()
+          and (x[:, 6] > 0).all() and (abs(x[:, 0] + 119.5) < 6).all()
+          and (abs(x[:, 1] - 37) < 6).all(),
+          path, "x of shape (n, 8), a longitude in California first, and n house values y")  # fmt: skip
+    districts = pd.DataFrame(x.astype(np.float32), columns=HOUSING_COLUMNS)
+    return districts.assign(median_house_value=y.astype(np.float32))
+
+
 READERS = {
     "fashion_mnist": lambda folder: read_images(folder / "fashion_mnist.npz"),
     "mnist": lambda folder: read_images(folder / "mnist.npz"),
     "imdb": read_imdb,
     "auto_mpg": read_auto_mpg,
     "churn": read_churn,
+    "california_housing": read_housing,
 }

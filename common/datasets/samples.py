@@ -189,10 +189,44 @@ def make_customers(count: int = 2000):
     })  # fmt: skip
 
 
+def make_districts(count: int = 2000):
+    """Compute districts whose house values follow from income, the way to the sea, and crowding.
+
+    Returns:
+        A DataFrame as in `common.datasets.readers.read_housing`.
+    """
+    import pandas as pd
+
+    random = np.random.default_rng(SEED)
+    longitude = random.uniform(-124, -115, count)
+    latitude = 37 - 0.9 * (longitude + 119.5) + random.normal(0, 0.8, count)
+    to_the_sea = np.abs(latitude - 36.4 + 0.9 * (longitude + 119.5))  # in degrees
+    income = random.lognormal(1.2, 0.45, count)
+    households = random.lognormal(6, 0.6, count).round() + 1
+    population = (households * random.normal(2.9, 0.5, count).clip(1)).round()
+    rooms = households * (3 + 0.6 * income + random.normal(0, 0.6, count)).clip(1)
+    bedrooms = (rooms * random.normal(0.2, 0.02, count)).clip(1)
+    value = 45_000 * income * np.exp(-0.35 * to_the_sea) - 12_000 * population / households
+    value = (60_000 + value) * random.lognormal(0, 0.15, count)
+    columns = {
+        "longitude": longitude.round(2),
+        "latitude": latitude.clip(32, 42).round(2),
+        "housing_median_age": random.integers(1, 53, count),
+        "total_rooms": rooms.round(),
+        "total_bedrooms": bedrooms.round(),
+        "population": population,
+        "households": households,
+        "median_income": income.round(4),
+        "median_house_value": value.clip(15_000, 500_001).round(-2),
+    }
+    return pd.DataFrame(columns).astype("float32")
+
+
 MAKERS = {
     "fashion_mnist": make_garments,
     "mnist": make_digits,
     "imdb": make_reviews,
     "auto_mpg": make_cars,
     "churn": make_customers,
+    "california_housing": make_districts,
 }

@@ -1,0 +1,153 @@
+"""All activations, initializers and optimizers that Keras has, on one small problem.
+
+    python benchmarks/choices.py                        all three parts
+    python benchmarks/choices.py --only optimizers
+
+10,000 training pictures of Fashion-MNIST teach a small network, 10,000 others judge it. Whatever is not the
+question is as Keras has it by default. Three seeds each.
+
+activations   two hidden layers of 128 units, Adam, ten epochs
+initializers  six hidden layers of 64 units, with relu and with tanh, Adam, five epochs
+optimizers    the network of the activations with relu, at five learning rates
+
+Left out, since they make no sense here: `glu` (halves the number of units), `threshold` (needs a
+number), `Constant` (as zeros and ones), `Identity` and `STFT` (for other shapes).
+
+Writes results/choices.csv (a row a training) and a figure for each part.
+"""
+
+import inspect
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+
+from benchmarks.measure import RESULTS, TRIAL, Parser, machine, read_table, replace_rows
+from common.start import start_keras
+
+PARTS = ["activations", "initializers", "optimizers"]
+RATES = [0.0001, 0.001, 0.01, 0.1, 1.0]
+SKIP = ["glu", "threshold", "Constant", "Identity", "STFT", "LossScaleOptimizer", "MultiOptimizer", "OptimizerMap",
+        "Initializer", "Optimizer"]  # fmt: skip
+
+
+def settings(part: str) -> list[dict]:
+    """List the networks of a part: the choice, and what `train` takes."""
+    import keras
+
+    if part == "activations":
+        names = [name for name, value in vars(keras.activations).items()
+                 if inspect.isfunction(value) and name not in (*SKIP, "get", "serialize", "deserialize")]  # fmt: skip
+        return [{"choice": name, "activation": name} for name in sorted(names)]
+    kinds = {kind.__name__: kind for kind in vars(getattr(keras, part)).values()
+             if inspect.isclass(kind) and kind.__name__ not in SKIP}  # fmt: skip
+    if part == "initializers":
+        return [{"choice": name, "activation": activation, "initializer": kinds[name],
+                 "hidden": [64] * 6, "epochs": 5}
+                for name in sorted(kinds) for activation in ("relu", "tanh")]  # fmt: skip
+    return [{"choice": name, "optimizer": kinds[name], "rate": rate}
+            for name in sorted(kinds) for rate in RATES]  # fmt: skip
+
+
+def train(pictures, seed, activation="relu", initializer=None, optimizer=None, rate=None,
+          hidden=(128, 128), epochs=10):  # fmt: skip
+    """Train a network; return its accuracy on the pictures that judge."""
+    import keras
+    from keras import layers
+
+    from common.batches import shuffled_batches
+
+    (images, labels), judging = pictures
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([
+        keras.Input((28, 28), dtype="uint8"), layers.Rescaling(1 / 255), layers.Flatten(),
+    ])  # fmt: skip
+    for units in hidden:
+        start = initializer() if initializer else "glorot_uniform"
+        model.add(layers.Dense(units, kernel_initializer=start))
+        model.add(layers.Activation(activation))
+    model.add(layers.Dense(10, activation="softmax"))
+    batches = shuffled_batches(images, labels, 32, seed=seed)
+    model.compile(
+        optimizer(rate) if optimizer else "adam",
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        steps_per_execution=batches.steps_per_execution,
+    )
+    model.fit(batches.dataset, steps_per_epoch=batches.steps_per_epoch, epochs=epochs,
+              shuffle=False, verbose=0)  # fmt: skip
+    return model.evaluate(*judging, batch_size=1000, verbose=0, return_dict=True)["accuracy"]
+
+
+def draw(part: str) -> None:
+    """Draw the figure of a part from the table of all trainings."""
+    import pandas as pd
+
+    from common import plots
+
+    runs = pd.DataFrame(read_table(RESULTS / "choices.csv"))
+    runs = runs[runs.part == part].astype({"val_accuracy": float})
+    if part == "optimizers":
+        figure, axes = plots.new_figure(8, 5)
+        runs["rate"] = runs.setting.astype(float)
+        for number, (name, group) in enumerate(runs.groupby("choice")):
+            medians = group.groupby("rate").val_accuracy.median()
+            axes.plot(medians.index, medians, marker="o^s"[number % 3], label=name)
+        axes.set(xscale="log", xlabel="learning rate", ylabel="validation accuracy", title=part)
+        figure.legend(loc="outside right upper")
+    else:
+        order = runs.groupby("choice").val_accuracy.median().sort_values().index
+        figure, axes = plots.new_figure(7, 1 + 0.25 * len(order))
+        for name, group in runs.groupby("setting"):
+            values = group.groupby("choice").val_accuracy.agg(["median", "min", "max"]).loc[order]
+            (dots,) = axes.plot(values["median"], range(len(order)), "o", label=name)
+            axes.hlines(range(len(order)), values["min"], values["max"], dots.get_color())
+        axes.set_yticks(range(len(order)), order)
+        axes.set(
+            xlabel="validation accuracy: median, smallest and largest of the seeds",
+            title=f"{part} (dots below 0.7 are out of sight)", xlim=(0.7, None),
+        )  # fmt: skip
+        axes.grid(alpha=0.3)
+        if part == "initializers":
+            axes.legend(title="activation")
+    plots.save(figure, RESULTS / f"{part}.png")
+
+
+def main() -> None:
+    """Train all, write the table and the figures."""
+    parser = Parser(__doc__)
+    parser.add_seeds("42 43 44")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART",
+        help=f"only these of: {' '.join(PARTS)}")  # fmt: skip
+    parser.add_argument("--data-dir", type=Path, help="folder that holds the real data")
+    flags = parser.parse_args()
+    start_keras()
+    from common.datasets import load_dataset
+
+    flags.data, flags.limit = "real", None
+    ((images, labels), _), _, _ = load_dataset("fashion_mnist", flags)
+    pictures = (images[:10_000], labels[:10_000]), (images[-10_000:], labels[-10_000:])
+    for part in flags.only:
+        rows = []
+        for setting in settings(part):
+            choice = setting.pop("choice")
+            shown = setting.get("rate", setting.get("activation") if part == "initializers" else "")
+            for seed in flags.seeds or [42, 43, 44]:
+                began = time.perf_counter()
+                accuracy = train(pictures, seed, **setting)
+                print(f"{part}  {choice} {shown}  {seed}: {accuracy:.4f}, "
+                      f"{time.perf_counter() - began:.1f} s", flush=True)  # fmt: skip
+                rows.append({"part": part, "choice": choice, "setting": shown, "seed": seed,
+                             "val_accuracy": round(accuracy, 4),
+                             "machine": machine()})  # fmt: skip
+        if flags.seeds:
+            print(TRIAL)
+            continue
+        replace_rows(RESULTS / "choices.csv", rows, "part")
+        draw(part)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Which kinds of clothing does the newest model of lesson 01 take for each other?"""
+
+from saved import newest_run
+
+folder = newest_run("01_fashion_mnist_classification")
+
+import argparse
+
+import keras
+import numpy as np
+
+from common.datasets import load_dataset
+
+NAMES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+         "ankle boot"]  # fmt: skip
+flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
+(_, (images, labels)), _, source = load_dataset("fashion_mnist", flags)
+print(f"{len(labels)} test images, {source}")
+model = keras.models.load_model(folder / "model.keras")
+answers = model.predict(images, batch_size=1000, verbose=0).argmax(axis=1)
+
+counts = np.zeros((10, 10), int)
+np.add.at(counts, (labels, answers), 1)
+both = counts + counts.T  # a shirt taken for a coat, and a coat for a shirt
+pairs = [(both[a, b], NAMES[a], NAMES[b]) for a in range(10) for b in range(a)]
+for count, a, b in sorted(pairs, reverse=True)[:3]:
+    print(f"{a} and {b}: {count} times")

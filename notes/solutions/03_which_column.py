@@ -1,0 +1,41 @@
+"""Which column does the newest model of lesson 03 need most? Shuffle one at a time, on its test cars."""
+
+from saved import newest_run
+
+folder = newest_run("03_autompg_regression")
+
+import argparse
+import json
+
+import keras
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from common.datasets import load_dataset
+
+flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
+cars, _, source = load_dataset("auto_mpg", flags)
+cars = cars.dropna(subset="horsepower")
+features = cars.drop(columns=["mpg", "car_name", "origin"])
+for number, name in enumerate(["USA", "Europe", "Japan"], 1):
+    features[name] = cars.origin == number
+features, mpg = features.astype("float32"), cars.mpg.to_numpy("float32")
+seed = json.loads((folder / "run.json").read_text())["seed"]  # of the lesson's split
+_, features, _, mpg = train_test_split(features, mpg, test_size=0.2, random_state=seed)
+print(f"{len(features)} test cars, {source}")
+model = keras.models.load_model(folder / "model.keras")
+
+
+def error(table) -> float:
+    """Compute the mean absolute error in MPG."""
+    return np.abs(model.predict(table, batch_size=1000, verbose=0)[:, 0] - mpg).mean()
+
+
+random, usual = np.random.default_rng(0), error(features)
+print(f"mean absolute error: {usual:.2f} MPG; with a column shuffled, it grows by")
+growth = {}
+for column in features:
+    shuffled = features.assign(**{column: random.permutation(features[column])})
+    growth[column] = error(shuffled) - usual
+for column in sorted(growth, key=growth.get, reverse=True):
+    print(f"{growth[column]:6.2f}  {column}")

@@ -1,0 +1,103 @@
+"""Lesson 08: the graphs, what each input and output gets, and the diagrams."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import FUNCTIONAL, run_script
+
+from common.diagrams import arrange, diagram, parents_of, with_waypoints
+
+
+@pytest.fixture(scope="module")
+def names(smoke_runs):
+    return smoke_runs[FUNCTIONAL].names
+
+
+@pytest.mark.parametrize(
+    ("name", "trained"),
+    [
+        ("sequential", 8 * 30 + 30 + 30 + 1),
+        ("deep", 8 * 30 + 30 + 30 * 30 + 30 + 30 + 1),
+        ("wide_deep", 8 * 30 + 30 + 30 * 30 + 30 + 38 + 1),
+        ("two_inputs", 6 * 30 + 30 + 30 * 30 + 30 + 35 + 1),
+        ("two_outputs", 6 * 30 + 30 + 30 * 30 + 30 + 35 + 1 + 30 + 1),
+    ],
+)
+def test_the_models_have_the_weights_of_their_units(names, name, trained):
+    model = names["BUILDERS"][name]()
+    assert sum(np.prod(weight.shape) for weight in model.trainable_weights) == trained
+
+
+def test_each_input_gets_its_columns_normalised(names):
+    model = names["models"]["two_outputs"]
+    features = names["train_features"]
+    wide, deep = names["inputs_for"]("two_outputs", features)
+    np.testing.assert_array_equal(wide, features[:, :5])
+    np.testing.assert_array_equal(deep, features[:, 2:])
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Normalization)]
+    means = sorted((np.ravel(layer.mean) for layer in layers), key=len)
+    np.testing.assert_allclose(means[0], wide.mean(axis=0), rtol=1e-3)
+    np.testing.assert_allclose(means[1], deep.mean(axis=0), rtol=1e-3)
+
+
+def test_the_losses_are_weighted(names):
+    model, features = names["models"]["two_outputs"], names["test_features"]
+    inputs, values = names["inputs_for"]("two_outputs", features), names["test_values"]
+    loss = model.evaluate(inputs, (values, values), verbose=0, return_dict=True)["loss"]
+    value, alone = (np.ravel(answer) for answer in model.predict(inputs, verbose=0))
+    expected = 0.9 * np.mean((value - values) ** 2) + 0.1 * np.mean((alone - values) ** 2)
+    assert loss == pytest.approx(expected, rel=1e-3)
+    assert names["scores"]["test_mse_two_outputs"] == pytest.approx(np.mean((value - values) ** 2))
+
+
+def test_the_answers_fit_the_pictures(names):
+    digits = np.arange(10, dtype="uint8")[:, None, None] * np.ones((28, 28), "uint8")
+    images, answers = names["pair_up"](digits, np.arange(10), 50)
+    assert images.shape == (50, 28, 56, 1) and images.dtype == np.uint8
+    np.testing.assert_array_equal(images[:, 5, 27, 0], answers["left"])
+    np.testing.assert_array_equal(images[:, 5, 28, 0], answers["right"])
+    np.testing.assert_array_equal(answers["larger"], answers["left"] > answers["right"])
+
+
+def test_the_answers_are_scored_by_name(names):
+    model, images = names["models"]["both_answers"], names["test_images"]
+    probabilities = model.predict(images, batch_size=1000, verbose=0)
+    left = (probabilities["left"].argmax(axis=1) == names["test_answers"]["left"]).mean()
+    assert names["scores"]["test_accuracy_left_both_answers"] == pytest.approx(left, abs=1e-3)
+    larger = ((probabilities["larger"][:, 0] > 0.5) == names["test_answers"]["larger"]).mean()
+    assert names["scores"]["test_accuracy_larger_both_answers"] == pytest.approx(larger, abs=1e-3)
+    assert "test_accuracy_larger_larger_only" in names["scores"]
+
+
+def test_a_diagram_shows_every_layer_and_its_parents(names):
+    model = names["models"]["two_outputs"]
+    parents = parents_of(model)
+    assert set(parents) == {layer.name for layer in model.layers}
+    assert parents["wide"] == parents["deep"] == []
+    (both,) = (name for name in parents if name.startswith("concatenate"))
+    assert parents["value"] == [both] and len(parents[both]) == 2
+    texts = [text.get_text() for text in diagram(model, "title").axes[0].texts]
+    assert any(text.startswith("value\nDense\n(None, 1)") for text in texts)
+
+
+def test_no_arrow_of_a_diagram_passes_a_box(names):
+    found = parents_of(names["models"]["wide_deep"])
+    rows = arrange(found)
+    row_of = {name: number for number, row in enumerate(rows) for name in row}
+    arrows = with_waypoints(found)
+    assert any(isinstance(name, tuple) for name in arrows)  # the short way skips rows
+    for name, parents in arrows.items():
+        assert all(row_of[name] == row_of[parent] + 1 for parent in parents)
+
+
+def test_a_chain_is_drawn_too():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.Dense(1)])
+    rows = arrange(parents_of(model))
+    assert [len(row) for row in rows] == [1, 1, 1]
+    assert len(diagram(model, "chain").axes[0].texts) == 3 + 2  # boxes, and arrows between them
+
+
+def test_unknown_model(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_script(FUNCTIONAL, "--models", "none", "--out", tmp_path)
+    assert stop.value.code == 2 and "--models: invalid choice: 'none'" in capsys.readouterr().err

@@ -1,0 +1,85 @@
+"""notes/solutions/: each lesson ends with three exercises, and what solves them works."""
+
+import re
+import shlex
+
+import pytest
+from conftest import FASHION, LESSONS, ROOT, run_lesson, run_script
+
+from common.cli import LessonParser
+
+FOLDER = ROOT / "notes" / "solutions"
+PAGES = {script: FOLDER / f"{script.removesuffix('.py')}.md" for script in LESSONS}
+SCRIPTS = sorted(path.name for path in FOLDER.glob("[0-9]*.py"))
+COMMANDS = [
+    shlex.split(line)
+    for page in PAGES.values()
+    for block in re.findall(r"^```shell\n(.*?)^```$", page.read_text(), re.M | re.S)
+    for line in block.splitlines()
+]
+LESSON_COMMANDS = [words[1:] for words in COMMANDS if words[1] in LESSONS]
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("script", LESSONS)
+def test_the_exercises_of_a_lesson_are_those_that_are_solved(script):
+    _, cell = (ROOT / script).read_text().split("# %% [markdown]\n# ## Exercises\n")
+    cell = cell.replace("\n#", "\n")
+    asked = [
+        one_line(part)
+        for part in re.split(r"^ ?\d\. |^# \d\. ", cell.split("Solutions:")[0], flags=re.M)
+    ]
+    asked = [question for question in asked if question]
+    solved = [
+        one_line(text)
+        for text in re.findall(r"^\*\*\d\. (.*?)\*\*$", PAGES[script].read_text(), re.M | re.S)
+    ]
+    assert asked == solved and len(asked) == 3
+    assert f"Solutions: {PAGES[script].relative_to(ROOT).as_posix()}" in cell
+
+
+@pytest.mark.parametrize("words", LESSON_COMMANDS, ids=shlex.join)
+def test_the_flags_of_a_solution_are_understood(words, monkeypatch):
+    source = (ROOT / words[0]).read_text().split("args = parser.parse_args()")[0]
+    names = {}
+    exec(source, names)
+    assert isinstance(names["parser"], LessonParser)
+    names["parser"].read_args(words[1:])
+
+
+def test_every_other_command_is_a_script_of_solutions_or_the_table_of_runs():
+    others = [words for words in COMMANDS if words[1] not in LESSONS]
+    named = [words[1] for words in others if words[1:] != ["-m", "common.runs"]]
+    assert sorted(named) == [f"notes/solutions/{script}" for script in SCRIPTS]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_runs(script, smoke_runs, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(FOLDER)
+    (lesson,) = (lesson for lesson in LESSONS if lesson[:2] == script[:2])
+    trained = "newest_run" in (FOLDER / script).read_text()
+    run_script(f"notes/solutions/{script}", *([smoke_runs[lesson].folder] if trained else []))
+    assert capsys.readouterr().out
+
+
+def test_a_script_that_finds_no_run_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.setattr("common.runs.finished_runs", lambda out, lesson: [])
+    with pytest.raises(SystemExit) as stop:
+        run_script("notes/solutions/01_confused.py")
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.endswith(f"run python {FASHION} first\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words", [words for words in LESSON_COMMANDS if "--imagenet" not in words], ids=shlex.join
+)  # that one needs the network; see test_transfer.py
+def test_a_command_of_a_solution_runs(words, tmp_path):
+    few = ["--epochs", "1", "--data", "sample", *([] if "--limit" in words else ["--limit", "300"])]
+    if words[0].startswith("09"):
+        few += ["--repeats", "1", "--trials", "1"]
+    assert run_lesson(words[0], tmp_path, *words[1:], *few).record["finished"]

@@ -1,0 +1,83 @@
+"""Lesson 11: which digits, which weights move; and the names of a picture."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import TRANSFER, run_script
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def names(smoke_runs):
+    return smoke_runs[TRANSFER].names
+
+
+def test_the_tasks_have_other_digits(names):
+    images, labels = names["train_images"], names["train_labels"]
+    low, low_labels = names["digits"](images, labels, 0)
+    high, high_labels = names["digits"](images, labels, 5)
+    assert len(low) + len(high) == len(images) and low.shape[1:] == (28, 28, 1)
+    assert set(low_labels) == set(high_labels) == set(range(5))
+    np.testing.assert_array_equal(high[..., 0], images[labels >= 5])
+    np.testing.assert_array_equal(high_labels, labels[labels >= 5] - 5)
+
+
+def test_few_pictures_of_each_digit_are_taken(names):
+    images, labels = names["take"](10)
+    assert len(images) == 50 and np.bincount(labels).tolist() == [10] * 5
+
+
+def test_only_the_head_learns_while_the_features_are_frozen(names):
+    features = names["build_features"]()
+    features.trainable = False
+    model = names["with_head"](features)
+    assert (
+        sum(np.prod(weight.shape) for weight in model.trainable_weights)
+        == 1600 * 64 + 64 + 64 * 5 + 5
+    )
+
+
+def test_fine_tuning_changes_the_features(names):
+    after = names["known"].get_weights()
+    moved = [not np.array_equal(a, b) for a, b in zip(names["learnt"], after, strict=True)]
+    assert all(moved)
+    untouched = names["features"].get_weights()
+    assert all((a == b).all() for a, b in zip(names["learnt"], untouched, strict=True))
+
+
+def test_a_picture_is_named(tmp_path, monkeypatch, capsys):
+    class Pretender:
+        def predict(self, pixels, verbose):
+            assert pixels.shape == (1, 224, 224, 3) and -1 <= pixels.min() <= pixels.max() <= 1
+            return np.eye(1000)[[281]]
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", lambda weights: Pretender())
+    names = [[("n1", "tabby", 0.9), ("n2", "tiger_cat", 0.1)]]
+    monkeypatch.setattr(
+        keras.applications.mobilenet_v2, "decode_predictions", lambda answer, top: names
+    )
+    Image.new("RGB", (300, 200), "orange").save(tmp_path / "cat.png")
+    with pytest.raises(SystemExit) as stop:
+        run_script(TRANSFER, "--imagenet", tmp_path / "cat.png", "--out", tmp_path / "out")
+    assert not stop.value.code and not (tmp_path / "out").exists()
+    assert " 90.0%  tabby\n 10.0%  tiger cat\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "message"),
+    [
+        (None, 2, "cannot be read as a picture"),
+        (b"<html>", 2, "cannot be read as a picture"),
+        ("picture", 1, "the weights of MobileNetV2 could not be downloaded"),
+    ],
+)
+def test_what_cannot_be_named(tmp_path, capsys, content, code, message):
+    path = tmp_path / "cat.png"
+    if content == "picture":
+        Image.new("RGB", (300, 200)).save(path)  # there is no network in the tests
+    elif content:
+        path.write_bytes(content)
+    with pytest.raises(SystemExit) as stop:
+        run_script(TRANSFER, "--imagenet", path, "--out", tmp_path)
+    error = capsys.readouterr().err
+    assert stop.value.code == code and message in error and len(error.splitlines()) == 1

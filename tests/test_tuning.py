@@ -1,0 +1,92 @@
+"""Lesson 09: the range test, equal budgets, the searches."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TUNING, run_lesson
+
+from common.searches import start_anew_if_damaged
+
+
+@pytest.fixture(scope="module")
+def run(smoke_runs):
+    return smoke_runs[TUNING]
+
+
+def test_the_rate_grows_from_a_millionth_to_ten(run):
+    rates, losses = run.names["rates"], run.names["losses"]
+    assert rates[0] == pytest.approx(1e-6) and rates[-1] == pytest.approx(10)
+    assert len(rates) == len(losses) and np.isfinite(losses[:100]).all()
+    lowest = run.names["lowest"]
+    assert run.record["metrics"]["rate_of_range_test"] == pytest.approx(lowest / 10, rel=0.5)
+
+
+def test_shapes_have_about_as_many_weights(run):
+    build, weights = run.names["build_model"], run.names["weights"]
+    for depth, width in ((1, 30), (3, 20)):
+        trained = sum(np.prod(w.shape) for w in build([width] * depth).trainable_weights)
+        assert trained == weights(depth, width)
+
+
+def test_all_schedules_have_the_same_steps(run):
+    fit = run.names["fit"]
+    plain = fit("plain", 1)
+    grown = fit("grown", 1, batch_sizes=[32, 128])
+    three = fit("three", 1, batch_sizes=[8, 32, 128])  # more sizes than epochs
+    assert (
+        len(plain["loss"]) == len(grown["loss"]) == len(three["loss"]) == run.names["args"].epochs
+    )
+
+
+def test_every_trial_is_in_the_table(run):
+    trials = run.names["trials"]
+    assert (trials.search == "random").sum() == 2 and (trials.search == "Hyperband").any()
+    assert trials.val_mse.notna().all() and (trials.epochs > 0).all()
+    assert set(trials.columns) == {"search", "val_mse", "epochs", "layers", "units", "dropout",
+                                   "optimizer", "rate"}  # fmt: skip
+    kept = pd.read_csv(run.folder / "trials.csv")
+    assert kept.val_mse.is_monotonic_increasing
+    assert run.names["winner"].val_mse == trials.val_mse.min()
+
+
+def test_the_winner_is_trained_as_it_was_found(run):
+    winner, model = run.names["winner"], run.names["model"]
+    hidden = [layer.units for layer in model.layers if hasattr(layer, "units")][:-1]
+    assert hidden == [winner.units] * winner.layers
+    inputs, values = run.names["test_features"], run.names["test_values"]
+    mse = np.mean((model.predict(inputs, verbose=0)[:, 0] - values) ** 2)
+    assert run.record["metrics"]["test_mse"] == pytest.approx(mse, rel=1e-3)
+
+
+def test_a_stopped_search_goes_on(tmp_path, capsys, monkeypatch):
+    import keras_tuner
+
+    flags = ["--data", "sample", "--limit", "300", "--epochs", "1", "--parts", "search",
+             "--trials", "3"]  # fmt: skip
+    run_trial, tried = keras_tuner.RandomSearch.run_trial, []
+
+    def run_some(self, trial, *args, **kwargs):
+        if len(tried) == 2:
+            raise KeyboardInterrupt
+        tried.append(trial.trial_id)
+        return run_trial(self, trial, *args, **kwargs)
+
+    monkeypatch.setattr(keras_tuner.RandomSearch, "run_trial", run_some)
+    with pytest.raises(KeyboardInterrupt):
+        run_lesson(TUNING, tmp_path, *flags)
+    monkeypatch.setattr(keras_tuner.RandomSearch, "run_trial", run_trial)
+    resumed = run_lesson(TUNING, tmp_path, *flags, "--resume")
+    trials = resumed.names["trials"]
+    assert (trials.search == "random").sum() == 3
+    assert resumed.record["finished"]
+
+
+def test_a_search_that_was_killed_while_it_wrote_begins_anew(tmp_path, capsys):
+    for name in ("random", "hyperband"):
+        (tmp_path / name / "trial_0").mkdir(parents=True)
+        (tmp_path / name / "oracle.json").write_text('{"a": 1}')
+    (tmp_path / "random" / "trial_0" / "trial.json").write_text('{"a": ')
+    for name in ("random", "hyperband", "missing"):
+        start_anew_if_damaged(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["hyperband"]
+    assert "trial.json was cut short" in capsys.readouterr().out
