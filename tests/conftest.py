@@ -49,6 +49,8 @@ from common.cli import SMALLEST_LIMIT
 from common.start import start_keras
 
 start_keras()
+import keras
+
 os.fsync = lambda descriptor: (
     None
 )  # no test needs to survive a power cut; waiting for the disk is slow
@@ -117,6 +119,7 @@ def run_lesson(script: str, out: Path, *flags: str, figures: bool = False) -> Si
         if not figures:
             patch.setattr(plots, "save", leave_empty)
         names = run_script(script, "--out", out, *flags)
+    keras.config.set_dtype_policy("float32")  # mnist/ sets another, and the next test has its own
     folder = names["run"].folder
     record = json.loads((folder / "run.json").read_text())
     return SimpleNamespace(names=names, folder=folder, record=record, out=out)

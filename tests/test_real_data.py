@@ -21,6 +21,7 @@ def test_the_real_files_are_read(monkeypatch, name):
         "imdb": 25_000,
         "auto_mpg": 398,
         "churn": 10_000,
+        "california_housing": 20_433,
     }
     assert len(data[0][0] if isinstance(data, tuple) else data) == sizes[name]
 

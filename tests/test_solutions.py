@@ -74,12 +74,15 @@ def test_a_script_that_finds_no_run_says_what_to_do(monkeypatch, capsys):
     assert capsys.readouterr().err.endswith(f"run python {FASHION} first\n")
 
 
+LAST_COMMANDS = {  # but those that need the network, or a run that was stopped
+    words[0]: words for words in LESSON_COMMANDS if not {"--imagenet", "--resume"} & set(words)
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "words", [words for words in LESSON_COMMANDS if "--imagenet" not in words], ids=shlex.join
-)  # that one needs the network; see test_transfer.py
-def test_a_command_of_a_solution_runs(words, tmp_path):
+@pytest.mark.parametrize("script", LAST_COMMANDS)
+def test_the_last_command_of_a_page_runs(script, tmp_path):
+    words = LAST_COMMANDS[script]
     few = ["--epochs", "1", "--data", "sample", *([] if "--limit" in words else ["--limit", "300"])]
-    if words[0].startswith("09"):
-        few += ["--repeats", "1", "--trials", "1"]
+    few += {"09": ["--repeats", "1", "--trials", "1"], "11": ["--steps", "20"]}.get(script[:2], [])
     assert run_lesson(words[0], tmp_path, *words[1:], *few).record["finished"]

@@ -82,7 +82,7 @@ def run_quietly(lessons, out, backend):
 
 @pytest.mark.slow
 def test_the_other_lessons_print_no_noise(tmp_path):
-    run_quietly(LESSONS[3:] + PROJECTS, tmp_path, "tensorflow")
+    run_quietly(LESSONS[3:7] + PROJECTS, tmp_path, "tensorflow")
 
 
 @pytest.mark.parametrize("script", PROJECTS)
@@ -98,8 +98,9 @@ def test_a_project_runs_from_its_own_folder(script):
 if find_spec("jax"):
 
     @pytest.mark.slow
-    def test_all_but_06_and_07_run_on_jax(tmp_path):
-        run_quietly(LESSONS[:5] + LESSONS[7:] + PROJECTS, tmp_path, "jax")
+    @pytest.mark.parametrize("lessons", [LESSONS[:5] + PROJECTS, LESSONS[7:10], LESSONS[10:12]])
+    def test_all_but_06_and_07_run_on_jax(lessons, tmp_path):
+        run_quietly(lessons, tmp_path, "jax")
 
 
 def test_an_error_of_tensorflow_is_still_printed(capfd):
