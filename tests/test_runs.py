@@ -10,7 +10,6 @@ from conftest import AUTO_MPG, CHURN, MNIST, XOR
 
 from common import plots, runs
 
-
 SOME = [AUTO_MPG, CHURN, MNIST, XOR]
 
 
