@@ -6,6 +6,7 @@ are printed afterwards, and all of it if the start fails.
 """
 
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -64,6 +65,7 @@ def start_keras(only: str | None = None) -> None:
     if only and (backend := os.environ.setdefault("KERAS_BACKEND", only)) != only:
         fail(f"KERAS_BACKEND={backend}: this needs {only} itself; set KERAS_BACKEND={only}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # from here on, errors only
+    gc.disable()  # Keras makes 700,000 objects that stay: to look for garbage among them is slow
     try:
         with quiet_stderr():
             import keras
@@ -82,3 +84,6 @@ def start_keras(only: str | None = None) -> None:
             raise
         fail(f"KERAS_BACKEND={os.environ.get('KERAS_BACKEND')}: {error}; "
              "use tensorflow, jax or torch")  # fmt: skip
+    finally:
+        gc.freeze()  # and they are left out for good
+        gc.enable()

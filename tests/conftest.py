@@ -29,8 +29,22 @@ SHORTER = {  # fewer of the trainings that a lesson has many of
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
     FUNCTIONAL: ["--models", "larger_only", "both_answers", "wide_deep", "two_outputs"],
     TUNING: ["--parts", "range", "search", "--repeats", "1", "--trials", "2"],
-    TIME_SERIES: ["--limit", "500", "--models", "linear", "gru", "ten_ahead", "reviews"],
-    TRANSFER: ["--steps", "20"],
+    TIME_SERIES: ["--limit", "500", "--models", "gru", "ten_ahead", "reviews"],
+    TRANSFER: ["--limit", "1000", "--steps", "20"],
+}
+OWN_FILE = {  # of the lessons that have one
+    REGULARIZATION: "test_regularization.py",
+    SAVING: "test_save_restore.py",
+    TENSORS: "test_tensors_and_gradients.py",
+    AUTODIFF: "test_tensors_and_gradients.py",
+    FUNCTIONAL: "test_functional_api.py",
+    TUNING: "test_tuning.py",
+    TIME_SERIES: "test_time_series.py",
+    TRANSFER: "test_transfer.py",
+    LOOK_INSIDE: "test_look_inside.py",
+    CHURN: "test_churn.py",
+    MNIST: "test_mnist.py",
+    XOR: "test_xor.py",
 }
 # Tests name their data and their folders themselves. The worker processes of pytest-xdist start from
 # what the first process leaves in the environment: there it keeps what the user had.
@@ -44,18 +58,30 @@ os.environ.pop("KERAS_TUTORIAL_DATA", None)
 collect_ignore = [] if REAL_DATA else ["test_real_data.py"]
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="keras-home-")
 
-from common import plots
 from common.cli import SMALLEST_LIMIT
 from common.start import start_keras
 
-start_keras()
-import keras
+os.fsync = lambda descriptor: None  # no test needs to survive a power cut; the disk is slow
 
-os.fsync = lambda descriptor: (
-    None
-)  # no test needs to survive a power cut; waiting for the disk is slow
-gc.collect()
-gc.freeze()  # TensorFlow's own objects stay: looking through them again and again takes seconds
+
+def pytest_sessionstart(session):
+    """Start Keras, but not in a process that only shares out the tests."""
+    if session.config.getoption("dist") == "no":
+        start_keras()
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Share the tests out by lesson, so that a lesson that many look at runs in one process only."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByLesson(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            """Name what stays together: the tests of a file, with those of its lesson elsewhere."""
+            number = nodeid.partition("[")[2][:3]  # of a lesson, or of the script of a solution
+            files = [file for script, file in OWN_FILE.items() if script.startswith(number)]
+            return f"tests/{files[0]}" if number and files else super()._split_scope(nodeid)
+
+    return ByLesson(config, log)
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +132,9 @@ def run_script(script: str, *flags: str) -> dict:
         return runpy.run_path(sys.argv[0], run_name="__main__")
     finally:
         sys.argv, sys.path[:], sys.excepthook = argv, path, hook
+        sys.modules["keras"].config.set_dtype_policy(
+            "float32"
+        )  # mnist/ sets another, the next test has its own
 
 
 def run_lesson(script: str, out: Path, *flags: str, figures: bool = False) -> SimpleNamespace:
@@ -117,9 +146,8 @@ def run_lesson(script: str, out: Path, *flags: str, figures: bool = False) -> Si
     """
     with pytest.MonkeyPatch.context() as patch:
         if not figures:
-            patch.setattr(plots, "save", leave_empty)
+            patch.setattr("common.plots.save", leave_empty)
         names = run_script(script, "--out", out, *flags)
-    keras.config.set_dtype_policy("float32")  # mnist/ sets another, and the next test has its own
     folder = names["run"].folder
     record = json.loads((folder / "run.json").read_text())
     return SimpleNamespace(names=names, folder=folder, record=record, out=out)
@@ -127,7 +155,9 @@ def run_lesson(script: str, out: Path, *flags: str, figures: bool = False) -> Si
 
 def leave_empty(figure, path) -> None:
     """Stand for `plots.save`."""
-    plots.plt.close(figure)
+    from matplotlib import pyplot as plt
+
+    plt.close(figure)
     path.touch()
 
 

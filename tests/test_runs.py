@@ -6,11 +6,11 @@ import shutil
 import sys
 
 import pytest
-from conftest import AUTO_MPG, CHURN, MNIST, XOR
+from conftest import AUTO_MPG, XOR
 
 from common import plots, runs
 
-SOME = [AUTO_MPG, CHURN, MNIST, XOR]
+SOME = [AUTO_MPG, XOR]
 
 
 def call(monkeypatch, *words) -> None:
@@ -97,7 +97,7 @@ def test_the_figures_of_a_run_that_went_wrong_are_in_the_table(smoke_runs, tmp_p
 def test_a_run_with_a_damaged_history_is_left_out(
     smoke_runs, tmp_path, monkeypatch, capsys, content
 ):
-    for number, run in enumerate((smoke_runs[AUTO_MPG], smoke_runs[MNIST])):
+    for number, run in enumerate((smoke_runs[AUTO_MPG], smoke_runs[XOR])):
         folder = shutil.copytree(run.folder, tmp_path / run.record["lesson"] / "20260101-000000")
         if number == 1 and content is not None:
             (folder / "history.csv").write_bytes(content)

@@ -58,7 +58,7 @@ def test_the_figures_are_those_of_the_forecasts(names):
     assert names["errors"]["test_mse_naive"] == pytest.approx(naive)
     forecast = names["forecasts"]["one after the other"]
     assert forecast.shape == (len(wanted), 10)
-    first = names["models"]["gru"].predict(shown, verbose=0)
+    first = names["models"]["gru"].predict(shown, batch_size=1000, verbose=0)
     np.testing.assert_allclose(forecast[:, :1], first, atol=1e-5)
 
 
