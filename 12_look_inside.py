@@ -22,6 +22,7 @@ args = parser.parse_args()  # before the imports below, so that --help answers a
 
 import math
 from importlib.util import find_spec
+from shutil import which
 
 import keras
 import numpy as np
@@ -105,7 +106,7 @@ for layer in model.layers:
     })  # fmt: skip
 run.save_table("layers", pd.DataFrame(rows))
 run.save_figure("diagram", diagram(model, "the network"))
-if find_spec("pydot"):  # Keras' own drawing needs pydot, and Graphviz
+if find_spec("pydot") and which("dot"):  # Keras' own drawing needs pydot, and Graphviz
     keras.utils.plot_model(model, run.folder / "plot_model.png", show_shapes=True)
 
 # %% [markdown]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import LOOK_INSIDE
+from conftest import LOOK_INSIDE, run_lesson
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +48,12 @@ def test_broken_networks_show_their_symptoms(names):
     assert last["as it should be"] > max(
         last[name] for name in ("wrong loss", "rate too high", "labels shuffled")
     )
+
+
+@pytest.mark.slow
+def test_pydot_without_graphviz_is_no_use(tmp_path, monkeypatch):
+    (tmp_path / "pydot.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    run = run_lesson(LOOK_INSIDE, tmp_path / "out", "--data", "sample", "--epochs", "1")
+    assert run.record["finished"] and not (run.folder / "plot_model.png").exists()
