@@ -189,10 +189,10 @@ rows = [
 ]
 run.save_table("one_ahead", pd.DataFrame(rows).round(5))
 if curves:
-    figure = plots.compare_models(curves, "loss", "one step ahead")
+    figure = plots.compare_models(curves, "loss", "one step ahead", log=True)
     figure.axes[0].axhline(errors["test_mse_naive"], color="gray", linestyle="--")
     figure.axes[0].axhline(0.1**2 / 12, color="gray", linestyle=":")
-    figure.axes[0].set(yscale="log", ylim=(0.0007, 0.1))
+    figure.axes[0].set_ylim(0.0007, 0.1)
     run.save_figure("models", figure)
 
 # %% [markdown]

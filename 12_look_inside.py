@@ -295,7 +295,8 @@ for name, pair in curves.items():
     for panel, values in zip(axes, pair, strict=True):
         panel.plot(values, marker="o", label=name)
 axes[0].axhline(math.log(10), color="gray", linestyle=":")
-axes[0].set(xlabel="epochs trained", ylabel="training cross-entropy", yscale="log")
+axes[0].set(xlabel="epochs trained", ylabel="training cross-entropy")
+plots.log_scale(axes[0])
 axes[1].set(xlabel="epochs trained", ylabel="training accuracy")
 axes[1].legend()
 run.save_figure("broken", figure)

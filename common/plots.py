@@ -9,7 +9,7 @@ if not in_notebook():
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 RIGHT, WRONG = "tab:blue", "tab:red"
 MOST_LINES = 20  # more curves on one figure cannot be told apart
@@ -77,10 +77,24 @@ def draw_curve(axes, values, label: str, color: str | None = None, style: str = 
     axes.grid(alpha=0.3)
 
 
+class PlainNumbers(LogFormatter):
+    """Writes 0.3 where matplotlib would write 3x10^-1, or nothing where there is no room."""
+
+    def __call__(self, x, pos=None):
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def log_scale(axes) -> None:
+    """Make the upright axis logarithmic."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(PlainNumbers())
+    axes.yaxis.set_minor_formatter(PlainNumbers(minor_thresholds=(1, 0.4)))
+
+
 def widen(axes, values) -> None:
     """Make the axis logarithmic if the values fall far: else the end would be a flat line."""
     if len(values) and max(values) > 20 * min(values) > 0:
-        axes.set_yscale("log")
+        log_scale(axes)
 
 
 def leave_out_the_start(axes, values) -> None:
@@ -251,7 +265,7 @@ def compare_models(histories: dict[str, dict], quantity: str, title: str, log: b
     axes.plot([], [], "k--", linewidth=1, label="dashed: training")
     axes.set(xlabel="epoch", ylabel=quantity.replace("_", " "), title=title)
     if log:
-        axes.set_yscale("log")
+        log_scale(axes)
     else:
         axes.set_ylim(bottom=0)
     figure.legend(loc="outside right upper")

@@ -167,7 +167,7 @@ def draw(axes, quantity: str, name: str, pairs: list[tuple], colors: dict[str, s
     label = quantity.replace("val_", "validation ")
     axes.set(xlabel="epoch", ylabel=label, title=f"{label}, {name}")
     if quantity == "val_loss":
-        axes.set_yscale("log")
+        plots.log_scale(axes)
     else:
         values = [value for _, columns in pairs for value in columns[quantity]]
         plots.leave_out_the_start(axes, values)
