@@ -1,5 +1,6 @@
 """From the shell: a quick --help, a quiet start, errors that still come through."""
 
+import gc
 import json
 import os
 import shlex
@@ -58,6 +59,10 @@ def test_a_lesson_runs_from_the_shell_and_prints_no_noise(tmp_path):
     assert "on tensorflow " in result.stdout and "BUILT-IN SAMPLE" in result.stdout
     (record,) = tmp_path.glob("*/*/run.json")
     assert json.loads(record.read_text())["finished"]
+
+
+def test_what_keras_makes_at_its_start_is_not_searched_for_garbage():
+    assert gc.isenabled() and gc.get_freeze_count() > 100_000
 
 
 def run_quietly(lessons, out, backend):
