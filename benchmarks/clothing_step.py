@@ -88,9 +88,10 @@ def main() -> None:
             seconds[what].append(time.perf_counter() - began)
     keras.config.set_dtype_policy("float32")
     rows = [
-        {"network": what, "turns": TURNS, "ms_a_step": round(1000 * statistics.median(found) / flags.steps, 1),
-         "smallest": round(1000 * min(found) / flags.steps, 1),
-         "largest": round(1000 * max(found) / flags.steps, 1), "machine": machine()}
+        {"network": what, "turns": TURNS,
+         **{name: round(1000 * of(found) / flags.steps, 1)
+            for name, of in (("least_ms", min), ("median_ms", statistics.median), ("most_ms", max))},
+         "machine": machine()}
         for what, found in seconds.items()
     ]  # fmt: skip
     for row in rows:

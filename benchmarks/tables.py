@@ -56,6 +56,14 @@ def time_to_accuracy() -> list[str]:
     return lines(header, table)
 
 
+def clothing_step() -> list[str]:
+    """Lay out clothing_step.py."""
+    return lines(["`conv_net_best` for clothing", "a step, least of five turns [ms]", "median", "most"], [
+        [row["network"], *(f"{float(row[name]):.0f}" for name in ("least_ms", "median_ms", "most_ms"))]
+        for row in read_table(RESULTS / "clothing_step.csv")
+    ])  # fmt: skip
+
+
 def reproduced() -> list[str]:
     """Lay out the figures of reproduce.py."""
     header = ["figure", "command", "measure", "published", "source", "measured", "runs",
@@ -160,7 +168,16 @@ def optimizers() -> list[str]:
     return by_setting("optimizers", ["optimizer", "0.0001", "0.001", "0.01", "0.1", "1"])
 
 
-TABLES = [same_work, time_to_accuracy, reproduced, peers, resume_cost, kills, mnist_tries]
+TABLES = [
+    same_work,
+    time_to_accuracy,
+    clothing_step,
+    reproduced,
+    peers,
+    resume_cost,
+    kills,
+    mnist_tries,
+]
 CHOICES = [activations, initializers, optimizers]  # each on the page of notes/ of its name
 
 if __name__ == "__main__":
