@@ -15,7 +15,7 @@ checked. Expect test accuracy 0.923 (0.922 to 0.924): the median and the range o
 # %%
 from common.cli import LessonParser, positive_number
 
-parser = LessonParser("06_eager_tensors", __doc__, epochs=10, batch_size=32, only="tensorflow")
+parser = LessonParser("06_eager_tensors", __doc__, epochs=10, batch_size=32, only=("tensorflow",))
 parser.add_experiment("--learning-rate", type=positive_number, default=0.1, metavar="RATE",
     help="size of the steps (default 0.1)")  # fmt: skip
 args = parser.parse_args()  # before the imports below, so that --help answers at once

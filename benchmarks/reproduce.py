@@ -106,6 +106,8 @@ FIGURES = [
     Figure("11 ten pictures of each digit", ["11_transfer_learning.py"], "test_accuracy_frozen_10",
            "none", "", least=0.88),
     Figure("12 network", ["12_look_inside.py"], "test_accuracy", "none", "", least=0.98),
+    Figure("13 two devices", ["13_distributed_training.py"], "test_accuracy", "none", "",
+           least=0.97),
     Figure("xor", ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
            "solved", "solved", FRACTUS, "activation-tanh_learning-rate-0.01_seeds-20", least=20, seeds=(42,)),
     Figure("churn, flaw included", ["churn/churn.py"], "flawed_accuracy", "0.86", FRACTUS,

@@ -125,6 +125,49 @@ def resume_cost() -> list[str]:
     return lines(header, table)
 
 
+def requests() -> list[str]:
+    """Count the rows of tests/faults/ask.py."""
+    table = {}
+    for row in read_table(RESULTS / "requests.csv"):
+        cells = table.setdefault(row["request"], {"2": 0, "4": 0, "5": 0})
+        cells[row["status"][0]] += int(row["answers"])
+    return lines(["request", "answered", "refused, 400 to 499", "failed, 500 or more"],
+                 [[f"`{what}`", *map(str, cells.values())] for what, cells in table.items()])  # fmt: skip
+
+
+def serving_load() -> list[str]:
+    """Lay out the turns of serving_load.py."""
+    names = {"plain": "a call of `predict` a request", "serving": "`serving/`"}
+    header = ["server", "turns", "requests a second", "half are answered within [ms]",
+              "99 % within [ms]", "failed"]  # fmt: skip
+    runs, table = read_table(RESULTS / "serving_load.csv"), []
+    for server, label in names.items():
+        rows = [row for row in runs if row["part"] == "load" and row["server"] == server]
+
+        def column(name, digits=0, rows=rows):
+            return spread([float(row[name]) for row in rows], digits)
+
+        table.append([label, str(len(rows)), column("requests_per_second"), column("p50_ms"),
+                      column("p99_ms"), str(sum(int(row["failed"]) for row in rows))])  # fmt: skip
+    return lines(header, table)
+
+
+def backends() -> list[str]:
+    """Lay out the runs of backends.py."""
+    runs, table = read_table(RESULTS / "backends.csv"), []
+    for lesson in dict.fromkeys(row["lesson"] for row in runs):
+        for backend in ("tensorflow", "jax", "torch"):
+            rows = [row for row in runs if (row["lesson"], row["backend"]) == (lesson, backend)]
+            columns = {name: [float(row[name]) for row in rows]
+                       for name in ("figure", "fit_seconds", "process_seconds", "peak_memory_mb")}  # fmt: skip
+            middle = {name: statistics.median(values) for name, values in columns.items()}
+            table.append([f"`{rows[0]['command']}`", backend, rows[0]["metric"],
+                          spread(columns["figure"], 3), seconds(middle["fit_seconds"]),
+                          seconds(middle["process_seconds"]), f"{middle['peak_memory_mb']:.0f}"])  # fmt: skip
+    return lines(["lesson", "back-end", "measure", "median (smallest to largest)", "seconds of `fit`",
+                  "of the process", "memory [MB]"], table)  # fmt: skip
+
+
 def accuracies(part: str) -> dict[str, dict[str, list[float]]]:
     """Collect those of a part of choices.py, by choice and setting; the best choice comes first."""
     found = {}
@@ -168,16 +211,8 @@ def optimizers() -> list[str]:
     return by_setting("optimizers", ["optimizer", "0.0001", "0.001", "0.01", "0.1", "1"])
 
 
-TABLES = [
-    same_work,
-    time_to_accuracy,
-    clothing_step,
-    reproduced,
-    peers,
-    resume_cost,
-    kills,
-    mnist_tries,
-]
+TABLES = [same_work, time_to_accuracy, clothing_step, reproduced, peers, resume_cost, kills, mnist_tries,
+          serving_load, requests, backends]  # fmt: skip
 CHOICES = [activations, initializers, optimizers]  # each on the page of notes/ of its name
 
 if __name__ == "__main__":

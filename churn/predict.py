@@ -35,7 +35,7 @@ def answer(path: Path, parser, args) -> None:
         fail(f"--predict: {args.out} holds no finished run of churn on TensorFlow{kind}; "
              "first train: python churn/churn.py")  # fmt: skip
     record = records[-1]
-    parser.only = "tensorflow"  # the model reads texts
+    parser.only = ("tensorflow",)  # the model reads texts
     parser.start()
     import keras
 

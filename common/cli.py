@@ -100,7 +100,8 @@ class LessonParser(Parser):
         doc: the script's docstring, printed by `--help`.
         epochs: the default of `--epochs`.
         batch_size: the default of `--batch-size`.
-        only: the only back-end that the lesson runs on; any if left out.
+        only: the back-ends that the lesson runs on, the usual one first; any if left out.
+        devices: how many devices TensorFlow is to have at least.
         data: whether the lesson loads a data set; if not, it has no flags for that.
     """
 
@@ -111,11 +112,12 @@ class LessonParser(Parser):
         *,
         epochs: int,
         batch_size: int,
-        only: str | None = None,
+        only: tuple[str, ...] = (),
+        devices: int = 1,
         data: bool = True,
     ):
         super().__init__(prog=f"{lesson}.py", description=doc)
-        self.lesson, self.only = lesson, only
+        self.lesson, self.only, self.devices = lesson, only, devices
         self.training_flags: list[str] = []
         self.experiments: list[str] = []
         self.choice: str | None = None
@@ -128,6 +130,8 @@ class LessonParser(Parser):
             help="same seed, same result (default 42)")  # fmt: skip
         if data:
             self.add_data_flags()
+        self.add_argument("--device", choices=["auto", "cpu"], default="auto",
+            help="cpu: leave GPUs alone (default auto)")  # fmt: skip
         self.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR",
             help="where runs are kept (default outputs/)")  # fmt: skip
         self.add_argument("--resume", nargs="?", const="newest", metavar="FOLDER",
@@ -172,7 +176,7 @@ class LessonParser(Parser):
 
         from common.start import start_keras
 
-        start_keras(self.only)
+        start_keras(self.only, self.devices, self.device)
 
     def read_args(self, args=None, namespace=None) -> argparse.Namespace:
         """Read the flags only.
@@ -189,6 +193,7 @@ class LessonParser(Parser):
         flags = super().parse_args(args, namespace)
         if getattr(flags, "data", None) == "sample" and flags.data_dir:
             self.error("--data sample and --data-dir exclude each other: give one of them")
+        self.device = flags.device
         flags.lesson = self.lesson
         flags.training_flags = self.training_flags
         flags.experiments = {name: self.get_default(name) for name in self.experiments}

@@ -52,24 +52,33 @@ def quiet_stderr():
                     print(line, file=sys.stderr)
 
 
-def start_keras(only: str | None = None) -> None:
+def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "auto") -> None:
     """Import Keras and wake its back-end, so that a later `import keras` costs and says nothing.
 
     Args:
-        only: the back-end that is needed; any will do if left out.
+        only: the back-ends that will do, the usual one first; any if left out.
+        devices: how many TensorFlow is to have at least: without GPUs it makes them of the CPU.
+        device: `cpu` leaves GPUs alone.
 
     Raises:
         SystemExit: if the back-end that `$KERAS_BACKEND` names is unknown, not installed, or not
             the one that is needed.
     """
-    if only and (backend := os.environ.setdefault("KERAS_BACKEND", only)) != only:
-        fail(f"KERAS_BACKEND={backend}: this needs {only} itself; set KERAS_BACKEND={only}")
+    if only and (backend := os.environ.setdefault("KERAS_BACKEND", only[0])) not in only:
+        names = " or ".join(only)
+        fail(f"KERAS_BACKEND={backend}: this needs {names}; set KERAS_BACKEND={only[0]}")
+    if device == "cpu":
+        os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu", KERAS_TORCH_DEVICE="cpu")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # from here on, errors only
     gc.disable()  # Keras makes 700,000 objects that stay: to look for garbage among them is slow
     try:
         with quiet_stderr():
             import keras
 
+            if "KERAS_DISTRIBUTION_PROCESS_ID" in os.environ:  # one process of several
+                keras.distribution.initialize()
+            if devices > 1 and keras.backend.backend() == "tensorflow":
+                make_devices(devices)
             keras.ops.zeros(1)  # the first operation makes the back-end look for devices
         # TensorFlow takes many models, each with its own training step, for one that is compiled
         # again and again.
@@ -87,3 +96,17 @@ def start_keras(only: str | None = None) -> None:
     finally:
         gc.freeze()  # and they are left out for good
         gc.enable()
+
+
+def make_devices(count: int) -> None:
+    """Let TensorFlow take the CPU for `count` devices, unless there are as many GPUs."""
+    import tensorflow as tf
+
+    if len(tf.config.list_physical_devices("GPU")) < count:
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        parts = [tf.config.LogicalDeviceConfiguration()] * count
+        try:
+            tf.config.set_logical_device_configuration(cpu, parts)
+        except RuntimeError:  # in a notebook, say
+            print("note: TensorFlow has started already, with the devices that it has; for "
+                  f"{count} of them start anew")  # fmt: skip

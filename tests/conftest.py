@@ -23,7 +23,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted(path.name for path in ROOT.glob("[0-9][0-9]_*.py"))
 FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS[:7]
-FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE = LESSONS[7:]
+FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE, DISTRIBUTED = LESSONS[7:]
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 SHORTER = {  # fewer of the trainings that a lesson has many of
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
@@ -42,6 +42,7 @@ OWN_FILE = {  # of the lessons that have one
     TIME_SERIES: "test_time_series.py",
     TRANSFER: "test_transfer.py",
     LOOK_INSIDE: "test_look_inside.py",
+    DISTRIBUTED: "test_distributed.py",
     CHURN: "test_churn.py",
     MNIST: "test_mnist.py",
     XOR: "test_xor.py",
@@ -67,7 +68,7 @@ os.fsync = lambda descriptor: None  # no test needs to survive a power cut; the 
 def pytest_sessionstart(session):
     """Start Keras, but not in a process that only shares out the tests."""
     if session.config.getoption("dist") == "no":
-        start_keras()
+        start_keras(devices=2)  # lesson 13 needs two
 
 
 def pytest_xdist_make_scheduler(config, log):

@@ -12,7 +12,7 @@ import pytest
 from conftest import AUTO_MPG, ROOT, run_lesson, run_script
 
 from common import checkpoints
-from tests.faults import kill
+from tests.faults import ask, kill
 
 resource = pytest.importorskip("resource", reason="Windows has no such limits and signals")
 SMALL = ["--data", "sample", "--epochs", "2"]
@@ -157,3 +157,10 @@ def test_a_damaged_record_stops_no_other_run(tmp_path, capsys):
     assert json.loads((run.folder / "run.json").read_text())["finished"]
     (line,) = capsys.readouterr().err.splitlines()
     assert str(folder / "run.json") in line and "remove that folder" in line
+
+
+@pytest.mark.faults
+def test_the_service_answers_whatever_it_is_asked(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ask.py", "--requests", "400"])
+    ask.main()
+    assert "a trial" in capsys.readouterr().out

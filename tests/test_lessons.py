@@ -13,6 +13,7 @@ from conftest import (
     AUTO_MPG,
     AUTODIFF,
     CHURN,
+    DISTRIBUTED,
     FASHION,
     FUNCTIONAL,
     IMDB,
@@ -63,6 +64,7 @@ FIGURES = {
     TRANSFER: ["transfer", "predictions", "accuracy", "loss", "epoch_times"],
     LOOK_INSIDE: ["diagram", "weights", "filters", "feature_maps_1", "feature_maps_2", "activations",
                   "pixels", "broken", "accuracy", "loss", "epoch_times"],
+    DISTRIBUTED: ["losses", "accuracy", "loss", "epoch_times"],
     CHURN: ["confusion_matrix", "roc_and_precision_recall", "threshold", "calibration",
             "accuracy", "loss", "epoch_times"],
     MNIST: ["confusion_matrix", "mistakes", "accuracy", "loss", "epoch_times"],
@@ -77,6 +79,7 @@ OTHERS = {
     TIME_SERIES: {"one_ahead.csv"},
     TRANSFER: {"transfer.csv"},
     LOOK_INSIDE: {"layers.csv", "broken.csv"},
+    DISTRIBUTED: {"throughput.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }

@@ -11,6 +11,7 @@ import statistics
 import pandas as pd
 import pytest
 from conftest import (
+    DISTRIBUTED,
     FUNCTIONAL,
     LESSONS,
     LOOK_INSIDE,
@@ -100,6 +101,7 @@ def test_the_later_lessons_are_told_as_measured():
         },
         TRANSFER: [("test_accuracy_frozen_10", 3), ("test_accuracy_from_nothing_10", 3)],
         LOOK_INSIDE: [("test_accuracy", 3)],
+        DISTRIBUTED: [("test_accuracy", 3)],
     }
     for script, measures in told.items():
         lesson = script.removesuffix(".py")
@@ -189,6 +191,15 @@ def test_the_later_lessons_say_what_their_run_with_seed_42_says():
     other = runs_of(FUNCTIONAL.removesuffix(".py"), seeds=["43"])[0]
     better = "test_accuracy_larger_both_answers", "test_accuracy_larger_larger_only"
     assert float(other[better[0]]) > float(other[better[1]])
+
+
+def test_lesson_13_says_what_its_runs_say():
+    runs = runs_of(DISTRIBUTED.removesuffix(".py"))
+    assert all(float(run["equal"]) == 1 and float(run["loss_difference"]) < 1e-4 for run in runs)
+    assert all(float(run["efficiency"]) < 0.5 for run in runs)
+    (row,) = [run for run in runs if run["seed"] == "42"]
+    text = f"by up to {float(row['weight_difference']):.3f} with seed 42"
+    assert text in prose(DISTRIBUTED.removesuffix(".py"))
 
 
 def prose(lesson: str) -> str:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import pytest
 import tensorflow as tf
-from conftest import LESSONS, PROJECTS, ROOT, SHORTER, XOR
+from conftest import ENVIRONMENT, LESSONS, PROJECTS, ROOT, SHORTER, XOR
 
 from common.start import is_error, quiet_stderr, start_keras
 
@@ -48,8 +48,7 @@ def test_a_lesson_on_tensorflow_itself_refuses_another_backend(tmp_path):
         result = python(ROOT / script, *FLAGS, "--out", tmp_path, KERAS_BACKEND="numpy")
         assert result.returncode == 2
         assert result.stderr == (
-            "error: KERAS_BACKEND=numpy: this needs tensorflow itself; "
-            "set KERAS_BACKEND=tensorflow\n"
+            "error: KERAS_BACKEND=numpy: this needs tensorflow; set KERAS_BACKEND=tensorflow\n"
         )
 
 
@@ -104,7 +103,7 @@ if find_spec("jax"):
 
     @pytest.mark.slow
     @pytest.mark.parametrize("lessons", [LESSONS[:5] + PROJECTS, LESSONS[7:10], LESSONS[10:12]])
-    def test_all_but_06_and_07_run_on_jax(lessons, tmp_path):
+    def test_all_but_06_and_07_run_on_jax(lessons, tmp_path):  # 13: see test_distributed.py
         run_quietly(lessons, tmp_path, "jax")
 
 
@@ -162,3 +161,12 @@ def test_ctrl_c_says_how_to_go_on_in_one_line(tmp_path):
     assert error == f"\nstopped; go on with: {command}\n"
     (record,) = tmp_path.glob("*/*/run.json")
     assert not json.loads(record.read_text())["finished"]
+
+
+def test_device_cpu_leaves_gpus_alone():
+    source = ("from common.start import start_keras; start_keras(device='cpu'); import os; "
+              "print(*(os.environ[name] for name in ('CUDA_VISIBLE_DEVICES', 'JAX_PLATFORMS', "
+              "'KERAS_TORCH_DEVICE')))")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", source], cwd=ROOT, env=ENVIRONMENT,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.stdout.split() == ["-1", "cpu", "cpu"], done.stderr

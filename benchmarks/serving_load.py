@@ -1,0 +1,136 @@
+"""How many digits a second does the service name? Beside it, a server as tutorials write them.
+
+    python benchmarks/serving_load.py                three turns of 30 seconds each
+    python benchmarks/serving_load.py --memory 600   one of ten minutes: does it need more and more memory?
+
+32 connections, each with one digit a request, and the next as soon as the answer is there. Clients and server are
+processes of their own on the same computer, so they share its cores. The network is `conv_net_fast` of mnist/, as
+it is before training: that makes no difference to its speed.
+
+Writes results/serving_load.csv.
+"""
+
+import asyncio
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+
+from benchmarks.measure import RESULTS, ROOT, TRIAL, Parser, machine, replace_rows
+from common.workers import free_addresses
+
+CONNECTIONS = 32
+PATH = "/v1/models/mnist:predict"
+SERVERS = {
+    "plain": lambda model, port: ["benchmarks/plain_server.py", model, port],
+    "serving": lambda model, port: ["serving/serve.py", model, "--port", port, "--name", "mnist"],
+}
+
+
+async def ask(port: int, body: bytes, until: float, latencies: list) -> int:
+    """Send one request after the other; return how many failed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    request = (f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+               f"Content-Length: {len(body)}\r\n\r\n").encode() + body  # fmt: skip
+    failed = 0
+    while time.perf_counter() < until:
+        began = time.perf_counter()
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        answer = json.loads(await reader.readexactly(length))
+        latencies.append(time.perf_counter() - began)
+        failed += not head.startswith(b"HTTP/1.1 200") or len(answer["predictions"]) != 1
+    writer.close()
+    return failed
+
+
+async def load(port: int, seconds: float) -> dict:
+    """Keep all connections busy; return what came of it."""
+    digit = [[(row * column) % 256 for column in range(28)] for row in range(28)]
+    body = json.dumps({"instances": [digit]}).encode()
+    latencies: list[float] = []
+    until = time.perf_counter() + seconds
+    failed = sum(await asyncio.gather(
+        *(ask(port, body, until, latencies) for _ in range(CONNECTIONS))
+    ))  # fmt: skip
+    quantiles = statistics.quantiles(latencies, n=100)
+    return {"requests": len(latencies), "failed": failed,
+            "requests_per_second": round(len(latencies) / seconds, 1),
+            "p50_ms": round(1000 * quantiles[49], 1), "p99_ms": round(1000 * quantiles[98], 1)}  # fmt: skip
+
+
+def memory_mb(process: subprocess.Popen) -> float:
+    """Read how much memory a process holds now (Linux)."""
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+    return round(pages * 4096 / 1e6, 1)
+
+
+def measure(server: str, model: Path, seconds: float) -> dict:
+    """Start a server, load it from another process, stop it."""
+    port = int(free_addresses(1)[0].split(":")[1])
+    command = [sys.executable, *map(str, SERVERS[server](model, port))]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)  # fmt: skip
+    try:
+        for _ in range(600):
+            with socket.socket() as knock:
+                if knock.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        client = [sys.executable, __file__, "--client", str(port), "--seconds"]
+        subprocess.run([*client, "3"], check=True, capture_output=True)  # to warm up
+        began = memory_mb(process)
+        done = subprocess.run([*client, str(seconds)], check=True, capture_output=True, text=True)
+        return {"server": server, "seconds": seconds, **json.loads(done.stdout),
+                "memory_begin_mb": began, "memory_end_mb": memory_mb(process)}  # fmt: skip
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def main() -> None:
+    """Measure both servers in turn."""
+    parser = Parser(__doc__)
+    parser.add_argument("--turns", type=int, default=3, metavar="N", help="default 3")
+    parser.add_argument(
+        "--seconds", type=float, default=30, metavar="S", help="of load (default 30)"
+    )
+    parser.add_argument(
+        "--memory", type=float, metavar="S", help="load serving/ only, for S seconds"
+    )
+    parser.add_argument("--client", type=int, metavar="PORT", help="be the client of that port")
+    flags = parser.parse_args()
+    if flags.client:
+        print(json.dumps(asyncio.run(load(flags.client, flags.seconds))))
+        return
+    from common.start import start_keras
+
+    start_keras()
+    from mnist.models import conv_net_fast
+
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model.keras"
+        conv_net_fast().save(model)
+        turns = [("serving", flags.memory)] if flags.memory else [
+            (server, flags.seconds) for _ in range(flags.turns) for server in SERVERS
+        ]  # fmt: skip
+        for server, seconds in turns:
+            row = measure(server, model, seconds)
+            print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+            rows.append({"part": "memory" if flags.memory else "load", **row, "machine": machine()})
+    if (flags.turns, flags.seconds) == (3, 30) and flags.memory in (None, 600):
+        replace_rows(RESULTS / "serving_load.csv", rows, "part")
+    else:
+        print(TRIAL)
+
+
+if __name__ == "__main__":
+    main()

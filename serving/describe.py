@@ -1,0 +1,69 @@
+"""What the service says of itself: examples for its description, and a page that needs no network."""
+
+import json
+from html import escape
+
+ERROR = {"content": {"application/json": {"schema": {
+    "type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}}}}  # fmt: skip
+ERRORS = {
+    "400": {"description": "the request is wrong; `error` says how", **ERROR},
+    "404": {"description": "there is no such model", **ERROR},
+    "408": {"description": "the body did not come in time", **ERROR},
+    "413": {"description": "too large", **ERROR},
+    "429": {"description": "too busy; try again later", **ERROR},
+}
+ANY_ROWS = {"type": "array", "minItems": 1, "items": {}}
+EXAMPLES = {
+    "rows": {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {
+            "oneOf": [
+                {"type": "object", "required": ["instances"], "additionalProperties": False,
+                 "properties": {"instances": ANY_ROWS, "signature_name": {"const": "serving_default"}}},
+                {"type": "object", "required": ["inputs"], "additionalProperties": False,
+                 "properties": {"inputs": {}, "signature_name": {"const": "serving_default"}}},
+            ]}}}},
+        "responses": ERRORS,
+    },
+    "picture": {
+        "requestBody": {"required": True, "content": {
+            "image/png": {"schema": {"type": "string", "format": "binary"}},
+            "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {"schema": {"type": "object", "required": ["image"],
+                "properties": {"image": {"type": "string", "format": "binary"}}}},
+        }},
+        "responses": ERRORS,
+    },
+}  # fmt: skip
+
+
+def example_row(model) -> object:
+    """Make a row of zeros, as a client would send it."""
+
+    def zeros(shape):
+        return 0 if not shape else [zeros(shape[1:])] * shape[0]
+
+    def value(field):
+        shape = field.shape[:-1] if field.shape[-1:] == (1,) else field.shape
+        return "" if field.dtype == "string" else zeros(shape)
+
+    if len(model.inputs) == 1:
+        return value(model.inputs[0])
+    return {field.name: value(field) for field in model.inputs}
+
+
+def docs_page(app, model) -> str:
+    """Describe every address on one page."""
+    row = json.dumps(example_row(model))
+    row = row if len(row) < 400 else "[[0, 0, ...], ...]"
+    parts = []
+    for path, methods in app.openapi()["paths"].items():
+        for method, about in methods.items():
+            parts.append(f"<h2><code>{method.upper()} {escape(path)}</code></h2>"
+                         f"<p>{escape(about.get('description', about.get('summary', '')))}</p>")  # fmt: skip
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>{escape(model.name)}</title>
+<link rel="stylesheet" href="/page.css">
+<main><h1>{escape(model.name)}</h1>
+<p>The interface of TensorFlow Serving. A row: <code>{escape(row)}</code></p>
+<p>For programs: <a href="/openapi.json">openapi.json</a></p>
+{"".join(parts)}</main></html>"""

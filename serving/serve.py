@@ -1,0 +1,118 @@
+"""Serve a saved model: python serving/serve.py --latest mnist
+
+    python serving/serve.py outputs/mnist/20260102-030405-conv_net_fast/model.keras
+    python serving/serve.py --latest mnist             the newest finished run of that lesson
+    python serving/serve.py --latest churn --port 8001
+
+The interface is that of TensorFlow Serving. A model of digits has a page too, to draw on.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and serving/ are
+
+from common.cli import ROOT, Parser, whole_number
+from common.errors import fail
+from common.runs import finished_runs
+
+
+def read_flags() -> argparse.Namespace:
+    """Read the flags and find the model's file."""
+    parser = Parser(prog="serve.py", description=__doc__)
+    parser.add_argument("model", nargs="?", type=Path, metavar="FILE", help="a .keras file")
+    parser.add_argument("--latest", metavar="LESSON",
+        help="instead of FILE: the newest finished run of this lesson, such as mnist or churn")  # fmt: skip
+    parser.add_argument("--name", help="what clients call the model (default the lesson's name)")
+    parser.add_argument("--host", default="127.0.0.1",
+        help="address to listen on (default 127.0.0.1: this computer only)")  # fmt: skip
+    parser.add_argument("--port", type=whole_number(0, 65_535), default=8000, metavar="N",
+        help="port to listen on (default 8000; 0: any free one)")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR",
+        help="where runs are kept (default outputs/)")  # fmt: skip
+    parser.add_argument("--data-dir", type=Path, metavar="DIR",
+        help="folder with mnist.npz: test digits for the page")  # fmt: skip
+    flags = parser.parse_args()
+    if (flags.model is None) == (flags.latest is None):
+        parser.error("give either the FILE of a model or --latest LESSON")
+    if flags.latest:
+        runs = finished_runs(flags.out, flags.latest)
+        if not runs:
+            fail(
+                f"--latest {flags.latest}: {flags.out} holds no finished run of it; train one first"
+            )
+        flags.model = runs[-1]["folder"] / "model.keras"
+    if not flags.model.is_file():
+        fail(f"{flags.model}: there is no such file; give the model.keras of a run")
+    flags.name = flags.name or flags.latest or flags.model.stem
+    if not flags.name.replace("-", "").replace("_", "").isalnum():
+        parser.error(f"--name: letters, digits, - and _ only, not {flags.name!r}")
+    return flags
+
+
+def test_digits(flags):
+    """Load MNIST's test digits for the page, from wherever lessons would take them."""
+    from common.datasets import load_dataset
+
+    flags.data, flags.limit = "auto", None
+    (_, digits), _, source = load_dataset("mnist", flags)
+    print(f"test digits: {source}")
+    return digits
+
+
+def main() -> None:
+    """Load the model, say how to call it, serve until Ctrl-C."""
+    flags = read_flags()
+    print("serve.py: starting Keras ...", flush=True)
+    from common.start import start_keras
+
+    start_keras()
+    import socket
+
+    import uvicorn
+
+    from serving.app import create_app
+    from serving.describe import example_row
+    from serving.served import ServedModel
+
+    model = ServedModel(flags.model, flags.name)
+    shapes = [field.shape for field in model.inputs]
+    digits = test_digits(flags) if shapes in ([(28, 28, 1)], [(28, 28)]) else None
+    model.warm_up()
+    listener = socket.socket(socket.AF_INET6 if ":" in flags.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((flags.host, flags.port))
+        listener.listen(1024)  # from here on nobody is refused
+    except OSError as error:
+        fail(f"--host {flags.host} --port {flags.port}: cannot listen there "
+             f"({error.strerror or error}); give another --port", 1)  # fmt: skip
+    address = f"http://{flags.host}:{listener.getsockname()[1]}"
+    print(f"model: {flags.model}")
+    for kind, fields in (("takes", model.inputs), ("gives", model.outputs)):
+        told = ", ".join(f"{field.name} {field.dtype} {list(field.shape)}" for field in fields)
+        print(f"{kind}: {told}")
+    print(f"addresses: {address}/docs")
+    if digits is not None:
+        print(f"draw a digit: {address}/")
+        print(f"  curl -F image=@digit.png {address}/predict")
+    row = json.dumps(example_row(model))
+    row = row if len(row) < 500 else "ROW"
+    print(f"  curl -d '{{\"instances\": [{row}]}}' {address}/v1/models/{flags.name}:predict")
+    print("Ctrl-C ends it.", flush=True)
+    config = uvicorn.Config(create_app(model, digits), log_level="warning", access_log=False,
+                            server_header=False, timeout_graceful_shutdown=20,
+                            limit_concurrency=1000)  # fmt: skip
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    print("stopped", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:  # uvicorn hands it on when all that was under way is answered
+        print("stopped", file=sys.stderr)
+        raise SystemExit(130) from None

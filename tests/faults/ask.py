@@ -1,0 +1,227 @@
+"""Asks the service of serving/ thousands of things, most of them wrong, and counts the answers.
+
+    python tests/faults/ask.py                  10,000 requests: some minutes
+    python tests/faults/ask.py --requests 300   a few: what the tests do
+
+Needs schemathesis (pip install schemathesis), which makes requests out of the service's own description,
+`/openapi.json`: right ones, and ones that break it. A quarter of the requests are made here: pictures
+with damaged bytes, and rows with one damaged number. Every answer has to be right, or say in a
+status from 400 to 499 what is wrong; it has to come in time, and show no path and no trace. Writes
+benchmarks/results/requests.csv, a row for each address and status.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))  # there benchmarks/ and common/ are
+
+from benchmarks.measure import RESULTS, TRIAL, write_table
+from common.workers import free_addresses
+
+REQUESTS = 10_000
+IN_TIME = 20  # seconds: more than the service lets a request wait
+SECRETS = [b"Traceback", b"site-packages", str(ROOT).encode(), b".py", b".keras"]
+
+
+def start(model: Path, name: str) -> tuple[subprocess.Popen, str]:
+    """Start the service and wait until it answers."""
+    import requests
+
+    (listens,) = free_addresses(1)
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "serving/serve.py", model, "--name", name, "--port", listens.split(":")[1]],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    address = f"http://{listens}"
+    for _ in range(600):
+        try:
+            requests.get(f"{address}/health", timeout=1)
+            return process, address
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise SystemExit("the service did not start")
+
+
+class Asked:
+    """Counts answers, and stops at the first that should not be."""
+
+    def __init__(self):
+        self.statuses, self.slowest = Counter(), 0.0
+
+    def check(self, what: str, ask) -> None:
+        """Ask, and look at the answer.
+
+        Raises:
+            AssertionError: with what was asked, if the service failed or said too much.
+        """
+        began = time.perf_counter()
+        response = ask()
+        self.slowest = max(self.slowest, time.perf_counter() - began)
+        status = response.status_code
+        self.statuses[what, status] += 1
+        asked = f"{what} {response.request.url} {response.request.body!r:.500}"
+        assert status < 500, f"{status}: {asked}"
+        if status >= 400:
+            secret = next((secret for secret in SECRETS if secret in response.content), None)
+            assert secret is None, f"{secret} is in {response.content!r:.500}: {asked}"
+            if status != 405:  # another method
+                assert json.loads(response.content)["error"], asked
+
+
+def described(address: str, name: str, count: int, asked: Asked) -> None:
+    """Ask what the service's description allows, and what it does not."""
+    import requests
+    import schemathesis
+    from hypothesis import HealthCheck, given, settings
+    from hypothesis import strategies as st
+    from hypothesis.errors import Unsatisfiable
+    from schemathesis import GenerationMode
+
+    session = requests.Session()
+
+    def ask_about(operation, mode, each):
+        @settings(max_examples=each, deadline=None, database=None,
+                  suppress_health_check=list(HealthCheck))  # fmt: skip
+        @given(case=operation.as_strategy(generation_mode=mode), wrong_name=st.integers(0, 4))
+        def ask(case, wrong_name):
+            for part, right in (("name", name), ("version", "1")):
+                if wrong_name and part in (case.path_parameters or {}):
+                    case.path_parameters[part] = right  # or most would end at "no such model"
+            what = f"{operation.method.upper()} {operation.path}"
+            asked.check(what, lambda: case.call(session=session, timeout=IN_TIME))
+
+        ask()
+
+    operations = [
+        found.ok()
+        for found in schemathesis.openapi.from_url(f"{address}/openapi.json").get_all_operations()
+    ]
+    each = -(-count // len(operations) // 2)
+    for operation in operations:
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            with contextlib.suppress(Unsatisfiable):  # nothing about it can be wrong
+                ask_about(operation, mode, each)
+
+
+def damaged_digit(draw):
+    """Make the body of a request for a digit, with something wrong in it."""
+    from hypothesis import strategies as st
+
+    digit = [[0] * 28 for _ in range(28)]
+    row, column = draw(st.integers(0, 27)), draw(st.integers(0, 27))
+    digit[row][column] = draw(
+        st.one_of(
+            st.floats(),
+            st.integers(),
+            st.none(),
+            st.text(max_size=5),
+            st.booleans(),
+            st.lists(st.integers(0, 255), max_size=3),
+            st.just({}),
+        )
+    )
+    body = json.dumps({draw(st.sampled_from(["instances", "inputs"])): [digit]}).encode()
+    if draw(st.booleans()):
+        body = body[: draw(st.integers(0, len(body)))]
+    return body
+
+
+def damaged_picture(draw):
+    """Make a picture file with some bytes changed, or only its beginning."""
+    import numpy as np
+    from hypothesis import strategies as st
+    from PIL import Image
+
+    pixels = np.zeros((56, 40), "uint8")
+    pixels[8:48, 18:24] = 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, draw(st.sampled_from(["PNG", "JPEG", "GIF", "BMP"])))
+    content = bytearray(file.getvalue())
+    for _ in range(draw(st.integers(0, 8))):
+        content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
+    if draw(st.booleans()):
+        content = content[: draw(st.integers(0, len(content)))]
+    return bytes(content)
+
+
+def damaged(address: str, name: str, count: int, asked: Asked) -> None:
+    """Ask with damaged rows and damaged pictures."""
+    import requests
+    from hypothesis import HealthCheck, given, settings
+    from hypothesis import strategies as st
+
+    session = requests.Session()
+    usual = dict(max_examples=count // 2, deadline=None, database=None,
+                 suppress_health_check=list(HealthCheck))  # fmt: skip
+
+    @settings(**usual)
+    @given(body=st.composite(damaged_digit)(),
+           path=st.sampled_from([f"/v1/models/{name}:predict", "/explain"]))  # fmt: skip
+    def ask_rows(body, path):
+        asked.check(f"damaged rows to {path}",
+                    lambda: session.post(f"{address}{path}", data=body, timeout=IN_TIME))  # fmt: skip
+
+    @settings(**usual)
+    @given(picture=st.composite(damaged_picture)(), form=st.booleans())
+    def ask_picture(picture, form):
+        body = {"files": {"image": picture}} if form else {"data": picture}
+        url = f"{address}/predict"
+        asked.check(
+            "damaged pictures to /predict", lambda: session.post(url, **body, timeout=IN_TIME)
+        )
+
+    ask_rows()
+    ask_picture()
+
+
+def main() -> None:
+    """Ask, count, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--requests", type=int, default=REQUESTS, metavar="N",
+        help=f"how many at least (default {REQUESTS:,})")  # fmt: skip
+    flags = parser.parse_args()
+    from common.start import start_keras
+
+    start_keras()
+    from mnist.models import conv_net_fast
+
+    asked = Asked()
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model.keras"
+        conv_net_fast().save(model)
+        process, address = start(model, "mnist")
+        try:
+            described(address, "mnist", flags.requests * 3 // 4, asked)
+            damaged(address, "mnist", -(-flags.requests // 4), asked)
+            while (
+                sum(asked.statuses.values()) < flags.requests
+            ):  # some things can be asked once only
+                damaged(address, "mnist", flags.requests // 8, asked)
+            assert process.poll() is None, "the service ended"
+        finally:
+            process.terminate()
+            _, errors = process.communicate(timeout=30)
+    rows = [{"request": what, "status": status, "answers": number}
+            for (what, status), number in sorted(asked.statuses.items())]  # fmt: skip
+    for row in rows:
+        print(*row.values(), sep="  ")
+    print(errors, end="", file=sys.stderr)
+    print(f"{sum(asked.statuses.values()):,} requests, the slowest answer after "
+          f"{asked.slowest:.1f} s")  # fmt: skip
+    if flags.requests == REQUESTS:
+        write_table(RESULTS / "requests.csv", rows)
+    else:
+        print(TRIAL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Lesson 13: several devices learn what one learns; processes that are killed; wrong addresses."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+
+import keras
+import numpy as np
+import pytest
+from conftest import DISTRIBUTED, ENVIRONMENT, ROOT
+
+from common.runs import all_runs, finished_runs, read_history
+from common.workers import free_addresses
+
+
+@pytest.fixture(scope="module")
+def run(smoke_runs):
+    return smoke_runs[DISTRIBUTED]
+
+
+def test_two_devices_hold_equal_weights_and_learn_what_one_learns(run):
+    assert run.names["devices"] == 2 and run.record["metrics"]["equal"] == 1
+    assert run.record["metrics"]["loss_difference"] < 1e-4
+    assert run.record["metrics"]["weight_difference"] < 1e-2
+    alone, together = run.names["alone"]["loss"], run.names["together"]["loss"]
+    np.testing.assert_allclose(alone, together, rtol=1e-4)
+    assert together[-1] < together[0]
+
+
+def test_the_shares_of_a_batch_are_all_of_it_and_nothing_twice(run):
+    batches = [(np.arange(10), np.arange(10) * 2)]
+    shares = [run.names["Share"](batches, process, 3)[0] for process in range(3)]
+    assert sorted(np.concatenate([images for images, _ in shares])) == list(range(10))
+    assert all((labels == 2 * images).all() for images, labels in shares)
+
+
+@pytest.mark.parametrize(("flags", "said"), [
+    (["--process", "1"], "belong together"), (["--addresses", "a:1", "b:2"], "belong together"),
+    (["--addresses", "a:1", "b:2", "--process", "2"], "there are 2 addresses"),
+])  # fmt: skip
+def test_wrong_flags(flags, said):
+    done = subprocess.run([sys.executable, ROOT / DISTRIBUTED, *flags], env=ENVIRONMENT,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+EPOCHS = 20  # so many that a checkpoint is written before the last
+
+
+def jax_lesson(out, *flags, **options):
+    """Start the lesson on JAX, with small data."""
+    command = [sys.executable, ROOT / DISTRIBUTED, "--data", "sample", "--batch-size", "100",
+               "--out", out, *map(str, flags)]  # fmt: skip
+    environment = {**ENVIRONMENT, "KERAS_BACKEND": "jax"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, **options)  # fmt: skip
+
+
+def workers_of(process) -> list[int]:
+    """List the processes that a process has started (Linux), the first worker first."""
+    children = f"/proc/{process.pid}/task/{process.pid}/children"
+    with open(children) as file:
+        return sorted(map(int, file.read().split()))
+
+
+def wait_for(out, name, process) -> None:
+    """Wait until the processes that train together have written a file of that name."""
+    end = time.monotonic() + 120
+    while not list(out.glob(f"*/*/together/*/*/{name}")):
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.05)
+
+
+def left(folder):
+    """Collect what a finished run on JAX has left: weights and history."""
+    (record,) = finished_runs(folder)
+    model = keras.models.load_model(record["folder"] / "model.keras")
+    return record, model.get_weights(), read_history(record["folder"])["loss"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A run of two processes on JAX that nobody disturbed."""
+    assert find_spec("jax"), "pip install jax"
+    out = tmp_path_factory.mktemp("jax")
+    done = jax_lesson(out, "--epochs", EPOCHS)
+    _, errors = done.communicate(timeout=200)
+    assert done.returncode == 0, errors
+    return out
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(tmp_path):
+    done = jax_lesson(tmp_path, "--epochs", 2)
+    said, errors = done.communicate(timeout=200)
+    assert done.returncode == 0, errors
+    record, _, loss = left(tmp_path)
+    assert "the weights on all devices are equal to the bit" in said
+    assert record["metrics"]["equal"] == 1 and record["metrics"]["loss_difference"] < 1e-4
+    assert loss[-1] < loss[0]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_stops_the_others_and_the_run_goes_on_exactly(
+    undisturbed, tmp_path, victim
+):
+    process = jax_lesson(tmp_path, "--epochs", EPOCHS)
+    try:
+        wait_for(tmp_path, "checkpoint-together.npz", process)
+        workers = workers_of(process)
+        os.kill(workers[victim], signal.SIGKILL)
+        began = time.monotonic()
+        _, errors = process.communicate(timeout=30)
+        assert time.monotonic() - began < 15
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    (line,) = errors.splitlines()
+    assert line.startswith(f"error: process {victim} of 2 was killed (signal 9)")
+    assert "--resume" in line
+    assert not any(os.path.exists(f"/proc/{number}") for number in workers)
+    (record,) = all_runs(tmp_path)
+    assert not record["finished"]
+
+    resumed = jax_lesson(tmp_path, "--epochs", EPOCHS, "--resume")
+    _, errors = resumed.communicate(timeout=200)
+    assert resumed.returncode == 0, errors
+    (_, weights, loss), (_, expected, expected_loss) = left(tmp_path), left(undisturbed)
+    assert loss == expected_loss
+    assert all((a == b).all() for a, b in zip(weights, expected, strict=True))
+
+
+@pytest.mark.faults
+def test_the_workers_end_with_the_one_that_started_them(tmp_path):
+    process = jax_lesson(tmp_path, "--epochs", EPOCHS)
+    wait_for(tmp_path, "run.json", process)
+    workers = workers_of(process)
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 10
+    while any(os.path.exists(f"/proc/{number}") for number in workers):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_processes_that_are_told_their_addresses_meet(tmp_path):
+    addresses = free_addresses(2)
+    both = [
+        jax_lesson(tmp_path, "--epochs", 1, "--addresses", *addresses, "--process", number)
+        for number in (1, 0)
+    ]
+    for process in both:
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors
+    (record,) = finished_runs(tmp_path)
+    assert record["metrics"]["equal"] == 1
+    shutil.rmtree(tmp_path)
