@@ -166,6 +166,7 @@ def unpacks_to_a_gigabyte(path):
                 member.write(bytes(2**20))
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_is_not_unpacked(data_folder):
     unpacks_to_a_gigabyte(data_folder / "mnist.npz")
     assert (data_folder / "mnist.npz").stat().st_size < 3_000_000

@@ -57,6 +57,7 @@ def limited_files(size: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_in_one_line(tmp_path):
     with limited_files(30_000):
         full = shell(AUTO_MPG, *SMALL, "--out", tmp_path)

@@ -123,6 +123,7 @@ def test_augmentation_is_drawn_from_seed_and_epoch_and_only_in_training(name, mo
     assert moved(1)[0, 0].max() == 0  # what is uncovered is black
 
 
+@pytest.mark.slow
 def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls(tmp_path):
     run = run_lesson(MNIST, tmp_path, "--data", "sample", "-m", "conv_net_fast")
     assert run.record["flags"]["epochs"] == run.record["epochs"] == 7

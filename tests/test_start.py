@@ -163,6 +163,7 @@ def test_ctrl_c_says_how_to_go_on_in_one_line(tmp_path):
     assert not json.loads(record.read_text())["finished"]
 
 
+@pytest.mark.slow
 def test_device_cpu_leaves_gpus_alone():
     source = ("from common.start import start_keras; start_keras(device='cpu'); import os; "
               "print(*(os.environ[name] for name in ('CUDA_VISIBLE_DEVICES', 'JAX_PLATFORMS', "

@@ -28,6 +28,7 @@ def test_shapes_have_about_as_many_weights(run):
         assert trained == weights(depth, width)
 
 
+@pytest.mark.slow
 def test_all_schedules_have_the_same_steps(run):
     fit = run.names["fit"]
     plain = fit("plain", 1)
@@ -58,6 +59,7 @@ def test_the_winner_is_trained_as_it_was_found(run):
     assert run.record["metrics"]["test_mse"] == pytest.approx(mse, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_stopped_search_goes_on(tmp_path, capsys, monkeypatch):
     import keras_tuner
 
