@@ -16,9 +16,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from serving import contract, pictures
 from serving.batching import Batcher
-from serving.contract import BadRequest
 from serving.describe import EXAMPLES, docs_page
-from serving.served import ServedModel
+from serving.served import BadRequest, ServedModel
 
 # A form that cannot be read is the client's affair, and the answer says so.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)

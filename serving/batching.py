@@ -49,7 +49,6 @@ class Batcher:
 
     async def work(self) -> None:
         """Answer batch after batch."""
-        loop = asyncio.get_running_loop()
         left_over = None
         while True:
             first = left_over or await self.waiting.get()
@@ -64,21 +63,27 @@ class Batcher:
             batch = [(columns, answer) for columns, answer in batch if not answer.done()]
             if not batch:
                 continue
-            together = {name: np.concatenate([columns[name] for columns, _ in batch])
-                        for name in batch[0][0]}  # fmt: skip
-            try:
-                answers = await loop.run_in_executor(self.executor, self.model.predict, together)
-            except Exception as error:
-                for _, answer in batch:
-                    if not answer.done():
-                        answer.set_exception(error)
-                continue
-            start = 0
-            for columns, answer in batch:
-                end = start + len(next(iter(columns.values())))
-                if not answer.done():  # its client may have gone
-                    answer.set_result({name: values[start:end] for name, values in answers.items()})
-                start = end
+            await self.answer(batch)
+
+    async def answer(self, batch: list) -> None:
+        """Answer requests in one call; if it fails, each alone: one wrong request spoils no other."""
+        together = {name: np.concatenate([columns[name] for columns, _ in batch])
+                    for name in batch[0][0]}  # fmt: skip
+        loop = asyncio.get_running_loop()
+        try:
+            answers = await loop.run_in_executor(self.executor, self.model.predict, together)
+        except Exception as error:
+            if len(batch) == 1 and not batch[0][1].done():
+                batch[0][1].set_exception(error)
+            for request in batch if len(batch) > 1 else []:
+                await self.answer([request])
+            return
+        start = 0
+        for columns, answer in batch:
+            end = start + len(next(iter(columns.values())))
+            if not answer.done():  # its client may have gone
+                answer.set_result({name: values[start:end] for name, values in answers.items()})
+            start = end
 
 
 def rows_of(request) -> int:

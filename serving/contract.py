@@ -8,19 +8,11 @@ import json
 
 import numpy as np
 
-from serving.served import Field, ServedModel
+from serving.served import BadRequest, Field, ServedModel
 
 MOST_ROWS = 1024  # in one request
 DTYPES = {"uint8": "DT_UINT8", "int32": "DT_INT32", "int64": "DT_INT64", "float16": "DT_HALF",
           "float32": "DT_FLOAT", "bfloat16": "DT_BFLOAT16", "string": "DT_STRING"}  # fmt: skip
-
-
-class BadRequest(Exception):
-    """A request that cannot be answered: a status of 400 to 499, and a sentence for the client."""
-
-    def __init__(self, message: str, status: int = 400):
-        super().__init__(message)
-        self.status = status
 
 
 def read_json(body: bytes):

@@ -11,6 +11,14 @@ from common.errors import fail
 LARGEST_BATCH = 64  # rows; more are answered in several goes
 
 
+class BadRequest(Exception):
+    """A request that cannot be answered: a status of 400 to 499, and a sentence for the client."""
+
+    def __init__(self, message: str, status: int = 400):
+        super().__init__(message)
+        self.status = status
+
+
 class Field(NamedTuple):
     """One input or output: its name, dtype, and shape without the number of rows."""
 
@@ -51,15 +59,17 @@ class ServedModel:
             for name, tensor in zip(names, self.model.outputs, strict=True)
         ]
 
+        self.takes_text = any(field.dtype == "string" for field in self.inputs)
+
     def warm_up(self) -> None:
         """Let the back-end compile every size of batch, so that no client waits for it."""
+        if self.takes_text:  # such a model is not compiled
+            return
         rows = 1
         while rows <= LARGEST_BATCH:
-            self.predict({
-                field.name: np.full((rows, *field.shape), "" if field.dtype == "string" else 0,
-                                    None if field.dtype == "string" else field.dtype)
-                for field in self.inputs
-            })  # fmt: skip
+            self.predict(
+                {field.name: np.zeros((rows, *field.shape), field.dtype) for field in self.inputs}
+            )
             rows *= 2
 
     def predict(self, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -87,11 +97,18 @@ class ServedModel:
         size = 1 << (count - 1).bit_length()
         filled = {name: np.concatenate([values, np.repeat(values[:1], size - count, axis=0)])
                   for name, values in columns.items()}  # fmt: skip
-        if any(field.dtype == "string" for field in self.inputs):  # predict_on_batch takes no text
+        if self.takes_text:  # predict_on_batch takes none
             filled = {name: keras.ops.convert_to_tensor(values) for name, values in filled.items()}
             call = self.model
         else:
             call = self.model.predict_on_batch
-        answers = call(keras.tree.map_structure(lambda tensor: filled[tensor.name], self.structure))
+        try:
+            answers = call(
+                keras.tree.map_structure(lambda tensor: filled[tensor.name], self.structure)
+            )
+        except Exception as error:
+            if self.takes_text and type(error).__name__ == "InvalidArgumentError":
+                raise BadRequest("a text is none of those that the model knows") from None
+            raise
         return {field.name: keras.ops.convert_to_numpy(answer)[:count]
                 for field, answer in zip(self.outputs, keras.tree.flatten(answers), strict=True)}  # fmt: skip

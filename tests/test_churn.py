@@ -244,3 +244,24 @@ def test_a_model_that_is_none_of_this_lesson_is_named(smoke_runs, tmp_path, caps
     error = failed(capsys, "--predict", customer, "--out", tmp_path / "out")
     assert str(folder / "model.keras") in error and "train again" in error
     assert not list(tmp_path.rglob("outside.txt"))
+
+
+def test_the_saved_model_is_served_and_an_unknown_country_refused(smoke_runs):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from fastapi.testclient import TestClient
+
+    from serving.app import create_app
+    from serving.served import ServedModel
+
+    model = ServedModel(smoke_runs[CHURN].folder / "model.keras", "churn")
+    model.warm_up()
+    with TestClient(create_app(model), raise_server_exceptions=False) as client:
+
+        def status(country):
+            row = CUSTOMER | {"Geography": country}
+            return client.post("/v1/models/churn:predict", json={"instances": [row]}).status_code
+
+        with ThreadPoolExecutor(8) as pool:
+            countries = ["France", "Atlantis"] * 10
+            assert list(pool.map(status, countries)) == [200, 400] * 10
