@@ -3,6 +3,8 @@
 import json
 from html import escape
 
+import keras
+
 ERROR = {"content": {"application/json": {"schema": {
     "type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}}}}  # fmt: skip
 ERRORS = {
@@ -37,14 +39,19 @@ EXAMPLES = {
 
 
 def example_row(model) -> object:
-    """Make a row of zeros, as a client would send it."""
+    """Make a row of zeros, as a client would send it; for a text, a word that the model knows."""
+    words = {}
+    for layer in model.model.layers:
+        if isinstance(layer, keras.layers.StringLookup):
+            (word, *_) = layer.get_vocabulary(include_special_tokens=False)
+            words |= {tensor.name: str(word) for tensor in keras.tree.flatten(layer.input)}
 
     def zeros(shape):
         return 0 if not shape else [zeros(shape[1:])] * shape[0]
 
     def value(field):
         shape = field.shape[:-1] if field.shape[-1:] == (1,) else field.shape
-        return "" if field.dtype == "string" else zeros(shape)
+        return words.get(field.name, "") if field.dtype == "string" else zeros(shape)
 
     if len(model.inputs) == 1:
         return value(model.inputs[0])

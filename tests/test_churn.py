@@ -252,11 +252,14 @@ def test_the_saved_model_is_served_and_an_unknown_country_refused(smoke_runs):
     from fastapi.testclient import TestClient
 
     from serving.app import create_app
+    from serving.describe import example_row
     from serving.served import ServedModel
 
     model = ServedModel(smoke_runs[CHURN].folder / "model.keras", "churn")
     model.warm_up()
     with TestClient(create_app(model), raise_server_exceptions=False) as client:
+        example = {"instances": [example_row(model)]}  # what serve.py prints for curl
+        assert client.post("/v1/models/churn:predict", json=example).status_code == 200
 
         def status(country):
             row = CUSTOMER | {"Geography": country}
