@@ -68,8 +68,8 @@ def shuffled_batches(features, targets, batch_size: int, *, seed: int, first_epo
 def ordered_batches(features, targets, batch_size: int):
     """Cut arrays into batches in their own order, once: for validation and evaluation.
 
-    Worth it for a sparse array: Keras would convert it anew for every model. Others can go to
-    `evaluate` as they are.
+    Worth it for a sparse array, which Keras would convert anew for every model, and where much is
+    validated. Others can go to `evaluate` as they are.
 
     Args:
         features: as in `shuffled_batches`.
@@ -84,7 +84,7 @@ def ordered_batches(features, targets, batch_size: int):
     import tensorflow as tf
 
     rows = tf.data.Dataset.range(count(targets)).batch(batch_size)
-    return rows.map(row_reader(features, targets)).prefetch(2)
+    return untuned(rows.map(row_reader(features, targets)).prefetch(2))
 
 
 def tensorflow_batches(features, targets, batch_size: int, seed: int, first_epoch: int):
@@ -110,15 +110,25 @@ def tensorflow_batches(features, targets, batch_size: int, seed: int, first_epoc
             rows = tf.reshape(rows, [-1, batch_size])
         return tf.data.Dataset.from_tensor_slices(rows)
 
-    options = tf.data.Options()
-    options.autotune.enabled = False  # an endless pipeline that tunes itself can end 10 s late
-    return (
+    return untuned(
         tf.data.Dataset.range(first_epoch, 2**62, epochs)
         .flat_map(rows_of_batches)
         .map(row_reader(features, targets))
         .prefetch(4)
-        .with_options(options)
     )
+
+
+def untuned(dataset):
+    """Keep a `tf.data` pipeline from tuning itself.
+
+    The thread that tunes it sleeps 10 ms, 20, 40 and so on, twice as long every time; and often a
+    pipeline ends only when that thread wakes up. So one that takes 6 s can end after 10.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def row_reader(features, targets):
@@ -218,5 +228,5 @@ def one_batch(features, targets):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.data.Dataset.from_tensors((features, targets))
+        return untuned(tf.data.Dataset.from_tensors((features, targets)))
     return features, targets

@@ -31,7 +31,7 @@ from sklearn.metrics import classification_report
 from sklearn.model_selection import train_test_split
 
 from common import plots
-from common.batches import shuffled_batches
+from common.batches import ordered_batches, shuffled_batches
 from common.callbacks import ModelCheckpoint
 from common.run import Run
 from mnist.models import MODELS
@@ -142,8 +142,7 @@ history = model.fit(
     train.dataset,
     steps_per_epoch=train.steps_per_epoch,
     shuffle=False,  # the batches come shuffled
-    validation_data=(val_images, val_targets),
-    validation_batch_size=250,
+    validation_data=ordered_batches(val_images, val_targets, 250),
     epochs=args.epochs,
     initial_epoch=run.first_epoch,
     callbacks=run.callbacks(best),
