@@ -23,7 +23,7 @@ class Recipe(NamedTuple):
 USUAL = Recipe()
 FAST = Recipe(epochs=7, schedule="one_cycle")
 BEST = Recipe(epochs=36, schedule="one_cycle", label_smoothing=0.05)
-BEST_OF_CLOTHING = Recipe(epochs=28, schedule="one_cycle", peak=2, label_smoothing=0.05)
+BEST_OF_CLOTHING = Recipe(epochs=27, schedule="one_cycle", peak=2, label_smoothing=0.05)
 
 
 def is_best_of_clothing(args) -> bool:

@@ -146,7 +146,7 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
          "conv_net_fast_peak-1.0"),
         ("-m conv_net_best --schedule constant", (36, "constant", 3, 0.05),
          "conv_net_best_schedule-constant"),
-        ("-m conv_net_best --label-smoothing 0 --dataset fashion_mnist", (28, "one_cycle", 2, 0),
+        ("-m conv_net_best --label-smoothing 0 --dataset fashion_mnist", (27, "one_cycle", 2, 0),
          "conv_net_best_dataset-fashion_mnist_label-smoothing-0.0"),
     ],
 )  # fmt: skip
