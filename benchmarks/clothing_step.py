@@ -87,7 +87,9 @@ def main() -> None:
                 model.compile("adam", "categorical_crossentropy", metrics=["accuracy"],
                               steps_per_execution=train.steps_per_execution)  # fmt: skip
             began = time.perf_counter()
-            model.fit(train.dataset, steps_per_epoch=train.steps_per_epoch, shuffle=False, verbose=0)
+            model.fit(
+                train.dataset, steps_per_epoch=train.steps_per_epoch, shuffle=False, verbose=0
+            )
             if turn:  # the first one compiles the step
                 seconds[what].append(time.perf_counter() - began)
     keras.config.set_dtype_policy("float32")

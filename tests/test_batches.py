@@ -181,3 +181,12 @@ def test_ordered_batches_cover_the_rows_once_and_in_order():
         ):
             assert [len(targets) for _, targets in batches] == [4, 4, 2]
             np.testing.assert_array_equal(np.concatenate([rows for rows, _ in batches]), full)
+
+
+def test_no_pipeline_tunes_itself():
+    for dataset in (
+        shuffled_batches(numbers(), numbers(), 4, seed=7).dataset,
+        ordered_batches(numbers(), numbers(), 4),
+        one_batch(numbers(), numbers()),
+    ):
+        assert dataset.options().autotune.enabled is False
