@@ -295,9 +295,10 @@ for name, pair in curves.items():
     for panel, values in zip(axes, pair, strict=True):
         panel.plot(values, marker="o", label=name)
 axes[0].axhline(math.log(10), color="gray", linestyle=":")
-axes[0].set(xlabel="epochs trained", ylabel="training cross-entropy")
 plots.log_scale(axes[0])
-axes[1].set(xlabel="epochs trained", ylabel="training accuracy")
+for panel, what in zip(axes, ("cross-entropy", "accuracy"), strict=True):
+    panel.set(xlabel="epochs trained", ylabel=f"training {what}")
+    panel.locator_params("x", integer=True)
 axes[1].legend()
 run.save_figure("broken", figure)
 run.save(model, history.history, test_loss=test["loss"], test_accuracy=test["accuracy"],
