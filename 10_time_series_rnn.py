@@ -257,7 +257,7 @@ for panel, number in zip(axes, range(3), strict=True):
     for name, forecast in forecasts.items():
         panel.plot(range(STEPS, STEPS + AHEAD), forecast[number], label=name)
     panel.set(xlabel="step", ylim=(-1, 1))
-axes[0].legend(fontsize=8)
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
 run.save_figure("forecasts", figure)
 
 # %% [markdown]
