@@ -81,7 +81,7 @@ def described(address: str, name: str, count: int, asked: Asked) -> None:
     """Ask what the service's description allows, and what it does not."""
     import requests
     import schemathesis
-    from hypothesis import HealthCheck, given, settings
+    from hypothesis import HealthCheck, Verbosity, given, settings
     from hypothesis import strategies as st
     from hypothesis.errors import Unsatisfiable
     from schemathesis import GenerationMode
@@ -89,7 +89,7 @@ def described(address: str, name: str, count: int, asked: Asked) -> None:
     session = requests.Session()
 
     def ask_about(operation, mode, each):
-        @settings(max_examples=each, deadline=None, database=None,
+        @settings(max_examples=each, deadline=None, database=None, verbosity=Verbosity.quiet,
                   suppress_health_check=list(HealthCheck))  # fmt: skip
         @given(case=operation.as_strategy(generation_mode=mode), wrong_name=st.integers(0, 4))
         def ask(case, wrong_name):
