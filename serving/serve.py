@@ -9,6 +9,7 @@ The interface is that of TensorFlow Serving. A model of digits has a page too, t
 
 import argparse
 import json
+import socket
 import sys
 from pathlib import Path
 
@@ -62,6 +63,26 @@ def test_digits(flags):
     return digits
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """Open the port; from here on nobody is refused.
+
+    Raises:
+        SystemExit: if the port is taken.
+    """
+    # Only where the protocol is named does Python send the second part of an answer without waiting for the
+    # first one's receipt, which a client may hold back for 40 ms.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        fail(f"--host {host} --port {port}: cannot listen there "
+             f"({error.strerror or error}); give another --port", 1)  # fmt: skip
+    return listener
+
+
 def main() -> None:
     """Load the model, say how to call it, serve until Ctrl-C."""
     flags = read_flags()
@@ -69,8 +90,6 @@ def main() -> None:
     from common.start import start_keras
 
     start_keras()
-    import socket
-
     import uvicorn
 
     from serving.app import create_app
@@ -81,14 +100,7 @@ def main() -> None:
     shapes = [field.shape for field in model.inputs]
     digits = test_digits(flags) if shapes in ([(28, 28, 1)], [(28, 28)]) else None
     model.warm_up()
-    listener = socket.socket(socket.AF_INET6 if ":" in flags.host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((flags.host, flags.port))
-        listener.listen(1024)  # from here on nobody is refused
-    except OSError as error:
-        fail(f"--host {flags.host} --port {flags.port}: cannot listen there "
-             f"({error.strerror or error}); give another --port", 1)  # fmt: skip
+    listener = listen(flags.host, flags.port)
     address = f"http://{flags.host}:{listener.getsockname()[1]}"
     print(f"model: {flags.model}")
     for kind, fields in (("takes", model.inputs), ("gives", model.outputs)):

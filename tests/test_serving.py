@@ -3,6 +3,7 @@
 import io
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from PIL import Image, ImageDraw
 from serving import app as service
 from serving import batching, pictures
 from serving.app import create_app
+from serving.serve import listen
 from serving.served import ServedModel
 
 
@@ -360,6 +362,13 @@ SERVE = [sys.executable, str(ROOT / "serving" / "serve.py")]
 def test_wrong_flags(flags, said, tmp_path):
     done = subprocess.run([*SERVE, *flags], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_answers_leave_at_once():
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:  # what asyncio looks at before it turns the waiting off
+            assert connection.proto == socket.IPPROTO_TCP
 
 
 def test_a_damaged_file_is_refused(tmp_path, capsys):
