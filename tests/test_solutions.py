@@ -67,7 +67,7 @@ def test_a_script_runs(script, smoke_runs, monkeypatch, capsys):
 
 def test_a_script_that_finds_no_run_says_what_to_do(monkeypatch, capsys):
     monkeypatch.syspath_prepend(FOLDER)
-    monkeypatch.setattr("common.runs.finished_runs", lambda out, lesson: [])
+    monkeypatch.setattr("saved.finished_runs", lambda out, lesson: [])
     with pytest.raises(SystemExit) as stop:
         run_script("notes/solutions/01_confused.py")
     assert stop.value.code == 2
