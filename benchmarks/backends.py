@@ -8,7 +8,6 @@ Each lesson runs as it is on the real data, the last three for fewer epochs than
 `KERAS_BACKEND` differs. Back-ends take turns. Let nothing else run meanwhile. Writes results/backends.csv, a row a run.
 """
 
-import os
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -47,8 +46,7 @@ def main() -> None:
         command, metric = LESSONS[name]
         for seed in flags.seeds or (42, 43, 44):
             for backend in BACKENDS:
-                os.environ["KERAS_BACKEND"] = backend
-                record = run_lesson(*command, "--seed", seed)
+                record = run_lesson(*command, "--seed", seed, backend=backend)
                 rows.append({
                     "lesson": name, "backend": backend, "seed": seed,
                     "command": f"python {' '.join(command)}", "metric": metric,

@@ -34,12 +34,13 @@ class Parser(cli.Parser):
             help=f"for a trial: its figures are shown, not kept (default {default})")  # fmt: skip
 
 
-def run(script: str, *flags) -> tuple[float, str]:
+def run(script: str, *flags, backend: str = "tensorflow") -> tuple[float, str]:
     """Run a script of the project on the real data.
 
     Args:
         script: its path from the project's folder.
         flags: its flags, of any type.
+        backend: Keras' back-end, whatever `$KERAS_BACKEND` says.
 
     Returns:
         The seconds from its start to its end, and what it printed.
@@ -49,7 +50,8 @@ def run(script: str, *flags) -> tuple[float, str]:
     """
     command = [sys.executable, str(ROOT / script), *map(str, flags)]
     began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True)
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     seconds = time.perf_counter() - began
     if done.returncode:
         last = "\n".join(done.stderr.splitlines()[-5:])
@@ -57,12 +59,13 @@ def run(script: str, *flags) -> tuple[float, str]:
     return seconds, done.stdout
 
 
-def run_lesson(script: str, *flags, out: Path | None = None) -> dict:
+def run_lesson(script: str, *flags, backend="tensorflow", out: Path | None = None) -> dict:
     """Run a lesson on the real data.
 
     Args:
         script: its path from the project's folder.
         flags: its flags, of any type.
+        backend: as in `run`.
         out: where the run is kept; if left out, in a folder that is thrown away.
 
     Returns:
@@ -70,7 +73,8 @@ def run_lesson(script: str, *flags, out: Path | None = None) -> dict:
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = out or Path(temporary)
-        seconds, _ = run(script, *flags, *no_data_or_real(script, *flags), "--out", folder)
+        words = [*flags, *no_data_or_real(script, *flags), "--out", folder]
+        seconds, _ = run(script, *words, backend=backend)
         newest = max(finished_runs(folder), key=lambda record: record["run"])
         return {**newest, "process_seconds": seconds}
 

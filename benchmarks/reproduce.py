@@ -4,7 +4,8 @@
     python benchmarks/reproduce.py --only 01 03 --seeds 42     a minute
     python benchmarks/reproduce.py --tables benchmarks/results/mnist.csv
 
-Runs the lessons at full length on the real data, and skips what is in the output folder already.
+Runs the lessons at full length on the real data, and skips what is in the output folder already,
+outputs/reproduce/: remove that folder first after a lesson was changed.
 Writes results/reproduce.csv and prints it. `python -m pytest -m reproduce` runs the same and fails
 where a figure is not met. A class can share the work: `--tables` counts the runs in tables that
 others send (their outputs/reproduce/runs.csv) as well.
@@ -100,7 +101,7 @@ FIGURES = [
     book(TIME_SERIES, "linear", "test_mse_linear", "0.0042", 0.0042),
     book(TIME_SERIES, "one recurrent unit", "test_mse_simple_rnn", "0.0109", 0.0109),
     book(TIME_SERIES, "deep recurrent", "test_mse_deep_rnn", "0.0029", 0.0029),
-    book(TIME_SERIES, "GRU", "test_mse_gru", "none", 0.0025),
+    Figure("10 GRU", [TIME_SERIES], "test_mse_gru", "none", "", most=0.0025),
     Figure("10 reviews, LSTM both ways", [TIME_SERIES, "--models", "reviews"],
            "test_accuracy_reviews", "none", "", "models-reviews", least=0.8428),
     Figure("11 ten pictures of each digit", ["11_transfer_learning.py"], "test_accuracy_frozen_10",
@@ -189,6 +190,8 @@ def reproduce(figure: Figure, seeds, out: Path, tables=()) -> dict:
     """Run what is missing of a figure and measure it; see `measured`."""
     run_missing(figure, seeds, out, all_rows(out, tables))
     rows = [row for row in rows_of(figure, all_rows(out, tables)) if int(row["seed"]) in seeds]
+    if missing := set(seeds) - {int(row["seed"]) for row in rows}:
+        fail(f"{figure.name}: {out} holds no run with seed {min(missing)}", 1)
     return measured(figure, rows)
 
 
@@ -209,10 +212,11 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", type=Path, default=[], metavar="FILE",
         help="count the runs in these tables as well")  # fmt: skip
     flags = parser.parse_args()
+    for name in flags.only or []:
+        if not any(is_named(figure, [name]) for figure in FIGURES):
+            fail(f"--only {name}: no such figure; there are "
+                 + ", ".join(figure.name for figure in FIGURES))  # fmt: skip
     chosen = [figure for figure in FIGURES if not flags.only or is_named(figure, flags.only)]
-    if not chosen:
-        fail(f"--only {' '.join(flags.only)}: no such figure; there are "
-             + ", ".join(figure.name for figure in FIGURES))  # fmt: skip
     for table in flags.tables:
         if not table.is_file():
             fail(f"--tables {table}: no such file; give tables of runs, such as runs.csv")

@@ -103,10 +103,13 @@ def kills() -> list[str]:
     table = []
     for lesson in dict.fromkeys(row["lesson"] for row in runs):
         rows = [row for row in runs if row["lesson"] == lesson]
+        went_on = [int(row["went on with epoch"]) for row in rows if row["went on with epoch"]]
+        training = sum(epoch < max(went_on) for epoch in went_on)  # else all epochs were done
         writing = sum(row["in a write"] == "True" for row in rows)
         equal = sum(row["equal"] == "True" for row in rows)
-        table.append([f"`{lesson}`", str(len(rows)), str(writing), str(equal)])
-    return lines(["lesson", "kills", "of these while it wrote a file", "equal at the end"], table)
+        table.append([f"`{lesson}`", *map(str, (len(rows), training, writing, equal))])
+    return lines(["lesson", "kills", "before the last epoch", "while it wrote a file",
+                  "equal at the end"], table)  # fmt: skip
 
 
 def resume_cost() -> list[str]:
