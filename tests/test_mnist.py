@@ -320,7 +320,8 @@ def test_a_killed_model_ends_all_and_is_named(tmp_path, monkeypatch, capsys):
 
 
 ALL = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the background job of a script ignores it
 sys.path.insert(0, {str(ROOT)!r})
 from mnist.run_all import run_to_the_end
 try:
