@@ -74,6 +74,27 @@ def test_the_notes_tell_how_soon_as_measured():
         in NOTES
     )
     assert median("best", "fit_seconds") < median("published", "fit_seconds")
+    assert median("best_fashion", "fit_seconds") < median("published", "fit_seconds")
+    seconds = {(row["part"], row["seed"]): float(row["fit_seconds"]) for row in runs}
+    first = [seed for seed in ("42", "43", "44")
+             if seconds["best_fashion", seed] < seconds["published", seed]]  # fmt: skip
+    assert first == ["42", "44"]
+    assert "in two of the three turns `best_fashion` is done first" in NOTES
+
+
+def test_the_notes_compare_memory_and_peers_as_measured():
+    ratios = {
+        row["task"]: float(row["peak_memory_ratio"])
+        for row in measure.read_table(measure.RESULTS / "same_work_ratios.csv")
+    }
+    more = [100 * (ratios[task] - 1) for task in ("xor", "churn", "auto_mpg", "imdb")]
+    told = f"the lesson needs {min(more):.0f} to {max(more):.0f} % more memory"
+    assert told in NOTES and ratios["conv_net_32_bits"] > 0.7
+    figures = {row["figure"]: float(row["median"])
+               for row in measure.read_table(measure.RESULTS / "reproduce.csv")}  # fmt: skip
+    (peer,) = [float(row["value"]) for row in measure.read_table(measure.RESULTS / "peers.csv")
+               if row["task"] == "imdb"]  # fmt: skip
+    assert figures["02 words"] < peer < figures["02 words and pairs"]
 
 
 def row(side, seconds, memory, figure):
