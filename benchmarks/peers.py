@@ -17,13 +17,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
 
+from benchmarks.measure import RESULTS, Parser, machine, replace_rows
+
+parser = Parser(__doc__)
+TASKS = ["imdb", "auto_mpg"]
+parser.add_argument("--only", nargs="+", choices=TASKS, default=TASKS, metavar="TASK",
+    help="imdb or auto_mpg")  # fmt: skip
+args = parser.parse_args()  # before the imports below, so that --help answers at once
+
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
-from benchmarks.measure import RESULTS, Parser, machine, replace_rows
 from common.datasets import find_dataset
 
 
@@ -89,12 +96,8 @@ def row(task: str, model: str, seed: int, metric: str, value: float) -> dict:
     }
 
 
-if __name__ == "__main__":
-    tasks = {task.__name__: task for task in (imdb, auto_mpg)}
-    parser = Parser(__doc__)
-    parser.add_argument("--only", nargs="+", choices=tasks, default=list(tasks), metavar="TASK",
-        help="imdb or auto_mpg")  # fmt: skip
-    rows = [row for name in parser.parse_args().only for row in tasks[name]()]
-    for each in rows:
-        print(*list(each.values())[:-1], sep="  ")
-    replace_rows(RESULTS / "peers.csv", rows, "task")
+measure_task = {"imdb": imdb, "auto_mpg": auto_mpg}
+rows = [row for name in args.only for row in measure_task[name]()]
+for each in rows:
+    print(*list(each.values())[:-1], sep="  ")
+replace_rows(RESULTS / "peers.csv", rows, "task")

@@ -111,7 +111,15 @@ def test_the_checkpoint_before_a_full_disk_is_whole(stopped_by_a_full_disk, whol
     assert resumed.record["metrics"] == whole_run.record["metrics"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "both"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "flipped",
+        pytest.param("cut", marks=pytest.mark.slow),
+        pytest.param("empty", marks=pytest.mark.slow),
+        "both",
+    ],
+)
 def test_a_damaged_checkpoint_is_noticed(
     stopped_by_a_full_disk, whole_run, tmp_path, capsys, damage
 ):

@@ -66,7 +66,6 @@ def test_the_answers_are_scored_by_name(names):
     assert names["scores"]["test_accuracy_left_both_answers"] == pytest.approx(left, abs=1e-3)
     larger = ((probabilities["larger"][:, 0] > 0.5) == names["test_answers"]["larger"]).mean()
     assert names["scores"]["test_accuracy_larger_both_answers"] == pytest.approx(larger, abs=1e-3)
-    assert "test_accuracy_larger_larger_only" in names["scores"]
 
 
 def test_a_diagram_shows_every_layer_and_its_parents(names):

@@ -17,6 +17,7 @@ from common import runs
 from common.cli import LessonParser
 from common.datasets import readers
 
+pytestmark = pytest.mark.slow
 MANY = settings(
     max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )

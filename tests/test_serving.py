@@ -379,6 +379,7 @@ def test_a_damaged_file_is_refused(tmp_path, capsys):
     assert stop.value.code == 2 and str(path) in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_real_process_serves_until_ctrl_c(digits_file, whole_files, tmp_path):
     process = subprocess.Popen(
         [*SERVE, str(digits_file), "--port", "0", "--name", "mine"], cwd=tmp_path,

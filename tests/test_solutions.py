@@ -56,6 +56,7 @@ def test_every_other_command_is_a_script_of_solutions_or_the_table_of_runs():
     assert sorted(named) == [f"notes/solutions/{script}" for script in SCRIPTS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_runs(script, smoke_runs, monkeypatch, capsys):
     monkeypatch.syspath_prepend(FOLDER)

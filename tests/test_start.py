@@ -64,10 +64,18 @@ def test_what_keras_makes_at_its_start_is_not_searched_for_garbage():
     assert gc.isenabled() and gc.get_freeze_count() > 100_000
 
 
+# Every kind of layer, on other back-ends too.
+MORE = SHORTER | {
+    LESSONS[7]: ["--models", "larger_only", "both_answers", "wide_deep", "two_outputs"],
+    LESSONS[8]: ["--parts", "range", "search", "--repeats", "1", "--trials", "2"],
+    LESSONS[9]: ["--models", "gru", "ten_ahead", "reviews"],
+}
+
+
 def run_quietly(lessons, out, backend):
     """Run lessons in one process, since a back-end takes seconds to start."""
     flags = {
-        str(ROOT / script): ["--epochs", "1"] if script == XOR else FLAGS + SHORTER.get(script, [])
+        str(ROOT / script): ["--epochs", "1"] if script == XOR else FLAGS + MORE.get(script, [])
         for script in lessons
     }
     code = (
@@ -77,7 +85,8 @@ def run_quietly(lessons, out, backend):
         f"    sys.path.insert(0, {str(ROOT)!r})\n"
         "    runpy.run_path(script, run_name='__main__')\n"
     )
-    result = python("-c", code, KERAS_BACKEND=backend)
+    quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # compiling takes longest
+    result = python("-c", code, KERAS_BACKEND=backend, **quick)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.count(f"on {backend} ") == len(lessons)
     records = [json.loads(path.read_text()) for path in out.glob("*/*/run.json")]
@@ -140,6 +149,7 @@ def test_looking_in_vain_for_a_gpu_is_no_error():
     assert not is_error("E0000 00:00:1 x.cc:1] Unable to register cuDNN factory")
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on_in_one_line(tmp_path):
     flags = ["--data", "sample", "--limit", "100", "--epochs", "100000", "--out", str(tmp_path)]
     process = subprocess.Popen(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import TIME_SERIES
+from conftest import TIME_SERIES, run_lesson
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,33 @@ def test_the_figures_are_those_of_the_forecasts(names):
     np.testing.assert_allclose(forecast[:, :1], first, atol=1e-5)
 
 
-def test_reviews_are_cut_at_their_start(names):
+@pytest.fixture(scope="module")
+def other_run(tmp_path_factory):
+    """The lesson with the two networks that its other run here leaves out."""
+    flags = ["--data", "sample", "--limit", "500", "--epochs", "2", "--models"]
+    flags += ["ten_ahead", "reviews"]
+    return run_lesson(TIME_SERIES, tmp_path_factory.mktemp("others"), *flags, figures=True)
+
+
+@pytest.mark.slow
+def test_ten_steps_are_foreseen_at_once(other_run):
+    names = other_run.names
+    shown, wanted = names["ten_ahead"](names["test_series"])
+    forecast = names["models"]["ten_ahead"].predict(shown, batch_size=1000, verbose=0)
+    assert forecast.shape == (len(wanted), 10)
+    error = other_run.record["metrics"]["test_mse_ten_ten_at_once"]
+    assert error == pytest.approx(np.mean((forecast - wanted) ** 2), rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_network_reads_reviews(other_run):
+    assert 0.4 < other_run.record["metrics"]["test_accuracy_reviews"] <= 1
+    assert (other_run.folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_reviews_are_cut_at_their_start(other_run):
+    names = other_run.names
     (row,) = names["to_numbers"]([np.arange(1, 301, dtype="int32")])
     assert len(row) == 200 and row[-1] == 301 and row[0] == 102
     (row,) = names["to_numbers"]([np.array([20_000, 5], "int32")])

@@ -13,12 +13,31 @@ def run(smoke_runs):
     return smoke_runs[TUNING]
 
 
-def test_the_rate_grows_from_a_millionth_to_ten(run):
-    rates, losses = run.names["rates"], run.names["losses"]
+@pytest.fixture(scope="module")
+def range_run(tmp_path_factory):
+    """The part that its other run here leaves out."""
+    flags = ["--data", "sample", "--limit", "300", "--epochs", "2", "--parts", "range"]
+    folder = tmp_path_factory.mktemp("range")
+    return run_lesson(TUNING, folder, *flags, "--repeats", "2", figures=True)
+
+
+@pytest.mark.slow
+def test_the_rate_grows_from_a_millionth_to_ten(range_run):
+    names = range_run.names
+    rates, losses = names["rates"], names["losses"]
     assert rates[0] == pytest.approx(1e-6) and rates[-1] == pytest.approx(10)
     assert len(rates) == len(losses) and np.isfinite(losses[:100]).all()
-    lowest = run.names["lowest"]
-    assert run.record["metrics"]["rate_of_range_test"] == pytest.approx(lowest / 10, rel=0.5)
+    rate = range_run.record["metrics"]["rate_of_range_test"]
+    assert rate == pytest.approx(names["lowest"] / 10, rel=0.5)
+    assert (range_run.folder / "range_test.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_rates_around_the_choice_are_compared(range_run):
+    table = pd.read_csv(range_run.folder / "rates.csv", index_col="choice")
+    assert list(table.index) == ["a tenth", "a third", "our choice", "three times", "ten times"]
+    assert (table.lowest < table.highest).all()  # two seeds
+    assert (range_run.folder / "rates.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_shapes_have_about_as_many_weights(run):

@@ -1,6 +1,7 @@
 """xor/: what it can and cannot learn, and the count over several starts."""
 
 import numpy as np
+import pytest
 from conftest import XOR, run_lesson
 
 
@@ -30,6 +31,7 @@ def test_without_a_hidden_layer_one_row_stays_wrong(tmp_path):
     assert run.record["metrics"]["accuracy"] <= 0.75 and run.record["metrics"]["solved"] == 0
 
 
+@pytest.mark.slow
 def test_several_starts_are_trained_and_counted(smoke_runs, tmp_path, capsys):
     flags = ["--seeds", "2", "--epochs", "2", "--seed", "41"]
     run = run_lesson(XOR, tmp_path, *flags, figures=True)
