@@ -55,5 +55,7 @@ def test_pydot_without_graphviz_is_no_use(tmp_path, monkeypatch):
     (tmp_path / "pydot.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    run = run_lesson(LOOK_INSIDE, tmp_path / "out", "--data", "sample", "--epochs", "1")
+    run = run_lesson(
+        LOOK_INSIDE, tmp_path / "out", "--data", "sample", "--epochs", "1", "--limit", "500"
+    )
     assert run.record["finished"] and not (run.folder / "plot_model.png").exists()

@@ -45,7 +45,11 @@ def address(tmp_path_factory):
     from serving.app import create_app
     from serving.served import ServedModel
 
-    flags = ["--data-dir", REAL_DATA] if REAL_DATA else ["--data", "sample", "--epochs", "40"]
+    flags = (
+        ["--data-dir", REAL_DATA, "--limit", "20000"]
+        if REAL_DATA
+        else ["--data", "sample", "--epochs", "40"]
+    )
     trained = run_lesson(MNIST, tmp_path_factory.mktemp("out"), "-m", "conv_net_fast", *flags)
     digits = trained.names["test_images"][..., 0], trained.names["test_labels"]
     listener = socket.socket()
@@ -128,7 +132,7 @@ def test_it_names_nine_of_ten_drawn_digits(page):
         draw(page, strokes)
         right[digit] = answered(page)
         assert page.locator("#answer").text_content().startswith(f"This is a {right[digit]}")
-    least = 9 if REAL_DATA else 7  # of 60,000 digits, or of the sample's 1,500
+    least = 9 if REAL_DATA else 7  # of 20,000 digits, or of the sample's 1,500
     assert sum(str(digit) == name for digit, name in right.items()) >= least, right
 
 
