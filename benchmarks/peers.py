@@ -96,8 +96,8 @@ def row(task: str, model: str, seed: int, metric: str, value: float) -> dict:
     }
 
 
-measure_task = {"imdb": imdb, "auto_mpg": auto_mpg}
-rows = [row for name in args.only for row in measure_task[name]()]
+tasks = {task.__name__: task for task in (imdb, auto_mpg)}
+rows = [row for name in args.only for row in tasks[name]()]
 for each in rows:
     print(*list(each.values())[:-1], sep="  ")
 replace_rows(RESULTS / "peers.csv", rows, "task")

@@ -113,12 +113,7 @@ def test_the_checkpoint_before_a_full_disk_is_whole(stopped_by_a_full_disk, whol
 
 @pytest.mark.parametrize(
     "damage",
-    [
-        "flipped",
-        pytest.param("cut", marks=pytest.mark.slow),
-        pytest.param("empty", marks=pytest.mark.slow),
-        "both",
-    ],
+    ["flipped", "both", *(pytest.param(d, marks=pytest.mark.slow) for d in ("cut", "empty"))],
 )
 def test_a_damaged_checkpoint_is_noticed(
     stopped_by_a_full_disk, whole_run, tmp_path, capsys, damage

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import FUNCTIONAL, run_script
+from conftest import FUNCTIONAL, run_lesson, run_script
 
 from common.diagrams import arrange, diagram, parents_of, with_waypoints
 
@@ -66,6 +66,13 @@ def test_the_answers_are_scored_by_name(names):
     assert names["scores"]["test_accuracy_left_both_answers"] == pytest.approx(left, abs=1e-3)
     larger = ((probabilities["larger"][:, 0] > 0.5) == names["test_answers"]["larger"]).mean()
     assert names["scores"]["test_accuracy_larger_both_answers"] == pytest.approx(larger, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_one_answer_alone_is_scored_too(tmp_path):
+    flags = ["--data", "sample", "--limit", "500", "--epochs", "1", "--models", "larger_only"]
+    run = run_lesson(FUNCTIONAL, tmp_path, *flags)
+    assert "test_accuracy_larger_larger_only" in run.record["metrics"]
 
 
 def test_a_diagram_shows_every_layer_and_its_parents(names):

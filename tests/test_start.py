@@ -11,7 +11,17 @@ from importlib.util import find_spec
 
 import pytest
 import tensorflow as tf
-from conftest import ENVIRONMENT, LESSONS, PROJECTS, ROOT, SHORTER, XOR
+from conftest import (
+    ENVIRONMENT,
+    FUNCTIONAL,
+    LESSONS,
+    PROJECTS,
+    ROOT,
+    SHORTER,
+    TIME_SERIES,
+    TUNING,
+    XOR,
+)
 
 from common.start import is_error, quiet_stderr, start_keras
 
@@ -64,6 +74,39 @@ def test_what_keras_makes_at_its_start_is_not_searched_for_garbage():
     assert gc.isenabled() and gc.get_freeze_count() > 100_000
 
 
+MORE = SHORTER | {  # than the usual run trains
+    FUNCTIONAL: ["--models", "larger_only", "both_answers", "wide_deep", "two_outputs"],
+    TUNING: ["--parts", "range", "search", "--repeats", "1", "--trials", "2"],
+    TIME_SERIES: ["--models", "gru", "ten_ahead", "reviews"],
+}
+
+
+def run_quietly(lessons, out, backend):
+    """Run lessons in one process, since a back-end takes seconds to start."""
+    flags = {
+        str(ROOT / script): ["--epochs", "1"] if script == XOR else FLAGS + MORE.get(script, [])
+        for script in lessons
+    }
+    code = (
+        "import runpy, sys\n"
+        f"for script, flags in {flags}.items():\n"
+        f"    sys.argv = [script, *flags, '--out', {str(out)!r}]\n"
+        f"    sys.path.insert(0, {str(ROOT)!r})\n"
+        "    runpy.run_path(script, run_name='__main__')\n"
+    )
+    quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # to compile takes longest
+    result = python("-c", code, KERAS_BACKEND=backend, **quick)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.count(f"on {backend} ") == len(lessons)
+    records = [json.loads(path.read_text()) for path in out.glob("*/*/run.json")]
+    assert len(records) == len(lessons) and all(record["finished"] for record in records)
+
+
+@pytest.mark.slow
+def test_the_other_lessons_print_no_noise(tmp_path):
+    run_quietly(LESSONS[3:7] + PROJECTS, tmp_path, "tensorflow")
+
+
 @pytest.mark.parametrize("script", PROJECTS)
 def test_a_project_runs_from_its_own_folder(script):
     folder, name = script.split("/")
@@ -74,36 +117,12 @@ def test_a_project_runs_from_its_own_folder(script):
     )
 
 
-MORE = SHORTER | {  # than the usual run has
-    LESSONS[7]: ["--models", "larger_only", "both_answers", "wide_deep", "two_outputs"],
-    LESSONS[8]: ["--parts", "range", "search", "--repeats", "1", "--trials", "2"],
-    LESSONS[9]: ["--models", "gru", "ten_ahead", "reviews"],
-}
-
-
 if find_spec("jax"):
 
     @pytest.mark.slow
     @pytest.mark.parametrize("lessons", [LESSONS[:5] + PROJECTS, LESSONS[7:10], LESSONS[10:12]])
     def test_all_but_06_and_07_run_on_jax(lessons, tmp_path):  # 13: see test_distributed.py
-        """They run in one process, since a back-end takes seconds to start."""
-        flags = {
-            str(ROOT / script): ["--epochs", "1"] if script == XOR else FLAGS + MORE.get(script, [])
-            for script in lessons
-        }
-        code = (
-            "import runpy, sys\n"
-            f"for script, flags in {flags}.items():\n"
-            f"    sys.argv = [script, *flags, '--out', {str(tmp_path)!r}]\n"
-            f"    sys.path.insert(0, {str(ROOT)!r})\n"
-            "    runpy.run_path(script, run_name='__main__')\n"
-        )
-        quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # to compile takes longest
-        result = python("-c", code, KERAS_BACKEND="jax", **quick)
-        assert (result.returncode, result.stderr) == (0, "")
-        assert result.stdout.count("on jax ") == len(lessons)
-        records = [json.loads(path.read_text()) for path in tmp_path.glob("*/*/run.json")]
-        assert len(records) == len(lessons) and all(record["finished"] for record in records)
+        run_quietly(lessons, tmp_path, "jax")
 
 
 def test_an_error_of_tensorflow_is_still_printed(capfd):
