@@ -10,14 +10,18 @@ Expect test accuracy 0.986 (0.986 to 0.987): the median and the range of three s
 
     python 12_look_inside.py
     python 12_look_inside.py --digit 4
+    python 12_look_inside.py --mistakes rate_too_high
 """
 
 # %%
 from common.cli import LessonParser, whole_number
 
+MISTAKES = ["wrong_loss", "rate_too_high", "labels_shuffled", "unscaled_inputs"]
 parser = LessonParser("12_look_inside", __doc__, epochs=3, batch_size=64)
 parser.add_experiment("--digit", type=whole_number(0, 9), default=7, metavar="DIGIT",
     help="look at the network with the first picture of this digit (default 7)")  # fmt: skip
+parser.add_experiment("--mistakes", nargs="+", choices=MISTAKES, default=MISTAKES, metavar="NAME",
+    help=f"make only these of: {' '.join(MISTAKES)}")  # fmt: skip
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import math
@@ -252,12 +256,12 @@ run.save_figure("pixels", figure)
 #   print the smallest and largest input.
 
 # %%
-BROKEN = {
-    "as it should be": {},
-    "wrong loss": {"loss": "mse"},
-    "rate too high": {"rate": 1.0},
-    "labels shuffled": {"shuffled": True},
-    "unscaled inputs": {"scale": 1.0},
+CHANGES = {
+    "as_it_should_be": {},
+    "wrong_loss": {"loss": "mse"},
+    "rate_too_high": {"rate": 1.0},
+    "labels_shuffled": {"shuffled": True},
+    "unscaled_inputs": {"scale": 1.0},
 }
 
 
@@ -273,7 +277,7 @@ def fit_broken(
     labels = train_labels[:10_000, np.newaxis]
     if shuffled:
         labels = np.random.default_rng(args.seed).permutation(labels)
-    training = run.training(name.replace(" ", "-"))
+    training = run.training(name)
     few = shuffled_batches(
         train_images[:10_000], labels, args.batch_size, seed=args.seed,
         first_epoch=training.first_epoch,
@@ -286,7 +290,7 @@ def fit_broken(
     return [[first[key], *fitted.history[key]] for key in ("cross_entropy", "accuracy")]
 
 
-curves = {name: fit_broken(name, **mistake) for name, mistake in BROKEN.items()}
+curves = {name: fit_broken(name, **CHANGES[name]) for name in ["as_it_should_be", *args.mistakes]}
 rows = [{"network": name, "loss before": loss[0], "loss after": loss[-1], "accuracy after": accuracy[-1]}
         for name, (loss, accuracy) in curves.items()]  # fmt: skip
 run.save_table("broken", pd.DataFrame(rows).round(3))

@@ -25,7 +25,11 @@ def input_gradients(model, inputs, chosen=None) -> np.ndarray:
     chosen = np.ones((len(inputs), outputs)) if chosen is None else np.eye(outputs)[chosen]
     asker = InputsAsWeights(model, inputs)
     optimizer = keras.optimizers.SGD(1.0, momentum=0.5)
-    asker.compile(optimizer, loss=lambda mask, answer: keras.ops.sum(mask * answer))
+    asker.compile(
+        optimizer,
+        loss=lambda mask, answer: keras.ops.sum(mask * answer),
+        run_eagerly=True,  # a single step: to compile it would take longer than to run it
+    )
     asker.train_on_batch(np.zeros((len(inputs), 1), "float32"), chosen.astype("float32"))
     return -keras.ops.convert_to_numpy(optimizer.momentums[0])  # minus rate times slope
 

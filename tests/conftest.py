@@ -31,7 +31,7 @@ SHORTER = {  # fewer of the trainings that a lesson has many of
     TUNING: ["--parts", "search", "--trials", "2"],
     TIME_SERIES: ["--limit", "500", "--models", "gru"],
     TRANSFER: ["--limit", "1000", "--steps", "10"],
-    LOOK_INSIDE: ["--limit", "1000"],
+    LOOK_INSIDE: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
 }
 OWN_FILE = {  # of the lessons that have one
     REGULARIZATION: "test_regularization.py",

@@ -91,9 +91,9 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.fault == "slow":
             with contextlib.suppress(OSError):  # the other side has given up
-                for place in range(20):
+                for place in range(100):
                     self.wfile.write(content[place : place + 1])
-                    time.sleep(0.05)
+                    time.sleep(0.01)
         elif self.fault == "cut":
             self.wfile.write(content[: len(content) // 2])
         elif self.fault == "once cut" and len(self.asked) == 1:
@@ -199,7 +199,7 @@ def test_reviews_are_ranked_from_the_published_texts(server, tmp_path):
         ("no name", "Name or service not known", 0),
         ("refused", "refused", 0),
         ("missing", "the server answers 404 Not Found", 1),
-        ("silent", "silent for 0.3 s", 3),
+        ("silent", "silent for 0.1 s", 3),
         ("slow", "bytes came in", 3),
         ("cut", "the connection broke after", 3),
         ("wrong bytes", "not the published one", 3),
@@ -210,7 +210,8 @@ def test_a_failed_download_says_why_and_leaves_nothing(
     server, data_folder, tmp_path, monkeypatch, fault, message, tries
 ):
     server("auto_mpg", {"auto-mpg.data": (data_folder / "auto-mpg.data").read_bytes()})
-    monkeypatch.setattr(download, "SILENCE", 0.3)
+    if fault in ("silent", "slow"):
+        monkeypatch.setattr(download, "SILENCE", 0.1)
     Server.fault = fault
     if fault == "missing":
         Server.files.clear()
