@@ -48,6 +48,10 @@ OWN_FILE = {  # of the lessons that have one
     MNIST: "test_mnist.py",
     XOR: "test_xor.py",
 }
+QUICK_JAX = {  # environment of a process that trains little: to compile well takes longest
+    "KERAS_BACKEND": "jax",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+}
 # Tests name their data and their folders themselves. The worker processes of pytest-xdist start from
 # what the first process leaves in the environment: there it keeps what the user had.
 CHANGED = ["KERAS_TUTORIAL_DATA", "KERAS_HOME"]

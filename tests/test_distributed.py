@@ -11,7 +11,7 @@ from importlib.util import find_spec
 import keras
 import numpy as np
 import pytest
-from conftest import DISTRIBUTED, ENVIRONMENT, ROOT
+from conftest import DISTRIBUTED, ENVIRONMENT, QUICK_JAX, ROOT
 
 from common.runs import all_runs, finished_runs, read_history
 from common.workers import free_addresses
@@ -51,13 +51,12 @@ def test_wrong_flags(flags, said):
 EPOCHS = 20  # so many that a checkpoint is written before the last
 
 
-def jax_lesson(out, *flags, **options):
+def jax_lesson(out, *flags):
     """Start the lesson on JAX, with small data."""
     command = [sys.executable, ROOT / DISTRIBUTED, "--data", "sample", "--batch-size", "100",
                "--out", out, *map(str, flags)]  # fmt: skip
-    environment = {**ENVIRONMENT, "KERAS_BACKEND": "jax"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, **options)  # fmt: skip
+    return subprocess.Popen(command, env={**ENVIRONMENT, **QUICK_JAX}, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)  # fmt: skip
 
 
 def workers_of(process) -> list[int]:

@@ -87,5 +87,10 @@ def test_the_last_command_of_a_page_runs(script, tmp_path):
     few = ["--epochs", "1", "--data", "sample", *([] if "--limit" in words else ["--limit", "300"])]
     if script == DISTRIBUTED:
         few = ["--epochs", "1", "--data", "sample"]
-    few += {"09": ["--repeats", "1", "--trials", "1"], "11": ["--steps", "20"]}.get(script[:2], [])
+    fewer = {
+        "09": ["--repeats", "1", "--trials", "1"],
+        "11": ["--steps", "20"],
+        "12": ["--mistakes", "wrong_loss"],
+    }
+    few += fewer.get(script[:2], [])
     assert run_lesson(words[0], tmp_path, *words[1:], *few).record["finished"]

@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 from conftest import (
     ENVIRONMENT,
-    FUNCTIONAL,
     LESSONS,
     PROJECTS,
+    QUICK_JAX,
     ROOT,
     SHORTER,
     TIME_SERIES,
@@ -75,7 +75,6 @@ def test_what_keras_makes_at_its_start_is_not_searched_for_garbage():
 
 
 MORE = SHORTER | {  # than the usual run trains
-    FUNCTIONAL: ["--models", "larger_only", "both_answers", "wide_deep", "two_outputs"],
     TUNING: ["--parts", "range", "search", "--repeats", "1", "--trials", "2"],
     TIME_SERIES: ["--models", "gru", "ten_ahead", "reviews"],
 }
@@ -94,8 +93,7 @@ def run_quietly(lessons, out, backend):
         f"    sys.path.insert(0, {str(ROOT)!r})\n"
         "    runpy.run_path(script, run_name='__main__')\n"
     )
-    quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # to compile takes longest
-    result = python("-c", code, KERAS_BACKEND=backend, **quick)
+    result = python("-c", code, **QUICK_JAX | {"KERAS_BACKEND": backend})
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.count(f"on {backend} ") == len(lessons)
     records = [json.loads(path.read_text()) for path in out.glob("*/*/run.json")]
@@ -103,8 +101,8 @@ def run_quietly(lessons, out, backend):
 
 
 @pytest.mark.slow
-def test_the_other_lessons_print_no_noise(tmp_path):
-    run_quietly(LESSONS[3:7] + PROJECTS, tmp_path, "tensorflow")
+def test_the_lessons_on_tensorflow_itself_print_no_noise(tmp_path):
+    run_quietly(LESSONS[5:7], tmp_path, "tensorflow")
 
 
 @pytest.mark.parametrize("script", PROJECTS)
@@ -120,7 +118,7 @@ def test_a_project_runs_from_its_own_folder(script):
 if find_spec("jax"):
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("lessons", [LESSONS[:5] + PROJECTS, LESSONS[7:10], LESSONS[10:12]])
+    @pytest.mark.parametrize("lessons", [LESSONS[:5] + PROJECTS, LESSONS[7:12]])
     def test_all_but_06_and_07_run_on_jax(lessons, tmp_path):  # 13: see test_distributed.py
         run_quietly(lessons, tmp_path, "jax")
 
