@@ -33,7 +33,8 @@ SHORTER = {  # fewer of the trainings that a lesson has many of
     TRANSFER: ["--limit", "1000", "--steps", "10"],
     LOOK_INSIDE: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
 }
-OWN_FILE = {  # of the lessons that have one
+OWN_FILE = {  # of the lessons that have one; that of 03 looks at its run most
+    AUTO_MPG: "test_runs.py",
     REGULARIZATION: "test_regularization.py",
     SAVING: "test_save_restore.py",
     TENSORS: "test_tensors_and_gradients.py",
