@@ -27,14 +27,16 @@ FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE, DISTRIBUTED = LESSONS[7:
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 SHORTER = {  # fewer of the trainings that a lesson has many of
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
-    FUNCTIONAL: ["--models", "both_answers", "wide_deep", "two_outputs"],
+    FUNCTIONAL: ["--models", "both_answers", "two_outputs"],
     TUNING: ["--parts", "search", "--trials", "2"],
     TIME_SERIES: ["--limit", "500", "--models", "gru"],
     TRANSFER: ["--limit", "1000", "--steps", "10"],
     LOOK_INSIDE: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
 }
-OWN_FILE = {  # of the lessons that have one; that of 03 looks at its run most
-    AUTO_MPG: "test_runs.py",
+OWN_FILE = {  # where a lesson is looked at most
+    FASHION: "test_lessons.py",
+    IMDB: "test_lessons.py",
+    AUTO_MPG: "test_lessons.py",
     REGULARIZATION: "test_regularization.py",
     SAVING: "test_save_restore.py",
     TENSORS: "test_tensors_and_gradients.py",
@@ -87,7 +89,8 @@ def pytest_xdist_make_scheduler(config, log):
             """Name what stays together: the tests of a file, with those of its lesson elsewhere."""
             number = nodeid.partition("[")[2][:3]  # of a lesson, or of the script of a solution
             files = [file for script, file in OWN_FILE.items() if script.startswith(number)]
-            return f"tests/{files[0]}" if number and files else super()._split_scope(nodeid)
+            place = f"tests/{files[0]}" if number and files else super()._split_scope(nodeid)
+            return place.replace("test_runs.py", "test_lessons.py")  # of the runs of 01 and 03
 
     return ByLesson(config, log)
 

@@ -70,8 +70,9 @@ def test_the_answers_are_scored_by_name(names):
 
 @pytest.mark.slow
 def test_one_answer_alone_is_scored_too(tmp_path):
-    flags = ["--data", "sample", "--limit", "500", "--epochs", "1", "--models", "larger_only"]
-    run = run_lesson(FUNCTIONAL, tmp_path, *flags)
+    flags = ["--data", "sample", "--limit", "500", "--epochs", "1"]
+    run = run_lesson(FUNCTIONAL, tmp_path, *flags, "--models", "larger_only", "wide_deep")
+    assert (run.folder / "wide_deep_diagram.png").exists()
     assert "test_accuracy_larger_larger_only" in run.record["metrics"]
 
 
@@ -87,7 +88,7 @@ def test_a_diagram_shows_every_layer_and_its_parents(names):
 
 
 def test_no_arrow_of_a_diagram_passes_a_box(names):
-    found = parents_of(names["models"]["wide_deep"])
+    found = parents_of(names["BUILDERS"]["wide_deep"]())
     rows = arrange(found)
     row_of = {name: number for number, row in enumerate(rows) for name in row}
     arrows = with_waypoints(found)

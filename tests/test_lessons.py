@@ -57,7 +57,7 @@ FIGURES = {
     SAVING: ["accuracy", "loss", "epoch_times"],
     TENSORS: ["random_numbers", "timings", "weights", "accuracy", "loss", "epoch_times"],
     AUTODIFF: ["derivatives", "line", "input_gradients", "accuracy", "loss", "epoch_times"],
-    FUNCTIONAL: ["wide_deep_diagram", "two_outputs_diagram", "both_answers_diagram", "houses",
+    FUNCTIONAL: ["two_outputs_diagram", "both_answers_diagram", "houses",
                  "pairs", "loss", "epoch_times"],
     TUNING: ["trials", "predictions", "loss", "epoch_times"],
     TIME_SERIES: ["models", "memory", "forecasts", "loss", "epoch_times"],

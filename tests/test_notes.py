@@ -8,12 +8,17 @@ from conftest import ROOT
 
 PAGES = sorted((ROOT / "notes").glob("*.md"))
 LINKED = PAGES + sorted((ROOT / "notes" / "solutions").glob("*.md"))
+LONG = {"callbacks", "hyperparameters", "recurrent_networks"}  # their blocks train much
 OLD = (ROOT / "notes" / "keras2_to_keras3.md").read_text(encoding="utf-8")
 OLD_LINES = re.findall(r"^\| `([^|]*)` \| (warns: )?`([^|]*)` \|", OLD, re.M)
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=[pytest.mark.slow] * (p.stem in LONG)) for p in PAGES],
+    ids=lambda page: page.stem,
+)
 def test_every_block_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text, names = page.read_text(encoding="utf-8"), {"__name__": "notes"}

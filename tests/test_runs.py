@@ -6,11 +6,11 @@ import shutil
 import sys
 
 import pytest
-from conftest import AUTO_MPG, XOR
+from conftest import AUTO_MPG, FASHION
 
 from common import plots, runs
 
-SOME = [AUTO_MPG, XOR]
+SOME = [AUTO_MPG, FASHION]
 
 
 def call(monkeypatch, *words) -> None:
@@ -44,7 +44,7 @@ def test_a_metric_that_is_the_loss_is_drawn_once():
 
 
 def test_one_lesson_alone(smoke_runs, monkeypatch, capsys):
-    first, second = smoke_runs[AUTO_MPG], smoke_runs[XOR]
+    first, second = smoke_runs[AUTO_MPG], smoke_runs[FASHION]
     call(monkeypatch, first.record["lesson"], "--out", first.out)
     table = capsys.readouterr().out
     assert first.record["lesson"] in table and second.record["lesson"] not in table
@@ -66,10 +66,7 @@ def test_runs_csv_agrees_with_the_records(smoke_runs):
 def test_history_csv_holds_an_epoch_a_row(smoke_runs):
     for run in (smoke_runs[script] for script in SOME):
         columns = runs.read_history(run.folder)
-        if "histories" in run.names:  # churn trains several networks and saves one
-            history = run.names["histories"]["network"]
-        else:
-            history = run.names["model"].history.history
+        history = run.names["model"].history.history
         assert columns["epoch"] == [1, 2]
         assert {name: columns[name] for name in history} == history
         assert all(seconds > 0 for seconds in columns["seconds"])
@@ -97,7 +94,7 @@ def test_the_figures_of_a_run_that_went_wrong_are_in_the_table(smoke_runs, tmp_p
 def test_a_run_with_a_damaged_history_is_left_out(
     smoke_runs, tmp_path, monkeypatch, capsys, content
 ):
-    for number, run in enumerate((smoke_runs[AUTO_MPG], smoke_runs[XOR])):
+    for number, run in enumerate((smoke_runs[AUTO_MPG], smoke_runs[FASHION])):
         folder = shutil.copytree(run.folder, tmp_path / run.record["lesson"] / "20260101-000000")
         if number == 1 and content is not None:
             (folder / "history.csv").write_bytes(content)
