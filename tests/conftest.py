@@ -90,7 +90,7 @@ def pytest_xdist_make_scheduler(config, log):
             number = nodeid.partition("[")[2][:3]  # of a lesson, or of the script of a solution
             files = [file for script, file in OWN_FILE.items() if script.startswith(number)]
             place = f"tests/{files[0]}" if number and files else super()._split_scope(nodeid)
-            return place.replace("test_runs.py", "test_lessons.py")  # of the runs of 01 and 03
+            return place.replace("test_runs.py", "test_lessons.py")  # it looks at runs of 01 and 03
 
     return ByLesson(config, log)
 
