@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -211,6 +212,23 @@ def test_a_long_history_fits_into_a_checkpoint(tmp_path):
     saved = checkpoints.read(path)
     assert saved.history["loss"] == [1 / 3] * 20_000 + [0.25]
     assert saved.callbacks[0]["best"] == 0.5 and next_epoch(path) == 20_001
+
+
+def test_a_checkpoint_needs_no_memory_for_a_copy_of_the_model(tmp_path):
+    model = keras.Sequential([keras.Input((200,)), *[keras.layers.Dense(200) for _ in range(20)]])
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    model.history = SimpleNamespace(history={})
+    checkpoint = Checkpoints(tmp_path / "large.npz", 1)
+    checkpoint.set_model(model)
+    tracemalloc.start()
+    try:
+        checkpoint.save(1, {})
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Weights and optimizer, here 60 arrays of 160 kB, are written one after the other.
+    assert (tmp_path / "large.npz").stat().st_size > 9_600_000 > 5 * most
 
 
 def test_dropout_masks_differ_between_epochs_and_layers():
