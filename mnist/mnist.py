@@ -72,8 +72,6 @@ train_targets, val_targets, test_targets = targets
 train = shuffled_batches(
     train_images, train_targets, args.batch_size, seed=args.seed, first_epoch=run.first_epoch
 )
-val = ordered_batches(val_images, val_targets, 250)
-test = ordered_batches(test_images, test_targets, 250)
 print(
     f"{len(train_images)} images to train, {len(val_images)} to validate, {len(test_images)} to test"
 )
@@ -144,7 +142,7 @@ history = model.fit(
     train.dataset,
     steps_per_epoch=train.steps_per_epoch,
     shuffle=False,  # the batches come shuffled
-    validation_data=val,
+    validation_data=ordered_batches(val_images, val_targets, 250),
     epochs=args.epochs,
     initial_epoch=run.first_epoch,
     callbacks=run.callbacks(best),
@@ -162,8 +160,8 @@ history = model.fit(
 # mirror, and the mean of its ten answers counts (*test-time augmentation*).
 
 # %%
-val_figures = model.evaluate(val, verbose=0, return_dict=True)
-test_figures = model.evaluate(test, verbose=0, return_dict=True)
+val = model.evaluate(val_images, val_targets, batch_size=250, verbose=0, return_dict=True)
+test = model.evaluate(test_images, test_targets, batch_size=250, verbose=0, return_dict=True)
 looks = [test_images]
 if best_of_clothing:
     framed = np.pad(test_images, [(0, 0), (1, 1), (1, 1), (0, 0)])  # 30x30 pixels
@@ -205,10 +203,10 @@ if titles:  # a small test set may have none
 run.save(
     model,
     history.history,
-    test_loss=test_figures["loss"],
-    test_accuracy=test_figures["accuracy"],
+    test_loss=test["loss"],
+    test_accuracy=test["accuracy"],
     **(more_looks if best_of_clothing else {}),
-    val_accuracy=val_figures["accuracy"],
+    val_accuracy=val["accuracy"],
     best_epoch=1 + int(np.argmax(history.history["val_accuracy"])),
     test_accuracy_of_best=np.mean(labels_of_best == test_labels),
 )
