@@ -6,6 +6,7 @@ with one seed agree to the bit, and a run that was stopped goes on with the very
 it would have had.
 """
 
+import weakref
 from typing import Any, NamedTuple
 
 import keras
@@ -84,7 +85,8 @@ def ordered_batches(features, targets, batch_size: int):
     import tensorflow as tf
 
     rows = tf.data.Dataset.range(count(targets)).batch(batch_size)
-    return untuned(rows.map(row_reader(features, targets)).prefetch(2))
+    read, held = row_reader(features, targets)
+    return keeping(held, untuned(rows.map(read).prefetch(2)))
 
 
 def tensorflow_batches(features, targets, batch_size: int, seed: int, first_epoch: int):
@@ -110,12 +112,13 @@ def tensorflow_batches(features, targets, batch_size: int, seed: int, first_epoc
             rows = tf.reshape(rows, [-1, batch_size])
         return tf.data.Dataset.from_tensor_slices(rows)
 
-    return untuned(
+    read, held = row_reader(features, targets)
+    return keeping(held, untuned(
         tf.data.Dataset.range(first_epoch, 2**62, epochs)
         .flat_map(rows_of_batches)
-        .map(row_reader(features, targets))
+        .map(read)
         .prefetch(4)
-    )
+    ))  # fmt: skip
 
 
 def untuned(dataset):
@@ -131,23 +134,38 @@ def untuned(dataset):
     return dataset.with_options(options)
 
 
+def keeping(held: dict, dataset):
+    """Let a dataset keep arrays for as long as it lives itself; its iterators keep the dataset."""
+    weakref.finalize(dataset, held.clear)
+    return dataset
+
+
 def row_reader(features, targets):
-    """Make the function that gathers rows inside a `tf.data` pipeline."""
+    """Make the function that gathers rows inside a `tf.data` pipeline.
+
+    Returns:
+        The function, and the arrays that it reads from. TensorFlow never lets go of a function that
+        it calls back, so the function finds them in this dictionary, which can be emptied.
+    """
     import tensorflow as tf
+
+    held = {}
 
     def reader(array):
         if not issparse(array) and array.nbytes < LARGE:
             constant = tf.constant(array)
             return lambda rows: tf.gather(constant, rows)
+        number, dtype, shape = len(held), array.dtype, [None, *array.shape[1:]]
+        held[number] = array
 
         def read(rows):
-            batch = tf.numpy_function(lambda rows: dense_rows(array, rows), [rows], array.dtype)
-            return tf.ensure_shape(batch, [None, *array.shape[1:]])
+            batch = tf.numpy_function(lambda rows: dense_rows(held[number], rows), [rows], dtype)
+            return tf.ensure_shape(batch, shape)
 
         return read
 
     readers = keras.tree.map_structure(reader, (features, targets))
-    return lambda rows: keras.tree.map_structure(lambda read: read(rows), readers)
+    return lambda rows: keras.tree.map_structure(lambda read: read(rows), readers), held
 
 
 class EndlessBatches(keras.utils.PyDataset):

@@ -1,10 +1,13 @@
 """The batches: a new order every epoch, the same for every back-end, and what `fit` really sees."""
 
+import functools
+import gc
 import itertools
 import json
 import os
 import subprocess
 import sys
+import weakref
 from importlib.util import find_spec
 
 import keras
@@ -14,6 +17,7 @@ from conftest import ROOT
 from scipy.sparse import csr_array
 
 from common.batches import (
+    LARGE,
     EndlessBatches,
     OrderedBatches,
     one_batch,
@@ -154,6 +158,23 @@ def sparse_numbers() -> tuple[csr_array, np.ndarray]:
     full[:, 0] = np.arange(1, 11)
     full[::2, 2] = 7
     return csr_array(full), full
+
+
+def test_large_arrays_go_with_their_batches_and_not_before():
+    images = np.zeros((20, LARGE // 20 + 1), "uint8")
+    images[:, 0] = range(20)
+    alive = weakref.ref(images)
+    for cut in (functools.partial(shuffled_batches, seed=1), ordered_batches):
+        batches = cut(images, images[:, 0], 4)
+        dataset = batches.dataset if hasattr(batches, "dataset") else batches
+        iterator = iter(dataset.take(5))
+        del batches, dataset
+        seen = [features[:, 0].numpy() for features, _ in iterator]
+        assert sorted(np.concatenate(seen)) == list(range(20))
+        del iterator
+    del images, seen
+    gc.collect()
+    assert alive() is None
 
 
 def test_batches_of_a_sparse_array_are_those_of_the_full_one():
