@@ -85,8 +85,7 @@ def ordered_batches(features, targets, batch_size: int):
     import tensorflow as tf
 
     rows = tf.data.Dataset.range(count(targets)).batch(batch_size)
-    read, held = row_reader(features, targets)
-    return keeping(held, untuned(rows.map(read).prefetch(2)))
+    return gather_rows(rows, features, targets, ahead=2)
 
 
 def tensorflow_batches(features, targets, batch_size: int, seed: int, first_epoch: int):
@@ -112,13 +111,8 @@ def tensorflow_batches(features, targets, batch_size: int, seed: int, first_epoc
             rows = tf.reshape(rows, [-1, batch_size])
         return tf.data.Dataset.from_tensor_slices(rows)
 
-    read, held = row_reader(features, targets)
-    return keeping(held, untuned(
-        tf.data.Dataset.range(first_epoch, 2**62, epochs)
-        .flat_map(rows_of_batches)
-        .map(read)
-        .prefetch(4)
-    ))  # fmt: skip
+    rows = tf.data.Dataset.range(first_epoch, 2**62, epochs).flat_map(rows_of_batches)
+    return gather_rows(rows, features, targets, ahead=4)
 
 
 def untuned(dataset):
@@ -134,18 +128,11 @@ def untuned(dataset):
     return dataset.with_options(options)
 
 
-def keeping(held: dict, dataset):
-    """Let a dataset keep arrays for as long as it lives itself; its iterators keep the dataset."""
-    weakref.finalize(dataset, held.clear)
-    return dataset
+def gather_rows(rows, features, targets, ahead: int):
+    """Turn a `tf.data` pipeline of row numbers into one of batches, made up to `ahead` in advance.
 
-
-def row_reader(features, targets):
-    """Make the function that gathers rows inside a `tf.data` pipeline.
-
-    Returns:
-        The function, and the arrays that it reads from. TensorFlow never lets go of a function that
-        it calls back, so the function finds them in this dictionary, which can be emptied.
+    The arrays go when the pipeline goes. TensorFlow never lets go of a function that it calls back,
+    so the function finds them in a dictionary, which is emptied then.
     """
     import tensorflow as tf
 
@@ -165,7 +152,10 @@ def row_reader(features, targets):
         return read
 
     readers = keras.tree.map_structure(reader, (features, targets))
-    return lambda rows: keras.tree.map_structure(lambda read: read(rows), readers), held
+    batches = rows.map(lambda rows: keras.tree.map_structure(lambda read: read(rows), readers))
+    dataset = untuned(batches.prefetch(ahead))
+    weakref.finalize(dataset, held.clear)  # an iterator keeps its dataset
+    return dataset
 
 
 class EndlessBatches(keras.utils.PyDataset):
