@@ -56,6 +56,28 @@ def time_to_accuracy() -> list[str]:
     return lines(header, table)
 
 
+def two_processors() -> list[str]:
+    """Lay out the ratios of the usual computer beside those of one without amx."""
+    columns = []
+    for folder in (RESULTS, RESULTS / "without_amx"):
+        ratios = {}
+        for row in read_table(folder / "same_work_ratios.csv"):
+            ratios[f"`{row['task']}`, training", row["fit_bar"]] = float(row["fit_ratio"])
+            if row["memory_bar"]:
+                memory = float(row["peak_memory_ratio"])
+                ratios[f"`{row['task']}`, memory", row["memory_bar"]] = memory
+        runs = read_table(folder / "time_to_accuracy.csv")
+        fast, published = (
+            statistics.median(float(row["fit_seconds"]) for row in runs if row["part"] == part)
+            for part in ("fast", "published")
+        )
+        ratios["`fast`, of `published`", "0.1"] = fast / published
+        columns.append(ratios)
+    return lines(["ratio", "at most", "with amx", "without"], [
+        [what, bar, *(f"{ratios[what, bar]:.2f}" for ratios in columns)] for what, bar in columns[0]
+    ])  # fmt: skip
+
+
 def clothing_step() -> list[str]:
     """Lay out clothing_step.py."""
     return lines(["`conv_net_best` for clothing", "a step, least of five turns [ms]", "median", "most"], [
@@ -214,8 +236,8 @@ def optimizers() -> list[str]:
     return by_setting("optimizers", ["optimizer", "0.0001", "0.001", "0.01", "0.1", "1"])
 
 
-TABLES = [same_work, time_to_accuracy, clothing_step, reproduced, peers, resume_cost, kills, mnist_tries,
-          serving_load, requests, backends]  # fmt: skip
+TABLES = [same_work, time_to_accuracy, two_processors, clothing_step, reproduced, peers,
+          resume_cost, kills, mnist_tries, serving_load, requests, backends]  # fmt: skip
 CHOICES = [activations, initializers, optimizers]  # each on the page of notes/ of its name
 
 if __name__ == "__main__":

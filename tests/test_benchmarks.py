@@ -30,7 +30,11 @@ def test_the_pages_of_notes_show_the_choices_as_measured(table):
     assert shows(page, table())
 
 
-@pytest.mark.parametrize("name", ["same_work", "same_work_ratios", "time_to_accuracy", "peers"])
+@pytest.mark.parametrize(
+    "name",
+    ["same_work", "same_work_ratios", "time_to_accuracy", "peers", "without_amx/same_work",
+     "without_amx/same_work_ratios", "without_amx/time_to_accuracy"],
+)  # fmt: skip
 def test_the_notes_name_the_computer(name):
     computers = {row["machine"] for row in measure.read_table(measure.RESULTS / f"{name}.csv")}
     assert len(computers) == 1 and computers.pop() in " ".join(NOTES.split())
@@ -80,6 +84,38 @@ def test_the_notes_tell_how_soon_as_measured():
              if seconds["best_fashion", seed] < seconds["published", seed]]  # fmt: skip
     assert first == ["42", "44"]
     assert "in two of the three turns `best_fashion` is done first" in NOTES
+
+
+def test_both_processors_meet_the_bars_and_the_notes_compare_them_as_measured():
+    notes = " ".join(NOTES.split())
+    _header, _line, *rows = tables.two_processors()
+    ratios = {what: cells for what, *cells in (row.strip("| ").split(" | ") for row in rows)}
+    assert all(
+        max(float(usual), float(other)) <= float(bar) for bar, usual, other in ratios.values()
+    )
+    _bar, usual, other = ratios["`conv_net`, training"]
+    assert f"`conv_net` takes {other} of the plain script's time instead of {usual}" in notes
+    _bar, usual, other = ratios["`conv_net_32_bits`, training"]
+    assert f"in 32 bits it takes {other} instead of {usual}" in notes
+
+    def by_kind(table, column, *kind):
+        found = {}
+        for row in measure.read_table(measure.RESULTS / table):
+            found.setdefault(tuple(row[name] for name in kind), []).append(float(row[column]))
+        return found
+
+    usual, other = (by_kind(f"{folder}time_to_accuracy.csv", "fit_seconds", "part")
+                    for folder in ("", "without_amx/"))  # fmt: skip
+    for part in ("published", "fast"):
+        times = [f"{statistics.median(found[part,]):.0f}" for found in (other, usual)]
+        assert f"`{part}` takes {times[0]} seconds instead of {times[1]}" in notes
+    for table, column, kind in (("same_work.csv", "figure", ("task", "side")),
+                                ("time_to_accuracy.csv", "test_accuracy", ("part",))):  # fmt: skip
+        usual, other = (
+            by_kind(f"{folder}{table}", column, *kind) for folder in ("", "without_amx/")
+        )
+        for name, values in other.items():
+            assert max(min(values), min(usual[name])) <= min(max(values), max(usual[name])), name
 
 
 def test_the_notes_compare_memory_and_peers_as_measured():
