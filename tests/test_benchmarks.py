@@ -33,7 +33,8 @@ def test_the_pages_of_notes_show_the_choices_as_measured(table):
 @pytest.mark.parametrize(
     "name",
     ["same_work", "same_work_ratios", "time_to_accuracy", "peers", "without_amx/same_work",
-     "without_amx/same_work_ratios", "without_amx/time_to_accuracy"],
+     "without_amx/same_work_ratios", "without_amx/time_to_accuracy", "without_amx/best",
+     "without_amx/clothing_step"],
 )  # fmt: skip
 def test_the_notes_name_the_computer(name):
     computers = {row["machine"] for row in measure.read_table(measure.RESULTS / f"{name}.csv")}
@@ -86,6 +87,15 @@ def test_the_notes_tell_how_soon_as_measured():
     assert "in two of the three turns `best_fashion` is done first" in NOTES
 
 
+def both(table: str, column: str, *kind: str) -> list[dict[tuple, list[float]]]:
+    """Collect a column by kind: on the usual computer, and on the one without amx."""
+    found = [{}, {}]
+    for values, folder in zip(found, ("", "without_amx"), strict=True):
+        for row in measure.read_table(measure.RESULTS / folder / table):
+            values.setdefault(tuple(row[name] for name in kind), []).append(float(row[column]))
+    return found
+
+
 def test_both_processors_meet_the_bars_and_the_notes_compare_them_as_measured():
     notes = " ".join(NOTES.split())
     _header, _line, *rows = tables.two_processors()
@@ -97,25 +107,36 @@ def test_both_processors_meet_the_bars_and_the_notes_compare_them_as_measured():
     assert f"`conv_net` takes {other} of the plain script's time instead of {usual}" in notes
     _bar, usual, other = ratios["`conv_net_32_bits`, training"]
     assert f"in 32 bits it takes {other} instead of {usual}" in notes
-
-    def by_kind(table, column, *kind):
-        found = {}
-        for row in measure.read_table(measure.RESULTS / table):
-            found.setdefault(tuple(row[name] for name in kind), []).append(float(row[column]))
-        return found
-
-    usual, other = (by_kind(f"{folder}time_to_accuracy.csv", "fit_seconds", "part")
-                    for folder in ("", "without_amx/"))  # fmt: skip
+    for columns in (
+        ("same_work.csv", "figure", "task", "side"),
+        ("time_to_accuracy.csv", "test_accuracy", "part"),
+    ):
+        usual, other = both(*columns)
+        for kind, values in other.items():
+            assert max(min(values), min(usual[kind])) <= min(max(values), max(usual[kind])), kind
+    usual, other = both("time_to_accuracy.csv", "fit_seconds", "part")
     for part in ("published", "fast"):
         times = [f"{statistics.median(found[part,]):.0f}" for found in (other, usual)]
         assert f"`{part}` takes {times[0]} seconds instead of {times[1]}" in notes
-    for table, column, kind in (("same_work.csv", "figure", ("task", "side")),
-                                ("time_to_accuracy.csv", "test_accuracy", ("part",))):  # fmt: skip
-        usual, other = (
-            by_kind(f"{folder}{table}", column, *kind) for folder in ("", "without_amx/")
-        )
-        for name, values in other.items():
-            assert max(min(values), min(usual[name])) <= min(max(values), max(usual[name])), name
+
+
+def test_the_notes_tell_what_the_best_takes_without_amx():
+    notes = " ".join(NOTES.split())
+    runs = measure.read_table(measure.RESULTS / "without_amx" / "best.csv")
+    told = [
+        f"{float(row['fit_seconds']):.0f} seconds and reaches {row['test_accuracy']}"
+        for row in runs
+    ]
+    assert f"`best` takes {told[0]}; `best_fashion` takes {told[1]}" in notes
+    assert f"With `--epochs {runs[2]['epochs']}` it takes {told[2]}" in notes
+    best, clothing, shorter = (float(row["fit_seconds"]) for row in runs)
+    _usual, other = both("time_to_accuracy.csv", "fit_seconds", "part")
+    assert max(best, shorter) < min(other["published",]) < clothing
+    steps = both("clothing_step.csv", "least_ms", "network")
+    usual, other = (step["as it is",][0] / step["published",][0] for step in steps)
+    assert f"takes {other:.1f} times as long as one of `published`, instead of {usual:.1f}" in notes
+    usual, other = (1 - step["no normalisation",][0] / step["as it is",][0] for step in steps)
+    assert f"shorter by {100 * other:.0f} %, instead of {100 * usual:.0f} %" in notes
 
 
 def test_the_notes_compare_memory_and_peers_as_measured():
