@@ -100,9 +100,11 @@ def test_both_processors_meet_the_bars_and_the_notes_compare_them_as_measured():
     notes = " ".join(NOTES.split())
     _header, _line, *rows = tables.two_processors()
     ratios = {what: cells for what, *cells in (row.strip("| ").split(" | ") for row in rows)}
-    assert all(
-        max(float(usual), float(other)) <= float(bar) for bar, usual, other in ratios.values()
-    )
+    for folder in ("", "without_amx"):  # not by the table, which is rounded
+        rows = measure.read_table(measure.RESULTS / folder / "same_work_ratios.csv")
+        assert {row["met"] for row in rows} == {"yes"}
+    for times in both("time_to_accuracy.csv", "fit_seconds", "part"):
+        assert statistics.median(times["fast",]) <= 0.1 * statistics.median(times["published",])
     _bar, usual, other = ratios["`conv_net`, training"]
     assert f"`conv_net` takes {other} of the plain script's time instead of {usual}" in notes
     _bar, usual, other = ratios["`conv_net_32_bits`, training"]
