@@ -138,20 +138,21 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
 @pytest.mark.parametrize(
     ("words", "filled", "folder"),
     [
-        ("-m conv_net", (60, "constant", 3, 0), "conv_net"),
-        ("-m conv_net_fast --epochs 60", (60, "one_cycle", 3, 0), "conv_net_fast"),
-        ("-m conv_net_fast --schedule one_cycle --peak 1", (7, "one_cycle", 1, 0),
+        ("-m conv_net", (60, 256, "constant", 3, 0), "conv_net"),
+        ("-m conv_net_fast --epochs 60", (60, 256, "one_cycle", 3, 0), "conv_net_fast"),
+        ("-m conv_net_fast --schedule one_cycle --peak 1", (7, 256, "one_cycle", 1, 0),
          "conv_net_fast_peak-1.0"),
-        ("-m conv_net_best --schedule constant", (36, "constant", 3, 0.05),
+        ("-m conv_net_best --schedule constant", (36, 256, "constant", 3, 0.05),
          "conv_net_best_schedule-constant"),
-        ("-m conv_net_best --label-smoothing 0 --dataset fashion_mnist", (27, "one_cycle", 2, 0),
+        ("-m conv_net_best --label-smoothing 0 --dataset fashion_mnist", (20, 128, "one_cycle", 1.4, 0),
          "conv_net_best_dataset-fashion_mnist_label-smoothing-0.0"),
     ],
 )  # fmt: skip
 def test_flags_that_are_not_given_are_the_models_own(words, filled, folder):
     args = make_parser("").read_args(words.split())
     fill_in(args)
-    assert (args.epochs, args.schedule, args.peak, args.label_smoothing) == filled
+    found = args.epochs, args.batch_size, args.schedule, args.peak, args.label_smoothing
+    assert found == filled
     assert variant(args) == folder
 
 
