@@ -20,9 +20,9 @@ def seconds(text: str) -> str:
 
 
 def spread(values: list[float], digits: int) -> str:
-    """Spell a median with the smallest and the largest value."""
-    low, high = min(values), max(values)
-    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    """Spell a median with the smallest and the largest value; a single value alone."""
+    median, low, high = (f"{of(values):.{digits}f}" for of in (statistics.median, min, max))
+    return f"{median} ({low} to {high})" if len(values) > 1 else median
 
 
 def same_work() -> list[str]:
@@ -117,6 +117,27 @@ def mnist_tries() -> list[str]:
         rows = [row for row in runs if row["try"] == name]
         table.append([name, spread([float(row["test_accuracy"]) for row in rows], 4)])
     return lines(["`conv_net_fast` with", "test accuracy"], table)
+
+
+def clothing_tries() -> list[str]:
+    """Lay out the recipes that were tried for clothing."""
+    header = ["epochs", "images a step", "peak", "processor", "seeds", "validation accuracy",
+              "test accuracy, ten looks", "seconds of `fit`"]  # fmt: skip
+    kinds = {}
+    for row in read_table(RESULTS / "clothing_tries.csv"):
+        processor = "with amx" if "amx" in row["machine"] else "without"
+        kind = row["epochs"], row["batch_size"], row["peak"], processor
+        kinds.setdefault(kind, []).append(row)
+
+    def column(rows, name, digits):
+        values = [float(row[name]) for row in rows if row[name]]
+        return spread(values, digits) if values else "not kept"
+
+    return lines(header, [
+        [*kind, " ".join(row["seed"] for row in rows), column(rows, "val_accuracy", 4),
+         column(rows, "test_accuracy_ten_looks", 4), column(rows, "fit_seconds", 0)]
+        for kind, rows in kinds.items()
+    ])  # fmt: skip
 
 
 def kills() -> list[str]:
@@ -237,7 +258,7 @@ def optimizers() -> list[str]:
 
 
 TABLES = [same_work, time_to_accuracy, two_processors, clothing_step, reproduced, peers,
-          resume_cost, kills, mnist_tries, serving_load, requests, backends]  # fmt: skip
+          resume_cost, kills, mnist_tries, clothing_tries, serving_load, requests, backends]  # fmt: skip
 CHOICES = [activations, initializers, optimizers]  # each on the page of notes/ of its name
 
 if __name__ == "__main__":

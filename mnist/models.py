@@ -216,7 +216,7 @@ def conv_net_fast():
 
 
 def conv_net_best(clothing=False):
-    """Made for the highest accuracy, in the time that a plain script takes for `conv_net`.
+    """Made for the highest accuracy, in about the time that a plain script takes for `conv_net`.
 
     Six convolutions, and only one pooling: without padding each makes the picture two pixels
     smaller, until 3x3 are left, whose mean is taken. Digits are turned and moved before, and about
