@@ -86,6 +86,19 @@ def clothing_step() -> list[str]:
     ])  # fmt: skip
 
 
+def clothing_layers() -> list[str]:
+    """Lay out clothing_step.py on the computer without amx: it with more and more convolutions."""
+    rows = read_table(RESULTS / "without_amx" / "clothing_step.csv")
+    least = {row["network"]: float(row["least_ms"]) for row in rows}
+    steps = [least[f"no normalisation, {number} of the 6 convolutions"] for number in range(1, 6)]
+    steps += [least["no normalisation"], least["as it is"]]
+    names = [*map(str, range(1, 7)), "6, and normalisation"]
+    return lines(["convolutions", "a step, least of five turns [ms]", "more than the line above"], [
+        [name, f"{step:.0f}", f"{step - before:.0f}" if before else ""]
+        for name, step, before in zip(names, steps, [0, *steps], strict=False)
+    ])  # fmt: skip
+
+
 def reproduced() -> list[str]:
     """Lay out the figures of reproduce.py."""
     header = ["figure", "command", "measure", "published", "source", "measured", "runs",
@@ -257,8 +270,9 @@ def optimizers() -> list[str]:
     return by_setting("optimizers", ["optimizer", "0.0001", "0.001", "0.01", "0.1", "1"])
 
 
-TABLES = [same_work, time_to_accuracy, two_processors, clothing_step, reproduced, peers,
-          resume_cost, kills, mnist_tries, clothing_tries, serving_load, requests, backends]  # fmt: skip
+TABLES = [same_work, time_to_accuracy, two_processors, clothing_step, clothing_layers,
+          reproduced, peers, resume_cost, kills, mnist_tries, clothing_tries, serving_load,
+          requests, backends]  # fmt: skip
 CHOICES = [activations, initializers, optimizers]  # each on the page of notes/ of its name
 
 if __name__ == "__main__":
