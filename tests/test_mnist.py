@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -312,9 +311,7 @@ def test_all_goes_on_with_the_run_of_these_flags(finished, tmp_path, monkeypatch
 
 
 def test_a_killed_model_ends_all_and_is_named(tmp_path, monkeypatch, capsys):
-    args = SimpleNamespace(resume=None, training_flags=[], data="auto", data_dir=None, out=tmp_path,
-                           dataset="mnist", experiments={}, epochs=1, schedule=None, peak=None,
-                           label_smoothing=None)  # fmt: skip
+    args = make_parser("").read_args(["--out", str(tmp_path)])
     monkeypatch.setattr("mnist.run_all.run_to_the_end", lambda command: -9)
     with pytest.raises(SystemExit):
         run_all(["conv_net"], args)
