@@ -1,6 +1,6 @@
 """What does a training step of conv_net_best on clothing spend its time on?
 
-    python benchmarks/clothing_step.py             three to five minutes
+    python benchmarks/clothing_step.py             five minutes
     python benchmarks/clothing_step.py --steps 5   a trial
 
 Times steps of 256 pictures with parts of the network left out; beside it, `conv_net` as it was published, in
