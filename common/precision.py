@@ -8,6 +8,14 @@ CPUINFO = Path("/proc/cpuinfo")  # where Linux tells what the processor can
 INSTRUCTIONS = {"avx512_bf16", "amx_bf16"}  # those that multiply 16-bit numbers
 
 
+def processor_features() -> set[str]:
+    """Return the words in which Linux tells what the processor can; none on another system."""
+    try:
+        return set(CPUINFO.read_text().split())
+    except OSError:
+        return set()
+
+
 def choose_precision(wanted: str) -> str:
     """Turn "auto" into the faster precision that this computer has instructions for.
 
@@ -22,8 +30,4 @@ def choose_precision(wanted: str) -> str:
         return wanted
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return "float32"
-    try:
-        abilities = set(CPUINFO.read_text().split())
-    except OSError:
-        return "float32"
-    return "bfloat16" if abilities & INSTRUCTIONS else "float32"
+    return "bfloat16" if processor_features() & INSTRUCTIONS else "float32"
