@@ -19,57 +19,36 @@ from benchmarks.measure import RESULTS, TRIAL, Parser, machine, write_table
 from common.start import start_keras
 
 STEPS, TURNS = 40, 5
-
-
-def without(layers: list, *left_out: str) -> list:
-    """Leave out the layers of these names."""
-    return [layer for layer in layers if layer.name not in left_out]
+PLAIN = "with TensorFlow's gradients of filters"  # without common/convolutions.py
 
 
 def networks() -> dict:
     """Build the network of the recipe, parts of it, and the published one: what -> model."""
     import keras
+    from keras import layers
 
     from benchmarks.plain import conv_net_model
-    from mnist.models import conv_net_best
+    from common.convolutions import quicken_convolutions
+    from mnist.models import conv_net_best_of_clothing
 
     found = {"published": conv_net_model()}
     keras.config.set_dtype_policy("mixed_bfloat16")
-
-    def rebuilt(change):
-        layers = conv_net_best(clothing=True).layers
-        kinds = {
-            kind: [layer.name for layer in layers if type(layer).__name__ == kind]
-            for kind in ("BatchNormalization", "MaxPooling2D", "Conv2D")
-        }
-        return keras.Sequential([keras.Input((28, 28, 1), dtype="uint8"), *change(layers, kinds)])
-
-    def strided(layers, kinds):
-        first = next(layer for layer in layers if layer.name == kinds["Conv2D"][0])
-        config = {**first.get_config(), "strides": 2, "name": "strided"}
-        place = layers.index(first)
-        layers = [*layers[:place], keras.layers.Conv2D.from_config(config), *layers[place + 1 :]]
-        return without(layers, *kinds["MaxPooling2D"])
-
-    def cut(layers, kinds, number):
-        first_left_out = next(
-            place for place, layer in enumerate(layers) if layer.name == kinds["Conv2D"][number]
+    found[PLAIN] = conv_net_best_of_clothing()
+    found["as it is"] = conv_net_best_of_clothing()
+    for number in range(6, 0, -1):
+        kept, convolutions = [], 0
+        *body, mean, dropout, dense, softmax = conv_net_best_of_clothing().layers
+        for layer in body:
+            convolutions += isinstance(layer, layers.Conv2D)
+            if convolutions <= number and not isinstance(layer, layers.BatchNormalization):
+                kept.append(layer)
+        dense = layers.Dense.from_config(dense.get_config())  # its weights were for all filters
+        found[f"{number} of the 6 convolutions, no normalisation"] = keras.Sequential(
+            [keras.Input((28, 28, 1), dtype="uint8"), *kept, mean, dropout, dense, softmax]
         )
-        head = without(layers[:first_left_out], *kinds["BatchNormalization"])
-        return [*head, *(type(layer).from_config(layer.get_config()) for layer in layers[-4:])]
-
-    found["as it is"] = rebuilt(lambda layers, kinds: layers)
-    found["the second normalisation only"] = rebuilt(
-        lambda layers, kinds: without(layers, kinds["BatchNormalization"][0])
-    )
-    found["no normalisation"] = rebuilt(
-        lambda layers, kinds: without(layers, *kinds["BatchNormalization"])
-    )
-    found["a stride of 2 instead of pooling"] = rebuilt(strided)
-    for number in range(1, 6):
-        found[f"no normalisation, {number} of the 6 convolutions"] = rebuilt(
-            lambda layers, kinds, number=number: cut(layers, kinds, number)
-        )
+    for what, model in found.items():
+        if what != PLAIN:
+            quicken_convolutions(model)
     return found
 
 

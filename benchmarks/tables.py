@@ -80,22 +80,9 @@ def two_processors() -> list[str]:
 
 def clothing_step() -> list[str]:
     """Lay out clothing_step.py."""
-    return lines(["`conv_net_best` for clothing", "a step, least of five turns [ms]", "median", "most"], [
+    return lines(["network", "a step, least of five turns [ms]", "median", "most"], [
         [row["network"], *(f"{float(row[name]):.0f}" for name in ("least_ms", "median_ms", "most_ms"))]
         for row in read_table(RESULTS / "clothing_step.csv")
-    ])  # fmt: skip
-
-
-def clothing_layers() -> list[str]:
-    """Lay out clothing_step.py on the computer without amx: it with more and more convolutions."""
-    rows = read_table(RESULTS / "without_amx" / "clothing_step.csv")
-    least = {row["network"]: float(row["least_ms"]) for row in rows}
-    steps = [least[f"no normalisation, {number} of the 6 convolutions"] for number in range(1, 6)]
-    steps += [least["no normalisation"], least["as it is"]]
-    names = [*map(str, range(1, 7)), "6, and normalisation"]
-    return lines(["convolutions", "a step, least of five turns [ms]", "more than the line above"], [
-        [name, f"{step:.0f}", f"{step - before:.0f}" if before else ""]
-        for name, step, before in zip(names, steps, [0, *steps], strict=False)
     ])  # fmt: skip
 
 
@@ -130,27 +117,6 @@ def mnist_tries() -> list[str]:
         rows = [row for row in runs if row["try"] == name]
         table.append([name, spread([float(row["test_accuracy"]) for row in rows], 4)])
     return lines(["`conv_net_fast` with", "test accuracy"], table)
-
-
-def clothing_tries() -> list[str]:
-    """Lay out the recipes that were tried for clothing."""
-    header = ["epochs", "images a step", "peak", "processor", "seeds", "validation accuracy",
-              "test accuracy, ten looks", "seconds of `fit`"]  # fmt: skip
-    kinds = {}
-    for row in read_table(RESULTS / "clothing_tries.csv"):
-        processor = "with amx" if "amx" in row["machine"] else "without"
-        kind = row["epochs"], row["batch_size"], row["peak"], processor
-        kinds.setdefault(kind, []).append(row)
-
-    def column(rows, name, digits):
-        values = [float(row[name]) for row in rows if row[name]]
-        return spread(values, digits) if values else "not kept"
-
-    return lines(header, [
-        [*kind, " ".join(row["seed"] for row in rows), column(rows, "val_accuracy", 4),
-         column(rows, "test_accuracy_ten_looks", 4), column(rows, "fit_seconds", 0)]
-        for kind, rows in kinds.items()
-    ])  # fmt: skip
 
 
 def kills() -> list[str]:
@@ -270,9 +236,8 @@ def optimizers() -> list[str]:
     return by_setting("optimizers", ["optimizer", "0.0001", "0.001", "0.01", "0.1", "1"])
 
 
-TABLES = [same_work, time_to_accuracy, two_processors, clothing_step, clothing_layers,
-          reproduced, peers, resume_cost, kills, mnist_tries, clothing_tries, serving_load,
-          requests, backends]  # fmt: skip
+TABLES = [same_work, time_to_accuracy, two_processors, clothing_step, reproduced, peers,
+          resume_cost, kills, mnist_tries, serving_load, requests, backends]  # fmt: skip
 CHOICES = [activations, initializers, optimizers]  # each on the page of notes/ of its name
 
 if __name__ == "__main__":

@@ -215,46 +215,68 @@ def conv_net_fast():
     ])  # fmt: skip
 
 
-def conv_net_best(clothing=False):
+def conv_net_best():
     """Made for the highest accuracy, in about the time that a plain script takes for `conv_net`.
 
     Six convolutions, and only one pooling: without padding each makes the picture two pixels
     smaller, until 3x3 are left, whose mean is taken. Digits are turned and moved before, and about
     half of them distorted: `RandomPerspective` pulls at the corners, and so scales and slants in one
     step. Each such step blurs; moving by whole pixels, `nearest`, does not.
-
-    Clothing is not written by hand: it is mirrored and moved. It differs in more than digits do, in
-    cloth and cut, so every convolution has one and a half times as many filters.
     """
-    exact = {"fill_mode": "constant", "dtype": "float32"}
-    if clothing:
-        filters = 48, 96, 144, 192
-        augmentation = [
-            layers.RandomFlip("horizontal", dtype="float32"),
-            layers.RandomTranslation(0.08, 0.08, interpolation="nearest", **exact),
-        ]
-    else:
-        filters = 32, 64, 96, 128
-        augmentation = [
-            layers.RandomRotation(12 / 360, **exact),  # 12 degrees
-            layers.RandomPerspective(1.0, 0.3, dtype="float32"),
-            layers.RandomTranslation(0.12, 0.12, interpolation="nearest", **exact),
-        ]
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
-        *augmentation,
+        layers.RandomRotation(12 / 360, fill_mode="constant", dtype="float32"),  # 12 degrees
+        layers.RandomPerspective(1.0, 0.3, dtype="float32"),
+        layers.RandomTranslation(
+            0.12, 0.12, fill_mode="constant", interpolation="nearest", dtype="float32"
+        ),
         layers.Rescaling(1 / 255),
-        layers.Conv2D(filters[0], 3, activation="relu", kernel_initializer="he_normal"),
+        layers.Conv2D(32, 3, activation="relu", kernel_initializer="he_normal"),
         layers.MaxPooling2D(2),
-        layers.Conv2D(filters[1], 3, activation="relu", kernel_initializer="he_normal"),
-        layers.Conv2D(filters[1], 3, activation="relu", kernel_initializer="he_normal"),
+        layers.Conv2D(64, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.Conv2D(64, 3, activation="relu", kernel_initializer="he_normal"),
         layers.BatchNormalization(),
-        layers.Conv2D(filters[2], 3, activation="relu", kernel_initializer="he_normal"),
-        layers.Conv2D(filters[3], 3, activation="relu", kernel_initializer="he_normal"),
+        layers.Conv2D(96, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.Conv2D(128, 3, activation="relu", kernel_initializer="he_normal"),
         layers.BatchNormalization(),
-        layers.Conv2D(filters[3], 3, activation="relu", kernel_initializer="he_normal"),
+        layers.Conv2D(128, 3, activation="relu", kernel_initializer="he_normal"),
         layers.GlobalAveragePooling2D(),
         layers.Dropout(0.4),
+        layers.Dense(10),
+        layers.Activation("softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+def conv_net_best_of_clothing():
+    """As `conv_net_best`, which becomes this one with `--dataset fashion_mnist`.
+
+    Clothing is not written by hand: it is mirrored, and moved by one pixel at most. It differs in
+    more than digits do, in cloth and cut, so every convolution has one and a half times as many
+    filters. To train so many in few epochs, the values of every convolution are normalised, and
+    dropout is lighter.
+    """
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.RandomFlip("horizontal", dtype="float32"),
+        layers.RandomTranslation(
+            0.04, 0.04, fill_mode="constant", interpolation="nearest", dtype="float32"
+        ),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(48, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.MaxPooling2D(2),
+        layers.BatchNormalization(),
+        layers.Conv2D(96, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.BatchNormalization(),
+        layers.Conv2D(96, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.BatchNormalization(),
+        layers.Conv2D(144, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.BatchNormalization(),
+        layers.Conv2D(192, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.BatchNormalization(),
+        layers.Conv2D(192, 3, activation="relu", kernel_initializer="he_normal"),
+        layers.BatchNormalization(),
+        layers.GlobalAveragePooling2D(),
+        layers.Dropout(0.25),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
     ])  # fmt: skip

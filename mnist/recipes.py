@@ -15,7 +15,6 @@ class Recipe(NamedTuple):
     """What a model is trained with, unless a flag of the same name says otherwise."""
 
     epochs: int = 60
-    batch_size: int = 256
     schedule: str = "constant"
     peak: float = 3  # of one_cycle, in multiples of the optimizer's own learning rate
     label_smoothing: float = 0
@@ -24,9 +23,7 @@ class Recipe(NamedTuple):
 USUAL = Recipe()
 FAST = Recipe(epochs=7, schedule="one_cycle")
 BEST = Recipe(epochs=36, schedule="one_cycle", label_smoothing=0.05)
-BEST_OF_CLOTHING = Recipe(
-    epochs=20, batch_size=128, schedule="one_cycle", peak=1.4, label_smoothing=0.05
-)
+BEST_OF_CLOTHING = Recipe(epochs=15, schedule="one_cycle", peak=2, label_smoothing=0.05)
 
 
 def is_best_of_clothing(args) -> bool:

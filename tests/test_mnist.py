@@ -26,7 +26,7 @@ from common.precision import choose_precision
 from common.runs import finished_runs, read_record
 from mnist import report
 from mnist.flags import make_parser
-from mnist.models import MODELS
+from mnist.models import MODELS, conv_net_best_of_clothing
 from mnist.recipes import NAMES, fill_in
 from mnist.run_all import run_all
 
@@ -69,6 +69,17 @@ def test_a_model_has_its_shapes(name):
     shapes = [layer.output.shape[1:] for layer in model.layers if isinstance(layer, kinds)]
     assert shapes == SHAPES.get(name, CONV_NET)
     assert model.layers[-1].compute_dtype == "float32"
+
+
+def test_the_best_of_clothing_has_more_filters_and_normalises_each_convolution():
+    kinds = (layers.Conv2D, layers.BatchNormalization)
+    of_digits, of_clothing = (
+        [layer for layer in model.layers if isinstance(layer, kinds)]
+        for model in (MODELS["conv_net_best"](), conv_net_best_of_clothing())
+    )
+    assert [type(layer) for layer in of_clothing] == 6 * list(kinds)
+    filters = [layer.filters for layer in of_digits if isinstance(layer, layers.Conv2D)]
+    assert [layer.filters for layer in of_clothing[::2]] == [1.5 * number for number in filters]
 
 
 @pytest.mark.slow
@@ -137,21 +148,20 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
 @pytest.mark.parametrize(
     ("words", "filled", "folder"),
     [
-        ("-m conv_net", (60, 256, "constant", 3, 0), "conv_net"),
-        ("-m conv_net_fast --epochs 60", (60, 256, "one_cycle", 3, 0), "conv_net_fast"),
-        ("-m conv_net_fast --schedule one_cycle --peak 1", (7, 256, "one_cycle", 1, 0),
+        ("-m conv_net", (60, "constant", 3, 0), "conv_net"),
+        ("-m conv_net_fast --epochs 60", (60, "one_cycle", 3, 0), "conv_net_fast"),
+        ("-m conv_net_fast --schedule one_cycle --peak 1", (7, "one_cycle", 1, 0),
          "conv_net_fast_peak-1.0"),
-        ("-m conv_net_best --schedule constant", (36, 256, "constant", 3, 0.05),
+        ("-m conv_net_best --schedule constant", (36, "constant", 3, 0.05),
          "conv_net_best_schedule-constant"),
-        ("-m conv_net_best --label-smoothing 0 --dataset fashion_mnist", (20, 128, "one_cycle", 1.4, 0),
+        ("-m conv_net_best --label-smoothing 0 --dataset fashion_mnist", (15, "one_cycle", 2, 0),
          "conv_net_best_dataset-fashion_mnist_label-smoothing-0.0"),
     ],
 )  # fmt: skip
 def test_flags_that_are_not_given_are_the_models_own(words, filled, folder):
     args = make_parser("").read_args(words.split())
     fill_in(args)
-    found = args.epochs, args.batch_size, args.schedule, args.peak, args.label_smoothing
-    assert found == filled
+    assert (args.epochs, args.schedule, args.peak, args.label_smoothing) == filled
     assert variant(args) == folder
 
 
