@@ -1,8 +1,8 @@
 """Sooner gradients of convolutions, where TensorFlow's are slow.
 
-The gradient tells how each number of a filter should change. For the number in row i, column j, for
-channel c, it is the sum of image[y + i, x + j, c] * error[y, x] over all places (y, x) and all images of the
-batch. That is a convolution again: the errors slide over the images. TensorFlow has a routine of its
+The gradient tells how much the loss grows with each number of a filter. For the number in row i, column j,
+for channel c, it is the sum of image[y + i, x + j, c] * error[y, x] over all places (y, x) and all images of
+the batch; error is the gradient of the layer's own answers. That is a convolution again: the errors slide over the images. TensorFlow has a routine of its
 own for it. On a processor with `avx512_bf16` but without `amx`, in 16 bits, it multiplies much more
 slowly than its convolution does, the more so the smaller the images: there we take the convolution.
 """
@@ -11,7 +11,7 @@ import keras
 
 from common.precision import processor_features
 
-LARGEST = 9  # rows or columns that leave a layer: above, both ways are about equally quick
+LARGEST = 9  # rows or columns of a layer's answer: with more, both ways are about equally quick
 
 
 def quicken_convolutions(model) -> None:
@@ -35,7 +35,7 @@ def quicken_convolutions(model) -> None:
             and (layer.strides, layer.dilation_rate, layer.groups) == ((1, 1), (1, 1), 1)
             and (layer.padding, layer.data_format) == ("valid", "channels_last")
             and layer.input.shape[-1] > 1
-            and max(layer.output.shape[1:3]) <= LARGEST
+            and all(size and size <= LARGEST for size in layer.output.shape[1:3])
         ):
             layer.convolution_op = convolve
 
@@ -58,8 +58,8 @@ def convolve(images, filters):
             of_images = tf.nn.conv2d_transpose(
                 errors, filters, tf.shape(images), strides=1, padding="VALID"
             )
-            # Channels take the place of images, and images that of channels: the sum over the
-            # channels, which every convolution takes, is now the sum over the images of the batch.
+            # Every convolution sums over channels. Here the sum is to be over the images of the batch,
+            # so they become the channels: (256, 9, 9, 96) turns into (96, 9, 9, 256).
             channels_first = tf.transpose(images, [3, 1, 2, 0])
             windows = tf.transpose(errors, [1, 2, 0, 3])
             of_filters = tf.nn.conv2d(channels_first, windows, strides=1, padding="VALID")

@@ -2,7 +2,7 @@
 
 Every model takes images of shape (28, 28, 1), uint8, values 0 to 255, and answers with ten
 probabilities, float32. The name of the function is the value of `--model` and begins the name of
-the run's folder.
+the run's folder. (`conv_net_best` has a second function, for pieces of clothing.)
 
 The last activation is a layer of its own and always computes in 32 bits: with fewer, probabilities
 close to 1 could not be told apart.
@@ -248,10 +248,10 @@ def conv_net_best():
 
 
 def conv_net_best_of_clothing():
-    """As `conv_net_best`, which becomes this one with `--dataset fashion_mnist`.
+    """What `-m conv_net_best` trains with `--dataset fashion_mnist`.
 
-    Clothing is not written by hand: it is mirrored, and moved by one pixel at most. It differs in
-    more than digits do, in cloth and cut, so every convolution has one and a half times as many
+    Clothing is not written by hand: it is mirrored, and moved by one pixel at most. Pieces of clothing
+    differ in more than digits do, in cloth and cut, so every convolution has one and a half times as many
     filters. To train so many in few epochs, the values of every convolution are normalised, and
     dropout is lighter.
     """

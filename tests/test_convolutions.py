@@ -17,6 +17,7 @@ def processor(monkeypatch, tmp_path):
         (tmp_path / "cpuinfo").write_text(f"flags\t\t: {features}\n")
 
     monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: [])  # no GPU
     return has
 
 
@@ -55,15 +56,24 @@ def test_only_what_it_makes_quicker_is_changed(processor, features, dtype, names
     assert quickened(model) == names
 
 
-def test_large_pictures_are_left_alone(processor):
+def test_nothing_is_changed_where_there_is_a_gpu(processor, monkeypatch):
+    processor("avx512_bf16")
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: [f"{kind}:0"])
+    model = network()
+    convolutions.quicken_convolutions(model)
+    assert quickened(model) == []
+
+
+@pytest.mark.parametrize(("size", "names"), [(13, ["nine"]), (None, [])])
+def test_pictures_that_are_large_or_of_any_size_are_left_alone(processor, size, names):
     processor("avx512_bf16")
     model = keras.Sequential([
-        keras.Input((13, 13, 2)),
+        keras.Input((size, size, 2)),
         layers.Conv2D(2, 3, dtype="mixed_bfloat16", name="eleven"),
         layers.Conv2D(2, 3, dtype="mixed_bfloat16", name="nine"),
     ])  # fmt: skip
     convolutions.quicken_convolutions(model)
-    assert quickened(model) == ["nine"]
+    assert quickened(model) == names
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (2, 3), (1, 1)])
