@@ -1,10 +1,11 @@
 """Sooner gradients of convolutions, where TensorFlow's are slow.
 
-The gradient tells how much the loss grows with each number of a filter. For the number in row i, column j,
-for channel c, it is the sum of image[y + i, x + j, c] * error[y, x] over all places (y, x) and all images of
-the batch; error is the gradient of the layer's own answers. That is a convolution again: the errors slide over the images. TensorFlow has a routine of its
-own for it. On a processor with `avx512_bf16` but without `amx`, in 16 bits, it multiplies much more
-slowly than its convolution does, the more so the smaller the images: there we take the convolution.
+The gradient tells how much the loss grows with each number of a filter. For the number in row i,
+column j, for channel c, it is the sum of image[y + i, x + j, c] * error[y, x] over all places (y, x)
+and all images of the batch; error is the gradient of the layer's own answers. That is a convolution
+again: the errors slide over the images. TensorFlow has a routine of its own for it. On a processor
+with `avx512_bf16` but without `amx`, in 16 bits, that routine is slower than a convolution where images
+are small: there we take the convolution.
 """
 
 import keras
@@ -60,9 +61,11 @@ def convolve(images, filters):
             )
             # Every convolution sums over channels. Here the sum is to be over the images of the batch,
             # so they become the channels: (256, 9, 9, 96) turns into (96, 9, 9, 256).
-            channels_first = tf.transpose(images, [3, 1, 2, 0])
-            windows = tf.transpose(errors, [1, 2, 0, 3])
-            of_filters = tf.nn.conv2d(channels_first, windows, strides=1, padding="VALID")
+            channels_as_images = tf.transpose(images, [3, 1, 2, 0])
+            errors_as_filters = tf.transpose(errors, [1, 2, 0, 3])
+            of_filters = tf.nn.conv2d(
+                channels_as_images, errors_as_filters, strides=1, padding="VALID"
+            )
             return of_images, tf.transpose(of_filters, [1, 2, 0, 3])
 
         return tf.nn.conv2d(images, filters, strides=1, padding="VALID"), gradients

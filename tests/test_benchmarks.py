@@ -131,13 +131,10 @@ def test_the_notes_tell_how_much_published_varies_without_amx():
     first, second = turns["published"]
     assert f"it took {first:.0f} and {second:.0f} seconds" in notes
     assert second < first < min(other["published",])
-    of_first, of_second = (round(fast, 0) for fast in turns["fast"])
-    shares = [
-        fast / published for fast, published in zip(turns["fast"], turns["published"], strict=True)
-    ]
+    fast = turns["fast"]
+    shares = [fast[0] / first, fast[1] / second]
     assert (
-        f"and `fast` {of_first:.0f} and {of_second:.0f}: {shares[0]:.3f} and {shares[1]:.3f}"
-        in notes
+        f"and `fast` {fast[0]:.0f} and {fast[1]:.0f}: {shares[0]:.3f} and {shares[1]:.3f}" in notes
     )
     assert shares[0] <= 0.1 < shares[1] and "the last of these goes missed our bar of 0.1" in notes
 
@@ -157,7 +154,7 @@ def test_the_notes_tell_what_the_best_take_without_amx():
         [float(row[name]) for row in clothing]
         for name in ("test_accuracy_ten_looks", "fit_seconds")
     )
-    assert {int(row["epochs"]) for row in clothing} == {BEST_OF_CLOTHING.epochs} == {15}
+    assert {int(row["epochs"]) for row in clothing} == {BEST_OF_CLOTHING.epochs}
     assert statistics.median(accuracies) >= 0.94
     assert f"`best_fashion`, three seeds: {tables.spread(accuracies, 4)}, the mean of" in notes
     assert f"It takes {tables.spread(seconds, 0)} seconds" in notes
