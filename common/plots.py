@@ -113,7 +113,7 @@ def epoch_times(seconds: list[float]):
     axes.set(xlabel="epoch", ylabel="time [s]", title="time an epoch takes; the first compiles too")
     widen(axes, seconds)
     if axes.get_yscale() == "linear":
-        axes.set_ylim(0, 1.05 * max(seconds))  # else the mark of the slowest is cut
+        axes.set_ylim(0, 1.05 * axes.get_ylim()[1])  # else the mark of the slowest is cut
     axes.legend()
     return figure
 
