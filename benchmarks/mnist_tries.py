@@ -41,6 +41,7 @@ def change(name: str) -> None:
     from keras import layers
 
     from mnist.models import MODELS
+    from mnist.recipes import FAST
 
     original = MODELS["conv_net_fast"]
 
@@ -59,7 +60,8 @@ def change(name: str) -> None:
         return rebuilt(lambda all: [layer for layer in all if not isinstance(layer, kind)])
 
     start = keras.optimizers.Adam.__init__
-    average = {"use_ema": True, "ema_momentum": 1 - 20 / (7 * 211)}  # as in the recipe: 211 steps
+    steps = 211 * FAST.epochs
+    average = {"use_ema": True, "ema_momentum": 1 - 20 / steps}  # as in the recipe
     if name == "no average of the weights":
         keras.optimizers.Adam.__init__ = lambda self, rate=0.001, **_: start(self, rate)
     elif name == "a constant learning rate, averaged weights":

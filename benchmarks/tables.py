@@ -57,9 +57,9 @@ def time_to_accuracy() -> list[str]:
 
 
 def two_processors() -> list[str]:
-    """Lay out the ratios of the usual computer beside those of one without amx."""
+    """Lay out the ratios of the usual computer beside those of one with amx."""
     columns = []
-    for folder in (RESULTS, RESULTS / "without_amx"):
+    for folder in (RESULTS, RESULTS / "with_amx"):
         ratios = {}
         for row in read_table(folder / "same_work_ratios.csv"):
             ratios[f"`{row['task']}`, training", row["fit_bar"]] = float(row["fit_ratio"])
@@ -73,8 +73,8 @@ def two_processors() -> list[str]:
         )
         ratios["`fast`, of `published`", "0.1"] = fast / published
         columns.append(ratios)
-    return lines(["ratio", "at most", "with amx", "without"], [
-        [what, bar, *(f"{ratios[what, bar]:.2f}" for ratios in columns)] for what, bar in columns[0]
+    return lines(["ratio", "at most", "without amx", "with"], [
+        [what, bar, *(f"{ratios[what, bar]:.3f}" for ratios in columns)] for what, bar in columns[0]
     ])  # fmt: skip
 
 

@@ -133,7 +133,7 @@ def test_augmentation_is_drawn_from_seed_and_epoch_and_only_in_training(name, mo
 @pytest.mark.slow
 def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls(tmp_path):
     run = run_lesson(MNIST, tmp_path, "--data", "sample", "-m", "conv_net_fast")
-    assert run.record["flags"]["epochs"] == run.record["epochs"] == 7
+    assert run.record["flags"]["epochs"] == run.record["epochs"] == 6
     assert run.record["flags"]["schedule"] == "one_cycle"
     rate, steps = run.names["rate"], run.names["steps"]
     rates = np.array([float(rate(step)) for step in range(steps + 1)])
@@ -150,9 +150,9 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
     [
         ("-m conv_net", (60, "constant", 3, 0), "conv_net"),
         ("-m conv_net_fast --epochs 60", (60, "one_cycle", 3, 0), "conv_net_fast"),
-        ("-m conv_net_fast --schedule one_cycle --peak 1", (7, "one_cycle", 1, 0),
+        ("-m conv_net_fast --schedule one_cycle --peak 1", (6, "one_cycle", 1, 0),
          "conv_net_fast_peak-1.0"),
-        ("-m conv_net_best --schedule constant", (36, "constant", 3, 0.05),
+        ("-m conv_net_best --schedule constant", (32, "constant", 3, 0.05),
          "conv_net_best_schedule-constant"),
         ("-m conv_net_best --label-smoothing 0 --dataset fashion_mnist", (15, "one_cycle", 2, 0),
          "conv_net_best_dataset-fashion_mnist_label-smoothing-0.0"),
