@@ -1,6 +1,6 @@
 """How soon is the published accuracy reached, and how far does one model get in the same time?
 
-    python benchmarks/time_to_accuracy.py                           all four parts: an hour and a half
+    python benchmarks/time_to_accuracy.py                           all four parts: 100 minutes
     python benchmarks/time_to_accuracy.py --only fast --seeds 42    one part, one seed
 
 Seconds are those of `fit`, from its start. Four parts:

@@ -11,6 +11,7 @@ from conftest import ROOT
 
 from benchmarks import clothing_step, measure, plain, reproduce, same_work, tables
 from benchmarks.time_to_accuracy import LESSONS
+from mnist.recipes import BEST, BEST_OF_CLOTHING, FAST
 
 NOTES = (ROOT / "benchmarks" / "README.md").read_text()
 
@@ -71,6 +72,9 @@ def test_the_best_models_meet_their_bars_and_the_notes_tell_how_soon_as_measured
     def median(part, column):
         return statistics.median(float(row[column]) for row in runs if row["part"] == part)
 
+    recipes = {"published": 60, "fast": FAST.epochs, "best": BEST.epochs,
+               "best_fashion": BEST_OF_CLOTHING.epochs}  # fmt: skip
+    assert {(row["part"], int(row["epochs"])) for row in runs} == set(recipes.items())
     whole = median("published", "fit_seconds")
     shares = {part: median(part, "fit_seconds") / whole for part in LESSONS}
     assert shares["fast"] <= 0.1 and max(shares.values()) < 1
@@ -157,6 +161,9 @@ def test_both_processors_meet_the_bars_and_the_notes_compare_them_as_measured():
         without, amx = both(*columns)
         for kind, values in amx.items():
             assert overlap(without[kind], values), kind
+    _without, amx = both("time_to_accuracy.csv", "epochs", "part")
+    old = [f"{statistics.median(amx[part,]):.0f}" for part in ("fast", "best")]
+    assert f"still had recipes of {old[0]} and {old[1]} epochs" in notes
     _without, amx = both("time_to_accuracy.csv", "fit_seconds", "part")
     _without, right = both("time_to_accuracy.csv", "test_accuracy", "part")
     for part in ("published", "fast", "best"):
