@@ -7,7 +7,7 @@ from a sibling in one idea. Every run adds to a report that compares them; READM
 
     python mnist/mnist.py                          mlp_one_layer
     python mnist/mnist.py -m conv_net              another one
-    python mnist/mnist.py -m conv_net_fast         as good, in 6 epochs instead of 60
+    python mnist/mnist.py -m conv_net_fast         as good, in 5 epochs instead of 60
     python mnist/mnist.py -m all                   one after the other; stop with Ctrl-C,
     python mnist/mnist.py -m all --resume          go on
     python mnist/mnist.py --report                 compare the runs so far

@@ -188,7 +188,7 @@ def conv_net_augmented():
 
 
 def conv_net_fast():
-    """Made for a short training: what `conv_net` needs 60 epochs for, in 6.
+    """Made for a short training: what `conv_net` needs 60 epochs for, in 5.
 
     Images are moved by up to two whole pixels. Starting weights by He's rule keep the values of a
     `relu` network about equally large from layer to layer. Normalisation makes learning quick; it

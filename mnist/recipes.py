@@ -21,9 +21,9 @@ class Recipe(NamedTuple):
 
 
 USUAL = Recipe()
-FAST = Recipe(epochs=6, schedule="one_cycle")
+FAST = Recipe(epochs=5, schedule="one_cycle", peak=6)
 BEST = Recipe(epochs=32, schedule="one_cycle", label_smoothing=0.05)
-BEST_OF_CLOTHING = Recipe(epochs=15, schedule="one_cycle", peak=2, label_smoothing=0.05)
+BEST_OF_CLOTHING = Recipe(epochs=14, schedule="one_cycle", peak=2, label_smoothing=0.05)
 
 
 def is_best_of_clothing(args) -> bool:

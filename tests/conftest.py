@@ -65,7 +65,8 @@ ENVIRONMENT = {n: v for n, v in {**os.environ, **BEGAN_WITH}.items() if v}  # as
 REAL_DATA = BEGAN_WITH["KERAS_TUTORIAL_DATA"]
 os.environ.pop("KERAS_TUTORIAL_DATA", None)
 collect_ignore = [] if REAL_DATA else ["test_real_data.py"]
-os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="keras-home-")
+HOME = tempfile.TemporaryDirectory(prefix="keras-home-")  # removed when the process ends
+os.environ["KERAS_HOME"] = HOME.name
 
 from common.cli import SMALLEST_LIMIT
 from common.start import start_keras

@@ -1,6 +1,5 @@
 """benchmarks/: what the scripts compute, and that the notes tell what they wrote."""
 
-import itertools
 import json
 import statistics
 import subprocess
@@ -82,12 +81,9 @@ def test_the_best_models_meet_their_bars_and_the_notes_tell_how_soon_as_measured
     told = [f"{100 * shares[part]:.0f} %" for part in ("best", "best_fashion")]
     assert f"`best` takes {told[0]} of them, `best_fashion` {told[1]}" in notes
     times = {(row["part"], row["seed"]): float(row["fit_seconds"]) for row in runs}
-    (longer,) = [
-        (seconds, times["published", seed])
-        for (part, seed), seconds in times.items()
-        if seconds > times["published", seed]
-    ]
-    assert f"took longer: {longer[0]:.0f} seconds, and `published` {longer[1]:.0f}" in notes
+    for part, most in (("fast", 0.1), ("best", 1), ("best_fashion", 1)):
+        for seed in ("42", "43", "44"):
+            assert times[part, seed] <= most * times["published", seed], (part, seed)
     for part, bar in (("fast", 0.9934), ("best", 0.9965), ("best_fashion", 0.94)):
         assert median(part, "test_accuracy") >= bar, part
     wrong = {
@@ -97,34 +93,6 @@ def test_the_best_models_meet_their_bars_and_the_notes_tell_how_soon_as_measured
         f"`best` gets {wrong['best']} of 10,000 images wrong, `published` {wrong['published']}"
         in notes
     )
-
-
-def test_the_notes_tell_of_the_slow_epochs_of_published_as_measured():
-    notes = " ".join(NOTES.split())
-    ends, epochs = {}, {}
-    for row in measure.read_table(measure.RESULTS / "time_to_accuracy_curve.csv"):
-        ends.setdefault(row["seed"], [0]).append(float(row["seconds"]))
-    for seed, seconds in ends.items():
-        epochs[seed] = [b - a for a, b in itertools.pairwise(seconds)]
-    slow, usual = ([each for run in epochs.values() for each in run if (each > 15) == long]
-                   for long in (True, False))  # fmt: skip
-    assert (
-        f"Of the {len(slow + usual)} epochs of `published` {len(slow)} take {min(slow):.1f} to"
-        f" {max(slow):.1f} seconds, the others {min(usual):.1f} to {max(usual):.1f}"
-    ) in notes
-    even = statistics.median(
-        sum(each if each <= 15 else statistics.median(e for e in run if e <= 15) for each in run)
-        for run in epochs.values()
-    )
-    runs = measure.read_table(measure.RESULTS / "time_to_accuracy.csv")
-    shares = [
-        100 * statistics.median(float(r["fit_seconds"]) for r in runs if r["part"] == part) / even
-        for part in ("fast", "best_fashion")
-    ]
-    assert (
-        f"`published` would take {even:.0f} seconds: `fast` {shares[0]:.1f} % of that,"
-        f" `best_fashion` {shares[1]:.0f} %"
-    ) in notes
 
 
 def both(table: str, column: str, *kind: str) -> list[dict[tuple, list[float]]]:
@@ -154,13 +122,11 @@ def test_both_processors_meet_the_bars_and_the_notes_compare_them_as_measured():
     assert f"`conv_net` takes {amx} of the plain script's time instead of {without}" in notes
     _bar, without, amx = ratios["`conv_net_32_bits`, training"]
     assert f"in 32 bits it takes {amx} instead of {without}" in notes
-    for columns in (
-        ("same_work.csv", "figure", "task", "side"),
-        ("time_to_accuracy.csv", "test_accuracy", "part"),
-    ):
-        without, amx = both(*columns)
-        for kind, values in amx.items():
-            assert overlap(without[kind], values), kind
+    without, amx = both("same_work.csv", "figure", "task", "side")
+    for task, values in amx.items():
+        assert overlap(without[task], values), task
+    without, amx = both("time_to_accuracy.csv", "test_accuracy", "part")
+    assert overlap(without["published",], amx["published",])  # the other parts' recipes differ
     _without, amx = both("time_to_accuracy.csv", "epochs", "part")
     old = [f"{statistics.median(amx[part,]):.0f}" for part in ("fast", "best")]
     assert f"still had recipes of {old[0]} and {old[1]} epochs" in notes
