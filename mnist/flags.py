@@ -21,7 +21,7 @@ def make_parser(doc: str) -> LessonParser:
     parser.add_experiment("--schedule", choices=SCHEDULES,
         help="of the learning rate (default constant; fast and best: one_cycle)")  # fmt: skip
     parser.add_experiment("--peak", type=positive_number, metavar="TIMES",
-        help="of one_cycle: multiply the usual rate by this (default 3; best of clothing: 2)")  # fmt: skip
+        help="of one_cycle: multiply the usual rate by this (default 3; fast: 6; best of clothing: 2)")  # fmt: skip
     parser.add_experiment("--label-smoothing", type=share_or_zero, metavar="SHARE",
         help="teach this much doubt (default 0; best: 0.05)")  # fmt: skip
     parser.add_training_flag("--precision", choices=PRECISIONS, default="auto",

@@ -119,9 +119,9 @@ def test_both_processors_meet_the_bars_and_the_notes_compare_them_as_measured():
     for times in both("time_to_accuracy.csv", "fit_seconds", "part"):
         assert statistics.median(times["fast",]) <= 0.1 * statistics.median(times["published",])
     _bar, without, amx = ratios["`conv_net`, training"]
-    assert f"`conv_net` takes {amx} of the plain script's time instead of {without}" in notes
+    told = f"`conv_net` takes {amx} of the plain script's time in 16 bits instead of {without}"
     _bar, without, amx = ratios["`conv_net_32_bits`, training"]
-    assert f"in 32 bits it takes {amx} instead of {without}" in notes
+    assert f"{told}, and {amx} in 32 bits instead of {without}" in notes
     without, amx = both("same_work.csv", "figure", "task", "side")
     for task, values in amx.items():
         assert overlap(without[task], values), task
@@ -139,19 +139,25 @@ def test_both_processors_meet_the_bars_and_the_notes_compare_them_as_measured():
 
 def test_the_notes_tell_what_a_step_for_clothing_takes():
     notes = " ".join(NOTES.split())
-    step = {row["network"]: float(row["least_ms"])
-            for row in measure.read_table(measure.RESULTS / "clothing_step.csv")}  # fmt: skip
+    step, median = (
+        {row["network"]: float(row[column])
+         for row in measure.read_table(measure.RESULTS / "clothing_step.csv")}
+        for column in ("least_ms", "median_ms")
+    )  # fmt: skip
     whole = step["as it is"]
     ratio = whole / step["published"]
     assert f"takes {ratio:.1f} times as long as one of `published`" in notes
     plain = whole / step[clothing_step.PLAIN]
     assert f"takes {plain:.2f} of the time that it takes with TensorFlow's" in notes
-    convolutions = [step[f"{number} of the 6 convolutions, no normalisation"] for number in (1, 6)]
-    told = (
-        f"the five after the first take {(convolutions[1] - convolutions[0]) / whole:.0%}"
-        f" of a step, normalisation {1 - convolutions[1] / whole:.0%}"
-    )
-    assert told.replace("%", " %") in notes
+
+    def shares(milliseconds):
+        whole, *convolutions = (milliseconds[name] for name in (
+            "as it is", *(f"{n} of the 6 convolutions, no normalisation" for n in (1, 6))))  # fmt: skip
+        first, six = (each / whole for each in convolutions)
+        return f"take {100 * (six - first):.0f} % of a step, normalisation {100 * (1 - six):.0f} %"
+
+    assert f"the five after the first {shares(step)}" in notes
+    assert f"By the medians they {shares(median)}" in notes
 
 
 def test_the_notes_compare_memory_and_peers_as_measured():

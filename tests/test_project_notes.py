@@ -143,6 +143,15 @@ def test_the_models_of_mnist_are_told_as_measured():
         assert f"| {' | '.join(cells)} |" in MNIST, cells
 
 
+def test_the_models_with_their_own_recipes_are_told_as_measured():
+    runs = read("mnist_recipes.csv").groupby("variant")
+    fast, best = (runs.get_group(name).test_accuracy.median()
+                  for name in ("conv_net_fast", "conv_net_best"))  # fmt: skip
+    clothing = runs.get_group("conv_net_best_dataset-fashion_mnist").test_accuracy_ten_looks
+    told = f"{fast:.4f}, {best:.4f} and, on clothing, {clothing.astype(float).median():.4f}"
+    assert f"Their test accuracy is {told} (medians of three seeds)" in one_line(MNIST)
+
+
 def test_the_gain_of_sixteen_bits_is_told_as_measured():
     seconds = read("mnist_seconds.csv").pivot(
         index="variant", columns="precision", values="epoch_seconds"
