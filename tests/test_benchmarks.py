@@ -160,6 +160,39 @@ def test_the_notes_tell_what_a_step_for_clothing_takes():
     assert f"By the medians they {shares(median)}" in notes
 
 
+def test_the_notes_say_what_the_tries_gave():
+    runs = {}
+    for row in measure.read_table(measure.RESULTS / "mnist_tries.csv"):
+        runs.setdefault(row["try"], []).append(row)
+    assert {row["seed"] for rows in runs.values() for row in rows} == {"42", "43", "44"}
+
+    def values(name):
+        return [[float(row[column]) for row in runs[name]]
+                for column in ("val_accuracy", "test_accuracy")]  # fmt: skip
+
+    def worth(name):
+        """Tell what was lost, in points of a percent: of validation and of test images."""
+        medians = zip(values("the recipe"), values(name), strict=True)
+        return [100 * (statistics.median(a) - statistics.median(b)) for a, b in medians]
+
+    def changes(name):
+        """List, for validation and for test images, what each run gained."""
+        pairs = zip(values(name), values("the recipe"), strict=True)
+        return [[a - b for a, b in zip(*pair, strict=True)] for pair in pairs]
+
+    assert all(0.35 < lost < 0.7 for lost in worth("a constant learning rate, no average"))
+    assert all(0.05 < lost < 0.25 for lost in worth("a constant learning rate, averaged weights"))
+    assert all(abs(lost) < 0.02 for lost in worth("no average of the weights"))
+    assert all(abs(lost) < 0.05 for lost in worth("peak 3, and 6 epochs"))
+    assert all(0.04 < lost < 0.14 for lost in worth("no moved images"))
+    for name in ("no normalisation", "no dropout", "starting weights by Glorot's rule", "32 bits",
+                 "labels smoothed by 0.05"):  # fmt: skip
+        validation, test = changes(name)
+        assert min(validation + test) <= 0 <= max(validation + test), name
+    validation, test = changes("images turned and distorted too")
+    assert min(test) > 0 and sum(change > 0 for change in validation) == 1
+
+
 def test_the_notes_compare_memory_and_peers_as_measured():
     ratios = {
         row["task"]: float(row["peak_memory_ratio"])
