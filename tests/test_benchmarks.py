@@ -171,7 +171,7 @@ def test_the_notes_say_what_the_tries_gave():
                 for column in ("val_accuracy", "test_accuracy")]  # fmt: skip
 
     def worth(name):
-        """Tell what was lost, in points of a percent: of validation and of test images."""
+        """Tell how many percentage points were lost: of validation and of test images."""
         medians = zip(values("the recipe"), values(name), strict=True)
         return [100 * (statistics.median(a) - statistics.median(b)) for a, b in medians]
 
