@@ -80,6 +80,7 @@ def test_the_best_models_meet_their_bars_and_the_notes_tell_how_soon_as_measured
     assert f"`fast` takes {100 * shares['fast']:.1f} % of the seconds" in notes
     told = [f"{100 * shares[part]:.0f} %" for part in ("best", "best_fashion")]
     assert f"`best` takes {told[0]} of them, `best_fashion` {told[1]}" in notes
+    assert 0.9 < shares["fast"] * recipes["published"] / recipes["fast"] < 1.1  # an epoch's
     times = {(row["part"], row["seed"]): float(row["fit_seconds"]) for row in runs}
     for part, most in (("fast", 0.1), ("best", 1), ("best_fashion", 1)):
         for seed in ("42", "43", "44"):

@@ -141,7 +141,7 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
     assert rates[top] == pytest.approx(0.006, rel=0.1) and abs(top / steps - 0.3) < 0.1
     assert (np.diff(rates[:top]) > 0).all() and (np.diff(rates[top:]) < 0).all()
     assert rates[0] == pytest.approx(0.0006) and rates[-1] < 1e-6
-    # On the training images: on others, after so few steps, it is between 0.16 and 0.52, by the seed.
+    # On the training images: on others, after so few steps, it was 0.11 to 0.35 with the seeds 42, 43, 44.
     assert run.names["history"].history["accuracy"][-1] > 0.8
 
 
