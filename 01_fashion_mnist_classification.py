@@ -17,10 +17,20 @@ the number that all random draws start from. TensorFlow's own tutorial reports a
 from common.cli import LessonParser, whole_number
 
 parser = LessonParser("01_fashion_mnist_classification", __doc__, epochs=10, batch_size=32)
-parser.add_experiment("--hidden", nargs="*", type=whole_number(1), default=[128], metavar="UNITS",
-    help="units of each hidden layer (default 128)")  # fmt: skip
-parser.add_experiment("--optimizer", choices=["adam", "rmsprop", "sgd"], default="adam",
-    help="how the weights are changed (default adam)")  # fmt: skip
+parser.add_experiment(
+    "--hidden",
+    nargs="*",
+    type=whole_number(1),
+    default=[128],
+    metavar="UNITS",
+    help="units of each hidden layer (default 128)",
+)
+parser.add_experiment(
+    "--optimizer",
+    choices=["adam", "rmsprop", "sgd"],
+    default="adam",
+    help="how the weights are changed (default adam)",
+)
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import keras
@@ -41,12 +51,24 @@ run = Run(args)  # sets the seed, keeps the record and the figures
 # train on it: at the shapes, at the range of the values, and at some of the pictures.
 
 # %%
-CLASS_NAMES = ["T-shirt", "trouser", "pullover", "dress", "coat",
-               "sandal", "shirt", "sneaker", "bag", "ankle boot"]  # fmt: skip
+CLASS_NAMES = [
+    "T-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+]
 
 (train_images, train_labels), (test_images, test_labels) = run.load_dataset("fashion_mnist")
-print(f"training images: {train_images.shape} {train_images.dtype}, "
-      f"values {train_images.min()} to {train_images.max()}")  # fmt: skip
+print(
+    f"training images: {train_images.shape} {train_images.dtype}, "
+    f"values {train_images.min()} to {train_images.max()}"
+)
 print(f"test images:     {test_images.shape} {test_images.dtype}")
 print("training images of each kind:", np.bincount(train_labels, minlength=10))
 titles = [CLASS_NAMES[label] for label in train_labels[:25]]
@@ -65,9 +87,12 @@ run.save_figure("samples", plots.image_grid(train_images[:25], titles))
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
-    train_images, train_labels, test_size=0.1, random_state=args.seed,
+    train_images,
+    train_labels,
+    test_size=0.1,
+    random_state=args.seed,
     stratify=train_labels,  # the same share of each kind in both parts
-)  # fmt: skip
+)
 train = shuffled_batches(
     train_images, train_labels, args.batch_size, seed=args.seed, first_epoch=run.first_epoch
 )
@@ -138,8 +163,11 @@ history = model.fit(
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
 probabilities = model.predict(test_images, batch_size=1000, verbose=0)  # (images, 10)
 predicted_labels = probabilities.argmax(axis=1)
-print(classification_report(test_labels, predicted_labels, target_names=CLASS_NAMES, digits=3,
-                            zero_division=0))  # fmt: skip
+print(
+    classification_report(
+        test_labels, predicted_labels, target_names=CLASS_NAMES, digits=3, zero_division=0
+    )
+)
 figure = plots.confusion_matrix(test_labels, predicted_labels, CLASS_NAMES)
 run.save_figure("confusion_matrix", figure)
 

@@ -19,10 +19,19 @@ it is 0.910 (0.909 to 0.911): another model, of whole reviews, more words, and p
 from common.cli import LessonParser, text_with_words, whole_number
 
 parser = LessonParser("02_imdb_binary_classification", __doc__, epochs=40, batch_size=512)
-parser.add_experiment("--ngrams", type=whole_number(1, at_most=2), default=1, metavar="N",
-    help="1: words count (the default); 2: pairs of neighbouring words too")  # fmt: skip
-parser.add_argument("--text", type=text_with_words, metavar="SENTENCE",
-    help="a review of your own in quotation marks, judged after training")  # fmt: skip
+parser.add_experiment(
+    "--ngrams",
+    type=whole_number(1, at_most=2),
+    default=1,
+    metavar="N",
+    help="1: words count (the default); 2: pairs of neighbouring words too",
+)
+parser.add_argument(
+    "--text",
+    type=text_with_words,
+    metavar="SENTENCE",
+    help="a review of your own in quotation marks, judged after training",
+)
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import keras
@@ -48,8 +57,10 @@ run = Run(args)  # sets the seed, keeps the record and the figures
 (train_reviews, train_labels), (test_reviews, test_labels), word_index = run.load_dataset("imdb")
 words_by_rank = {rank: word for word, rank in word_index.items()}
 lengths = [len(review) for review in train_reviews]
-print(f"{len(train_reviews)} training and {len(test_reviews)} test reviews, "
-      f"{np.mean(train_labels):.0%} of the training reviews positive")  # fmt: skip
+print(
+    f"{len(train_reviews)} training and {len(test_reviews)} test reviews, "
+    f"{np.mean(train_labels):.0%} of the training reviews positive"
+)
 print(f"words in a review: {min(lengths)} to {max(lengths)}, median {np.median(lengths):.0f}")
 print("ranks:", *train_reviews[0][:12], "...")
 print("words:", *[words_by_rank[rank] for rank in train_reviews[0][:12]], "...")
@@ -75,9 +86,12 @@ PAIRS = 200_000 if TWO else 0
 REVIEW_LENGTH = 512 if TWO else 256
 
 train_reviews, val_reviews, train_labels, val_labels = train_test_split(
-    train_reviews, train_labels, test_size=0.1 if TWO else 0.4, stratify=train_labels,
+    train_reviews,
+    train_labels,
+    test_size=0.1 if TWO else 0.4,
+    stratify=train_labels,
     random_state=args.seed,
-)  # fmt: skip
+)
 
 
 def to_words(review):
@@ -196,8 +210,10 @@ history = model.fit(
     verbose=0,  # OneLineProgress shows the epochs
 )
 val_loss = history.history["val_loss"]
-print(f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_loss) + 1}, "
-      f"at the end {val_loss[-1]:.4f}; training loss at the end {history.history['loss'][-1]:.4f}")  # fmt: skip
+print(
+    f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_loss) + 1}, "
+    f"at the end {val_loss[-1]:.4f}; training loss at the end {history.history['loss'][-1]:.4f}"
+)
 
 # %% [markdown]
 # ## 6 Evaluate
@@ -217,16 +233,20 @@ run.save_figure("confusion_matrix", figure)
 
 # %%
 surest_mistake = np.argmax(np.abs(probabilities - test_labels))
-print(f"surest mistake: probability {probabilities[surest_mistake]:.3f} of being positive, "
-      f"label {test_labels[surest_mistake]}; its last words:")  # fmt: skip
+print(
+    f"surest mistake: probability {probabilities[surest_mistake]:.3f} of being positive, "
+    f"label {test_labels[surest_mistake]}; its last words:"
+)
 print("...", *[words_by_rank[rank] for rank in test_reviews[surest_mistake][-40:]])
 if args.text:
     words = split_words(args.text)
     ranks = np.array([word_index.get(word, VOCABULARY) for word in words])
     rare = [word for word, rank in zip(words, ranks, strict=True) if rank >= VOCABULARY - 1]
     probability = model.predict(to_numbers([ranks]), verbose=0)[0, 0]
-    print(f"\nyour text: probability {probability:.3f} of being positive"
-          + (f"; not in the vocabulary: {', '.join(rare)}" if rare else ""))  # fmt: skip
+    print(
+        f"\nyour text: probability {probability:.3f} of being positive"
+        + (f"; not in the vocabulary: {', '.join(rare)}" if rare else "")
+    )
 run.save(model, history.history, test_loss=test["loss"], test_accuracy=test["accuracy"])
 
 # %% [markdown]

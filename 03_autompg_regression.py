@@ -18,12 +18,27 @@ With 20 seeds it is 1.94 (1.60 to 2.40) MPG. TensorFlow's tutorial reports 1.80 
 from common.cli import LessonParser, positive_number, whole_number
 
 parser = LessonParser("03_autompg_regression", __doc__, epochs=1000, batch_size=32)
-parser.add_experiment("--hidden", nargs="*", type=whole_number(1), default=[64, 64], metavar="UNITS",
-    help="units of each hidden layer (default 64 64; none: linear regression)")  # fmt: skip
-parser.add_experiment("--learning-rate", type=positive_number, metavar="RATE",
-    help="size of the steps (default 0.001, without hidden layers 0.1)")  # fmt: skip
-parser.add_experiment("--patience", type=whole_number(1), default=10, metavar="N",
-    help="epochs without a new low of the validation loss before training ends (default 10)")  # fmt: skip
+parser.add_experiment(
+    "--hidden",
+    nargs="*",
+    type=whole_number(1),
+    default=[64, 64],
+    metavar="UNITS",
+    help="units of each hidden layer (default 64 64; none: linear regression)",
+)
+parser.add_experiment(
+    "--learning-rate",
+    type=positive_number,
+    metavar="RATE",
+    help="size of the steps (default 0.001, without hidden layers 0.1)",
+)
+parser.add_experiment(
+    "--patience",
+    type=whole_number(1),
+    default=10,
+    metavar="N",
+    help="epochs without a new low of the validation loss before training ends (default 10)",
+)
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import keras
@@ -138,8 +153,10 @@ history = model.fit(
     callbacks=run.callbacks(early_stopping, OneLineProgress()),
     verbose=0,  # OneLineProgress shows the epochs
 )
-print(f"trained {len(history.epoch)} epochs, kept the weights of epoch "
-      f"{np.argmin(history.history['val_loss']) + 1}")  # fmt: skip
+print(
+    f"trained {len(history.epoch)} epochs, kept the weights of epoch "
+    f"{np.argmin(history.history['val_loss']) + 1}"
+)
 
 # %% [markdown]
 # ## 6 Evaluate
@@ -152,8 +169,10 @@ print(f"trained {len(history.epoch)} epochs, kept the weights of epoch "
 # %%
 test = model.evaluate(test_features, test_mpg, verbose=0, return_dict=True)
 guess = np.abs(test_mpg - train_mpg.mean()).mean()
-print(f"mean absolute error on {len(test_mpg)} test cars: {test['mae']:.2f} MPG; "
-      f"of always guessing the mean: {guess:.2f} MPG")  # fmt: skip
+print(
+    f"mean absolute error on {len(test_mpg)} test cars: {test['mae']:.2f} MPG; "
+    f"of always guessing the mean: {guess:.2f} MPG"
+)
 
 # %% [markdown]
 # ## 7 Predict
@@ -169,8 +188,7 @@ figure = plots.prediction_versus_truth(test_mpg, predicted_mpg, "fuel economy", 
 run.save_figure("predictions", figure)
 squared = "mean squared error [MPG²]"
 units = {"loss": squared, "mse": squared, "mae": "mean absolute error [MPG]"}
-run.save(model, history.history, units,
-         test_loss=test["loss"], test_mae=test["mae"])  # fmt: skip
+run.save(model, history.history, units, test_loss=test["loss"], test_mae=test["mae"])
 
 # %% [markdown]
 # ## Exercises

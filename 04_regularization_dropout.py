@@ -17,16 +17,47 @@ median and the range of three seeds.
 from common.cli import LessonParser, positive_number, share
 
 parser = LessonParser("04_regularization_dropout", __doc__, epochs=20, batch_size=512)
-NAMES = ["smaller", "baseline", "bigger", "L2", "L1", "dropout", "batch_norm", "L2_dropout",
-         "early_stopping", "a_fifth"]  # fmt: skip
-parser.add_experiment("--models", nargs="+", choices=NAMES, default=NAMES, metavar="NAME",
-    help=f"train only these of: {' '.join(NAMES)}")  # fmt: skip
-parser.add_experiment("--l2", type=positive_number, default=0.001, metavar="STRENGTH",
-    help="weight of the L2 penalty (default 0.001)")  # fmt: skip
-parser.add_experiment("--l1", type=positive_number, default=0.0001, metavar="STRENGTH",
-    help="weight of the L1 penalty (default 0.0001)")  # fmt: skip
-parser.add_experiment("--dropout", type=share, default=0.5, metavar="RATE",
-    help="share of units left out at each step (default 0.5)")  # fmt: skip
+NAMES = [
+    "smaller",
+    "baseline",
+    "bigger",
+    "L2",
+    "L1",
+    "dropout",
+    "batch_norm",
+    "L2_dropout",
+    "early_stopping",
+    "a_fifth",
+]
+parser.add_experiment(
+    "--models",
+    nargs="+",
+    choices=NAMES,
+    default=NAMES,
+    metavar="NAME",
+    help=f"train only these of: {' '.join(NAMES)}",
+)
+parser.add_experiment(
+    "--l2",
+    type=positive_number,
+    default=0.001,
+    metavar="STRENGTH",
+    help="weight of the L2 penalty (default 0.001)",
+)
+parser.add_experiment(
+    "--l1",
+    type=positive_number,
+    default=0.0001,
+    metavar="STRENGTH",
+    help="weight of the L1 penalty (default 0.0001)",
+)
+parser.add_experiment(
+    "--dropout",
+    type=share,
+    default=0.5,
+    metavar="RATE",
+    help="share of units left out at each step (default 0.5)",
+)
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import keras
@@ -86,8 +117,10 @@ train_labels, val_labels, test_labels = (
 val = ordered_batches(val_words, val_labels, args.batch_size)
 test = ordered_batches(test_words, test_labels, args.batch_size)
 stored = train_words.data.nbytes + train_words.indices.nbytes
-print(f"ones: {train_words.nnz / np.prod(train_words.shape):.2%} of the places; stored in "
-      f"{stored / 1e6:.0f} MB, as floats {np.prod(train_words.shape) * 4 / 1e6:.0f} MB")  # fmt: skip
+print(
+    f"ones: {train_words.nnz / np.prod(train_words.shape):.2%} of the places; stored in "
+    f"{stored / 1e6:.0f} MB, as floats {np.prod(train_words.shape) * 4 / 1e6:.0f} MB"
+)
 
 # %% [markdown]
 # ## 3 Define
@@ -162,13 +195,18 @@ def fit_model(name, model):
     training = run.training(name)
     rows = len(train_labels) // (5 if name == "a_fifth" else 1)
     train = shuffled_batches(
-        train_words[:rows], train_labels[:rows], args.batch_size, seed=args.seed,
+        train_words[:rows],
+        train_labels[:rows],
+        args.batch_size,
+        seed=args.seed,
         first_epoch=training.first_epoch,
-    )  # fmt: skip
+    )
     early_stopping = keras.callbacks.EarlyStopping(
-        monitor="val_binary_crossentropy", mode="min", restore_best_weights=True,
+        monitor="val_binary_crossentropy",
+        mode="min",
+        restore_best_weights=True,
         patience=3 if name == "early_stopping" else args.epochs,
-    )  # fmt: skip
+    )
     history = model.fit(
         train.dataset,
         steps_per_epoch=train.steps_per_epoch,
@@ -224,7 +262,7 @@ for name in args.models:
         "end_gap": val_loss[-1] - loss[-1],
         "test_accuracy": test_figures["accuracy"],
         "test_loss": test_figures["binary_crossentropy"],
-    })  # fmt: skip
+    })
     if min(val_loss) < lowest:
         lowest, best_name, best_model = min(val_loss), name, model
     del model
@@ -235,8 +273,10 @@ run.save_table("models", table)
 SIZES = ["smaller", "baseline", "bigger"]
 sizes = {name: curve for name, curve in curves.items() if name in SIZES}
 remedies = {name: curve for name, curve in curves.items() if name not in ["smaller", "bigger"]}
-for file, title, shown in [("capacity", "one network in three sizes", sizes),
-                           ("remedies", "the baseline and its variants", remedies)]:  # fmt: skip
+for file, title, shown in [
+    ("capacity", "one network in three sizes", sizes),
+    ("remedies", "the baseline and its variants", remedies),
+]:
     if shown:
         figure = plots.compare_models(shown, "binary_crossentropy", title)
         run.save_figure(file, figure)
@@ -258,8 +298,13 @@ for kind, ranks in (("negative", order[:10]), ("positive", order[:-11:-1])):
     print(f"most {kind}:", *[f"{words_by_rank[rank]} {probabilities[rank]:.2f}" for rank in ranks])
 print(f"\nlowest validation loss: {best_name}; its figures are in the record")
 best = table.set_index("model").loc[best_name]
-run.save(model, curves[best_name], training=best_name,
-         test_loss=best.test_loss, test_accuracy=best.test_accuracy)  # fmt: skip
+run.save(
+    model,
+    curves[best_name],
+    training=best_name,
+    test_loss=best.test_loss,
+    test_accuracy=best.test_accuracy,
+)
 
 # %% [markdown]
 # ## Exercises

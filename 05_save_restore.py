@@ -83,7 +83,7 @@ def build_model():
         layers.Flatten(),
         layers.Dense(64, activation="relu"),
         layers.Dense(10, activation="softmax"),
-    ])  # fmt: skip
+    ])
 
 
 model = build_model()
@@ -179,7 +179,7 @@ def try_form(form, path, restore, from_our_code=False):
         "compile_settings": is_model and restored.compiled and not from_our_code,
         "optimizer": steps == int(model.optimizer.iterations),
         "seconds": seconds,
-    })  # fmt: skip
+    })
     return restored
 
 
@@ -299,8 +299,14 @@ def train_last_epoch_again(restored):
     """Train the last epoch again; return the largest difference to a weight of `model`."""
     last = args.epochs - 1
     batches = batches_from(last)
-    restored.fit(batches.dataset, steps_per_epoch=batches.steps_per_epoch, shuffle=False, verbose=0,
-                 initial_epoch=last, epochs=args.epochs)  # fmt: skip
+    restored.fit(
+        batches.dataset,
+        steps_per_epoch=batches.steps_per_epoch,
+        shuffle=False,
+        verbose=0,
+        initial_epoch=last,
+        epochs=args.epochs,
+    )
     pairs = zip(restored.get_weights(), model.get_weights(), strict=True)
     return max(np.abs(one - other).max() for one, other in pairs)
 
@@ -310,8 +316,10 @@ with_state = train_last_epoch_again(restore_weights(before_last, compiled=True))
 forgetful = restore_weights(before_last, compiled=False)
 compile_model(forgetful)  # only now: its optimizer knows nothing of the earlier steps
 without_state = train_last_epoch_again(forgetful)
-print(f"largest difference of a weight, with the optimizer's state: {with_state:.6f}, "
-      f"without: {without_state:.6f}")  # fmt: skip
+print(
+    f"largest difference of a weight, with the optimizer's state: {with_state:.6f}, "
+    f"without: {without_state:.6f}"
+)
 assert with_state == 0
 
 unbuilt = build_model()

@@ -16,8 +16,13 @@ checked. Expect test accuracy 0.923 (0.922 to 0.924): the median and the range o
 from common.cli import LessonParser, positive_number
 
 parser = LessonParser("06_eager_tensors", __doc__, epochs=10, batch_size=32, only=("tensorflow",))
-parser.add_experiment("--learning-rate", type=positive_number, default=0.1, metavar="RATE",
-    help="size of the steps (default 0.1)")  # fmt: skip
+parser.add_experiment(
+    "--learning-rate",
+    type=positive_number,
+    default=0.1,
+    metavar="RATE",
+    help="size of the steps (default 0.1)",
+)
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import time
@@ -230,8 +235,10 @@ assert tf.reduce_min(uniform) >= -1 and tf.reduce_max(uniform) < 1
 figure, axes = plots.new_figure(10, 4, 1, 2)
 points = np.linspace(-4, 4, 401)
 bell = np.exp(-(points**2) / 2) / np.sqrt(2 * np.pi)
-for panel, name, draws, density in [(axes[0], "uniform", uniform, (abs(points) <= 1) / 2),
-                                    (axes[1], "normal", normal, bell)]:  # fmt: skip
+for panel, name, draws, density in [
+    (axes[0], "uniform", uniform, (abs(points) <= 1) / 2),
+    (axes[1], "normal", normal, bell),
+]:
     panel.hist(
         draws.numpy(), bins=80, range=(-4, 4), density=True, alpha=0.5, label=f"{DRAWS:,} draws"
     )
@@ -314,7 +321,7 @@ for size in (10, 1_000, 100_000, 1_000_000):
         "numpy_ms": median_ms(cube_root, x, calls),
         "eager_ms": median_ms(lambda x: cube_root(x).numpy(), tf.constant(x), calls),
         "function_ms": median_ms(lambda x: traced(x).numpy(), tf.constant(x), calls),
-    })  # fmt: skip
+    })
 timings = pd.DataFrame(rows).round(3)
 run.save_table("timings", timings)
 
@@ -365,7 +372,7 @@ model = keras.Sequential([
     layers.Rescaling(1 / 255),
     layers.Flatten(),
     layers.Dense(10, activation="softmax"),
-])  # fmt: skip
+])
 weights, biases = (variable.value for variable in model.trainable_variables)
 assert (
     isinstance(weights, tf.Variable) and weights.shape == (784, 10) and model.count_params() == 7850

@@ -295,8 +295,10 @@ with tf.GradientTape() as outer:
     gradient = inner.gradient(loss, line)
 limit = 2 / np.linalg.eigvalsh(outer.jacobian(gradient, line)).max()
 rates = {rate: fit_line(rate) for rate in (0.001, RATE, 1.1)}
-print(f"rates above {limit:.2f} diverge; loss after {STEPS} steps:",
-      ", ".join(f"rate {rate}: {lost[-1]:.3g}" for rate, (*_, lost) in rates.items()))  # fmt: skip
+print(
+    f"rates above {limit:.2f} diverge; loss after {STEPS} steps:",
+    ", ".join(f"rate {rate}: {lost[-1]:.3g}" for rate, (*_, lost) in rates.items()),
+)
 assert RATE < limit < 1.1
 assert 1000 > rates[0.001][2][-1] > 2 * rates[RATE][2][-1]
 assert not rates[1.1][2][-1] < 1000  # so large that it may be infinite or no number at all
@@ -311,8 +313,13 @@ middle.plot(losses)
 middle.set(xlabel="step", ylabel="mean squared error", title=f"the loss, rate {RATE}")
 for rate, (*_, lost) in rates.items():
     right.plot(lost, label=f"rate {rate}")
-right.set(xlabel="step", ylabel="mean squared error", title="three learning rates", yscale="log",
-          ylim=(min(losses) / 3, 1e4))  # fmt: skip
+right.set(
+    xlabel="step",
+    ylabel="mean squared error",
+    title="three learning rates",
+    yscale="log",
+    ylim=(min(losses) / 3, 1e4),
+)
 left.legend()
 right.legend()
 run.save_figure("line", figure)
@@ -324,7 +331,7 @@ run.save_figure("line", figure)
 line = keras.Sequential([
     keras.Input((1,)),
     layers.Dense(1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(-1)),
-])  # fmt: skip
+])
 line.compile(keras.optimizers.SGD(RATE), "mse")
 all_points = tf.data.Dataset.from_tensors((xs[:, np.newaxis], ys[:, np.newaxis])).repeat(STEPS)
 line.fit(all_points, shuffle=False, verbose=0)  # one epoch of 200 steps, all points in each
@@ -367,7 +374,7 @@ def build_model():
         layers.Flatten(),
         layers.Dense(64, activation="relu"),
         layers.Dense(10, activation="softmax"),
-    ])  # fmt: skip
+    ])
 
 
 def compile_model(model, steps_per_execution=1):
@@ -436,8 +443,10 @@ def step_ms(step, model, warm_up=5, steps=50):
 eager_model, compiled_model = compile_model(build_model()), compile_model(build_model())
 eager_ms = step_ms(train_step, eager_model)
 function_ms = step_ms(tf.function(train_step), compiled_model)
-print(f"a training step takes {eager_ms:.2f} ms eagerly, {function_ms:.2f} ms as tf.function: "
-      f"{eager_ms / function_ms:.1f} times as fast")  # fmt: skip
+print(
+    f"a training step takes {eager_ms:.2f} ms eagerly, {function_ms:.2f} ms as tf.function: "
+    f"{eager_ms / function_ms:.1f} times as fast"
+)
 for eager_weights, weights in zip(
     eager_model.get_weights(), compiled_model.get_weights(), strict=True
 ):
@@ -478,8 +487,13 @@ callbacks.on_train_end()
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
 train = batches_from(0)
 by_fit = compile_model(build_model(), train.steps_per_execution)
-by_fit.fit(train.dataset, steps_per_epoch=train.steps_per_epoch, epochs=args.epochs, shuffle=False,
-           verbose=0)  # fmt: skip
+by_fit.fit(
+    train.dataset,
+    steps_per_epoch=train.steps_per_epoch,
+    epochs=args.epochs,
+    shuffle=False,
+    verbose=0,
+)
 fit_test = by_fit.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
 print(f"test accuracy: our loop {test['accuracy']:.4f}, fit {fit_test['accuracy']:.4f}")
 
@@ -512,8 +526,15 @@ for place, (image, slope) in enumerate(zip(test_images[:5], slopes, strict=True)
 for panel in axes.flat:
     panel.axis("off")
 run.save_figure("input_gradients", figure)
-run.save(model, model.history.history, test_loss=test["loss"], test_accuracy=test["accuracy"],
-         test_accuracy_of_fit=fit_test["accuracy"], eager_step_ms=eager_ms, function_step_ms=function_ms)  # fmt: skip
+run.save(
+    model,
+    model.history.history,
+    test_loss=test["loss"],
+    test_accuracy=test["accuracy"],
+    test_accuracy_of_fit=fit_test["accuracy"],
+    eager_step_ms=eager_ms,
+    function_step_ms=function_ms,
+)
 
 # %% [markdown]
 # ## Exercises

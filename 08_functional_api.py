@@ -20,8 +20,14 @@ from common.cli import LessonParser
 parser = LessonParser("08_functional_api", __doc__, epochs=20, batch_size=32)
 HOUSES = ["sequential", "deep", "wide_deep", "two_inputs", "two_outputs"]
 PICTURES = ["digits_only", "larger_only", "both_answers"]
-parser.add_experiment("--models", nargs="+", choices=HOUSES + PICTURES, default=HOUSES + PICTURES,
-    metavar="NAME", help=f"train only these of: {' '.join(HOUSES + PICTURES)}")  # fmt: skip
+parser.add_experiment(
+    "--models",
+    nargs="+",
+    choices=HOUSES + PICTURES,
+    default=HOUSES + PICTURES,
+    metavar="NAME",
+    help=f"train only these of: {' '.join(HOUSES + PICTURES)}",
+)
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import math
@@ -67,7 +73,7 @@ features = pd.DataFrame({
     "people": districts.population / districts.households,
     "latitude": districts.latitude,
     "longitude": districts.longitude,
-}).to_numpy("float32")  # fmt: skip
+}).to_numpy("float32")
 values = (districts.median_house_value / 100_000).to_numpy("float32")
 train_features, test_features, train_values, test_values = train_test_split(
     features, values, random_state=args.seed
@@ -207,8 +213,11 @@ BUILDERS = {
 # of loss in one model, named by output.
 
 # %%
-LOSSES = {"left": "sparse_categorical_crossentropy", "right": "sparse_categorical_crossentropy",
-          "larger": "binary_crossentropy"}  # fmt: skip
+LOSSES = {
+    "left": "sparse_categorical_crossentropy",
+    "right": "sparse_categorical_crossentropy",
+    "larger": "binary_crossentropy",
+}
 
 
 def compile_model(name, model, steps_per_execution):
@@ -264,9 +273,12 @@ def fit_model(name, model):
         examples, targets, val = train_features, train_values, (val_features, val_values)
         epochs, batch_size = args.epochs, args.batch_size
     train = shuffled_batches(
-        inputs_for(name, examples), targets_for(name, targets), batch_size, seed=args.seed,
+        inputs_for(name, examples),
+        targets_for(name, targets),
+        batch_size,
+        seed=args.seed,
         first_epoch=training.first_epoch,
-    )  # fmt: skip
+    )
     compile_model(name, model, train.steps_per_execution)
     history = model.fit(
         train.dataset,
@@ -301,13 +313,22 @@ for name in args.models:
     print(f"\n{name}: {model.count_params():,} parameters")
     curve = curves[name] = fit_model(name, model)
     if name in PICTURES:
-        test = model.evaluate(test_images, targets_for(name, test_answers), verbose=0,
-                              batch_size=1000, return_dict=True)  # fmt: skip
+        test = model.evaluate(
+            test_images,
+            targets_for(name, test_answers),
+            verbose=0,
+            batch_size=1000,
+            return_dict=True,
+        )
         for answer in model.output_names:
             key = "accuracy" if len(model.outputs) == 1 else f"{answer}_accuracy"
             scores[f"test_accuracy_{answer}_{name}"] = test[key]
-            rows.append({"model": name, "what": f"accuracy of {answer}",
-                         "validation": curve[f"val_{key}"][-1], "test": test[key]})  # fmt: skip
+            rows.append({
+                "model": name,
+                "what": f"accuracy of {answer}",
+                "validation": curve[f"val_{key}"][-1],
+                "test": test[key],
+            })
     else:
         values = model.predict(inputs_for(name, test_features), batch_size=1000, verbose=0)
         if name == "two_outputs":  # the first output is the value: only its error is compared
@@ -317,12 +338,18 @@ for name in args.models:
                 "val_loss": curve["val_value_loss"],
             }
         scores[f"test_mse_{name}"] = np.mean((values[:, 0] - test_values) ** 2)
-        rows.append({"model": name, "what": "MSE", "validation": curve["val_loss"][-1],
-                     "test": scores[f"test_mse_{name}"]})  # fmt: skip
+        rows.append({
+            "model": name,
+            "what": "MSE",
+            "validation": curve["val_loss"][-1],
+            "test": scores[f"test_mse_{name}"],
+        })
     run.save_figure(f"{name}_diagram", diagram(model, name))
 
-print(f"always guessing the mean value: test MSE {np.mean((test_values - train_values.mean()) ** 2):.4f}; "
-      f"always saying 'not larger': right in {1 - test_answers['larger'].mean():.1%}")  # fmt: skip
+print(
+    f"always guessing the mean value: test MSE {np.mean((test_values - train_values.mean()) ** 2):.4f}; "
+    f"always saying 'not larger': right in {1 - test_answers['larger'].mean():.1%}"
+)
 run.save_table("scores", pd.DataFrame(rows).round(4))
 houses = {name: curve for name, curve in curves.items() if name in HOUSES}
 if houses:
@@ -341,8 +368,11 @@ if "both_answers" in models:
     left, right = answers["left"].argmax(axis=1), answers["right"].argmax(axis=1)
     larger = answers["larger"][:, 0] > 0.5
     titles = [f"{a} {'>' if p else '≤'} {b}" for a, b, p in zip(left, right, larger, strict=True)]
-    wrong = ((left != test_answers["left"][:25]) | (right != test_answers["right"][:25])
-             | (larger != test_answers["larger"][:25]))  # fmt: skip
+    wrong = (
+        (left != test_answers["left"][:25])
+        | (right != test_answers["right"][:25])
+        | (larger != test_answers["larger"][:25])
+    )
     colors = ["red" if one else "black" for one in wrong]
     run.save_figure("pairs", plots.image_grid(test_images[:25, ..., 0], titles, colors))
 last = args.models[-1]  # the one that is kept

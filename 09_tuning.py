@@ -20,12 +20,28 @@ from common.cli import LessonParser, whole_number
 
 parser = LessonParser("09_tuning", __doc__, epochs=20, batch_size=32)
 PARTS = ["range", "schedules", "batches", "shapes", "search"]
-parser.add_experiment("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART",
-    help=f"do only these of: {' '.join(PARTS)}")  # fmt: skip
-parser.add_experiment("--repeats", type=whole_number(1), default=3, metavar="N",
-    help="train each choice with N seeds, and show the median (default 3)")  # fmt: skip
-parser.add_experiment("--trials", type=whole_number(1), default=30, metavar="N",
-    help="networks that the random search tries (default 30)")  # fmt: skip
+parser.add_experiment(
+    "--parts",
+    nargs="+",
+    choices=PARTS,
+    default=PARTS,
+    metavar="PART",
+    help=f"do only these of: {' '.join(PARTS)}",
+)
+parser.add_experiment(
+    "--repeats",
+    type=whole_number(1),
+    default=3,
+    metavar="N",
+    help="train each choice with N seeds, and show the median (default 3)",
+)
+parser.add_experiment(
+    "--trials",
+    type=whole_number(1),
+    default=30,
+    metavar="N",
+    help="networks that the random search tries (default 30)",
+)
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import math
@@ -86,9 +102,10 @@ def build_model(units, dropout=0.0, seed=args.seed):
     """Build a network with hidden layers of `units`, a list."""
     keras.utils.clear_session()  # frees what earlier models have left
     keras.utils.set_random_seed(seed)
-    model = keras.Sequential(
-        [keras.Input((8,)), layers.Normalization(mean=mean, variance=variance)]
-    )
+    model = keras.Sequential([
+        keras.Input((8,)),
+        layers.Normalization(mean=mean, variance=variance),
+    ])
     for width in units:
         model.add(layers.Dense(width, activation="relu"))
         if dropout:
@@ -133,8 +150,13 @@ if "range" in args.parts:
     axes.plot(rates, losses, color="lightgray", label="loss of a step")
     axes.plot(rates, smooth, label="median of 25 steps")
     axes.axvline(best_rate, color="tab:red", linestyle="--", label=f"our choice: {best_rate:g}")
-    axes.set(xscale="log", xlabel="learning rate", ylabel="mean squared error",
-             ylim=(0, 1.5 * smooth[0]), title="learning-rate range test")  # fmt: skip
+    axes.set(
+        xscale="log",
+        xlabel="learning rate",
+        ylabel="mean squared error",
+        ylim=(0, 1.5 * smooth[0]),
+        title="learning-rate range test",
+    )
     axes.legend()
     run.save_figure("range_test", figure)
 
@@ -145,8 +167,9 @@ if "range" in args.parts:
 
 
 # %%
-def fit(name, seed, units=(64, 64), rate=None, batch_sizes=(args.batch_size,),
-        callbacks=lambda: []):  # fmt: skip
+def fit(
+    name, seed, units=(64, 64), rate=None, batch_sizes=(args.batch_size,), callbacks=lambda: []
+):
     """Train a network; return its losses, one an epoch.
 
     Args:
@@ -174,16 +197,18 @@ def fit(name, seed, units=(64, 64), rate=None, batch_sizes=(args.batch_size,),
             train_features, train_values, batch_size, seed=seed, first_epoch=start
         )
         model.compile(optimizer, "mse", steps_per_execution=train.steps_per_execution)
-        histories.append(model.fit(
-            train.dataset,
-            steps_per_epoch=train.steps_per_epoch,
-            shuffle=False,  # the batches come shuffled
-            validation_data=validation,
-            epochs=int(last),
-            initial_epoch=int(start),  # further on if --resume continues a stopped run
-            callbacks=training.callbacks(*callbacks()),
-            verbose=0,
-        ).history)  # fmt: skip
+        histories.append(
+            model.fit(
+                train.dataset,
+                steps_per_epoch=train.steps_per_epoch,
+                shuffle=False,  # the batches come shuffled
+                validation_data=validation,
+                epochs=int(last),
+                initial_epoch=int(start),  # further on if --resume continues a stopped run
+                callbacks=training.callbacks(*callbacks()),
+                verbose=0,
+            ).history
+        )
     return {key: np.concatenate([part[key] for part in histories]) for key in histories[0]}
 
 
@@ -196,8 +221,12 @@ def compare(part, title, choices):
         losses = [fit(f"{part}-{name}".replace(" ", "-"), seed, **choice) for seed in seeds]
         curves[name] = {key: np.median([loss[key] for loss in losses], axis=0) for key in losses[0]}
         ends = [loss["val_loss"][-1] for loss in losses]
-        rows.append({"choice": name, "median": np.median(ends), "lowest": min(ends),
-                     "highest": max(ends)})  # fmt: skip
+        rows.append({
+            "choice": name,
+            "median": np.median(ends),
+            "lowest": min(ends),
+            "highest": max(ends),
+        })
         print(f"  {name}: validation MSE {np.median(ends):.4f}")
     run.save_table(part, pd.DataFrame(rows).round(4))
     run.save_figure(part, plots.compare_models(curves, "loss", title, log=True))
@@ -212,21 +241,37 @@ def compare(part, title, choices):
 # %%
 if "range" in args.parts:
     factors = {"a tenth": 0.1, "a third": 1 / 3, "our choice": 1, "three times": 3, "ten times": 10}
-    compare("rates", "learning rates around the choice of the range test",
-            {name: {"rate": factor * best_rate} for name, factor in factors.items()})  # fmt: skip
+    compare(
+        "rates",
+        "learning rates around the choice of the range test",
+        {name: {"rate": factor * best_rate} for name, factor in factors.items()},
+    )
 
 schedules = keras.optimizers.schedules
 if "schedules" in args.parts:
-    compare("schedules", f"schedules that begin or peak at {best_rate:g}", {
-        "constant": {},
-        "step": {"rate": lambda steps: schedules.PiecewiseConstantDecay(
-            [steps // 2, steps * 3 // 4], [best_rate, best_rate / 10, best_rate / 100])},
-        "cosine": {"rate": lambda steps: schedules.CosineDecay(best_rate, steps)},
-        "one cycle": {"rate": lambda steps: schedules.CosineDecay(
-            best_rate / 10, 0.7 * steps, warmup_target=best_rate, warmup_steps=0.3 * steps)},
-        "plateau": {"callbacks": lambda: [
-            keras.callbacks.ReduceLROnPlateau("val_loss", factor=1 / 3, patience=2)]},
-    })  # fmt: skip
+    compare(
+        "schedules",
+        f"schedules that begin or peak at {best_rate:g}",
+        {
+            "constant": {},
+            "step": {
+                "rate": lambda steps: schedules.PiecewiseConstantDecay(
+                    [steps // 2, steps * 3 // 4], [best_rate, best_rate / 10, best_rate / 100]
+                )
+            },
+            "cosine": {"rate": lambda steps: schedules.CosineDecay(best_rate, steps)},
+            "one cycle": {
+                "rate": lambda steps: schedules.CosineDecay(
+                    best_rate / 10, 0.7 * steps, warmup_target=best_rate, warmup_steps=0.3 * steps
+                )
+            },
+            "plateau": {
+                "callbacks": lambda: [
+                    keras.callbacks.ReduceLROnPlateau("val_loss", factor=1 / 3, patience=2)
+                ]
+            },
+        },
+    )
 
 # %% [markdown]
 # **Batch size.** A step with more rows follows a truer slope, but there are fewer steps in an epoch. So a larger
@@ -241,8 +286,9 @@ if "batches" in args.parts:
     choices = {f"{size}": {"batch_sizes": [size]} for size in (8, 32, 128, 512)}
     for size in (8, 128, 512):
         choices[f"{size} rate scaled"] = {
-            "batch_sizes": [size], "rate": best_rate * (size / args.batch_size) ** 0.5,
-        }  # fmt: skip
+            "batch_sizes": [size],
+            "rate": best_rate * (size / args.batch_size) ** 0.5,
+        }
     choices["8 then 32 then 128"] = {"batch_sizes": [8, 32, 128]}
     compare("batches", f"batch sizes, at the rate {best_rate:g} or scaled", choices)
 
@@ -299,9 +345,13 @@ def search(name, tuner):
     clock = run.training(f"search-{name}").timer
     clock.start()
     tuner.search(
-        train.dataset, steps_per_epoch=train.steps_per_epoch, shuffle=False,
-        validation_data=validation, epochs=args.epochs, verbose=0,
-    )  # fmt: skip
+        train.dataset,
+        steps_per_epoch=train.steps_per_epoch,
+        shuffle=False,
+        validation_data=validation,
+        epochs=args.epochs,
+        verbose=0,
+    )
     clock.stop()
     rows = []
     for trial in (tuner.oracle.trials[number] for number in tuner.oracle.start_order):
@@ -309,8 +359,12 @@ def search(name, tuner):
             continue
         chosen = trial.hyperparameters.values
         epochs = chosen.get("tuner/epochs", args.epochs) - chosen.get("tuner/initial_epoch", 0)
-        rows.append({"search": name, "val_mse": trial.score, "epochs": epochs,
-                     **{key: chosen[key] for key in chosen if "/" not in key}})  # fmt: skip
+        rows.append({
+            "search": name,
+            "val_mse": trial.score,
+            "epochs": epochs,
+            **{key: chosen[key] for key in chosen if "/" not in key},
+        })
     return pd.DataFrame(rows)
 
 
@@ -326,11 +380,17 @@ if "search" in args.parts:
         "max_consecutive_failed_trials": 1000,  # a loss that is no number ends a trial, not the search
     }
     trials = pd.concat([
-        search("random", keras_tuner.RandomSearch(
-            max_trials=args.trials, project_name="random", **usual)),
-        search("Hyperband", keras_tuner.Hyperband(
-            max_epochs=args.epochs, factor=3, project_name="hyperband", **usual)),
-    ])  # fmt: skip
+        search(
+            "random",
+            keras_tuner.RandomSearch(max_trials=args.trials, project_name="random", **usual),
+        ),
+        search(
+            "Hyperband",
+            keras_tuner.Hyperband(
+                max_epochs=args.epochs, factor=3, project_name="hyperband", **usual
+            ),
+        ),
+    ])
     run.save_table("trials", trials.sort_values("val_mse").round(5).head(10))
     figure, axes = plots.new_figure(11, 4.5, 1, 2)
     for name, group in trials.groupby("optimizer"):
@@ -341,15 +401,22 @@ if "search" in args.parts:
         axes[1].plot(
             group.epochs.cumsum(), group.val_mse.cummin(), drawstyle="steps-post", label=name
         )
-    axes[1].set(xlabel="epochs trained so far, all trials", ylabel="lowest validation MSE so far",
-                ylim=(0.2, 0.7))  # fmt: skip
+    axes[1].set(
+        xlabel="epochs trained so far, all trials",
+        ylabel="lowest validation MSE so far",
+        ylim=(0.2, 0.7),
+    )
     axes[1].legend()
     run.save_figure("trials", figure)
     winner = trials.sort_values("val_mse").iloc[0]
 else:  # about what the search finds by default
-    winner = pd.Series(
-        {"layers": 4, "units": 200, "dropout": 0.0, "optimizer": "nadam", "rate": 0.0017}
-    )
+    winner = pd.Series({
+        "layers": 4,
+        "units": 200,
+        "dropout": 0.0,
+        "optimizer": "nadam",
+        "rate": 0.0017,
+    })
 
 # %% [markdown]
 # The winner is trained once more, five times as long: the rate falls to 0 along a cosine, and the weights of the best
@@ -393,8 +460,10 @@ history = model.fit(
 # %%
 test = model.evaluate(test_features, test_values, batch_size=1000, verbose=0)
 val = min(history.history["val_loss"])
-print(f"{'the winner' if 'search' in args.parts else 'a usual network'}: validation MSE {val:.4f}, test MSE {test:.4f}; "
-      f"always guessing the mean: {np.mean((test_values - train_values.mean()) ** 2):.4f}")  # fmt: skip
+print(
+    f"{'the winner' if 'search' in args.parts else 'a usual network'}: validation MSE {val:.4f}, test MSE {test:.4f}; "
+    f"always guessing the mean: {np.mean((test_values - train_values.mean()) ** 2):.4f}"
+)
 
 # %% [markdown]
 # ## 7 Predict

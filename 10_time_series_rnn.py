@@ -19,8 +19,14 @@ from common.cli import LessonParser
 
 parser = LessonParser("10_time_series_rnn", __doc__, epochs=20, batch_size=32)
 NAMES = ["linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru", "ten_ahead", "reviews"]
-parser.add_experiment("--models", nargs="+", choices=NAMES, default=NAMES, metavar="NAME",
-    help=f"train only these of: {' '.join(NAMES)}")  # fmt: skip
+parser.add_experiment(
+    "--models",
+    nargs="+",
+    choices=NAMES,
+    default=NAMES,
+    metavar="NAME",
+    help=f"train only these of: {' '.join(NAMES)}",
+)
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import keras
@@ -110,9 +116,12 @@ def build_model(name):
         "deep_rnn": lambda: [layers.SimpleRNN(20, return_sequences=True), layers.SimpleRNN(20)],
         "lstm": lambda: [layers.LSTM(20, return_sequences=True), layers.LSTM(20)],
         "gru": lambda: [layers.GRU(20, return_sequences=True), layers.GRU(20)],
-        "conv_gru": lambda: [layers.Conv1D(20, 4, strides=2, activation="relu"),
-                             layers.GRU(20, return_sequences=True), layers.GRU(20)],
-    }  # fmt: skip
+        "conv_gru": lambda: [
+            layers.Conv1D(20, 4, strides=2, activation="relu"),
+            layers.GRU(20, return_sequences=True),
+            layers.GRU(20),
+        ],
+    }
     head = [] if name == "simple_rnn" else [layers.Dense(1)]
     return keras.Sequential([keras.Input((STEPS, 1)), *body[name](), *head])
 
@@ -242,9 +251,11 @@ if "gru" in models:
 if "ten_ahead" in args.models:
     keras.utils.set_random_seed(args.seed)
     models["ten_ahead"] = keras.Sequential([
-        keras.Input((STEPS, 1)), layers.GRU(20, return_sequences=True), layers.GRU(20),
+        keras.Input((STEPS, 1)),
+        layers.GRU(20, return_sequences=True),
+        layers.GRU(20),
         layers.Dense(AHEAD),
-    ])  # fmt: skip
+    ])
     curves["ten_ahead"] = fit_model("ten_ahead", models["ten_ahead"], ten_ahead)
     forecasts["ten at once"] = models["ten_ahead"].predict(shown, batch_size=1000, verbose=0)
 for name, forecast in forecasts.items():
@@ -275,28 +286,39 @@ if "reviews" in args.models:
         return keras.utils.pad_sequences(numbers, LENGTH)
 
     train_numbers, val_numbers, train_answers, val_answers = train_test_split(
-        to_numbers(train_reviews), train_labels, test_size=0.1, stratify=train_labels,
+        to_numbers(train_reviews),
+        train_labels,
+        test_size=0.1,
+        stratify=train_labels,
         random_state=args.seed,
-    )  # fmt: skip
+    )
     training = run.training("reviews")
     train = shuffled_batches(
-        train_numbers, train_answers, 2 * args.batch_size, seed=args.seed,
+        train_numbers,
+        train_answers,
+        2 * args.batch_size,
+        seed=args.seed,
         first_epoch=training.first_epoch,
-    )  # fmt: skip
+    )
     keras.utils.set_random_seed(args.seed)
     reader = models["reviews"] = keras.Sequential([
         keras.Input((LENGTH,), dtype="int32"),
         layers.Embedding(WORDS, 32),
         layers.Bidirectional(layers.LSTM(32)),
         layers.Dense(1, activation="sigmoid"),
-    ])  # fmt: skip
+    ])
     compile_model(reader, train, "binary_crossentropy", ["accuracy"])
     curves["reviews"] = reader.fit(
-        train.dataset, steps_per_epoch=train.steps_per_epoch, shuffle=False,
-        validation_data=(val_numbers, val_answers), validation_batch_size=500,
-        epochs=min(2, args.epochs), initial_epoch=training.first_epoch,
-        callbacks=training.callbacks(OneLineProgress()), verbose=0,
-    ).history  # fmt: skip
+        train.dataset,
+        steps_per_epoch=train.steps_per_epoch,
+        shuffle=False,
+        validation_data=(val_numbers, val_answers),
+        validation_batch_size=500,
+        epochs=min(2, args.epochs),
+        initial_epoch=training.first_epoch,
+        callbacks=training.callbacks(OneLineProgress()),
+        verbose=0,
+    ).history
     test = reader.evaluate(
         to_numbers(test_reviews), test_labels, batch_size=500, verbose=0, return_dict=True
     )

@@ -19,12 +19,25 @@ from pathlib import Path
 from common.cli import LessonParser, whole_number
 
 parser = LessonParser("11_transfer_learning", __doc__, epochs=3, batch_size=64)
-parser.add_experiment("--steps", type=whole_number(1), default=400, metavar="N",
-    help="steps of each training of the second task (default 400)")  # fmt: skip
-parser.add_argument("--imagenet", type=Path, metavar="PICTURE",
-    help="name what is on this picture, by a network trained on ImageNet, and end")  # fmt: skip
-parser.add_argument("--network", choices=["MobileNetV2", "ResNet50"], default="MobileNetV2",
-    help="for --imagenet (default MobileNetV2: 14 MB to download; ResNet50: 103 MB)")  # fmt: skip
+parser.add_experiment(
+    "--steps",
+    type=whole_number(1),
+    default=400,
+    metavar="N",
+    help="steps of each training of the second task (default 400)",
+)
+parser.add_argument(
+    "--imagenet",
+    type=Path,
+    metavar="PICTURE",
+    help="name what is on this picture, by a network trained on ImageNet, and end",
+)
+parser.add_argument(
+    "--network",
+    choices=["MobileNetV2", "ResNet50"],
+    default="MobileNetV2",
+    help="for --imagenet (default MobileNetV2: 14 MB to download; ResNet50: 103 MB)",
+)
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import keras
@@ -103,15 +116,18 @@ run.save_figure("few", plots.image_grid(few_images[..., 0], titles, columns=10))
 # %%
 def build_features():
     """Build the part that is kept."""
-    return keras.Sequential([
-        keras.Input((28, 28, 1), dtype="uint8"),
-        layers.Rescaling(1 / 255),
-        layers.Conv2D(32, 3, activation="relu"),
-        layers.MaxPooling2D(2),
-        layers.Conv2D(64, 3, activation="relu"),
-        layers.MaxPooling2D(2),
-        layers.Flatten(),
-    ], name="features")  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1), dtype="uint8"),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+        ],
+        name="features",
+    )
 
 
 def with_head(features):
@@ -121,7 +137,7 @@ def with_head(features):
         features,
         layers.Dense(64, activation="relu"),
         layers.Dense(5, activation="softmax"),
-    ])  # fmt: skip
+    ])
 
 
 features = build_features()
@@ -204,8 +220,11 @@ def fit_few(name, model, size, rate=0.001, steps=args.steps):
 rows, curves = [], {}
 for size in SIZES:
     keras.utils.set_random_seed(args.seed)
-    accuracy = {"from nothing": fit_few("from-nothing", with_head(build_features()), size,
-                                        steps=2 * args.steps)}  # fmt: skip
+    accuracy = {
+        "from nothing": fit_few(
+            "from-nothing", with_head(build_features()), size, steps=2 * args.steps
+        )
+    }
     known = build_features()
     known.set_weights(learnt)
     known.trainable = False
@@ -229,8 +248,12 @@ run.save_table("transfer", table.round(4))
 figure, axes = plots.new_figure()
 for way in ["from nothing", "frozen", "fine-tuned"]:
     axes.plot(table["pictures of each digit"], table[way], marker="o", label=way)
-axes.set(xscale="log", xlabel="pictures of each digit", ylabel="test accuracy",
-         title="the digits 5 to 9, learnt after 0 to 4")  # fmt: skip
+axes.set(
+    xscale="log",
+    xlabel="pictures of each digit",
+    ylabel="test accuracy",
+    title="the digits 5 to 9, learnt after 0 to 4",
+)
 axes.legend()
 axes.grid(alpha=0.3)
 run.save_figure("transfer", figure)
@@ -241,14 +264,25 @@ run.save_figure("transfer", figure)
 
 # %%
 guesses = second.predict(test_images[:25], verbose=0).argmax(axis=1) + 5
-titles = [f"{guess}" + (f" (is {label + 5})" if guess != label + 5 else "")
-          for guess, label in zip(guesses, test_labels, strict=False)]  # fmt: skip
+titles = [
+    f"{guess}" + (f" (is {label + 5})" if guess != label + 5 else "")
+    for guess, label in zip(guesses, test_labels, strict=False)
+]
 run.save_figure("predictions", plots.image_grid(test_images[:25, ..., 0], titles))
 last = f"fine-tuned-{SIZES[-1]}"
-run.save(second, curves[last], training=last, val_accuracy=val["accuracy"], **{
-    f"test_accuracy_{way.replace(' ', '_').replace('-', '_')}_{row['pictures of each digit']}": row[way]
-    for row in rows for way in ("from nothing", "frozen", "fine-tuned")
-})  # fmt: skip
+run.save(
+    second,
+    curves[last],
+    training=last,
+    val_accuracy=val["accuracy"],
+    **{
+        f"test_accuracy_{way.replace(' ', '_').replace('-', '_')}_{row['pictures of each digit']}": row[
+            way
+        ]
+        for row in rows
+        for way in ("from nothing", "frozen", "fine-tuned")
+    },
+)
 
 # %% [markdown]
 # ## Exercises

@@ -18,10 +18,21 @@ from common.cli import LessonParser, whole_number
 
 MISTAKES = ["wrong_loss", "rate_too_high", "labels_shuffled", "unscaled_inputs"]
 parser = LessonParser("12_look_inside", __doc__, epochs=3, batch_size=64)
-parser.add_experiment("--digit", type=whole_number(0, 9), default=7, metavar="DIGIT",
-    help="look at the network with the first picture of this digit (default 7)")  # fmt: skip
-parser.add_experiment("--mistakes", nargs="+", choices=MISTAKES, default=MISTAKES, metavar="NAME",
-    help=f"make only these of: {' '.join(MISTAKES)}")  # fmt: skip
+parser.add_experiment(
+    "--digit",
+    type=whole_number(0, 9),
+    default=7,
+    metavar="DIGIT",
+    help="look at the network with the first picture of this digit (default 7)",
+)
+parser.add_experiment(
+    "--mistakes",
+    nargs="+",
+    choices=MISTAKES,
+    default=MISTAKES,
+    metavar="NAME",
+    help=f"make only these of: {' '.join(MISTAKES)}",
+)
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import math
@@ -85,7 +96,7 @@ def build_model(scale=1 / 255):
         layers.Flatten(),
         layers.Dense(64, activation="relu", name="dense"),
         layers.Dense(10, activation="softmax", name="answer"),
-    ])  # fmt: skip
+    ])
 
 
 def side_by_formula(layer) -> int | None:
@@ -105,9 +116,12 @@ for layer in model.layers:
     expected = side_by_formula(layer)
     assert expected in (None, layer.output.shape[1])
     rows.append({
-        "layer": layer.name, "kind": type(layer).__name__, "output": str(layer.output.shape[1:]),
-        "side by formula": expected or "", "parameters": layer.count_params(),
-    })  # fmt: skip
+        "layer": layer.name,
+        "kind": type(layer).__name__,
+        "output": str(layer.output.shape[1:]),
+        "side by formula": expected or "",
+        "parameters": layer.count_params(),
+    })
 run.save_table("layers", pd.DataFrame(rows))
 run.save_figure("diagram", diagram(model, "the network"))
 if find_spec("pydot") and which("dot"):  # Keras' own drawing needs pydot, and Graphviz
@@ -153,8 +167,9 @@ NAMES = ["conv_1", "conv_2", "dense", "answer"]
 figure, axes = plots.new_figure(10, 5, 2, 4)
 for column, name in enumerate(NAMES):
     for row, part in enumerate(["weights", "biases"]):
-        first, last = (network.get_layer(name).get_weights()[row].ravel()
-                       for network in (untrained, model))  # fmt: skip
+        first, last = (
+            network.get_layer(name).get_weights()[row].ravel() for network in (untrained, model)
+        )
         bins = np.histogram_bin_edges([*first, *last], 40)
         axes[row, column].hist(first, bins, alpha=0.6, label="before")
         axes[row, column].hist(last, bins, alpha=0.6, label="after")
@@ -271,28 +286,44 @@ def fit_broken(
     """Train a network with a mistake; return the cross-entropy and accuracy of each epoch."""
     network = build_model(scale)
     network.compile(
-        keras.optimizers.Adam(rate), loss,
+        keras.optimizers.Adam(rate),
+        loss,
         metrics=["accuracy", keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy")],
-    )  # fmt: skip
+    )
     labels = train_labels[:10_000, np.newaxis]
     if shuffled:
         labels = np.random.default_rng(args.seed).permutation(labels)
     training = run.training(name)
     few = shuffled_batches(
-        train_images[:10_000], labels, args.batch_size, seed=args.seed,
+        train_images[:10_000],
+        labels,
+        args.batch_size,
+        seed=args.seed,
         first_epoch=training.first_epoch,
-    )  # fmt: skip
+    )
     first = network.evaluate(train_images[:1000], labels[:1000], verbose=0, return_dict=True)
     fitted = network.fit(
-        few.dataset, steps_per_epoch=few.steps_per_epoch, shuffle=False, epochs=args.epochs,
-        initial_epoch=training.first_epoch, callbacks=training.callbacks(), verbose=0,
-    )  # fmt: skip
+        few.dataset,
+        steps_per_epoch=few.steps_per_epoch,
+        shuffle=False,
+        epochs=args.epochs,
+        initial_epoch=training.first_epoch,
+        callbacks=training.callbacks(),
+        verbose=0,
+    )
     return [[first[key], *fitted.history[key]] for key in ("cross_entropy", "accuracy")]
 
 
 curves = {name: fit_broken(name, **CHANGES[name]) for name in ["as_it_should_be", *args.mistakes]}
-rows = [{"network": name, "loss before": loss[0], "loss after": loss[-1], "accuracy after": accuracy[-1]}
-        for name, (loss, accuracy) in curves.items()]  # fmt: skip
+rows = [
+    {
+        "network": name,
+        "loss before": loss[0],
+        "loss after": loss[-1],
+        "accuracy after": accuracy[-1],
+    }
+    for name, (loss, accuracy) in curves.items()
+]
 run.save_table("broken", pd.DataFrame(rows).round(3))
 figure, axes = plots.new_figure(10, 4.5, 1, 2)
 for name, pair in curves.items():
@@ -305,8 +336,14 @@ for panel, what in zip(axes, ("cross-entropy", "accuracy"), strict=True):
     panel.locator_params("x", integer=True)
 axes[1].legend()
 run.save_figure("broken", figure)
-run.save(model, history.history, test_loss=test["loss"], test_accuracy=test["accuracy"],
-         dead_before=dead["before"], dead_after=dead["after"])  # fmt: skip
+run.save(
+    model,
+    history.history,
+    test_loss=test["loss"],
+    test_accuracy=test["accuracy"],
+    dead_before=dead["before"],
+    dead_after=dead["after"],
+)
 
 # %% [markdown]
 # ## Exercises

@@ -18,12 +18,26 @@ together the same losses as alone, within rounding.
 from common import workers
 from common.cli import LessonParser, whole_number
 
-parser = LessonParser("13_distributed_training", __doc__, epochs=3, batch_size=256,
-                      only=("tensorflow", "jax"), devices=2)  # fmt: skip
-parser.add_argument("--addresses", nargs="+", metavar="HOST:PORT",
-    help="on JAX: where each process is; give the same to all, and --process")  # fmt: skip
-parser.add_argument("--process", type=whole_number(0), metavar="K",
-    help="with --addresses: this is process K, counted from 0")  # fmt: skip
+parser = LessonParser(
+    "13_distributed_training",
+    __doc__,
+    epochs=3,
+    batch_size=256,
+    only=("tensorflow", "jax"),
+    devices=2,
+)
+parser.add_argument(
+    "--addresses",
+    nargs="+",
+    metavar="HOST:PORT",
+    help="on JAX: where each process is; give the same to all, and --process",
+)
+parser.add_argument(
+    "--process",
+    type=whole_number(0),
+    metavar="K",
+    help="with --addresses: this is process K, counted from 0",
+)
 args = parser.read_args()
 if (args.addresses is None) != (args.process is None):
     parser.error("--addresses and --process belong together")
@@ -90,7 +104,7 @@ def build_model():
         layers.MaxPooling2D(2),
         layers.Flatten(),
         layers.Dense(10, activation="softmax"),
-    ])  # fmt: skip
+    ])
 
 
 # %% [markdown]
@@ -145,9 +159,12 @@ def fit_model(name, scope, share=None):
         workers.share_file(run.folder / f"checkpoint-{name}.npz")
     training = run.training(name)
     train = shuffled_batches(
-        train_images, train_labels, args.batch_size, seed=args.seed,
+        train_images,
+        train_labels,
+        args.batch_size,
+        seed=args.seed,
         first_epoch=training.first_epoch,
-    )  # fmt: skip
+    )
     with scope:
         model = build_model()
         compile_model(model)
@@ -177,14 +194,19 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
     strategy = tf.distribute.MirroredStrategy(
-        [device.name for device in tf.config.list_logical_devices("GPU")] or
-        [device.name for device in tf.config.list_logical_devices("CPU")]
-    )  # fmt: skip
+        [device.name for device in tf.config.list_logical_devices("GPU")]
+        or [device.name for device in tf.config.list_logical_devices("CPU")]
+    )
     devices = strategy.num_replicas_in_sync
     print(f"\ntogether: {devices} devices of one process")
     model, together, seconds_together = fit_model("together", strategy.scope())
-    copies = [[strategy.experimental_local_results(weight.value)[device].numpy()
-               for weight in model.weights] for device in range(devices)]  # fmt: skip
+    copies = [
+        [
+            strategy.experimental_local_results(weight.value)[device].numpy()
+            for weight in model.weights
+        ]
+        for device in range(devices)
+    ]
     equal = all(
         np.array_equal(*pair) for copy in copies for pair in zip(copies[0], copy, strict=True)
     )
@@ -227,10 +249,17 @@ difference = max(abs(a - b) for a, b in zip(alone["loss"], together["loss"], str
 moved = max(np.abs(a - b).max() for a, b in zip(weights_alone, model.get_weights(), strict=True))
 images = args.epochs * whole
 rows = [
-    {"training": name, "seconds": seconds, "images a second": round(images / seconds),
-     "efficiency": seconds_alone / seconds / count}
-    for name, seconds, count in [("alone", seconds_alone, 1), ("together", seconds_together, devices)]
-]  # fmt: skip
+    {
+        "training": name,
+        "seconds": seconds,
+        "images a second": round(images / seconds),
+        "efficiency": seconds_alone / seconds / count,
+    }
+    for name, seconds, count in [
+        ("alone", seconds_alone, 1),
+        ("together", seconds_together, devices),
+    ]
+]
 run.save_table("throughput", pd.DataFrame(rows).round(2))
 print(f"the weights on all devices are {'equal to the bit' if equal else 'NOT equal'}")
 print(
@@ -252,10 +281,17 @@ run.save_figure("losses", figure)
 predicted_labels = model.predict(test_images[:10], verbose=0).argmax(axis=1)
 print("predicted:", *predicted_labels)
 print("labels:   ", *test_labels[:10])
-run.save(model, together, training="together" if "together" in run.trainings else "alone",
-         test_loss=test["loss"], test_accuracy=test["accuracy"], equal=equal,
-         loss_difference=difference, weight_difference=moved,
-         efficiency=rows[1]["efficiency"])  # fmt: skip
+run.save(
+    model,
+    together,
+    training="together" if "together" in run.trainings else "alone",
+    test_loss=test["loss"],
+    test_accuracy=test["accuracy"],
+    equal=equal,
+    loss_difference=difference,
+    weight_difference=moved,
+    efficiency=rows[1]["efficiency"],
+)
 
 # %% [markdown]
 # ## Exercises

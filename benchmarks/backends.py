@@ -33,8 +33,14 @@ LESSONS = {  # name -> command, and the figure to compare
 def main() -> None:
     """Run them in turn, and write the table."""
     parser = Parser(__doc__)
-    parser.add_argument("--only", nargs="+", choices=LESSONS, default=list(LESSONS),
-        metavar="NAME", help=f"of {', '.join(LESSONS)}")  # fmt: skip
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=LESSONS,
+        default=list(LESSONS),
+        metavar="NAME",
+        help=f"of {', '.join(LESSONS)}",
+    )
     parser.add_seeds("42 43 44")
     flags = parser.parse_args()
     if missing := [name for name in BACKENDS if not find_spec(name)]:
@@ -48,14 +54,17 @@ def main() -> None:
             for backend in BACKENDS:
                 record = run_lesson(*command, "--seed", seed, backend=backend)
                 rows.append({
-                    "lesson": name, "backend": backend, "seed": seed,
-                    "command": f"python {' '.join(command)}", "metric": metric,
+                    "lesson": name,
+                    "backend": backend,
+                    "seed": seed,
+                    "command": f"python {' '.join(command)}",
+                    "metric": metric,
                     "figure": round(record["metrics"][metric], 4),
                     "fit_seconds": round(record["seconds"]["fit"], 1),
                     "process_seconds": round(record["process_seconds"], 1),
                     "peak_memory_mb": round(record["peak_memory_mb"]),
                     "machine": f"{machine()}, {versions}",
-                })  # fmt: skip
+                })
                 print(*list(rows[-1].values())[:-1], sep="  ", flush=True)
     if flags.seeds:
         print(TRIAL)

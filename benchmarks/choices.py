@@ -28,8 +28,18 @@ from common.start import start_keras
 
 PARTS = ["activations", "initializers", "optimizers"]
 RATES = [0.0001, 0.001, 0.01, 0.1, 1.0]
-SKIP = ["glu", "threshold", "Constant", "Identity", "STFT", "LossScaleOptimizer", "MultiOptimizer", "OptimizerMap",
-        "Initializer", "Optimizer"]  # fmt: skip
+SKIP = [
+    "glu",
+    "threshold",
+    "Constant",
+    "Identity",
+    "STFT",
+    "LossScaleOptimizer",
+    "MultiOptimizer",
+    "OptimizerMap",
+    "Initializer",
+    "Optimizer",
+]
 
 
 def settings(part: str) -> list[dict]:
@@ -37,21 +47,46 @@ def settings(part: str) -> list[dict]:
     import keras
 
     if part == "activations":
-        names = [name for name, value in vars(keras.activations).items()
-                 if inspect.isfunction(value) and name not in (*SKIP, "get", "serialize", "deserialize")]  # fmt: skip
+        names = [
+            name
+            for name, value in vars(keras.activations).items()
+            if inspect.isfunction(value) and name not in (*SKIP, "get", "serialize", "deserialize")
+        ]
         return [{"choice": name, "activation": name} for name in sorted(names)]
-    kinds = {kind.__name__: kind for kind in vars(getattr(keras, part)).values()
-             if inspect.isclass(kind) and kind.__name__ not in SKIP}  # fmt: skip
+    kinds = {
+        kind.__name__: kind
+        for kind in vars(getattr(keras, part)).values()
+        if inspect.isclass(kind) and kind.__name__ not in SKIP
+    }
     if part == "initializers":
-        return [{"choice": name, "activation": activation, "initializer": kinds[name],
-                 "hidden": [64] * 6, "epochs": 5}
-                for name in sorted(kinds) for activation in ("relu", "tanh")]  # fmt: skip
-    return [{"choice": name, "optimizer": kinds[name], "rate": rate}
-            for name in sorted(kinds) for rate in RATES]  # fmt: skip
+        return [
+            {
+                "choice": name,
+                "activation": activation,
+                "initializer": kinds[name],
+                "hidden": [64] * 6,
+                "epochs": 5,
+            }
+            for name in sorted(kinds)
+            for activation in ("relu", "tanh")
+        ]
+    return [
+        {"choice": name, "optimizer": kinds[name], "rate": rate}
+        for name in sorted(kinds)
+        for rate in RATES
+    ]
 
 
-def train(pictures, seed, activation="relu", initializer=None, optimizer=None, rate=None,
-          hidden=(128, 128), epochs=10):  # fmt: skip
+def train(
+    pictures,
+    seed,
+    activation="relu",
+    initializer=None,
+    optimizer=None,
+    rate=None,
+    hidden=(128, 128),
+    epochs=10,
+):
     """Train a network; return its accuracy on the pictures that judge."""
     import keras
     from keras import layers
@@ -62,8 +97,10 @@ def train(pictures, seed, activation="relu", initializer=None, optimizer=None, r
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     model = keras.Sequential([
-        keras.Input((28, 28), dtype="uint8"), layers.Rescaling(1 / 255), layers.Flatten(),
-    ])  # fmt: skip
+        keras.Input((28, 28), dtype="uint8"),
+        layers.Rescaling(1 / 255),
+        layers.Flatten(),
+    ])
     for units in hidden:
         start = initializer() if initializer else "glorot_uniform"
         model.add(layers.Dense(units, kernel_initializer=start))
@@ -76,8 +113,13 @@ def train(pictures, seed, activation="relu", initializer=None, optimizer=None, r
         metrics=["accuracy"],
         steps_per_execution=batches.steps_per_execution,
     )
-    model.fit(batches.dataset, steps_per_epoch=batches.steps_per_epoch, epochs=epochs,
-              shuffle=False, verbose=0)  # fmt: skip
+    model.fit(
+        batches.dataset,
+        steps_per_epoch=batches.steps_per_epoch,
+        epochs=epochs,
+        shuffle=False,
+        verbose=0,
+    )
     return model.evaluate(*judging, batch_size=1000, verbose=0, return_dict=True)["accuracy"]
 
 
@@ -107,8 +149,9 @@ def draw(part: str) -> None:
         axes.set_yticks(range(len(order)), order)
         axes.set(
             xlabel="validation accuracy: median, smallest and largest of the seeds",
-            title=f"{part} (dots below 0.7 are out of sight)", xlim=(0.7, None),
-        )  # fmt: skip
+            title=f"{part} (dots below 0.7 are out of sight)",
+            xlim=(0.7, None),
+        )
         axes.grid(alpha=0.3)
         if part == "initializers":
             axes.legend(title="activation")
@@ -119,8 +162,14 @@ def main() -> None:
     """Train all, write the table and the figures."""
     parser = Parser(__doc__)
     parser.add_seeds("42 43 44")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART",
-        help=f"only these of: {' '.join(PARTS)}")  # fmt: skip
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=PARTS,
+        default=PARTS,
+        metavar="PART",
+        help=f"only these of: {' '.join(PARTS)}",
+    )
     parser.add_argument("--data-dir", type=Path, help="folder that holds the real data")
     flags = parser.parse_args()
     start_keras()
@@ -137,11 +186,19 @@ def main() -> None:
             for seed in flags.seeds or [42, 43, 44]:
                 began = time.perf_counter()
                 accuracy = train(pictures, seed, **setting)
-                print(f"{part}  {choice} {shown}  {seed}: {accuracy:.4f}, "
-                      f"{time.perf_counter() - began:.1f} s", flush=True)  # fmt: skip
-                rows.append({"part": part, "choice": choice, "setting": shown, "seed": seed,
-                             "val_accuracy": round(accuracy, 4),
-                             "machine": machine()})  # fmt: skip
+                print(
+                    f"{part}  {choice} {shown}  {seed}: {accuracy:.4f}, "
+                    f"{time.perf_counter() - began:.1f} s",
+                    flush=True,
+                )
+                rows.append({
+                    "part": part,
+                    "choice": choice,
+                    "setting": shown,
+                    "seed": seed,
+                    "val_accuracy": round(accuracy, 4),
+                    "machine": machine(),
+                })
         if flags.seeds:
             print(TRIAL)
             continue

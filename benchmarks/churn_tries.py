@@ -30,8 +30,16 @@ from common.batches import one_batch, shuffled_batches
 from common.datasets.readers import read_churn
 
 SEEDS = range(42, 47)
-ALL = ["CreditScore", "Age", "Tenure", "Balance", "NumOfProducts", "HasCrCard", "IsActiveMember",
-       "EstimatedSalary"]  # fmt: skip
+ALL = [
+    "CreditScore",
+    "Age",
+    "Tenure",
+    "Balance",
+    "NumOfProducts",
+    "HasCrCard",
+    "IsActiveMember",
+    "EstimatedSalary",
+]
 FEW = ["Age", "Balance", "NumOfProducts", "IsActiveMember"]
 KINDS = ["Age", "Balance", "IsActiveMember"]  # the products come as kinds
 ALL_KINDS = [name for name in ALL if name != "NumOfProducts"]

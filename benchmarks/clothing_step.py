@@ -43,9 +43,14 @@ def networks() -> dict:
             if convolutions <= number and not isinstance(layer, layers.BatchNormalization):
                 kept.append(layer)
         dense = layers.Dense.from_config(dense.get_config())  # its weights were for all filters
-        found[f"{number} of the 6 convolutions, no normalisation"] = keras.Sequential(
-            [keras.Input((28, 28, 1), dtype="uint8"), *kept, mean, dropout, dense, softmax]
-        )
+        found[f"{number} of the 6 convolutions, no normalisation"] = keras.Sequential([
+            keras.Input((28, 28, 1), dtype="uint8"),
+            *kept,
+            mean,
+            dropout,
+            dense,
+            softmax,
+        ])
     for what, model in found.items():
         if what != PLAIN:
             quicken_convolutions(model)
@@ -74,8 +79,12 @@ def main() -> None:
             pictures = images / np.float32(255) if what == "published" else images
             train = shuffled_batches(pictures, labels, 256, seed=turn)
             if not turn:
-                model.compile("adam", "categorical_crossentropy", metrics=["accuracy"],
-                              steps_per_execution=train.steps_per_execution)  # fmt: skip
+                model.compile(
+                    "adam",
+                    "categorical_crossentropy",
+                    metrics=["accuracy"],
+                    steps_per_execution=train.steps_per_execution,
+                )
             began = time.perf_counter()
             model.fit(
                 train.dataset, steps_per_epoch=train.steps_per_epoch, shuffle=False, verbose=0
@@ -84,12 +93,21 @@ def main() -> None:
                 seconds[what].append(time.perf_counter() - began)
     keras.config.set_dtype_policy("float32")
     rows = [
-        {"network": what, "turns": TURNS,
-         **{name: round(1000 * of(found) / flags.steps, 1)
-            for name, of in (("least_ms", min), ("median_ms", statistics.median), ("most_ms", max))},
-         "machine": machine()}
+        {
+            "network": what,
+            "turns": TURNS,
+            **{
+                name: round(1000 * of(found) / flags.steps, 1)
+                for name, of in (
+                    ("least_ms", min),
+                    ("median_ms", statistics.median),
+                    ("most_ms", max),
+                )
+            },
+            "machine": machine(),
+        }
         for what, found in seconds.items()
-    ]  # fmt: skip
+    ]
     for row in rows:
         print(*list(row.values())[:-1], sep="  ")
     if flags.steps == STEPS:

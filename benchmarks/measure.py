@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
 from common import cli
 from common.errors import fail
-from common.files import whole_file
+from common.files import atomic_write
 from common.precision import CPUINFO, INSTRUCTIONS
 from common.runs import finished_runs
 
@@ -30,8 +30,13 @@ class Parser(cli.Parser):
 
     def add_seeds(self, default: str):
         """Add `--seeds`, for trials; the tables are made with the default."""
-        self.add_argument("--seeds", nargs="+", type=int, metavar="N",
-            help=f"for a trial: its figures are shown, not kept (default {default})")  # fmt: skip
+        self.add_argument(
+            "--seeds",
+            nargs="+",
+            type=int,
+            metavar="N",
+            help=f"for a trial: its figures are shown, not kept (default {default})",
+        )
 
 
 def run(script: str, *flags, backend: str = "tensorflow") -> tuple[float, str]:
@@ -122,7 +127,7 @@ def read_table(path: Path) -> list[dict]:
 def write_table(path: Path, rows: list[dict]) -> None:
     """Write a table whole."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -47,9 +47,10 @@ def change(name: str) -> None:
     original = MODELS["conv_net_fast"]
 
     def rebuilt(change_layers):
-        return lambda: keras.Sequential(
-            [keras.Input((28, 28, 1), dtype="uint8"), *change_layers(original().layers)]
-        )
+        return lambda: keras.Sequential([
+            keras.Input((28, 28, 1), dtype="uint8"),
+            *change_layers(original().layers),
+        ])
 
     def with_glorot(layer):
         settings = layer.get_config()
@@ -91,23 +92,32 @@ def train_changed(name: str, *flags: str) -> None:
 def main() -> None:
     """Measure, and write the table."""
     parser = Parser(__doc__)
-    parser.add_argument("--only", nargs="+", choices=list(TRIES), default=list(TRIES),
-        metavar="NAME", help=f"of {', '.join(TRIES)}")  # fmt: skip
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=list(TRIES),
+        default=list(TRIES),
+        metavar="NAME",
+        help=f"of {', '.join(TRIES)}",
+    )
     parser.add_seeds("42 43 44")
     flags = parser.parse_args()
     print(machine())
     for name in flags.only:
         rows = []
         for seed in flags.seeds or (42, 43, 44):
-            record = run_lesson("benchmarks/mnist_tries.py", "--train", name, *TRIES[name],
-                                "--seed", seed)  # fmt: skip
+            record = run_lesson(
+                "benchmarks/mnist_tries.py", "--train", name, *TRIES[name], "--seed", seed
+            )
             rows.append({
                 "try": name,
                 "seed": seed,
-                **{name: round(record["metrics"][name], 4)
-                   for name in ("val_accuracy", "test_accuracy")},
+                **{
+                    name: round(record["metrics"][name], 4)
+                    for name in ("val_accuracy", "test_accuracy")
+                },
                 "machine": machine(),
-            })  # fmt: skip
+            })
             print(*list(rows[-1].values())[:-1], sep="  ", flush=True)
         if not flags.seeds:
             replace_rows(RESULTS / "mnist_tries.csv", rows, "try")

@@ -21,8 +21,9 @@ from benchmarks.measure import RESULTS, Parser, machine, replace_rows
 
 parser = Parser(__doc__)
 TASKS = ["imdb", "auto_mpg"]
-parser.add_argument("--only", nargs="+", choices=TASKS, default=TASKS, metavar="TASK",
-    help="imdb or auto_mpg")  # fmt: skip
+parser.add_argument(
+    "--only", nargs="+", choices=TASKS, default=TASKS, metavar="TASK", help="imdb or auto_mpg"
+)
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import numpy as np

@@ -52,7 +52,7 @@ def xor(seed: int, epochs: int = 500) -> dict:
         layers.Dense(8, activation="relu"),
         layers.Dense(4, activation="relu"),
         layers.Dense(1, activation="sigmoid"),
-    ])  # fmt: skip
+    ])
     model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
     seconds, _ = timed_fit(model, inputs, targets, batch_size=1, epochs=epochs)
     right = (model.predict(inputs, verbose=0) > 0.5) == targets
@@ -72,7 +72,7 @@ def churn(seed: int, epochs: int = 100) -> dict:
         layers.Dense(6, activation="relu"),
         layers.Dense(6, activation="relu"),
         layers.Dense(1, activation="sigmoid"),
-    ])  # fmt: skip
+    ])
     model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
     seconds, _ = timed_fit(model, features, exited, batch_size=10, epochs=epochs)
     answers = model.predict(features, verbose=0)[:, 0] > 0.5
@@ -100,7 +100,7 @@ def auto_mpg(seed: int, epochs: int = 1000) -> dict:
         layers.Dense(64, activation="relu"),
         layers.Dense(64, activation="relu"),
         layers.Dense(1),
-    ])  # fmt: skip
+    ])
     model.compile(optimizer=keras.optimizers.RMSprop(0.001), loss="mse", metrics=["mae", "mse"])
     seconds, _ = timed_fit(
         model, train_features, train_mpg, validation_data=(val_features, val_mpg), epochs=epochs
@@ -118,9 +118,12 @@ def imdb(seed: int, epochs: int = 10) -> dict:
         return keras.utils.pad_sequences(rows, 256, padding="post")
 
     train_numbers, val_numbers, train_labels, val_labels = train_test_split(
-        to_numbers(train_reviews), train_labels, test_size=0.4, stratify=train_labels,
+        to_numbers(train_reviews),
+        train_labels,
+        test_size=0.4,
+        stratify=train_labels,
         random_state=seed,
-    )  # fmt: skip
+    )
     test_numbers = to_numbers(test_reviews)
     model = keras.Sequential([
         keras.Input((256,)),
@@ -128,12 +131,16 @@ def imdb(seed: int, epochs: int = 10) -> dict:
         layers.GlobalAveragePooling1D(),
         layers.Dense(16, activation="relu"),
         layers.Dense(1, activation="sigmoid"),
-    ])  # fmt: skip
+    ])
     model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
     seconds, _ = timed_fit(
-        model, train_numbers, train_labels, validation_data=(val_numbers, val_labels),
-        batch_size=512, epochs=epochs,
-    )  # fmt: skip
+        model,
+        train_numbers,
+        train_labels,
+        validation_data=(val_numbers, val_labels),
+        batch_size=512,
+        epochs=epochs,
+    )
     test = model.evaluate(test_numbers, test_labels, verbose=0, return_dict=True)
     return {"fit_seconds": seconds, "figure": test["accuracy"]}
 
@@ -145,7 +152,7 @@ def mlp_one_layer(seed: int, epochs: int = 5) -> dict:
         layers.Flatten(),
         layers.Dense(512, activation="relu"),
         layers.Dense(10, activation="softmax"),
-    ])  # fmt: skip
+    ])
     return digits(model, seed, epochs)
 
 
@@ -166,7 +173,7 @@ def conv_net_model() -> keras.Model:
         layers.Flatten(),
         layers.Dense(64, activation="relu"),
         layers.Dense(10, activation="softmax"),
-    ])  # fmt: skip
+    ])
 
 
 def digits(model: keras.Model, seed: int, epochs: int) -> dict:
@@ -177,9 +184,13 @@ def digits(model: keras.Model, seed: int, epochs: int) -> dict:
     )
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
     seconds, _ = timed_fit(
-        model, train_images, train_labels, validation_data=(val_images, val_labels),
-        batch_size=256, epochs=epochs,
-    )  # fmt: skip
+        model,
+        train_images,
+        train_labels,
+        validation_data=(val_images, val_labels),
+        batch_size=256,
+        epochs=epochs,
+    )
     test = model.evaluate(test_images, test_labels, verbose=0, return_dict=True)
     return {"fit_seconds": seconds, "figure": test["accuracy"]}
 
@@ -210,9 +221,14 @@ def published_recipe(seed: int, epochs: int = 60) -> dict:
         on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter() - began)
     )
     seconds, history = timed_fit(
-        model, train_images, train_labels, validation_data=test, batch_size=256, epochs=epochs,
+        model,
+        train_images,
+        train_labels,
+        validation_data=test,
+        batch_size=256,
+        epochs=epochs,
         callbacks=[clock],
-    )  # fmt: skip
+    )
     accuracies = history.history["val_accuracy"]
     return {
         "fit_seconds": seconds,

@@ -65,8 +65,15 @@ def best_peer(task: str) -> float:
 
 def digits(model: str, published: float) -> Figure:
     """One of the eight published models of mnist/: at most 0.003 below its figure."""
-    return Figure(f"mnist {model}", [MNIST, "-m", model], "test_accuracy", f"{published:.4f}",
-                  FRACTUS, model, least=round(published - 0.003, 4))  # fmt: skip
+    return Figure(
+        f"mnist {model}",
+        [MNIST, "-m", model],
+        "test_accuracy",
+        f"{published:.4f}",
+        FRACTUS,
+        model,
+        least=round(published - 0.003, 4),
+    )
 
 
 def book(lesson: str, what: str, metric: str, published: str, most: float) -> Figure:
@@ -79,19 +86,44 @@ FASHION, IMDB = "01_fashion_mnist_classification.py", "02_imdb_binary_classifica
 AUTO_MPG = "03_autompg_regression.py"
 FIGURES = [
     Figure("01 dense network", [FASHION], "test_accuracy", "about 0.88", TENSORFLOW, least=0.875),
-    Figure("01 two hidden layers",
-           [FASHION, "--hidden", 300, 100, "--optimizer", "sgd", "--epochs", 30],
-           "test_accuracy", "0.8837", GERON,
-           "hidden-300-100_optimizer-sgd", least=0.87),
+    Figure(
+        "01 two hidden layers",
+        [FASHION, "--hidden", 300, 100, "--optimizer", "sgd", "--epochs", 30],
+        "test_accuracy",
+        "0.8837",
+        GERON,
+        "hidden-300-100_optimizer-sgd",
+        least=0.87,
+    ),
     Figure("02 words", [IMDB], "test_accuracy", "0.8726", TENSORFLOW, least=0.8726),
-    Figure("02 words and pairs", [IMDB, "--ngrams", 2], "test_accuracy", "0.9056",
-           "Keras example imdb_fasttext", "ngrams-2", least=0.905),
+    Figure(
+        "02 words and pairs",
+        [IMDB, "--ngrams", 2],
+        "test_accuracy",
+        "0.9056",
+        "Keras example imdb_fasttext",
+        "ngrams-2",
+        least=0.905,
+    ),
     Figure("03 network", [AUTO_MPG], "test_mae", "1.80 to 2.3 MPG", TENSORFLOW, most=2.3),
-    Figure("03 network, ten splits", [AUTO_MPG], "test_mae", "none",
-           "best of scikit-learn in peers.csv", most=best_peer("auto_mpg"),
-           seeds=tuple(range(42, 52))),
-    Figure("03 linear regression", [AUTO_MPG, "--hidden"], "test_mae", "2.47 MPG", TENSORFLOW,
-           "hidden-none", most=2.7),
+    Figure(
+        "03 network, ten splits",
+        [AUTO_MPG],
+        "test_mae",
+        "none",
+        "best of scikit-learn in peers.csv",
+        most=best_peer("auto_mpg"),
+        seeds=tuple(range(42, 52)),
+    ),
+    Figure(
+        "03 linear regression",
+        [AUTO_MPG, "--hidden"],
+        "test_mae",
+        "2.47 MPG",
+        TENSORFLOW,
+        "hidden-none",
+        most=2.7,
+    ),
     book(FUNCTIONAL, "chain", "test_mse_sequential", "0.4212", 0.4212),
     book(FUNCTIONAL, "wide and deep", "test_mse_wide_deep", "0.4032", 0.4032),
     book(FUNCTIONAL, "two inputs", "test_mse_two_inputs", "0.4219", 0.4219),
@@ -102,19 +134,55 @@ FIGURES = [
     book(TIME_SERIES, "one recurrent unit", "test_mse_simple_rnn", "0.0109", 0.0109),
     book(TIME_SERIES, "deep recurrent", "test_mse_deep_rnn", "0.0029", 0.0029),
     Figure("10 GRU", [TIME_SERIES], "test_mse_gru", "none", "", most=0.0025),
-    Figure("10 reviews, LSTM both ways", [TIME_SERIES, "--models", "reviews"],
-           "test_accuracy_reviews", "none", "", "models-reviews", least=0.8428),
-    Figure("11 ten pictures of each digit", ["11_transfer_learning.py"], "test_accuracy_frozen_10",
-           "none", "", least=0.88),
+    Figure(
+        "10 reviews, LSTM both ways",
+        [TIME_SERIES, "--models", "reviews"],
+        "test_accuracy_reviews",
+        "none",
+        "",
+        "models-reviews",
+        least=0.8428,
+    ),
+    Figure(
+        "11 ten pictures of each digit",
+        ["11_transfer_learning.py"],
+        "test_accuracy_frozen_10",
+        "none",
+        "",
+        least=0.88,
+    ),
     Figure("12 network", ["12_look_inside.py"], "test_accuracy", "none", "", least=0.98),
-    Figure("13 two devices", ["13_distributed_training.py"], "test_accuracy", "none", "",
-           least=0.97),
-    Figure("xor", ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
-           "solved", "solved", FRACTUS, "activation-tanh_learning-rate-0.01_seeds-20", least=20, seeds=(42,)),
-    Figure("churn, flaw included", ["churn/churn.py"], "flawed_accuracy", "0.86", FRACTUS,
-           least=0.86, seeds=(42, 43, 44, 45, 46)),
-    Figure("churn, honest", ["churn/churn.py"], "test_auc", "none", "", least=0.86,
-           seeds=(42, 43, 44, 45, 46)),
+    Figure(
+        "13 two devices", ["13_distributed_training.py"], "test_accuracy", "none", "", least=0.97
+    ),
+    Figure(
+        "xor",
+        ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
+        "solved",
+        "solved",
+        FRACTUS,
+        "activation-tanh_learning-rate-0.01_seeds-20",
+        least=20,
+        seeds=(42,),
+    ),
+    Figure(
+        "churn, flaw included",
+        ["churn/churn.py"],
+        "flawed_accuracy",
+        "0.86",
+        FRACTUS,
+        least=0.86,
+        seeds=(42, 43, 44, 45, 46),
+    ),
+    Figure(
+        "churn, honest",
+        ["churn/churn.py"],
+        "test_auc",
+        "none",
+        "",
+        least=0.86,
+        seeds=(42, 43, 44, 45, 46),
+    ),
     digits("mlp_one_layer", 0.9831),
     digits("mlp_two_layers", 0.9868),
     digits("mlp_two_layers_dropout", 0.9854),
@@ -123,15 +191,34 @@ FIGURES = [
     digits("conv_net_batch_norm", 0.9939),
     digits("conv_net_l1", 0.9889),
     digits("conv_net_l2", 0.9907),
-    Figure("mnist conv_net_fast", [MNIST, "-m", "conv_net_fast"], "test_accuracy",
-           "0.9934 (conv_net)", FRACTUS, "conv_net_fast", least=0.9934),
-    Figure("mnist conv_net_best", [MNIST, "-m", "conv_net_best"], "test_accuracy", "none", "",
-           "conv_net_best", least=0.9965),
-    Figure("mnist conv_net_best, clothing",
-           [MNIST, "-m", "conv_net_best", "--dataset", "fashion_mnist"], "test_accuracy_ten_looks",
-           "0.939 (plain CNN with flips)", "Zalando Research, list of results",
-           "conv_net_best_dataset-fashion_mnist", least=0.94),
-]  # fmt: skip
+    Figure(
+        "mnist conv_net_fast",
+        [MNIST, "-m", "conv_net_fast"],
+        "test_accuracy",
+        "0.9934 (conv_net)",
+        FRACTUS,
+        "conv_net_fast",
+        least=0.9934,
+    ),
+    Figure(
+        "mnist conv_net_best",
+        [MNIST, "-m", "conv_net_best"],
+        "test_accuracy",
+        "none",
+        "",
+        "conv_net_best",
+        least=0.9965,
+    ),
+    Figure(
+        "mnist conv_net_best, clothing",
+        [MNIST, "-m", "conv_net_best", "--dataset", "fashion_mnist"],
+        "test_accuracy_ten_looks",
+        "0.939 (plain CNN with flips)",
+        "Zalando Research, list of results",
+        "conv_net_best_dataset-fashion_mnist",
+        least=0.94,
+    ),
+]
 
 
 def run_missing(figure: Figure, seeds, out: Path, rows: list[dict]) -> None:
@@ -204,18 +291,35 @@ def is_named(figure: Figure, names: list[str]) -> bool:
 def main() -> None:
     """Run what is missing, write the table."""
     parser = Parser(__doc__)
-    parser.add_argument("--only", nargs="+", metavar="NAME",
-        help="figures by name or by how their names begin, such as 01 or 'mnist conv_net'")  # fmt: skip
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="figures by name or by how their names begin, such as 01 or 'mnist conv_net'",
+    )
     parser.add_seeds("42 43 44; churn 42 to 46; xor 42, the first of 20")
-    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR",
-        help="where its runs are kept (default outputs/reproduce/)")  # fmt: skip
-    parser.add_argument("--tables", nargs="+", type=Path, default=[], metavar="FILE",
-        help="count the runs in these tables as well")  # fmt: skip
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=OUT,
+        metavar="DIR",
+        help="where its runs are kept (default outputs/reproduce/)",
+    )
+    parser.add_argument(
+        "--tables",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="count the runs in these tables as well",
+    )
     flags = parser.parse_args()
     for name in flags.only or []:
         if not any(is_named(figure, [name]) for figure in FIGURES):
-            fail(f"--only {name}: no such figure; there are "
-                 + ", ".join(figure.name for figure in FIGURES))  # fmt: skip
+            fail(
+                f"--only {name}: no such figure; there are "
+                + ", ".join(figure.name for figure in FIGURES)
+            )
     chosen = [figure for figure in FIGURES if not flags.only or is_named(figure, flags.only)]
     for table in flags.tables:
         if not table.is_file():
@@ -230,9 +334,11 @@ def main() -> None:
         names = [figure.name for figure in FIGURES]
         replace_rows(RESULTS / "reproduce.csv", rows, "figure", order=names)
     for row in rows:
-        print(f"{row['figure']:<32} published {row['published']:<30} "
-              f"measured {row['median']} ({row['smallest']} to {row['largest']})  "
-              f"{row['fit_seconds']} s  {row['bar']}: {row['met']}")  # fmt: skip
+        print(
+            f"{row['figure']:<32} published {row['published']:<30} "
+            f"measured {row['median']} ({row['smallest']} to {row['largest']})  "
+            f"{row['fit_seconds']} s  {row['bar']}: {row['met']}"
+        )
 
 
 if __name__ == "__main__":

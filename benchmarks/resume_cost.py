@@ -18,10 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchma
 
 from benchmarks.measure import RESULTS, ROOT, Parser, machine, replace_rows, run_lesson
 
-TASKS = {
-    "conv_net": ["mnist/mnist.py", "-m", "conv_net", "--epochs", "5"],
-    "xor": ["xor/xor.py"],
-}
+TASKS = {"conv_net": ["mnist/mnist.py", "-m", "conv_net", "--epochs", "5"], "xor": ["xor/xor.py"]}
 
 
 def train(side: str, script: str, *flags: str) -> None:
@@ -47,19 +44,31 @@ def train(side: str, script: str, *flags: str) -> None:
 def main() -> None:
     """Measure, and write the table."""
     parser = Parser(__doc__)
-    parser.add_argument("--only", nargs="+", choices=list(TASKS), default=list(TASKS),
-        metavar="TASK", help="conv_net or xor")  # fmt: skip
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=list(TASKS),
+        default=list(TASKS),
+        metavar="TASK",
+        help="conv_net or xor",
+    )
     flags = parser.parse_args()
     print(machine())
     for task in flags.only:
         rows = []
         for seed in range(42, 47):
             for side in ("with", "without"):
-                record = run_lesson("benchmarks/resume_cost.py", "--train", side, *TASKS[task],
-                                    "--seed", seed)  # fmt: skip
+                record = run_lesson(
+                    "benchmarks/resume_cost.py", "--train", side, *TASKS[task], "--seed", seed
+                )
                 seconds = round(record["seconds"]["fit"], 3)
-                rows.append({"task": task, "checkpoints": side, "seed": seed,
-                             "fit_seconds": seconds, "machine": machine()})  # fmt: skip
+                rows.append({
+                    "task": task,
+                    "checkpoints": side,
+                    "seed": seed,
+                    "fit_seconds": seconds,
+                    "machine": machine(),
+                })
                 print(task, side, seed, seconds, sep="  ", flush=True)
         replace_rows(RESULTS / "resume_cost.csv", rows, "task")
         with_, without = (

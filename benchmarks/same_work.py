@@ -20,15 +20,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
 
-from benchmarks.measure import (
-    RESULTS,
-    TRIAL,
-    Parser,
-    machine,
-    replace_rows,
-    run_lesson,
-    run_plain,
-)
+from benchmarks.measure import RESULTS, TRIAL, Parser, machine, replace_rows, run_lesson, run_plain
 from common.cli import whole_number
 from common.precision import choose_precision
 
@@ -52,15 +44,31 @@ TASKS = [
     Task("churn", ["churn/churn.py"], "flawed_accuracy", 0.45, training="flawed"),
     Task("auto_mpg", ["03_autompg_regression.py", "--patience", 1000], "test_mae", 0.2),
     Task("mlp_one_layer", ["mnist/mnist.py", "--epochs", 5], "test_accuracy", 0.7, memory_bar=0.7),
-    Task("conv_net", ["mnist/mnist.py", "-m", "conv_net", "--epochs", 5], "test_accuracy",
-         0.6 if FAST else 1.0, turns=3, memory_bar=0.7),
-    Task("mlp_one_layer_32_bits", ["mnist/mnist.py", "--epochs", 5, "--precision", "float32"],
-         "test_accuracy", 1.0, plain="mlp_one_layer"),
-    Task("conv_net_32_bits",
-         ["mnist/mnist.py", "-m", "conv_net", "--epochs", 5, "--precision", "float32"],
-         "test_accuracy", 1.0, turns=3, plain="conv_net"),
+    Task(
+        "conv_net",
+        ["mnist/mnist.py", "-m", "conv_net", "--epochs", 5],
+        "test_accuracy",
+        0.6 if FAST else 1.0,
+        turns=3,
+        memory_bar=0.7,
+    ),
+    Task(
+        "mlp_one_layer_32_bits",
+        ["mnist/mnist.py", "--epochs", 5, "--precision", "float32"],
+        "test_accuracy",
+        1.0,
+        plain="mlp_one_layer",
+    ),
+    Task(
+        "conv_net_32_bits",
+        ["mnist/mnist.py", "-m", "conv_net", "--epochs", 5, "--precision", "float32"],
+        "test_accuracy",
+        1.0,
+        turns=3,
+        plain="conv_net",
+    ),
     Task("imdb", ["02_imdb_binary_classification.py", "--epochs", 10], "test_accuracy", 0.7),
-]  # fmt: skip
+]
 MEASURES = ["fit_seconds", "process_seconds", "peak_memory_mb", "figure"]
 
 
@@ -113,8 +121,14 @@ def main() -> None:
     """Measure, and write both tables."""
     names = [task.name for task in TASKS]
     parser = Parser(__doc__)
-    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="TASK",
-        help=f"of {', '.join(names)}")  # fmt: skip
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=names,
+        default=names,
+        metavar="TASK",
+        help=f"of {', '.join(names)}",
+    )
     parser.add_argument(
         "--turns",
         type=whole_number(1),
@@ -126,15 +140,18 @@ def main() -> None:
     for task in TASKS:
         if task.name not in flags.only:
             continue
-        rows = [row for turn in range(flags.turns or task.turns)
-                for row in one_turn(task, 42 + turn)]  # fmt: skip
+        rows = [
+            row for turn in range(flags.turns or task.turns) for row in one_turn(task, 42 + turn)
+        ]
         result = compare(task, rows)
         if not flags.turns:
             replace_rows(RESULTS / "same_work.csv", rows, "task", order=names)
             replace_rows(RESULTS / "same_work_ratios.csv", [result], "task", order=names)
-        print(f"{task.name}: training {result['fit_ratio']} of plain (at most {task.bar}), process "
-              f"{result['process_ratio']}, memory {result['peak_memory_ratio']}; "
-              f"{result['project_figure']} against {result['plain_figure']}")  # fmt: skip
+        print(
+            f"{task.name}: training {result['fit_ratio']} of plain (at most {task.bar}), process "
+            f"{result['process_ratio']}, memory {result['peak_memory_ratio']}; "
+            f"{result['project_figure']} against {result['plain_figure']}"
+        )
     if flags.turns:
         print(TRIAL)
 

@@ -36,8 +36,10 @@ SERVERS = {
 async def ask(port: int, body: bytes, until: float, latencies: list) -> int:
     """Send one request after the other; return how many failed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    request = (f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-               f"Content-Length: {len(body)}\r\n\r\n").encode() + body  # fmt: skip
+    request = (
+        f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
     failed = 0
     while time.perf_counter() < until:
         began = time.perf_counter()
@@ -57,13 +59,17 @@ async def load(port: int, seconds: float) -> dict:
     body = json.dumps({"instances": [digit]}).encode()
     latencies: list[float] = []
     until = time.perf_counter() + seconds
-    failed = sum(await asyncio.gather(
-        *(ask(port, body, until, latencies) for _ in range(CONNECTIONS))
-    ))  # fmt: skip
+    failed = sum(
+        await asyncio.gather(*(ask(port, body, until, latencies) for _ in range(CONNECTIONS)))
+    )
     quantiles = statistics.quantiles(latencies, n=100)
-    return {"requests": len(latencies), "failed": failed,
-            "requests_per_second": round(len(latencies) / seconds, 1),
-            "p50_ms": round(1000 * quantiles[49], 1), "p99_ms": round(1000 * quantiles[98], 1)}  # fmt: skip
+    return {
+        "requests": len(latencies),
+        "failed": failed,
+        "requests_per_second": round(len(latencies) / seconds, 1),
+        "p50_ms": round(1000 * quantiles[49], 1),
+        "p99_ms": round(1000 * quantiles[98], 1),
+    }
 
 
 def memory_mb(process: subprocess.Popen) -> float:
@@ -76,8 +82,9 @@ def measure(server: str, model: Path, seconds: float) -> dict:
     """Start a server, load it from another process, stop it."""
     port = int(free_addresses(1)[0].split(":")[1])
     command = [sys.executable, *map(str, SERVERS[server](model, port))]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)  # fmt: skip
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         for _ in range(600):
             with socket.socket() as knock:
@@ -88,8 +95,13 @@ def measure(server: str, model: Path, seconds: float) -> dict:
         subprocess.run([*client, "3"], check=True, capture_output=True)  # to warm up
         began = memory_mb(process)
         done = subprocess.run([*client, str(seconds)], check=True, capture_output=True, text=True)
-        return {"server": server, "seconds": seconds, **json.loads(done.stdout),
-                "memory_begin_mb": began, "memory_end_mb": memory_mb(process)}  # fmt: skip
+        return {
+            "server": server,
+            "seconds": seconds,
+            **json.loads(done.stdout),
+            "memory_begin_mb": began,
+            "memory_end_mb": memory_mb(process),
+        }
     finally:
         process.terminate()
         process.wait(30)
@@ -119,9 +131,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.keras"
         conv_net_fast().save(model)
-        turns = [("serving", flags.memory)] if flags.memory else [
-            (server, flags.seconds) for _ in range(flags.turns) for server in SERVERS
-        ]  # fmt: skip
+        turns = (
+            [("serving", flags.memory)]
+            if flags.memory
+            else [(server, flags.seconds) for _ in range(flags.turns) for server in SERVERS]
+        )
         for server, seconds in turns:
             row = measure(server, model, seconds)
             print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)

@@ -27,32 +27,61 @@ def spread(values: list[float], digits: int) -> str:
 
 def same_work() -> list[str]:
     """Lay out the ratios of same_work.py."""
-    header = ["task", "turns", "training, plain [s]", "here [s]", "ratio", "at most", "process ratio",
-              "memory ratio", "figure, plain", "here"]  # fmt: skip
-    return lines(header, [
-        [f"`{row['task']}`", row["turns"], seconds(row["plain_fit_seconds"]),
-         seconds(row["project_fit_seconds"]), f"**{float(row['fit_ratio']):.2f}**",
-         row["fit_bar"], f"{float(row['process_ratio']):.2f}",
-         f"{float(row['peak_memory_ratio']):.2f}", row["plain_figure"], row["project_figure"]]
-        for row in read_table(RESULTS / "same_work_ratios.csv")
-    ])  # fmt: skip
+    header = [
+        "task",
+        "turns",
+        "training, plain [s]",
+        "here [s]",
+        "ratio",
+        "at most",
+        "process ratio",
+        "memory ratio",
+        "figure, plain",
+        "here",
+    ]
+    return lines(
+        header,
+        [
+            [
+                f"`{row['task']}`",
+                row["turns"],
+                seconds(row["plain_fit_seconds"]),
+                seconds(row["project_fit_seconds"]),
+                f"**{float(row['fit_ratio']):.2f}**",
+                row["fit_bar"],
+                f"{float(row['process_ratio']):.2f}",
+                f"{float(row['peak_memory_ratio']):.2f}",
+                row["plain_figure"],
+                row["project_figure"],
+            ]
+            for row in read_table(RESULTS / "same_work_ratios.csv")
+        ],
+    )
 
 
 def time_to_accuracy() -> list[str]:
     """Lay out the runs of time_to_accuracy.py."""
-    header = ["what", "seeds", "epochs", "seconds of `fit`", "test accuracy",
-              "seconds until 99.34 %"]  # fmt: skip
+    header = [
+        "what",
+        "seeds",
+        "epochs",
+        "seconds of `fit`",
+        "test accuracy",
+        "seconds until 99.34 %",
+    ]
     runs = read_table(RESULTS / "time_to_accuracy.csv")
     table = []
     for part in dict.fromkeys(row["part"] for row in runs):
         rows = [row for row in runs if row["part"] == part]
         reached = [float(row["seconds_to_target"]) for row in rows if row["seconds_to_target"]]
         table.append([
-            f"`{part}`", " ".join(row["seed"] for row in rows), rows[0]["epochs"],
+            f"`{part}`",
+            " ".join(row["seed"] for row in rows),
+            rows[0]["epochs"],
             spread([float(row["fit_seconds"]) for row in rows], 0),
             spread([float(row["test_accuracy"]) for row in rows], 4),
             f"{len(reached)} of {len(rows)}: {spread(reached, 0)}" if reached else "",
-        ])  # fmt: skip
+        ])
     return lines(header, table)
 
 
@@ -73,40 +102,79 @@ def two_processors() -> list[str]:
         )
         ratios["`fast`, of `published`", "0.1"] = fast / published
         columns.append(ratios)
-    return lines(["ratio", "at most", "without amx", "with"], [
-        [what, bar, *(f"{ratios[what, bar]:.3f}" for ratios in columns)] for what, bar in columns[0]
-    ])  # fmt: skip
+    return lines(
+        ["ratio", "at most", "without amx", "with"],
+        [
+            [what, bar, *(f"{ratios[what, bar]:.3f}" for ratios in columns)]
+            for what, bar in columns[0]
+        ],
+    )
 
 
 def clothing_step() -> list[str]:
     """Lay out clothing_step.py."""
-    return lines(["network", "a step, least of five turns [ms]", "median", "most"], [
-        [row["network"], *(f"{float(row[name]):.0f}" for name in ("least_ms", "median_ms", "most_ms"))]
-        for row in read_table(RESULTS / "clothing_step.csv")
-    ])  # fmt: skip
+    return lines(
+        ["network", "a step, least of five turns [ms]", "median", "most"],
+        [
+            [
+                row["network"],
+                *(f"{float(row[name]):.0f}" for name in ("least_ms", "median_ms", "most_ms")),
+            ]
+            for row in read_table(RESULTS / "clothing_step.csv")
+        ],
+    )
 
 
 def reproduced() -> list[str]:
     """Lay out the figures of reproduce.py."""
-    header = ["figure", "command", "measure", "published", "source", "measured", "runs",
-              "seconds of `fit`", "our bar", "within"]  # fmt: skip
-    return lines(header, [
-        [row["figure"], f"`python {row['command']}`", row["metric"], row["published"], row["source"],
-         f"{row['median']} ({row['smallest']} to {row['largest']})",
-         str(len(row["seeds"].split())), seconds(row["fit_seconds"]), row["bar"], row["met"]]
-        for row in read_table(RESULTS / "reproduce.csv")
-    ])  # fmt: skip
+    header = [
+        "figure",
+        "command",
+        "measure",
+        "published",
+        "source",
+        "measured",
+        "runs",
+        "seconds of `fit`",
+        "our bar",
+        "within",
+    ]
+    return lines(
+        header,
+        [
+            [
+                row["figure"],
+                f"`python {row['command']}`",
+                row["metric"],
+                row["published"],
+                row["source"],
+                f"{row['median']} ({row['smallest']} to {row['largest']})",
+                str(len(row["seeds"].split())),
+                seconds(row["fit_seconds"]),
+                row["bar"],
+                row["met"],
+            ]
+            for row in read_table(RESULTS / "reproduce.csv")
+        ],
+    )
 
 
 def peers() -> list[str]:
     """Lay out the medians of peers.py."""
     rows = read_table(RESULTS / "peers.csv")
     models = dict.fromkeys((row["task"], row["model"], row["metric"]) for row in rows)
-    return lines(["task", "model", "measure", "median (smallest to largest)"], [
-        [task, model, metric,
-         spread([float(row["value"]) for row in rows if row["model"] == model], 4)]
-        for task, model, metric in models
-    ])  # fmt: skip
+    return lines(
+        ["task", "model", "measure", "median (smallest to largest)"],
+        [
+            [
+                task,
+                model,
+                metric,
+                spread([float(row["value"]) for row in rows if row["model"] == model], 4),
+            ]
+            for task, model, metric in models
+        ],
+    )
 
 
 def mnist_tries() -> list[str]:
@@ -115,8 +183,13 @@ def mnist_tries() -> list[str]:
     table = []
     for name in dict.fromkeys(row["try"] for row in runs):
         rows = [row for row in runs if row["try"] == name]
-        table.append([name, *(spread([float(row[column]) for row in rows], 4)
-                              for column in ("val_accuracy", "test_accuracy"))])  # fmt: skip
+        table.append([
+            name,
+            *(
+                spread([float(row[column]) for row in rows], 4)
+                for column in ("val_accuracy", "test_accuracy")
+            ),
+        ])
     return lines(["`conv_net_fast` with", "validation accuracy", "test accuracy"], table)
 
 
@@ -131,8 +204,10 @@ def kills() -> list[str]:
         writing = sum(row["in a write"] == "True" for row in rows)
         equal = sum(row["equal"] == "True" for row in rows)
         table.append([f"`{lesson}`", *map(str, (len(rows), training, writing, equal))])
-    return lines(["lesson", "kills", "before the last epoch", "while it wrote a file",
-                  "equal at the end"], table)  # fmt: skip
+    return lines(
+        ["lesson", "kills", "before the last epoch", "while it wrote a file", "equal at the end"],
+        table,
+    )
 
 
 def resume_cost() -> list[str]:
@@ -141,13 +216,21 @@ def resume_cost() -> list[str]:
     runs, table = read_table(RESULTS / "resume_cost.csv"), []
     for task in dict.fromkeys(row["task"] for row in runs):
         sides = {
-            side: [float(row["fit_seconds"]) for row in runs
-                   if (row["task"], row["checkpoints"]) == (task, side)]
+            side: [
+                float(row["fit_seconds"])
+                for row in runs
+                if (row["task"], row["checkpoints"]) == (task, side)
+            ]
             for side in ("with", "without")
-        }  # fmt: skip
+        }
         spent, alone = (statistics.median(sides[side]) for side in ("with", "without"))
-        table.append([f"`{task}`", str(len(sides["with"])), spread(sides["with"], 2),
-                      spread(sides["without"], 2), f"{spent / alone:.3f}"])  # fmt: skip
+        table.append([
+            f"`{task}`",
+            str(len(sides["with"])),
+            spread(sides["with"], 2),
+            spread(sides["without"], 2),
+            f"{spent / alone:.3f}",
+        ])
     return lines(header, table)
 
 
@@ -157,15 +240,23 @@ def requests() -> list[str]:
     for row in read_table(RESULTS / "requests.csv"):
         cells = table.setdefault(row["request"], {"2": 0, "4": 0, "5": 0})
         cells[row["status"][0]] += int(row["answers"])
-    return lines(["request", "answered", "refused, 400 to 499", "failed, 500 or more"],
-                 [[f"`{what}`", *map(str, cells.values())] for what, cells in table.items()])  # fmt: skip
+    return lines(
+        ["request", "answered", "refused, 400 to 499", "failed, 500 or more"],
+        [[f"`{what}`", *map(str, cells.values())] for what, cells in table.items()],
+    )
 
 
 def serving_load() -> list[str]:
     """Lay out the turns of serving_load.py."""
     names = {"plain": "a call of `predict` a request", "serving": "`serving/`"}
-    header = ["server", "turns", "requests a second", "half are answered within [ms]",
-              "99 % within [ms]", "failed"]  # fmt: skip
+    header = [
+        "server",
+        "turns",
+        "requests a second",
+        "half are answered within [ms]",
+        "99 % within [ms]",
+        "failed",
+    ]
     runs, table = read_table(RESULTS / "serving_load.csv"), []
     for server, label in names.items():
         rows = [row for row in runs if row["part"] == "load" and row["server"] == server]
@@ -173,8 +264,14 @@ def serving_load() -> list[str]:
         def column(name, digits=0, rows=rows):
             return spread([float(row[name]) for row in rows], digits)
 
-        table.append([label, str(len(rows)), column("requests_per_second"), column("p50_ms"),
-                      column("p99_ms"), str(sum(int(row["failed"]) for row in rows))])  # fmt: skip
+        table.append([
+            label,
+            str(len(rows)),
+            column("requests_per_second"),
+            column("p50_ms"),
+            column("p99_ms"),
+            str(sum(int(row["failed"]) for row in rows)),
+        ])
     return lines(header, table)
 
 
@@ -184,14 +281,32 @@ def backends() -> list[str]:
     for lesson in dict.fromkeys(row["lesson"] for row in runs):
         for backend in ("tensorflow", "jax", "torch"):
             rows = [row for row in runs if (row["lesson"], row["backend"]) == (lesson, backend)]
-            columns = {name: [float(row[name]) for row in rows]
-                       for name in ("figure", "fit_seconds", "process_seconds", "peak_memory_mb")}  # fmt: skip
+            columns = {
+                name: [float(row[name]) for row in rows]
+                for name in ("figure", "fit_seconds", "process_seconds", "peak_memory_mb")
+            }
             middle = {name: statistics.median(values) for name, values in columns.items()}
-            table.append([f"`{rows[0]['command']}`", backend, rows[0]["metric"],
-                          spread(columns["figure"], 3), seconds(middle["fit_seconds"]),
-                          seconds(middle["process_seconds"]), f"{middle['peak_memory_mb']:.0f}"])  # fmt: skip
-    return lines(["lesson", "back-end", "measure", "median (smallest to largest)", "seconds of `fit`",
-                  "of the process", "memory [MB]"], table)  # fmt: skip
+            table.append([
+                f"`{rows[0]['command']}`",
+                backend,
+                rows[0]["metric"],
+                spread(columns["figure"], 3),
+                seconds(middle["fit_seconds"]),
+                seconds(middle["process_seconds"]),
+                f"{middle['peak_memory_mb']:.0f}",
+            ])
+    return lines(
+        [
+            "lesson",
+            "back-end",
+            "measure",
+            "median (smallest to largest)",
+            "seconds of `fit`",
+            "of the process",
+            "memory [MB]",
+        ],
+        table,
+    )
 
 
 def accuracies(part: str) -> dict[str, dict[str, list[float]]]:
@@ -222,8 +337,10 @@ def by_setting(part: str, header: list[str]) -> list[str]:
     for name, cells in accuracies(part).items():
         values = {setting: statistics.median(found) for setting, found in cells.items()}
         bold = {value: "**" if value == max(values.values()) else "" for value in values.values()}
-        table.append([f"`{name}`", *(f"{bold[value]}{value:.3f}{bold[value]}"
-                                     for value in values.values())])  # fmt: skip
+        table.append([
+            f"`{name}`",
+            *(f"{bold[value]}{value:.3f}{bold[value]}" for value in values.values()),
+        ])
     return lines(header, table)
 
 
@@ -237,8 +354,20 @@ def optimizers() -> list[str]:
     return by_setting("optimizers", ["optimizer", "0.0001", "0.001", "0.01", "0.1", "1"])
 
 
-TABLES = [same_work, time_to_accuracy, two_processors, clothing_step, reproduced, peers,
-          resume_cost, kills, mnist_tries, serving_load, requests, backends]  # fmt: skip
+TABLES = [
+    same_work,
+    time_to_accuracy,
+    two_processors,
+    clothing_step,
+    reproduced,
+    peers,
+    resume_cost,
+    kills,
+    mnist_tries,
+    serving_load,
+    requests,
+    backends,
+]
 CHOICES = [activations, initializers, optimizers]  # each on the page of notes/ of its name
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from benchmarks.measure import (
     run_plain,
     write_table,
 )
-from common.files import whole_file
+from common.files import atomic_write
 from common.start import start_keras
 
 TARGET = 0.9934  # test accuracy of conv_net, published after 60 epochs
@@ -97,9 +97,11 @@ def draw() -> None:
         axes.plot(
             [float(row["seconds"]) for row in rows],
             [100 * float(row["test_accuracy"]) for row in rows],
-            color="tab:gray", alpha=0.7, linewidth=1,
+            color="tab:gray",
+            alpha=0.7,
+            linewidth=1,
             label=None if number else "conv_net as published, after each epoch",
-        )  # fmt: skip
+        )
     for part, color in (("fast", "tab:green"), ("best", "tab:blue")):
         rows = [row for row in runs if row["part"] == part]
         if not rows:
@@ -107,19 +109,24 @@ def draw() -> None:
         axes.plot(
             [float(row["fit_seconds"]) for row in rows],
             [100 * float(row["test_accuracy"]) for row in rows],
-            "o", color=color, label=f"conv_net_{part}, at its end",
-        )  # fmt: skip
+            "o",
+            color=color,
+            label=f"conv_net_{part}, at its end",
+        )
     axes.axhline(100 * TARGET, color="black", linestyle="--", linewidth=1)
     axes.text(
-        0.01, 100 * TARGET, f"published: {TARGET:.2%}", va="bottom",
+        0.01,
+        100 * TARGET,
+        f"published: {TARGET:.2%}",
+        va="bottom",
         transform=axes.get_yaxis_transform(),
-    )  # fmt: skip
+    )
     axes.set(xscale="log", xlabel="seconds of training", ylabel="test accuracy on MNIST [%]")
     axes.set_xticks([10, 30, 100, 300], ["10", "30", "100", "300"])
     axes.set_ylim(98.5, 99.8)
     axes.legend(loc="lower right")
     path = RESULTS / "time_to_accuracy.png"
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         plots.save(figure, temporary)
     print(f"figure: {path}")
 
@@ -128,11 +135,21 @@ def main() -> None:
     """Measure, and write the tables and the figure."""
     parts = ["published", *LESSONS]
     parser = Parser(__doc__)
-    parser.add_argument("--only", nargs="+", choices=parts, default=parts, metavar="PART",
-        help=f"of {', '.join(parts)}")  # fmt: skip
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=parts,
+        default=parts,
+        metavar="PART",
+        help=f"of {', '.join(parts)}",
+    )
     parser.add_seeds("42 43 44")
-    parser.add_argument("--out", type=Path, metavar="DIR",
-        help="keep the lesson's runs there; in outputs/reproduce they spare reproduce.py the work")  # fmt: skip
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="keep the lesson's runs there; in outputs/reproduce they spare reproduce.py the work",
+    )
     flags = parser.parse_args()
     print(machine())
     rows, curves = [], []

@@ -21,10 +21,20 @@ from churn.predict import NUMBERS, answer
 from common.cli import LessonParser, whole_number
 
 parser = LessonParser("churn", __doc__, epochs=100, batch_size=10)
-parser.add_experiment("--hidden", nargs="*", type=whole_number(1), default=[64, 32], metavar="UNITS",
-    help="units of each hidden layer of the honest network (default 64 32)")  # fmt: skip
-parser.add_argument("--predict", type=Path, metavar="FILE",
-    help="answer for the customer in a JSON file, with the newest saved model")  # fmt: skip
+parser.add_experiment(
+    "--hidden",
+    nargs="*",
+    type=whole_number(1),
+    default=[64, 32],
+    metavar="UNITS",
+    help="units of each hidden layer of the honest network (default 64 32)",
+)
+parser.add_argument(
+    "--predict",
+    type=Path,
+    metavar="FILE",
+    help="answer for the customer in a JSON file, with the newest saved model",
+)
 args = parser.read_args()
 if args.predict:
     answer(args.predict, parser, args)
@@ -86,9 +96,12 @@ def train(name: str, model, train_features, train_targets, *callbacks, **options
     """Compile the model for a yes or no, fit it, return its history."""
     training = run.training(name)
     batches = shuffled_batches(
-        train_features, train_targets, args.batch_size,
-        seed=args.seed, first_epoch=training.first_epoch,
-    )  # fmt: skip
+        train_features,
+        train_targets,
+        args.batch_size,
+        seed=args.seed,
+        first_epoch=training.first_epoch,
+    )
     model.compile(
         optimizer="adam",
         loss="binary_crossentropy",
@@ -113,7 +126,7 @@ old_model = keras.Sequential([
     layers.Dense(6, activation="relu"),  # 11*6 + 6 = 72 parameters
     layers.Dense(6, activation="relu"),  # 6*6 + 6 = 42
     layers.Dense(1, activation="sigmoid"),  # 6 + 1 = 7
-])  # fmt: skip
+])
 print("the old network, trained and tested on all rows:")
 train("flawed", old_model, old_features, exited[:, None])
 old_answers = old_model.predict(old_features, batch_size=1000, verbose=0)[:, 0] > 0.5
@@ -237,12 +250,14 @@ for name, (train_features, val_features, test_features), hidden, dropout, class_
     stop = keras.callbacks.EarlyStopping(patience=10, restore_best_weights=True)
     print(f"{name}:")
     histories[name] = train(
-        name.replace(", ", "-").replace(" ", "-"), networks[name],
-        train_features, train_targets[:, None],
+        name.replace(", ", "-").replace(" ", "-"),
+        networks[name],
+        train_features,
+        train_targets[:, None],
         *([] if name == "old network" else [stop]),
         validation_data=one_batch(val_features, val_targets[:, None]),
         class_weight=class_weight,
-    )  # fmt: skip
+    )
     probabilities[name] = [
         networks[name].predict(features, batch_size=1000, verbose=0)[:, 0]
         for features in (val_features, test_features)
@@ -305,7 +320,7 @@ for name, (val_scores, test_scores) in probabilities.items():
         "precision": precision_score(test_targets, answers, zero_division=0),
         "recall": recall_score(test_targets, answers),
         "f1": f1_score(test_targets, answers),
-    })  # fmt: skip
+    })
 models = pd.DataFrame(rows)
 print("on the test rows:")
 run.save_table("models", models.round(4))

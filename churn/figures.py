@@ -22,8 +22,11 @@ def roc_and_precision_recall(targets, scores: dict):
         right.plot(recall[:-1], precision[:-1], label=name)
     left.plot([0, 1], [0, 1], "--", color="gray", label="guessing")
     right.axhline(np.mean(targets), ls="--", color="gray", label="guessing")
-    left.set(xlabel="false alarms: share of those who stayed",
-             ylabel="recall: share of those who left", title="ROC curve")  # fmt: skip
+    left.set(
+        xlabel="false alarms: share of those who stayed",
+        ylabel="recall: share of those who left",
+        title="ROC curve",
+    )
     right.set(xlabel="recall", ylabel="precision", title="precision against recall", ylim=(0, 1.02))
     left.legend()
     return figure

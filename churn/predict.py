@@ -8,8 +8,16 @@ from pathlib import Path
 from common import runs
 from common.errors import fail
 
-NUMBERS = ["CreditScore", "Age", "Tenure", "Balance", "NumOfProducts", "HasCrCard",
-           "IsActiveMember", "EstimatedSalary"]  # fmt: skip
+NUMBERS = [
+    "CreditScore",
+    "Age",
+    "Tenure",
+    "Balance",
+    "NumOfProducts",
+    "HasCrCard",
+    "IsActiveMember",
+    "EstimatedSalary",
+]
 TEXTS = {"Geography": "country", "Gender": "gender"}  # column -> the layer that knows its values
 YES_OR_NO = ["HasCrCard", "IsActiveMember"]
 LARGEST = 10**9
@@ -28,12 +36,17 @@ def answer(path: Path, parser, args) -> None:
         SystemExit: if the file or a field of it is not what it should be, or there is no model.
     """
     customer = read_customer(path)
-    records = [run for run in runs.finished_runs(args.out, "churn")
-               if "tensorflow" in run["versions"] and args.data in ("auto", run["data"])]  # fmt: skip
+    records = [
+        run
+        for run in runs.finished_runs(args.out, "churn")
+        if "tensorflow" in run["versions"] and args.data in ("auto", run["data"])
+    ]
     if not records:
         kind = "" if args.data == "auto" else f" on {args.data} data"
-        fail(f"--predict: {args.out} holds no finished run of churn on TensorFlow{kind}; "
-             "first train: python churn/churn.py")  # fmt: skip
+        fail(
+            f"--predict: {args.out} holds no finished run of churn on TensorFlow{kind}; "
+            "first train: python churn/churn.py"
+        )
     record = records[-1]
     parser.only = ("tensorflow",)  # the model reads texts
     parser.start()
@@ -44,16 +57,21 @@ def answer(path: Path, parser, args) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters is raised, or seen below
             model = keras.models.load_model(model_file)
-        vocabularies = {name: model.get_layer(layer).get_vocabulary()
-                        for name, layer in TEXTS.items()}  # fmt: skip
+        vocabularies = {
+            name: model.get_layer(layer).get_vocabulary() for name, layer in TEXTS.items()
+        }
     except Exception as error:  # a damaged file makes Keras raise any kind
-        fail(f"--predict: {model_file}: is no model of this lesson ({error}); "
-             "remove that folder, or train again: python churn/churn.py")  # fmt: skip
+        fail(
+            f"--predict: {model_file}: is no model of this lesson ({error}); "
+            "remove that folder, or train again: python churn/churn.py"
+        )
     for name, vocabulary in vocabularies.items():
         known = sorted(map(str, vocabulary))
         if customer[name] not in known:
-            fail(f"--predict {path}: {name} {customer[name]!r} is unknown; "
-                 f"the model knows {', '.join(known)}")  # fmt: skip
+            fail(
+                f"--predict {path}: {name} {customer[name]!r} is unknown; "
+                f"the model knows {', '.join(known)}"
+            )
     columns = {
         name: keras.ops.convert_to_tensor(
             [[customer[name]]], "float32" if name in NUMBERS else "string"
@@ -62,8 +80,7 @@ def answer(path: Path, parser, args) -> None:
     }
     probability = float(model(columns)[0, 0])
     threshold = record["metrics"]["threshold"]
-    print(f"model: {model_file} "
-          f"({record['data']} data, {record['epochs']} epochs)")  # fmt: skip
+    print(f"model: {model_file} ({record['data']} data, {record['epochs']} epochs)")
     print(f"probability of leaving: {probability:.3f}")
     print(
         f"answer: {'leaves' if probability >= threshold else 'stays'} (threshold {threshold:.3f})"
@@ -75,8 +92,10 @@ def read_customer(path: Path) -> dict:
     try:
         customer = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        fail(f"--predict {path}: cannot be read ({error.strerror}); name a JSON file "
-             "such as churn/customer.json")  # fmt: skip
+        fail(
+            f"--predict {path}: cannot be read ({error.strerror}); name a JSON file "
+            "such as churn/customer.json"
+        )
     except (ValueError, RecursionError) as error:
         fail(f"--predict {path}: is not JSON ({error}); see churn/customer.json")
     if not isinstance(customer, dict):
@@ -85,8 +104,10 @@ def read_customer(path: Path) -> dict:
     for name in customer:
         if name not in [*wanted, *NOT_USED]:
             close = difflib.get_close_matches(name, wanted, 1)
-            fail(f"--predict {path}: unknown field {name!r}; "
-                 + (f"did you mean {close[0]!r}?" if close else f"fields: {', '.join(wanted)}"))  # fmt: skip
+            fail(
+                f"--predict {path}: unknown field {name!r}; "
+                + (f"did you mean {close[0]!r}?" if close else f"fields: {', '.join(wanted)}")
+            )
     missing = [name for name in wanted if name not in customer]
     if missing:
         fail(f"--predict {path}: the field {', '.join(missing)} is missing; add it")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from common.files import beside, settle
+from common.files import fsync, temporary_path
 
 
 class EpochTimer(keras.callbacks.Callback):
@@ -52,13 +52,13 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
 
     def on_epoch_end(self, epoch, logs=None):
         named = Path(self.filepath)  # with such parts as {epoch:02d}, which Keras fills in
-        temporary = beside(named)
+        temporary = temporary_path(named)
         begin = temporary.name.removesuffix(named.name)
         self.filepath = str(temporary)
         try:
             super().on_epoch_end(epoch, logs)
             for path in named.parent.glob(f"{begin}*"):
-                settle(path)
+                fsync(path)
                 path.replace(path.with_name(path.name.removeprefix(begin)))
         finally:
             self.filepath = str(named)

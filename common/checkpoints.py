@@ -24,7 +24,7 @@ import keras
 import numpy as np
 
 from common.errors import fail, finish_first
-from common.files import settle, whole_file
+from common.files import atomic_write, fsync
 
 SUFFIX, BEFORE = ".npz", ".before.npz"
 SUM = 32  # bytes of SHA-256 behind the file that NumPy wrote
@@ -60,8 +60,10 @@ class Checkpoints(keras.callbacks.Callback):
             try:
                 self.restore(saved)
             except (ValueError, TypeError, IndexError) as error:
-                fail(f"--resume: {self.path} does not fit this model ({error}); "
-                     "was the lesson changed? Start a new run without --resume")  # fmt: skip
+                fail(
+                    f"--resume: {self.path} does not fit this model ({error}); "
+                    "was the lesson changed? Start a new run without --resume"
+                )
 
     def restore(self, saved: "Saved") -> None:
         """Put back what a checkpoint holds; the history follows when the first epoch begins."""
@@ -126,12 +128,12 @@ class Checkpoints(keras.callbacks.Callback):
                 if is_arrays(value):
                     for position, array in enumerate(value):
                         parts[f"callbacks/{number}/{name}/{position}"] = array
-        with whole_file(self.path) as temporary:
+        with atomic_write(self.path) as temporary:
             with temporary.open("wb+") as file:
                 np.savez(file, **parts)
                 file.seek(0)
                 file.write(hashlib.file_digest(file, "sha256").digest())
-            settle(temporary)  # the disk has it before the earlier one makes room
+            fsync(temporary)  # the disk has it before the earlier one makes room
             if self.path.exists():
                 os.replace(self.path, before(self.path))
 
@@ -174,8 +176,10 @@ def read(path: Path) -> Saved | None:
         damaged.append(candidate.name)
     if damaged:
         instead = f"with {candidate.name}, the one before" if saved else "from the start"
-        print(f"{' and '.join(damaged)} in {path.parent}: damaged, so this goes on {instead}",
-              file=sys.stderr)  # fmt: skip
+        print(
+            f"{' and '.join(damaged)} in {path.parent}: damaged, so this goes on {instead}",
+            file=sys.stderr,
+        )
     return saved
 
 

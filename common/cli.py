@@ -84,8 +84,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
         )
-        self.add_argument("--debug", action="store_true",
-            help="show where an error came from")  # fmt: skip
+        self.add_argument("--debug", action="store_true", help="show where an error came from")
 
     def error(self, message: str):
         """Report a wrong flag in one line, with exit code 2."""
@@ -122,29 +121,70 @@ class LessonParser(Parser):
         self.experiments: list[str] = []
         self.choice: str | None = None
         one_or_more = whole_number(1)
-        self.add_training_flag("--epochs", type=one_or_more, default=epochs, metavar="N",
-            help=f"passes over the training data (default {epochs})")  # fmt: skip
-        self.add_training_flag("--batch-size", type=one_or_more, default=batch_size, metavar="N",
-            help=f"examples a step (default {batch_size})")  # fmt: skip
-        self.add_training_flag("--seed", type=whole_number(0), default=42, metavar="N",
-            help="same seed, same result (default 42)")  # fmt: skip
+        self.add_training_flag(
+            "--epochs",
+            type=one_or_more,
+            default=epochs,
+            metavar="N",
+            help=f"passes over the training data (default {epochs})",
+        )
+        self.add_training_flag(
+            "--batch-size",
+            type=one_or_more,
+            default=batch_size,
+            metavar="N",
+            help=f"examples a step (default {batch_size})",
+        )
+        self.add_training_flag(
+            "--seed",
+            type=whole_number(0),
+            default=42,
+            metavar="N",
+            help="same seed, same result (default 42)",
+        )
         if data:
             self.add_data_flags()
-        self.add_argument("--device", choices=["auto", "cpu"], default="auto",
-            help="cpu: leave GPUs alone (default auto)")  # fmt: skip
-        self.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR",
-            help="where runs are kept (default outputs/)")  # fmt: skip
-        self.add_argument("--resume", nargs="?", const="newest", metavar="FOLDER",
-            help="continue the newest unfinished run, or the one in FOLDER")  # fmt: skip
+        self.add_argument(
+            "--device",
+            choices=["auto", "cpu"],
+            default="auto",
+            help="cpu: leave GPUs alone (default auto)",
+        )
+        self.add_argument(
+            "--out",
+            type=Path,
+            default=ROOT / "outputs",
+            metavar="DIR",
+            help="where runs are kept (default outputs/)",
+        )
+        self.add_argument(
+            "--resume",
+            nargs="?",
+            const="newest",
+            metavar="FOLDER",
+            help="continue the newest unfinished run, or the one in FOLDER",
+        )
 
     def add_data_flags(self) -> None:
         """Add the flags that say where the data come from and how much of it is used."""
-        self.add_training_flag("--limit", type=whole_number(SMALLEST_LIMIT), metavar="N",
-            help="use only the first N training examples")  # fmt: skip
-        self.add_argument("--data", choices=["auto", "real", "sample"], default="auto",
-            help="real data, the built-in sample, or whichever works (default auto)")  # fmt: skip
-        self.add_argument("--data-dir", type=Path, metavar="DIR",
-            help="folder that holds the real data (default $KERAS_TUTORIAL_DATA)")  # fmt: skip
+        self.add_training_flag(
+            "--limit",
+            type=whole_number(SMALLEST_LIMIT),
+            metavar="N",
+            help="use only the first N training examples",
+        )
+        self.add_argument(
+            "--data",
+            choices=["auto", "real", "sample"],
+            default="auto",
+            help="real data, the built-in sample, or whichever works (default auto)",
+        )
+        self.add_argument(
+            "--data-dir",
+            type=Path,
+            metavar="DIR",
+            help="folder that holds the real data (default $KERAS_TUTORIAL_DATA)",
+        )
 
     def add_training_flag(self, *names: str, **options) -> None:
         """Add a flag that changes what is trained: to resume, it must be the same again."""

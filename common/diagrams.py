@@ -31,13 +31,27 @@ def diagram(model, title: str):
             from_box = 0.32 if isinstance(parent, str) else 0
             to_box = 0.34 if isinstance(name, str) else 0
             (x0, y0), (x1, y1) = places[parent], places[name]
-            axes.annotate("", (x1, y1 + to_box), (x0, y0 - from_box), arrowprops={
-                "arrowstyle": "-|>" if to_box else "-", "color": "gray", "shrinkA": 0, "shrinkB": 0,
-            })  # fmt: skip
+            axes.annotate(
+                "",
+                (x1, y1 + to_box),
+                (x0, y0 - from_box),
+                arrowprops={
+                    "arrowstyle": "-|>" if to_box else "-",
+                    "color": "gray",
+                    "shrinkA": 0,
+                    "shrinkB": 0,
+                },
+            )
     for name, layer in layers_of(model).items():
         text = f"{name}\n{type(layer).__name__}\n{layer.output.shape}"
-        axes.text(*places[name], text, ha="center", va="center", fontsize=8,
-                  bbox={"boxstyle": "round,pad=0.35", "fc": "aliceblue", "ec": "tab:blue"})  # fmt: skip
+        axes.text(
+            *places[name],
+            text,
+            ha="center",
+            va="center",
+            fontsize=8,
+            bbox={"boxstyle": "round,pad=0.35", "fc": "aliceblue", "ec": "tab:blue"},
+        )
     axes.set_xlim(-WIDTH * columns / 2, WIDTH * columns / 2)
     axes.set_ylim(-HEIGHT * (len(rows) - 0.5), HEIGHT / 2)
     axes.set_title(title)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, or share of it, is told by
-ONE_OF_ALL = "KERAS_LESSON_ONE_OF_ALL"  # set: another process tells how to go on after Ctrl-C
+CHILD_PROCESS = "KERAS_LESSON_CHILD_PROCESS"  # set: another process tells how to go on after Ctrl-C
 
 
 def debugging() -> bool:
@@ -58,7 +58,7 @@ def on_interrupt(message: Callable[[], str]) -> None:
             )
         if known is None or debugging():
             sys.__excepthook__(kind, error, trace)
-        if known and not (interrupted and ONE_OF_ALL in os.environ):
+        if known and not (interrupted and CHILD_PROCESS in os.environ):
             print(f"{known}; {message()}", file=sys.stderr)
         if interrupted and not issubclass(kind, KeyboardInterrupt):
             end_as_interrupted()

@@ -11,13 +11,13 @@ WRITING = f".writing-{platform.node()}-"  # begins the name of a file that this 
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Lend a temporary path beside `path`; what is written there becomes `path` at the end.
 
     If the block raises, `path` stays as it was and the temporary file goes.
     """
     path = Path(path)
-    temporary = beside(path)
+    temporary = temporary_path(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -26,7 +26,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def beside(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """Name the temporary file of this process for `path`. The ending stays: Keras reads it."""
     return path.with_name(f"{WRITING}{os.getpid()}-{path.name}")
 
@@ -40,7 +40,7 @@ def remove_leftovers(folder: Path) -> None:
                 path.unlink()
 
 
-def settle(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Wait until the disk has a file, or every file of a folder: then they survive a power cut."""
     for file in [path] if path.is_file() else filter(Path.is_file, path.rglob("*")):
         with file.open("rb+") as opened:
@@ -67,6 +67,6 @@ def is_another_running(process: int) -> bool:
 
 def write_json(path: Path, content: dict) -> None:
     """Write `content` as readable JSON."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        settle(temporary)
+        fsync(temporary)

@@ -42,8 +42,11 @@ def name_picture(path: Path, network: str = "MobileNetV2") -> list[tuple[str, fl
     except Exception as error:  # `get_file` raises a bare Exception
         if "URL fetch failure" not in str(error):
             raise
-        fail(f"--imagenet: the weights of {network} could not be downloaded ({error}); "
-             "go online once, then they are in the Keras cache", 1)  # fmt: skip
+        fail(
+            f"--imagenet: the weights of {network} could not be downloaded ({error}); "
+            "go online once, then they are in the Keras cache",
+            1,
+        )
     for _, name, probability in names:
         print(f"{probability:6.1%}  {name.replace('_', ' ')}")
     return [(name, float(probability)) for _, name, probability in names]

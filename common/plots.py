@@ -71,8 +71,15 @@ def repeats_loss(name: str, columns: dict[str, list[float]]) -> bool:
 def draw_curve(axes, values, label: str, color: str | None = None, style: str = "-") -> None:
     """Draw one value an epoch, with dots where there are few."""
     epochs = np.arange(1, len(values) + 1)
-    axes.plot(epochs, values, style, marker="o" if len(values) <= 15 else "", ms=4,
-              label=label, color=color)  # fmt: skip
+    axes.plot(
+        epochs,
+        values,
+        style,
+        marker="o" if len(values) <= 15 else "",
+        ms=4,
+        label=label,
+        color=color,
+    )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
 
@@ -108,8 +115,9 @@ def epoch_times(seconds: list[float]):
     """Draw the seconds of each epoch; the first includes the compiling."""
     figure, axes = new_figure()
     draw_curve(axes, seconds, "one epoch")
-    axes.axhline(np.median(seconds), color="gray", linestyle="--",
-                 label=f"median {np.median(seconds):.3g} s")  # fmt: skip
+    axes.axhline(
+        np.median(seconds), color="gray", linestyle="--", label=f"median {np.median(seconds):.3g} s"
+    )
     axes.set(xlabel="epoch", ylabel="time [s]", title="time an epoch takes; the first compiles too")
     widen(axes, seconds)
     if axes.get_yscale() == "linear":
@@ -138,8 +146,15 @@ def image_grid(images, titles, title_colors=None, columns: int = 5):
         axes.imshow(
             image, cmap="gray_r", vmin=0, vmax=255, extent=(left, left + width, top + height, top)
         )
-        axes.text(left + width / 2, top - 1, titles[place], ha="center", va="bottom", fontsize=9,
-                  color=(title_colors or ["black"] * count)[place])  # fmt: skip
+        axes.text(
+            left + width / 2,
+            top - 1,
+            titles[place],
+            ha="center",
+            va="bottom",
+            fontsize=9,
+            color=(title_colors or ["black"] * count)[place],
+        )
     axes.set(
         xlim=(-width * 0.12, columns * across - width * 0.12),
         ylim=((rows - 1) * down + height * 1.05, -height * 0.4),
@@ -181,19 +196,28 @@ def prediction_versus_truth(true_values, predicted_values, quantity: str, unit: 
         unit: its unit, such as "MPG".
     """
     figure, (left, right) = new_figure(10, 4.8, 1, 2)
-    ends = [min(np.min(true_values), np.min(predicted_values)),
-            max(np.max(true_values), np.max(predicted_values))]  # fmt: skip
+    ends = [
+        min(np.min(true_values), np.min(predicted_values)),
+        max(np.max(true_values), np.max(predicted_values)),
+    ]
     left.plot(ends, ends, color="gray", linestyle="--", label="perfect prediction")
     left.scatter(true_values, predicted_values, s=14, alpha=0.7, label="a test example")
-    left.set(xlabel=f"true {quantity} [{unit}]", ylabel=f"predicted {quantity} [{unit}]",
-             title="prediction against truth", aspect="equal")  # fmt: skip
+    left.set(
+        xlabel=f"true {quantity} [{unit}]",
+        ylabel=f"predicted {quantity} [{unit}]",
+        title="prediction against truth",
+        aspect="equal",
+    )
     left.legend()
     errors = np.asarray(predicted_values) - np.asarray(true_values)
     right.hist(errors, bins=25)
     right.axvline(0, color="gray", linestyle="--")
     right.yaxis.set_major_locator(MaxNLocator(integer=True))
-    right.set(xlabel=f"prediction minus truth [{unit}]", ylabel="test examples",
-              title="how large the errors are")  # fmt: skip
+    right.set(
+        xlabel=f"prediction minus truth [{unit}]",
+        ylabel="test examples",
+        title="how large the errors are",
+    )
     return figure
 
 
@@ -227,9 +251,8 @@ def compare_runs(records: list[dict], histories: list[dict]):
         row[0].set_title(lesson, loc="left", fontsize=10)
         latest = f" (the last {MOST_LINES})" if len(runs) > MOST_LINES else ""
         row[len(quantities[lesson])].legend(
-            *row[0].get_legend_handles_labels(), loc="upper left", fontsize=8,
-            title=f"runs{latest}",
-        )  # fmt: skip
+            *row[0].get_legend_handles_labels(), loc="upper left", fontsize=8, title=f"runs{latest}"
+        )
     return figure
 
 

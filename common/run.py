@@ -20,7 +20,7 @@ from common.checkpoints import Checkpoints
 from common.cli import ROOT, STARTED, training_values, variant
 from common.datasets import REAL, SAMPLE, load_dataset
 from common.errors import fail, finish_first, on_interrupt
-from common.files import remove_leftovers, settle, whole_file, write_json
+from common.files import atomic_write, fsync, remove_leftovers, write_json
 from common.memory import peak_memory_mb
 from common.start import quiet_stderr
 
@@ -124,8 +124,10 @@ class Run:
         self.load_seconds += time.perf_counter() - began
         earlier, where = self.data_sets.get(name, (data, source))
         if data != earlier:
-            fail(f"--resume: {show(self.folder)} was started on {earlier} data ({where}), not on "
-                 f"{data} data; give the same --data-dir or --data")  # fmt: skip
+            fail(
+                f"--resume: {show(self.folder)} was started on {earlier} data ({where}), not on "
+                f"{data} data; give the same --data-dir or --data"
+            )
         self.data_sets[name] = (data, source)
         print(f"data: {data}, {source}")
         self.warn_of_sample()
@@ -175,21 +177,21 @@ class Run:
     def save_figure(self, name: str, figure) -> None:
         """Write a matplotlib figure as `<name>.png` and say where."""
         path = self.folder / f"{name}.png"
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             plots.save(figure, temporary)
         print(f"figure: {show(path)}")
 
     def save_text(self, name: str, text: str) -> None:
         """Print a text and write it as `<name>.txt`."""
         path = self.folder / f"{name}.txt"
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(text.rstrip() + "\n", encoding="utf-8")
         print(f"{text.rstrip()}\ntext: {show(path)}")
 
     def save_table(self, name: str, table) -> None:
         """Print a pandas table and write it as `<name>.csv`."""
         path = self.folder / f"{name}.csv"
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             table.to_csv(temporary, index=False)
         print(f"{table.to_string(index=False)}\ntable: {show(path)}")
 
@@ -210,10 +212,10 @@ class Run:
             self.save_figure(name, figure)
         self.save_figure("epoch_times", plots.epoch_times(seconds))
         runs.write_history(self.folder / "history.csv", history, seconds)
-        with whole_file(self.folder / "model.keras") as temporary:
+        with atomic_write(self.folder / "model.keras") as temporary:
             model.save(temporary)
         with finish_first():
-            settle(self.folder)  # what the record vouches for is on the disk before it
+            fsync(self.folder)  # what the record vouches for is on the disk before it
             self.write_record(
                 finished=True,
                 epochs=len(seconds),
@@ -291,8 +293,10 @@ def make_folder(flags) -> Path:
                     raise
         raise FileExistsError(f"{folder} exists already")
     except OSError as error:
-        fail(f"--out {flags.out}: cannot write there ({error.strerror or error}); "
-             "give a folder that you may write to")  # fmt: skip
+        fail(
+            f"--out {flags.out}: cannot write there ({error.strerror or error}); "
+            "give a folder that you may write to"
+        )
 
 
 def check_room(out: Path) -> None:
@@ -301,28 +305,38 @@ def check_room(out: Path) -> None:
     place = next(folder for folder in places if os.path.exists(folder))
     free = shutil.disk_usage(place).free
     if free < ROOM:
-        fail(f"--out {out}: the disk has only {free / 1e6:.1f} MB left; free at least "
-             f"{ROOM / 1e6:.0f} MB, or give a folder on another disk", 1)  # fmt: skip
+        fail(
+            f"--out {out}: the disk has only {free / 1e6:.1f} MB left; free at least "
+            f"{ROOM / 1e6:.0f} MB, or give a folder on another disk",
+            1,
+        )
 
 
 def find_unfinished(flags) -> Path:
     """Find the run that `--resume` means and check that the flags are those it began with."""
     if flags.resume == "newest":
-        unfinished = [record for record in runs.all_runs(flags.out)
-                      if (record["lesson"], record["variant"], record["finished"])
-                      == (flags.lesson, variant(flags), False)]  # fmt: skip
+        unfinished = [
+            record
+            for record in runs.all_runs(flags.out)
+            if (record["lesson"], record["variant"], record["finished"])
+            == (flags.lesson, variant(flags), False)
+        ]
         found = [record for record in unfinished if not runs.is_live(record)]
         if unfinished and not found:
             live = unfinished[-1]
-            fail(f"--resume: {show(live['folder'])} is still being trained, by process "
-                 f"{live['process']['number']}; wait for its end. If that is another program, "
-                 f"give --resume {show(live['folder'])}")  # fmt: skip
+            fail(
+                f"--resume: {show(live['folder'])} is still being trained, by process "
+                f"{live['process']['number']}; wait for its end. If that is another program, "
+                f"give --resume {show(live['folder'])}"
+            )
         if not found:
-            fail(f"--resume: no unfinished run of this variant in "
-                 f"{show(flags.out / flags.lesson)}; "
-                 "start it without --resume")  # fmt: skip
+            fail(
+                f"--resume: no unfinished run of this variant in "
+                f"{show(flags.out / flags.lesson)}; "
+                "start it without --resume"
+            )
         same = [record for record in found if record["flags"] == training_values(flags)] or found
-        folder = runs.furthest(same)["folder"]
+        folder = runs.most_advanced(same)["folder"]
     else:
         folder = Path(flags.resume)
         if not os.path.isfile(folder / "run.json"):
@@ -333,13 +347,17 @@ def find_unfinished(flags) -> Path:
     if record["finished"]:
         fail(f"--resume {folder}: that run is finished; start a new one without --resume")
     if backend_package() not in record["versions"]:
-        fail(f"--resume: {show(folder)} was started on another back-end than {backend_package()} "
-             f"({', '.join(record['versions'])}); set KERAS_BACKEND as it was")  # fmt: skip
+        fail(
+            f"--resume: {show(folder)} was started on another back-end than {backend_package()} "
+            f"({', '.join(record['versions'])}); set KERAS_BACKEND as it was"
+        )
     for name, value in training_values(flags).items():
         if value != record["flags"].get(name):
             flag = "--" + name.replace("_", "-")
-            fail(f"--resume: {show(folder)} was started with {flag} {record['flags'].get(name)}, "
-                 f"not {value}; give the same flags, or name another run's folder")  # fmt: skip
+            fail(
+                f"--resume: {show(folder)} was started with {flag} {record['flags'].get(name)}, "
+                f"not {value}; give the same flags, or name another run's folder"
+            )
     return folder
 
 

@@ -13,15 +13,25 @@ from pathlib import Path
 
 from common.cli import ROOT, Parser
 from common.errors import fail, on_interrupt
-from common.files import is_another_running, whole_file
+from common.files import atomic_write, is_another_running
 
 CHECKPOINT = "checkpoint*.npz"  # in the folder of a run that has begun to train
 KINDS = {  # of the values of a record
-    "lesson": str, "variant": str, "finished": bool, "data": str | None, "source": str | None,
-    "seed": int, "flags": dict, "epochs": int | None, "parameters": int | None, "metrics": dict,
-    "seconds": dict, "peak_memory_mb": int | float | None, "versions": dict,
+    "lesson": str,
+    "variant": str,
+    "finished": bool,
+    "data": str | None,
+    "source": str | None,
+    "seed": int,
+    "flags": dict,
+    "epochs": int | None,
+    "parameters": int | None,
+    "metrics": dict,
+    "seconds": dict,
+    "peak_memory_mb": int | float | None,
+    "versions": dict,
     "device": str,
-}  # fmt: skip
+}
 LEADING = ["lesson", "variant", "run", "data", "seed", "epochs", "parameters"]
 
 
@@ -93,7 +103,7 @@ def is_live(record: dict) -> bool:
     )
 
 
-def furthest(records: list[dict]) -> dict:
+def most_advanced(records: list[dict]) -> dict:
     """Choose the newest of some runs, but one that has a checkpoint before one that has none."""
     trained = [record for record in records if any(record["folder"].glob(CHECKPOINT))]
     return (trained or records)[-1]
@@ -128,9 +138,12 @@ def write_table(out: Path) -> None:
     rows, written = table_rows(out), None
     while repr(rows) != repr(written):  # as texts: nan is not equal to itself
         metrics = dict.fromkeys(name for row in rows for name in row if name.startswith("test_"))
-        others = [name for name in dict.fromkeys(name for row in rows for name in row)
-                  if name not in LEADING and name not in metrics]  # fmt: skip
-        with whole_file(Path(out) / "runs.csv") as temporary:
+        others = [
+            name
+            for name in dict.fromkeys(name for row in rows for name in row)
+            if name not in LEADING and name not in metrics
+        ]
+        with atomic_write(Path(out) / "runs.csv") as temporary:
             with temporary.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, [*LEADING, *metrics, *others], lineterminator="\n")
                 writer.writeheader()
@@ -150,7 +163,7 @@ def write_history(path: Path, history: dict, seconds: list[float]) -> None:
         **history,
         "seconds": [f"{value:.4f}" for value in seconds],
     }
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns)
@@ -225,21 +238,28 @@ def main() -> None:
         prog="python -m common.runs", description="Table and curves of all finished runs."
     )
     parser.add_argument("lesson", nargs="?", help="only this lesson's runs")
-    parser.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR",
-        help="where runs are kept (default outputs/)")  # fmt: skip
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "outputs",
+        metavar="DIR",
+        help="where runs are kept (default outputs/)",
+    )
     flags = parser.parse_args()
     on_interrupt(lambda: "nothing is lost: give the same command again")
     pairs = with_history(finished_runs(flags.out, flags.lesson))
     records = [record for record, _ in pairs]
     if not records:
-        fail(f"{flags.out}: no finished run{f' of {flags.lesson}' if flags.lesson else ''}; "
-             "run a lesson first")  # fmt: skip
+        fail(
+            f"{flags.out}: no finished run{f' of {flags.lesson}' if flags.lesson else ''}; "
+            "run a lesson first"
+        )
     print_table(records)
 
     from common import plots  # only now: matplotlib takes a second to load
 
     path = flags.out / "runs.png"
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         plots.save(plots.compare_runs(records, [history for _, history in pairs]), temporary)
     write_table(flags.out)
     print(f"\ncurves: {path}\ntable:  {flags.out / 'runs.csv'}")

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from common.errors import ONE_OF_ALL, fail
+from common.errors import CHILD_PROCESS, fail
 
 STARTED_HERE = "KERAS_LESSON_STARTED_HERE"  # set: the process that started this one holds its stdin
 
@@ -67,13 +67,18 @@ def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:
     """
     addresses = free_addresses(count)
     command = [sys.executable, sys.argv[0], *flags, "--addresses", *addresses, "--process"]
-    environment = {**os.environ, STARTED_HERE: "1", ONE_OF_ALL: "1"}
+    environment = {**os.environ, STARTED_HERE: "1", CHILD_PROCESS: "1"}
     processes = [
-        subprocess.Popen([*command, str(number)], env=environment, stdin=subprocess.PIPE,
-                         stdout=None if number == 0 else subprocess.DEVNULL,
-                         stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*command, str(number)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=None if number == 0 else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for number in range(count)
-    ]  # fmt: skip
+    ]
     errors = [[] for _ in processes]
     for process, lines in zip(processes, errors, strict=True):
         threading.Thread(target=lambda p=process, e=lines: e.extend(p.stderr), daemon=True).start()
@@ -91,8 +96,11 @@ def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:
         code = processes[number].returncode
         why = f"was killed (signal {-code})" if code < 0 else f"ended with exit code {code}"
         said = [line.strip() for line in errors[number] if line.startswith("error:")]
-        fail(f"process {number} of {count} {why}, so the others were stopped; "
-             f"{' '.join(said)} {how_to_go_on}", 1)  # fmt: skip
+        fail(
+            f"process {number} of {count} {why}, so the others were stopped; "
+            f"{' '.join(said)} {how_to_go_on}",
+            1,
+        )
 
 
 def finished(folder: Path) -> Path | None:

@@ -49,8 +49,18 @@ run = Run(args)  # sets the seed, keeps the record and the figures
 if args.dataset == "mnist":
     CLASS_NAMES = list("0123456789")
 else:
-    CLASS_NAMES = ["T-shirt", "trouser", "pullover", "dress", "coat",
-                   "sandal", "shirt", "sneaker", "bag", "ankle boot"]  # fmt: skip
+    CLASS_NAMES = [
+        "T-shirt",
+        "trouser",
+        "pullover",
+        "dress",
+        "coat",
+        "sandal",
+        "shirt",
+        "sneaker",
+        "bag",
+        "ankle boot",
+    ]
 
 (train_images, train_labels), (test_images, test_labels) = run.load_dataset(args.dataset)
 train_images, test_images = train_images[..., np.newaxis], test_images[..., np.newaxis]
@@ -105,7 +115,7 @@ run.save_text("summary", "\n".join(lines))
 # 0.005 at each other one. To come ever closer to 1 a network would have to make its weights ever
 # larger; now that no longer pays.
 #
-# The learning rate is the size of the steps. At a constant one training never settles: the last
+# The learning rate is the size of the steps. At a constant one training never fsyncs: the last
 # steps are as large as the first. `one_cycle` begins with small steps, since the first gradients
 # are wild, grows them to `--peak` times the usual size in three tenths of the time, and shrinks them
 # to 0 along half a wave of the cosine. With it the optimizer also keeps a running average of the weights

@@ -5,9 +5,20 @@ Imports nothing heavy, so that the flags are read at once.
 
 from typing import NamedTuple
 
-NAMES = ["mlp_one_layer", "mlp_two_layers", "mlp_two_layers_dropout", "conv_net",
-         "conv_net_dropout", "conv_net_batch_norm", "conv_net_l1", "conv_net_l2", "le_net",
-         "conv_net_augmented", "conv_net_fast", "conv_net_best"]  # fmt: skip
+NAMES = [
+    "mlp_one_layer",
+    "mlp_two_layers",
+    "mlp_two_layers_dropout",
+    "conv_net",
+    "conv_net_dropout",
+    "conv_net_batch_norm",
+    "conv_net_l1",
+    "conv_net_l2",
+    "le_net",
+    "conv_net_augmented",
+    "conv_net_fast",
+    "conv_net_best",
+]
 SCHEDULES = ["constant", "one_cycle"]
 
 

@@ -12,7 +12,7 @@ from string import Template
 
 from common import runs
 from common.errors import fail
-from common.files import whole_file
+from common.files import atomic_write
 
 FIGURES = {
     "accuracy": "accuracy of each epoch",
@@ -50,8 +50,10 @@ COLUMNS = [
     ("begun", lambda run: run["run"][:15], str),
 ]
 SORTED_BY = "validation accuracy"
-TEXTS = {"classification report on the test images": "classification_report.txt",
-         "layers": "summary.txt"}  # fmt: skip
+TEXTS = {
+    "classification report on the test images": "classification_report.txt",
+    "layers": "summary.txt",
+}
 NEEDED = ["history.csv", *TEXTS.values()]
 QUANTITIES = ["val_accuracy", "val_loss"]
 INK = "#010203"  # stands for the page's own text colour in the curves
@@ -73,7 +75,7 @@ def write(out: Path) -> None:
     while repr(pairs) != repr(written):  # as texts: nan is not equal to itself
         records, histories = ([pair[part] for pair in pairs] for part in (0, 1))
         save_curves(folder / "curves.png", records, histories)
-        with whole_file(folder / "report.html") as temporary:
+        with atomic_write(folder / "report.html") as temporary:
             temporary.write_text(make_page(records, histories), encoding="utf-8")
         pairs, written = complete_runs(out), pairs
     print(f"curves of all runs: {folder / 'curves.png'}")
@@ -206,7 +208,7 @@ def save_curves(path: Path, records: list[dict], histories: list[dict]) -> None:
     for name, color in colors.items():
         axes.flat[0].plot([], [], color=color, label=name)
     figure.legend(loc="outside right upper")
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         plots.save(figure, temporary)
 
 

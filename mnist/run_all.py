@@ -13,7 +13,7 @@ from pathlib import Path
 from common import runs
 from common.cli import training_values
 from common.datasets import ENVIRONMENT, REAL
-from common.errors import ONE_OF_ALL, debugging, fail, on_interrupt
+from common.errors import CHILD_PROCESS, debugging, fail, on_interrupt
 from mnist.recipes import fill_in
 
 SCRIPT = Path(__file__).with_name("mnist.py")
@@ -41,11 +41,14 @@ def run_all(names: list[str], args) -> int:
                 print(f"finished already on {finished[-1]['data']} data: {finished[-1]['folder']}")
                 continue
             if same:
-                command += ["--resume", str(runs.furthest(same)["folder"])]
+                command += ["--resume", str(runs.most_advanced(same)["folder"])]
         code = run_to_the_end(command)
         if code < 0:
-            fail(f"{name}: ended by signal {-code}; if memory ran out, close other programs, "
-                 "then give the same command with --resume", 1)  # fmt: skip
+            fail(
+                f"{name}: ended by signal {-code}; if memory ran out, close other programs, "
+                "then give the same command with --resume",
+                1,
+            )
         if code:
             return code
     return 0
@@ -60,7 +63,7 @@ def run_to_the_end(command: list[str]) -> int:
     Raises:
         KeyboardInterrupt: at its end, if there was one.
     """
-    process = subprocess.Popen(command, env={**os.environ, ONE_OF_ALL: "1"})
+    process = subprocess.Popen(command, env={**os.environ, CHILD_PROCESS: "1"})
     interrupted = False
     while True:
         try:

@@ -49,8 +49,13 @@ def create_app(model: ServedModel, test_digits=None) -> FastAPI:
             app.state.batcher.task.cancel()
         executor.shutdown()
 
-    app = FastAPI(title=f"{model.name}: predictions", version="1", lifespan=life, docs_url=None,
-                  redoc_url=None)  # fmt: skip
+    app = FastAPI(
+        title=f"{model.name}: predictions",
+        version="1",
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+    )
     reads_digits = [field.shape for field in model.inputs] in ([(28, 28, 1)], [(28, 28)])
 
     def answer_error(message: str, status: int):
@@ -80,8 +85,9 @@ def create_app(model: ServedModel, test_digits=None) -> FastAPI:
 
     def check_name(name: str, version: str = "1") -> None:
         if name != model.name or version != "1":
-            raise BadRequest("Servable not found for request: there is "
-                             f"{model.name}, version 1", 404)  # fmt: skip
+            raise BadRequest(
+                f"Servable not found for request: there is {model.name}, version 1", 404
+            )
 
     async def predict(rows: dict) -> dict:
         return await app.state.batcher.predict(rows)
@@ -110,10 +116,14 @@ def create_app(model: ServedModel, test_digits=None) -> FastAPI:
         check_name(name, version)
         return contract.metadata(model)
 
-    @app.post("/v1/models/{name}:predict", tags=["TensorFlow Serving"],
-              openapi_extra=EXAMPLES["rows"])  # fmt: skip
-    @app.post("/v1/models/{name}/versions/{version}:predict", tags=["TensorFlow Serving"],
-              openapi_extra=EXAMPLES["rows"])  # fmt: skip
+    @app.post(
+        "/v1/models/{name}:predict", tags=["TensorFlow Serving"], openapi_extra=EXAMPLES["rows"]
+    )
+    @app.post(
+        "/v1/models/{name}/versions/{version}:predict",
+        tags=["TensorFlow Serving"],
+        openapi_extra=EXAMPLES["rows"],
+    )
     async def predict_rows(request: Request, name: str, version: str = "1"):
         """Answer rows, `{"instances": [...]}`, or columns, `{"inputs": ...}`."""
         check_name(name, version)
@@ -135,10 +145,11 @@ def create_app(model: ServedModel, test_digits=None) -> FastAPI:
         order = probabilities.argsort()[::-1]
         return JSONResponse({
             "success": True,
-            "predictions": [{"label": str(label), "probability": float(probabilities[label])}
-                            for label in order],
+            "predictions": [
+                {"label": str(label), "probability": float(probabilities[label])} for label in order
+            ],
             "image": digit.tolist(),
-        })  # fmt: skip
+        })
 
     @app.post("/explain", tags=["pictures"], openapi_extra=EXAMPLES["rows"])
     async def explain(request: Request):
@@ -159,11 +170,17 @@ def create_app(model: ServedModel, test_digits=None) -> FastAPI:
         if test_digits is None or not 0 <= number < len(test_digits[0]):
             raise BadRequest("there is no such test digit", 404)
         images, labels = test_digits
-        return JSONResponse({"image": images[number].tolist(), "label": int(labels[number]),
-                             "count": len(labels)})  # fmt: skip
+        return JSONResponse({
+            "image": images[number].tolist(),
+            "label": int(labels[number]),
+            "count": len(labels),
+        })
 
-    for path, kind in (("page.html", "text/html"), ("page.css", "text/css"),
-                       ("page.js", "text/javascript")):  # fmt: skip
+    for path, kind in (
+        ("page.html", "text/html"),
+        ("page.css", "text/css"),
+        ("page.js", "text/javascript"),
+    ):
         add_file(app, "/" if path == "page.html" else f"/{path}", PAGE / path, kind)
     return app
 

@@ -67,8 +67,9 @@ class Batcher:
 
     async def answer(self, batch: list) -> None:
         """Answer requests in one call; if it fails, each alone: one wrong request spoils no other."""
-        together = {name: np.concatenate([columns[name] for columns, _ in batch])
-                    for name in batch[0][0]}  # fmt: skip
+        together = {
+            name: np.concatenate([columns[name] for columns, _ in batch]) for name in batch[0][0]
+        }
         loop = asyncio.get_running_loop()
         try:
             answers = await loop.run_in_executor(self.executor, self.model.predict, together)

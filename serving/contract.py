@@ -11,8 +11,15 @@ import numpy as np
 from serving.served import BadRequest, Field, ServedModel
 
 MOST_ROWS = 1024  # in one request
-DTYPES = {"uint8": "DT_UINT8", "int32": "DT_INT32", "int64": "DT_INT64", "float16": "DT_HALF",
-          "float32": "DT_FLOAT", "bfloat16": "DT_BFLOAT16", "string": "DT_STRING"}  # fmt: skip
+DTYPES = {
+    "uint8": "DT_UINT8",
+    "int32": "DT_INT32",
+    "int64": "DT_INT64",
+    "float16": "DT_HALF",
+    "float32": "DT_FLOAT",
+    "bfloat16": "DT_BFLOAT16",
+    "string": "DT_STRING",
+}
 
 
 def read_json(body: bytes):
@@ -41,8 +48,10 @@ def read_rows(body: bytes, model: ServedModel) -> tuple[dict[str, np.ndarray], b
         raise BadRequest('the body must be an object, {"instances": [...]} or {"inputs": ...}')
     unknown = set(request) - {"instances", "inputs", "signature_name"}
     if unknown:
-        raise BadRequest(f"unknown key {sorted(unknown)[0][:40]!r}; "
-                         'known: "instances", "inputs", "signature_name"')  # fmt: skip
+        raise BadRequest(
+            f"unknown key {sorted(unknown)[0][:40]!r}; "
+            'known: "instances", "inputs", "signature_name"'
+        )
     if request.get("signature_name", "serving_default") != "serving_default":
         raise BadRequest('the only signature is "serving_default"')
     if ("instances" in request) == ("inputs" in request):
@@ -116,8 +125,9 @@ def as_array(values: list, field: Field) -> np.ndarray:
             ..., np.newaxis
         ]  # grey pictures and single values may come without the last 1
     if array.shape[1:] != expected:
-        raise BadRequest(f"{field.name}: a row must have the shape {list(expected)}, "
-                         f"not {list(array.shape[1:])}")  # fmt: skip
+        raise BadRequest(
+            f"{field.name}: a row must have the shape {list(expected)}, not {list(array.shape[1:])}"
+        )
     if field.dtype == "string":
         if array.dtype.kind != "U":
             raise BadRequest(f"{field.name}: must be text")
@@ -133,8 +143,9 @@ def fit(array: np.ndarray, field: Field) -> np.ndarray:
         limits = np.iinfo(field.dtype)
         whole = array.dtype.kind in "iu" or (array == np.floor(array)).all()
         if not whole or array.min() < limits.min or array.max() > limits.max:
-            raise BadRequest(f"{field.name}: must be whole numbers from {limits.min} to "
-                             f"{limits.max}")  # fmt: skip
+            raise BadRequest(
+                f"{field.name}: must be whole numbers from {limits.min} to {limits.max}"
+            )
         return array.astype(field.dtype)
     with np.errstate(over="ignore"):
         array = array.astype(field.dtype)
@@ -156,8 +167,15 @@ def spell(answers: dict[str, np.ndarray], by_column: bool) -> dict:
 
 def status() -> dict:
     """Say that the one version of a model is there."""
-    return {"model_version_status": [{"version": "1", "state": "AVAILABLE",
-                                      "status": {"error_code": "OK", "error_message": ""}}]}  # fmt: skip
+    return {
+        "model_version_status": [
+            {
+                "version": "1",
+                "state": "AVAILABLE",
+                "status": {"error_code": "OK", "error_message": ""},
+            }
+        ]
+    }
 
 
 def metadata(model: ServedModel) -> dict:
@@ -176,8 +194,12 @@ def metadata(model: ServedModel) -> dict:
             for field in fields
         }
 
-    signature = {"inputs": describe(model.inputs), "outputs": describe(model.outputs),
-                 "method_name": "tensorflow/serving/predict", "defaults": {}}  # fmt: skip
+    signature = {
+        "inputs": describe(model.inputs),
+        "outputs": describe(model.outputs),
+        "method_name": "tensorflow/serving/predict",
+        "defaults": {},
+    }
     return {
         "model_spec": {"name": model.name, "signature_name": "", "version": "1"},
         "metadata": {"signature_def": {"signature_def": {"serving_default": signature}}},

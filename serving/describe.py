@@ -5,8 +5,17 @@ from html import escape
 
 import keras
 
-ERROR = {"content": {"application/json": {"schema": {
-    "type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}}}}  # fmt: skip
+ERROR = {
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["error"],
+                "properties": {"error": {"type": "string"}},
+            }
+        }
+    }
+}
 ERRORS = {
     "400": {"description": "the request is wrong; `error` says how", **ERROR},
     "404": {"description": "there is no such model", **ERROR},
@@ -17,25 +26,55 @@ ERRORS = {
 ANY_ROWS = {"type": "array", "minItems": 1, "items": {}}
 EXAMPLES = {
     "rows": {
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {
-            "oneOf": [
-                {"type": "object", "required": ["instances"], "additionalProperties": False,
-                 "properties": {"instances": ANY_ROWS, "signature_name": {"const": "serving_default"}}},
-                {"type": "object", "required": ["inputs"], "additionalProperties": False,
-                 "properties": {"inputs": {}, "signature_name": {"const": "serving_default"}}},
-            ]}}}},
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "oneOf": [
+                            {
+                                "type": "object",
+                                "required": ["instances"],
+                                "additionalProperties": False,
+                                "properties": {
+                                    "instances": ANY_ROWS,
+                                    "signature_name": {"const": "serving_default"},
+                                },
+                            },
+                            {
+                                "type": "object",
+                                "required": ["inputs"],
+                                "additionalProperties": False,
+                                "properties": {
+                                    "inputs": {},
+                                    "signature_name": {"const": "serving_default"},
+                                },
+                            },
+                        ]
+                    }
+                }
+            },
+        },
         "responses": ERRORS,
     },
     "picture": {
-        "requestBody": {"required": True, "content": {
-            "image/png": {"schema": {"type": "string", "format": "binary"}},
-            "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
-            "multipart/form-data": {"schema": {"type": "object", "required": ["image"],
-                "properties": {"image": {"type": "string", "format": "binary"}}}},
-        }},
+        "requestBody": {
+            "required": True,
+            "content": {
+                "image/png": {"schema": {"type": "string", "format": "binary"}},
+                "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["image"],
+                        "properties": {"image": {"type": "string", "format": "binary"}},
+                    }
+                },
+            },
+        },
         "responses": ERRORS,
     },
-}  # fmt: skip
+}
 
 
 def example_row(model) -> object:
@@ -65,8 +104,10 @@ def docs_page(app, model) -> str:
     parts = []
     for path, methods in app.openapi()["paths"].items():
         for method, about in methods.items():
-            parts.append(f"<h2><code>{method.upper()} {escape(path)}</code></h2>"
-                         f"<p>{escape(about.get('description', about.get('summary', '')))}</p>")  # fmt: skip
+            parts.append(
+                f"<h2><code>{method.upper()} {escape(path)}</code></h2>"
+                f"<p>{escape(about.get('description', about.get('summary', '')))}</p>"
+            )
     return f"""<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>{escape(model.name)}</title>
 <link rel="stylesheet" href="/page.css">

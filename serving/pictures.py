@@ -78,8 +78,9 @@ def covered(digit: np.ndarray, size: int = 5, step: int = 2):
     Returns:
         uint8 of shape (n, 28, 28), and where the squares are: n pairs of row and column.
     """
-    places = [(row, column) for row in range(0, 29 - size, step)
-              for column in range(0, 29 - size, step)]  # fmt: skip
+    places = [
+        (row, column) for row in range(0, 29 - size, step) for column in range(0, 29 - size, step)
+    ]
     pictures = np.repeat(digit[np.newaxis], len(places), axis=0)
     for picture, (row, column) in zip(pictures, places, strict=True):
         picture[row : row + size, column : column + size] = 0

@@ -24,17 +24,37 @@ def read_flags() -> argparse.Namespace:
     """Read the flags and find the model's file."""
     parser = Parser(prog="serve.py", description=__doc__)
     parser.add_argument("model", nargs="?", type=Path, metavar="FILE", help="a .keras file")
-    parser.add_argument("--latest", metavar="LESSON",
-        help="instead of FILE: the newest finished run of this lesson, such as mnist or churn")  # fmt: skip
+    parser.add_argument(
+        "--latest",
+        metavar="LESSON",
+        help="instead of FILE: the newest finished run of this lesson, such as mnist or churn",
+    )
     parser.add_argument("--name", help="what clients call the model (default the lesson's name)")
-    parser.add_argument("--host", default="127.0.0.1",
-        help="address to listen on (default 127.0.0.1: this computer only)")  # fmt: skip
-    parser.add_argument("--port", type=whole_number(0, 65_535), default=8000, metavar="N",
-        help="port to listen on (default 8000; 0: any free one)")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR",
-        help="where runs are kept (default outputs/)")  # fmt: skip
-    parser.add_argument("--data-dir", type=Path, metavar="DIR",
-        help="folder with mnist.npz: test digits for the page")  # fmt: skip
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default 127.0.0.1: this computer only)",
+    )
+    parser.add_argument(
+        "--port",
+        type=whole_number(0, 65_535),
+        default=8000,
+        metavar="N",
+        help="port to listen on (default 8000; 0: any free one)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "outputs",
+        metavar="DIR",
+        help="where runs are kept (default outputs/)",
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder with mnist.npz: test digits for the page",
+    )
     flags = parser.parse_args()
     if (flags.model is None) == (flags.latest is None):
         parser.error("give either the FILE of a model or --latest LESSON")
@@ -78,8 +98,11 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         listener.listen(1024)
     except OSError as error:
-        fail(f"--host {host} --port {port}: cannot listen there "
-             f"({error.strerror or error}); give another --port", 1)  # fmt: skip
+        fail(
+            f"--host {host} --port {port}: cannot listen there "
+            f"({error.strerror or error}); give another --port",
+            1,
+        )
     return listener
 
 
@@ -114,9 +137,14 @@ def main() -> None:
     row = row if len(row) < 500 else "ROW"
     print(f"  curl -d '{{\"instances\": [{row}]}}' {address}/v1/models/{flags.name}:predict")
     print("Ctrl-C ends it.", flush=True)
-    config = uvicorn.Config(create_app(model, digits), log_level="warning", access_log=False,
-                            server_header=False, timeout_graceful_shutdown=20,
-                            limit_concurrency=1000)  # fmt: skip
+    config = uvicorn.Config(
+        create_app(model, digits),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=20,
+        limit_concurrency=1000,
+    )
     server = uvicorn.Server(config)
     server.run(sockets=[listener])
     print("stopped", file=sys.stderr)

@@ -51,8 +51,12 @@ class ServedModel:
         self.structure = (
             self.model.inputs[0] if chain else self.model.input
         )  # as it wants its inputs
-        self.inputs = [Field(tensor.name, keras.backend.standardize_dtype(tensor.dtype),
-                             tuple(tensor.shape[1:])) for tensor in self.model.inputs]  # fmt: skip
+        self.inputs = [
+            Field(
+                tensor.name, keras.backend.standardize_dtype(tensor.dtype), tuple(tensor.shape[1:])
+            )
+            for tensor in self.model.inputs
+        ]
         names = [self.model.layers[-1].name] if chain else self.model.output_names
         self.outputs = [
             Field(name, keras.backend.standardize_dtype(tensor.dtype), tuple(tensor.shape[1:]))
@@ -67,9 +71,9 @@ class ServedModel:
             return
         rows = 1
         while rows <= LARGEST_BATCH:
-            self.predict(
-                {field.name: np.zeros((rows, *field.shape), field.dtype) for field in self.inputs}
-            )
+            self.predict({
+                field.name: np.zeros((rows, *field.shape), field.dtype) for field in self.inputs
+            })
             rows *= 2
 
     def predict(self, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -83,20 +87,25 @@ class ServedModel:
         """
         count = len(next(iter(columns.values())))
         parts = [
-            self._predict({name: values[start : start + LARGEST_BATCH]
-                           for name, values in columns.items()})
+            self._predict({
+                name: values[start : start + LARGEST_BATCH] for name, values in columns.items()
+            })
             for start in range(0, count, LARGEST_BATCH)
-        ]  # fmt: skip
-        return {field.name: np.concatenate([part[field.name] for part in parts])
-                for field in self.outputs}  # fmt: skip
+        ]
+        return {
+            field.name: np.concatenate([part[field.name] for part in parts])
+            for field in self.outputs
+        }
 
     def _predict(self, columns: dict) -> dict:
         """Answer at most LARGEST_BATCH rows. They are filled up to a power of two: few sizes have to
         be compiled."""
         count = len(next(iter(columns.values())))
         size = 1 << (count - 1).bit_length()
-        filled = {name: np.concatenate([values, np.repeat(values[:1], size - count, axis=0)])
-                  for name, values in columns.items()}  # fmt: skip
+        filled = {
+            name: np.concatenate([values, np.repeat(values[:1], size - count, axis=0)])
+            for name, values in columns.items()
+        }
         if self.takes_text:  # predict_on_batch takes none
             filled = {name: keras.ops.convert_to_tensor(values) for name, values in filled.items()}
             call = self.model
@@ -110,5 +119,7 @@ class ServedModel:
             if self.takes_text and type(error).__name__ == "InvalidArgumentError":
                 raise BadRequest("a text is none of those that the model knows") from None
             raise
-        return {field.name: keras.ops.convert_to_numpy(answer)[:count]
-                for field, answer in zip(self.outputs, keras.tree.flatten(answers), strict=True)}  # fmt: skip
+        return {
+            field.name: keras.ops.convert_to_numpy(answer)[:count]
+            for field, answer in zip(self.outputs, keras.tree.flatten(answers), strict=True)
+        }

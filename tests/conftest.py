@@ -117,7 +117,7 @@ def no_network(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def whole_files(tmp_path_factory):
+def atomic_writes(tmp_path_factory):
     """A folder of whole files, to be copied."""
     from data_files import write_real_looking
 
@@ -127,9 +127,9 @@ def whole_files(tmp_path_factory):
 
 
 @pytest.fixture
-def data_folder(whole_files, tmp_path):
+def data_folder(atomic_writes, tmp_path):
     """A folder of whole files, as --data-dir names one; a test may damage them."""
-    return Path(shutil.copytree(whole_files, tmp_path / "data"))
+    return Path(shutil.copytree(atomic_writes, tmp_path / "data"))
 
 
 def run_script(script: str, *flags: str) -> dict:
@@ -255,9 +255,17 @@ def small_runs(tmp_path_factory):
         IMDB: ["--data", "sample"],
         AUTO_MPG: ["--hidden"],  # there is no network and no folder: it falls back to the sample
         CHURN: ["--data", "sample", "--hidden"],
-        MNIST: ["--data", "sample", "-m", "conv_net", "--dataset", "fashion_mnist", "--precision",
-                "bfloat16"],
-    }  # fmt: skip
+        MNIST: [
+            "--data",
+            "sample",
+            "-m",
+            "conv_net",
+            "--dataset",
+            "fashion_mnist",
+            "--precision",
+            "bfloat16",
+        ],
+    }
     few = ["--limit", str(SMALLEST_LIMIT), "--epochs", "1"]
     flags = {script: [*few, *words] for script, words in flags.items()}
     return LessonRuns(tmp_path_factory.mktemp("small"), flags, figures=False)

@@ -12,8 +12,13 @@ def write_real_looking(folder):
     """Write files in the formats of a --data-dir, from the samples."""
     for name, file in (("fashion_mnist", "fashion_mnist.npz"), ("mnist", "mnist.npz")):
         (train_images, train_labels), (test_images, test_labels) = samples.MAKERS[name]()
-        np.savez_compressed(folder / file, x_train=train_images, y_train=train_labels,
-                            x_test=test_images, y_test=test_labels)  # fmt: skip
+        np.savez_compressed(
+            folder / file,
+            x_train=train_images,
+            y_train=train_labels,
+            x_test=test_images,
+            y_test=test_labels,
+        )
     (train, train_labels), (test, test_labels), word_index = samples.make_reviews(200, 100)
     arrays = {}
     for part, reviews, labels in (("train", train, train_labels), ("test", test, test_labels)):

@@ -145,11 +145,19 @@ def test_damaged_files_are_named(data_folder, name, file, damage):
 
 
 @pytest.mark.parametrize(
-    ("script", "file"), [(FASHION, "fashion_mnist.npz"), (IMDB, "imdb.npz"), (AUTO_MPG, "auto-mpg.data"),
-                         (REGULARIZATION, "imdb_word_index.json"), (SAVING, "mnist.npz"),
-                         (TENSORS, "mnist.npz"), (AUTODIFF, "fashion_mnist.npz"),
-                         (CHURN, "Churn_Modelling.csv"), (MNIST, "mnist.npz")]
-)  # fmt: skip
+    ("script", "file"),
+    [
+        (FASHION, "fashion_mnist.npz"),
+        (IMDB, "imdb.npz"),
+        (AUTO_MPG, "auto-mpg.data"),
+        (REGULARIZATION, "imdb_word_index.json"),
+        (SAVING, "mnist.npz"),
+        (TENSORS, "mnist.npz"),
+        (AUTODIFF, "fashion_mnist.npz"),
+        (CHURN, "Churn_Modelling.csv"),
+        (MNIST, "mnist.npz"),
+    ],
+)
 def test_a_truncated_file_stops_the_lesson_and_stays(data_folder, tmp_path, capsys, script, file):
     cut_short(data_folder / file)
     before = (data_folder / file).read_bytes()

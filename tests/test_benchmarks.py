@@ -34,9 +34,17 @@ def test_the_pages_of_notes_show_the_choices_as_measured(table):
 
 @pytest.mark.parametrize(
     "name",
-    ["same_work", "same_work_ratios", "time_to_accuracy", "peers", "clothing_step",
-     "with_amx/same_work", "with_amx/same_work_ratios", "with_amx/time_to_accuracy"],
-)  # fmt: skip
+    [
+        "same_work",
+        "same_work_ratios",
+        "time_to_accuracy",
+        "peers",
+        "clothing_step",
+        "with_amx/same_work",
+        "with_amx/same_work_ratios",
+        "with_amx/time_to_accuracy",
+    ],
+)
 def test_the_notes_name_the_computer(name):
     computers = {row["machine"] for row in measure.read_table(measure.RESULTS / f"{name}.csv")}
     assert len(computers) == 1 and computers.pop() in " ".join(NOTES.split())
@@ -53,8 +61,16 @@ def test_the_pages_of_notes_say_what_the_choices_say():
     assert best.pop("Adafactor") < 0.11
     page = (ROOT / "notes" / "optimizers.md").read_text(encoding="utf-8")
     assert f"each comes to {min(best.values()):.3f} or more" in page
-    usual = {"Adadelta": "1.0", "SGD": "0.1", "Adagrad": "0.1", "Adam": "0.001", "Nadam": "0.001",
-             "AdamW": "0.001", "RMSprop": "0.001", "Lion": "0.0001"}  # fmt: skip
+    usual = {
+        "Adadelta": "1.0",
+        "SGD": "0.1",
+        "Adagrad": "0.1",
+        "Adam": "0.001",
+        "Nadam": "0.001",
+        "AdamW": "0.001",
+        "RMSprop": "0.001",
+        "Lion": "0.0001",
+    }
     for name, rate in usual.items():
         assert medians("optimizers")[name][rate] == best[name], name
     found = {name: cells[""] for name, cells in medians("activations").items()}
@@ -71,8 +87,12 @@ def test_the_best_models_meet_their_bars_and_the_notes_tell_how_soon_as_measured
     def median(part, column):
         return statistics.median(float(row[column]) for row in runs if row["part"] == part)
 
-    recipes = {"published": 60, "fast": FAST.epochs, "best": BEST.epochs,
-               "best_fashion": BEST_OF_CLOTHING.epochs}  # fmt: skip
+    recipes = {
+        "published": 60,
+        "fast": FAST.epochs,
+        "best": BEST.epochs,
+        "best_fashion": BEST_OF_CLOTHING.epochs,
+    }
     assert {(row["part"], int(row["epochs"])) for row in runs} == set(recipes.items())
     whole = median("published", "fit_seconds")
     shares = {part: median(part, "fit_seconds") / whole for part in LESSONS}
@@ -141,10 +161,12 @@ def test_both_processors_meet_the_bars_and_the_notes_compare_them_as_measured():
 def test_the_notes_tell_what_a_step_for_clothing_takes():
     notes = " ".join(NOTES.split())
     step, median = (
-        {row["network"]: float(row[column])
-         for row in measure.read_table(measure.RESULTS / "clothing_step.csv")}
+        {
+            row["network"]: float(row[column])
+            for row in measure.read_table(measure.RESULTS / "clothing_step.csv")
+        }
         for column in ("least_ms", "median_ms")
-    )  # fmt: skip
+    )
     whole = step["as it is"]
     ratio = whole / step["published"]
     assert f"takes {ratio:.1f} times as long as one of `published`" in notes
@@ -152,8 +174,13 @@ def test_the_notes_tell_what_a_step_for_clothing_takes():
     assert f"takes {plain:.2f} of the time that it takes with TensorFlow's" in notes
 
     def shares(milliseconds):
-        whole, *convolutions = (milliseconds[name] for name in (
-            "as it is", *(f"{n} of the 6 convolutions, no normalisation" for n in (1, 6))))  # fmt: skip
+        whole, *convolutions = (
+            milliseconds[name]
+            for name in (
+                "as it is",
+                *(f"{n} of the 6 convolutions, no normalisation" for n in (1, 6)),
+            )
+        )
         first, six = (each / whole for each in convolutions)
         return f"take {100 * (six - first):.0f} % of a step, normalisation {100 * (1 - six):.0f} %"
 
@@ -168,8 +195,10 @@ def test_the_notes_say_what_the_tries_gave():
     assert {row["seed"] for rows in runs.values() for row in rows} == {"42", "43", "44"}
 
     def values(name):
-        return [[float(row[column]) for row in runs[name]]
-                for column in ("val_accuracy", "test_accuracy")]  # fmt: skip
+        return [
+            [float(row[column]) for row in runs[name]]
+            for column in ("val_accuracy", "test_accuracy")
+        ]
 
     def worth(name):
         """Tell how many percentage points were lost: of validation and of test images."""
@@ -186,8 +215,13 @@ def test_the_notes_say_what_the_tries_gave():
     assert all(abs(lost) < 0.02 for lost in worth("no average of the weights"))
     assert all(abs(lost) < 0.05 for lost in worth("peak 3, and 6 epochs"))
     assert all(0.04 < lost < 0.14 for lost in worth("no moved images"))
-    for name in ("no normalisation", "no dropout", "starting weights by Glorot's rule", "32 bits",
-                 "labels smoothed by 0.05"):  # fmt: skip
+    for name in (
+        "no normalisation",
+        "no dropout",
+        "starting weights by Glorot's rule",
+        "32 bits",
+        "labels smoothed by 0.05",
+    ):
         validation, test = changes(name)
         assert min(validation + test) <= 0 <= max(validation + test), name
     validation, test = changes("images turned and distorted too")
@@ -202,16 +236,28 @@ def test_the_notes_compare_memory_and_peers_as_measured():
     more = [100 * (ratios[task] - 1) for task in ("xor", "churn", "auto_mpg", "imdb")]
     told = f"the lesson needs {min(more):.0f} to {max(more):.0f} % more memory"
     assert told in NOTES and ratios["conv_net_32_bits"] > 0.7
-    figures = {row["figure"]: float(row["median"])
-               for row in measure.read_table(measure.RESULTS / "reproduce.csv")}  # fmt: skip
-    (peer,) = [float(row["value"]) for row in measure.read_table(measure.RESULTS / "peers.csv")
-               if row["task"] == "imdb"]  # fmt: skip
+    figures = {
+        row["figure"]: float(row["median"])
+        for row in measure.read_table(measure.RESULTS / "reproduce.csv")
+    }
+    (peer,) = [
+        float(row["value"])
+        for row in measure.read_table(measure.RESULTS / "peers.csv")
+        if row["task"] == "imdb"
+    ]
     assert figures["02 words"] < peer < figures["02 words and pairs"]
 
 
 def row(side, seconds, memory, figure):
-    return {"task": "conv_net", "side": side, "seed": 42, "fit_seconds": seconds,
-            "process_seconds": seconds + 8, "peak_memory_mb": memory, "figure": figure}  # fmt: skip
+    return {
+        "task": "conv_net",
+        "side": side,
+        "seed": 42,
+        "fit_seconds": seconds,
+        "process_seconds": seconds + 8,
+        "peak_memory_mb": memory,
+        "figure": figure,
+    }
 
 
 def test_ratios_are_those_of_medians_and_time_and_memory_must_both_be_met():
@@ -264,10 +310,15 @@ def test_the_plain_script_trains_a_network_as_large_as_the_lessons(
     def look(model, *arrays, **options):
         raise Seen(model.count_params())
 
-    tables = [measure.read_table(measure.RESULTS / f"{name}.csv")
-              for name in ("lessons", "mnist", "xor")]  # fmt: skip
-    (parameters,) = {int(row["parameters"]) for table in tables for row in table
-                     if (row["lesson"], row["variant"]) == (lesson, variant)}  # fmt: skip
+    tables = [
+        measure.read_table(measure.RESULTS / f"{name}.csv") for name in ("lessons", "mnist", "xor")
+    ]
+    (parameters,) = {
+        int(row["parameters"])
+        for table in tables
+        for row in table
+        if (row["lesson"], row["variant"]) == (lesson, variant)
+    }
     monkeypatch.setattr(plain, "load", lambda name: plain.find_dataset(name, "sample", None)[0])
     monkeypatch.setattr(plain, "timed_fit", look)
     with pytest.raises(Seen) as seen:
@@ -302,11 +353,21 @@ def fake_runs(monkeypatch):
         )
         folder.mkdir(parents=True)
         record = {
-            "lesson": "03_autompg_regression", "variant": "", "finished": True, "data": "real", "source": "a folder", "flags": {},
-            "seed": seed, "epochs": 60, "parameters": 1, "metrics": {"test_mae": seed / 20},
-            "seconds": {"load": 0, "epoch": 0, "fit": 2, "total": 6}, "peak_memory_mb": 800,
-            "device": "CPU", "versions": {},
-        }  # fmt: skip
+            "lesson": "03_autompg_regression",
+            "variant": "",
+            "finished": True,
+            "data": "real",
+            "source": "a folder",
+            "flags": {},
+            "seed": seed,
+            "epochs": 60,
+            "parameters": 1,
+            "metrics": {"test_mae": seed / 20},
+            "seconds": {"load": 0, "epoch": 0, "fit": 2, "total": 6},
+            "peak_memory_mb": 800,
+            "device": "CPU",
+            "versions": {},
+        }
         (folder / "run.json").write_text(json.dumps(record))
 
     monkeypatch.setattr(reproduce, "run", run)
@@ -331,8 +392,10 @@ def test_runs_in_the_tables_of_others_count_as_well(tmp_path, figure, fake_runs)
 
 
 def test_the_table_of_figures_is_that_of_the_runs_that_are_kept():
-    tables = [measure.RESULTS / f"{name}.csv"
-              for name in ("lessons", "mnist", "mnist_recipes", "churn", "xor")]  # fmt: skip
+    tables = [
+        measure.RESULTS / f"{name}.csv"
+        for name in ("lessons", "mnist", "mnist_recipes", "churn", "xor")
+    ]
     runs = [run for table in tables for run in measure.read_table(table)]
     expected = []
     for figure in reproduce.FIGURES:

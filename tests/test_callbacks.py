@@ -34,8 +34,13 @@ def test_the_seconds_of_a_training_are_those_of_the_whole_fit(tmp_path, monkeypa
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     clock[0] = 5000.0  # what comes before fit does not count
-    model.fit(np.zeros((4, 1)), np.zeros((4, 1)), epochs=2, verbose=0,
-              callbacks=training.callbacks(Slow(clock)))  # fmt: skip
+    model.fit(
+        np.zeros((4, 1)),
+        np.zeros((4, 1)),
+        epochs=2,
+        verbose=0,
+        callbacks=training.callbacks(Slow(clock)),
+    )
     assert training.timer.total == 1 + 2 * 10 + 100
     assert len(training.timer.seconds) == 2
 

@@ -86,8 +86,13 @@ def test_class_weights_make_both_kinds_count_the_same(smoke_runs):
 
 def test_the_table_compares_five_models_on_the_same_rows(smoke_runs):
     models = smoke_runs[CHURN].names["models"].set_index("model")
-    assert list(models.index) == ["old network", "network", "network, class weights",
-                                  "logistic regression", "gradient boosting"]  # fmt: skip
+    assert list(models.index) == [
+        "old network",
+        "network",
+        "network, class weights",
+        "logistic regression",
+        "gradient boosting",
+    ]
     metrics = smoke_runs[CHURN].record["metrics"]
     for name in ("auc", "accuracy", "precision", "recall", "f1"):
         assert metrics[f"test_{name}"] == pytest.approx(models.loc["network", name])
@@ -134,7 +139,10 @@ def test_the_saved_model_gives_the_networks_probabilities(smoke_runs):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"Geography": "Atlantis"}, "Geography 'Atlantis' is unknown; the model knows France, Germany, Spain"),
+        (
+            {"Geography": "Atlantis"},
+            "Geography 'Atlantis' is unknown; the model knows France, Germany, Spain",
+        ),
         ({"Gender": "F"}, "Gender 'F' is unknown; the model knows Female, Male"),
         ({"Geography": 7}, "Geography must be a text, not 7"),
         ({"Age": "forty"}, 'Age must be a number, not "forty"'),
@@ -148,7 +156,7 @@ def test_the_saved_model_gives_the_networks_probabilities(smoke_runs):
         ({"Tenur": 3}, "unknown field 'Tenur'; did you mean 'Tenure'?"),
         ({"Shoe": 3}, "unknown field 'Shoe'; fields: CreditScore, "),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_field_is_named(smoke_runs, tmp_path, capsys, change, message):
     error = error_of(smoke_runs, tmp_path, capsys, json.dumps(CUSTOMER | change))
     assert message in error
@@ -232,8 +240,17 @@ def a_file_that_leaves_its_folder(path):
         archive.writestr("config.json", "{}")
 
 
-@pytest.mark.parametrize("damage", [cut, no_model, another_model, a_model_with_code,
-                                    an_older_format, a_file_that_leaves_its_folder])  # fmt: skip
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut,
+        no_model,
+        another_model,
+        a_model_with_code,
+        an_older_format,
+        a_file_that_leaves_its_folder,
+    ],
+)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_model_that_is_none_of_this_lesson_is_named(smoke_runs, tmp_path, capsys, damage):
     run = smoke_runs[CHURN]

@@ -32,12 +32,15 @@ def network(dtype="mixed_bfloat16"):
         layers.Conv2D(4, 2, padding="same", dtype=dtype, name="padded"),
         layers.Flatten(),
         layers.Dense(3, dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def quickened(model):
-    return [layer.name for layer in model.layers
-            if getattr(layer, "convolution_op", None) is convolutions.convolve]  # fmt: skip
+    return [
+        layer.name
+        for layer in model.layers
+        if getattr(layer, "convolution_op", None) is convolutions.convolve
+    ]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,7 @@ def test_pictures_that_are_large_or_of_any_size_are_left_alone(processor, size, 
         keras.Input((size, size, 2)),
         layers.Conv2D(2, 3, dtype="mixed_bfloat16", name="eleven"),
         layers.Conv2D(2, 3, dtype="mixed_bfloat16", name="nine"),
-    ])  # fmt: skip
+    ])
     convolutions.quicken_convolutions(model)
     assert quickened(model) == names
 

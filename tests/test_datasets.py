@@ -160,12 +160,15 @@ def test_a_damaged_file_in_the_cache_without_network(server, tmp_path, capsys):
 
 def test_fashion_mnist_is_converted_from_the_published_files(server, tmp_path):
     (train_images, train_labels), (test_images, test_labels) = MAKERS["fashion_mnist"]()
-    server("fashion_mnist", {
-        "train-images-idx3-ubyte.gz": gzip.compress(bytes(16) + train_images.tobytes()),
-        "train-labels-idx1-ubyte.gz": gzip.compress(bytes(8) + train_labels.tobytes()),
-        "t10k-images-idx3-ubyte.gz": gzip.compress(bytes(16) + test_images.tobytes()),
-        "t10k-labels-idx1-ubyte.gz": gzip.compress(bytes(8) + test_labels.tobytes()),
-    })  # fmt: skip
+    server(
+        "fashion_mnist",
+        {
+            "train-images-idx3-ubyte.gz": gzip.compress(bytes(16) + train_images.tobytes()),
+            "train-labels-idx1-ubyte.gz": gzip.compress(bytes(8) + train_labels.tobytes()),
+            "t10k-images-idx3-ubyte.gz": gzip.compress(bytes(16) + test_images.tobytes()),
+            "t10k-labels-idx1-ubyte.gz": gzip.compress(bytes(8) + test_labels.tobytes()),
+        },
+    )
     data, kind, _ = find_dataset("fashion_mnist", "real", None)
     assert kind == REAL and equal(data, MAKERS["fashion_mnist"]())
 
@@ -179,7 +182,7 @@ def test_reviews_are_ranked_from_the_published_texts(server, tmp_path):
         "train/neg/0_2.txt": "Don't see the film.",
         "test/pos/0_8.txt": "A film to see",
         "test/neg/0_1.txt": "the end",
-    })  # fmt: skip
+    })
     server("imdb", {"aclImdb_v1.tar.gz": archive})
     (train, test, word_index), kind, _ = find_dataset("imdb", "real", None)
     assert kind == REAL
@@ -306,5 +309,11 @@ def test_export_of_an_unknown_name(tmp_path, monkeypatch, capsys):
 
 def test_words():
     assert split_words("It's GREAT -- isn't it?\n<br />10/10") == [
-        "it's", "great", "isn't", "it", "br", "10", "10",
-    ]  # fmt: skip
+        "it's",
+        "great",
+        "isn't",
+        "it",
+        "br",
+        "10",
+        "10",
+    ]

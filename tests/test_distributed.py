@@ -38,13 +38,21 @@ def test_the_shares_of_a_batch_are_all_of_it_and_nothing_twice(run):
     assert all((labels == 2 * images).all() for images, labels in shares)
 
 
-@pytest.mark.parametrize(("flags", "said"), [
-    (["--process", "1"], "belong together"), (["--addresses", "a:1", "b:2"], "belong together"),
-    (["--addresses", "a:1", "b:2", "--process", "2"], "there are 2 addresses"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--process", "1"], "belong together"),
+        (["--addresses", "a:1", "b:2"], "belong together"),
+        (["--addresses", "a:1", "b:2", "--process", "2"], "there are 2 addresses"),
+    ],
+)
 def test_wrong_flags(flags, said):
-    done = subprocess.run([sys.executable, ROOT / DISTRIBUTED, *flags], env=ENVIRONMENT,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, ROOT / DISTRIBUTED, *flags],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
 
 
@@ -53,10 +61,24 @@ EPOCHS = 20  # so many that a checkpoint is written before the last
 
 def jax_lesson(out, *flags):
     """Start the lesson on JAX, with small data."""
-    command = [sys.executable, ROOT / DISTRIBUTED, "--data", "sample", "--batch-size", "100",
-               "--out", out, *map(str, flags)]  # fmt: skip
-    return subprocess.Popen(command, env={**ENVIRONMENT, **QUICK_JAX}, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True)  # fmt: skip
+    command = [
+        sys.executable,
+        ROOT / DISTRIBUTED,
+        "--data",
+        "sample",
+        "--batch-size",
+        "100",
+        "--out",
+        out,
+        *map(str, flags),
+    ]
+    return subprocess.Popen(
+        command,
+        env={**ENVIRONMENT, **QUICK_JAX},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def workers_of(process) -> list[int]:

@@ -31,8 +31,13 @@ def test_a_killed_lesson_goes_on_to_the_same_end(lesson, monkeypatch, capsys):
 
 def shell(script, *flags, **options):
     """Run a script in a process of its own."""
-    return subprocess.Popen([sys.executable, ROOT / script, *map(str, flags)], text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, ROOT / script, *map(str, flags)],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
 
 
 @pytest.mark.slow
@@ -122,8 +127,11 @@ def test_a_damaged_checkpoint_is_noticed(
     (newest,) = tmp_path.glob("03*/*/checkpoint.npz")
     content = newest.read_bytes()
     middle = len(content) // 2
-    newest.write_bytes({"cut": content[:middle], "empty": b""}.get(
-        damage, content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]))  # fmt: skip
+    newest.write_bytes(
+        {"cut": content[:middle], "empty": b""}.get(
+            damage, content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        )
+    )
     if damage == "both":
         checkpoints.before(newest).write_bytes(b"")
     capsys.readouterr()

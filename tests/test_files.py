@@ -13,10 +13,16 @@ def test_what_killed_processes_have_left_goes_and_nothing_else(tmp_path):
     running = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     (tmp_path / "saved").mkdir()
     # A killed process may have had the number that this one has now.
-    left = [tmp_path / f"{WRITING}{ended.pid}-run.json", tmp_path / f"{WRITING}{os.getpid()}-x.npz",
-            tmp_path / "saved" / f"{WRITING}{ended.pid}-a.keras"]  # fmt: skip
-    kept = [tmp_path / f"{WRITING}{running.pid}-run.json", tmp_path / "run.json",
-            tmp_path / ".writing-another-computer-1-run.json"]  # fmt: skip
+    left = [
+        tmp_path / f"{WRITING}{ended.pid}-run.json",
+        tmp_path / f"{WRITING}{os.getpid()}-x.npz",
+        tmp_path / "saved" / f"{WRITING}{ended.pid}-a.keras",
+    ]
+    kept = [
+        tmp_path / f"{WRITING}{running.pid}-run.json",
+        tmp_path / "run.json",
+        tmp_path / ".writing-another-computer-1-run.json",
+    ]
     for path in left + kept:
         path.touch()
     remove_leftovers(tmp_path)

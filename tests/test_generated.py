@@ -64,9 +64,21 @@ def refusal_of(action, *values) -> str:
 
 
 NUMBERS = st.one_of(st.integers(), st.floats()).map(str)
-ODD = st.sampled_from(
-    ["", "-", "--", "0", "-1", "1e9", "nan", "inf", "\uff11\uff12", "0x10", "1_000", "\x00", "é"]
-)
+ODD = st.sampled_from([
+    "",
+    "-",
+    "--",
+    "0",
+    "-1",
+    "1e9",
+    "nan",
+    "inf",
+    "\uff11\uff12",
+    "0x10",
+    "1_000",
+    "\x00",
+    "é",
+])
 VALUES = st.one_of(NUMBERS, ODD, st.text(max_size=12))
 
 
@@ -74,9 +86,9 @@ VALUES = st.one_of(NUMBERS, ODD, st.text(max_size=12))
 def test_any_flags_are_read_or_refused(parsers, script):
     parser = parsers[script]
     flags = st.sampled_from([*parser._option_string_actions, "--nonsense"])
-    choices = st.sampled_from(
-        [str(choice) for action in parser._actions for choice in action.choices or ["sample"]]
-    )
+    choices = st.sampled_from([
+        str(choice) for action in parser._actions for choice in action.choices or ["sample"]
+    ])
     word = st.one_of(flags, flags, VALUES, choices)
 
     @MANY
@@ -119,9 +131,9 @@ FILES = [(name, file) for name in readers.FILES for file in readers.FILES[name]]
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("name", "file"), FILES)
-def test_any_damage_is_read_or_named(whole_files, tmp_path, name, file):
+def test_any_damage_is_read_or_named(atomic_writes, tmp_path, name, file):
     for needed in readers.FILES[name]:
-        shutil.copy(whole_files / needed, tmp_path)
+        shutil.copy(atomic_writes / needed, tmp_path)
     whole = (tmp_path / file).read_bytes()
 
     @MANY
@@ -144,9 +156,9 @@ ARRAYS = st.builds(
 
 @pytest.mark.filterwarnings("ignore")  # NumPy warns of casts that make no sense
 @pytest.mark.parametrize("name", ["mnist", "imdb"])
-def test_arrays_of_any_kind_are_read_or_named(whole_files, tmp_path, name):
+def test_arrays_of_any_kind_are_read_or_named(atomic_writes, tmp_path, name):
     file = tmp_path / readers.FILES[name][0]
-    shutil.copytree(whole_files, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(atomic_writes, tmp_path, dirs_exist_ok=True)
     with np.load(file) as whole:
         arrays = dict(whole)
 
@@ -190,11 +202,22 @@ def test_any_customer_is_read_or_refused(tmp_path):
 
 
 RECORD = {
-    "lesson": "01_lesson", "variant": "", "finished": True, "data": "sample", "source": "a folder",
-    "seed": 42, "flags": {}, "epochs": 2, "parameters": 10, "metrics": {"test_loss": 0.5},
-    "seconds": {"load": 0.1, "epoch": 0.2, "fit": 0.4, "total": 3.0}, "trainings": {},
-    "peak_memory_mb": 800.5, "versions": {"keras": "3.15"}, "device": "CPU",
-}  # fmt: skip
+    "lesson": "01_lesson",
+    "variant": "",
+    "finished": True,
+    "data": "sample",
+    "source": "a folder",
+    "seed": 42,
+    "flags": {},
+    "epochs": 2,
+    "parameters": 10,
+    "metrics": {"test_loss": 0.5},
+    "seconds": {"load": 0.1, "epoch": 0.2, "fit": 0.4, "total": 3.0},
+    "trainings": {},
+    "peak_memory_mb": 800.5,
+    "versions": {"keras": "3.15"},
+    "device": "CPU",
+}
 
 
 def test_any_record_is_read_or_left_out(tmp_path):

@@ -9,9 +9,12 @@ from common.gradients import input_gradients
 def test_the_slopes_are_those_of_finite_differences():
     keras.utils.set_random_seed(1)
     model = keras.Sequential([
-        keras.Input((3,)), keras.layers.Dense(5, activation="tanh"), keras.layers.Dropout(0.5),
-        keras.layers.BatchNormalization(), keras.layers.Dense(4),
-    ])  # fmt: skip
+        keras.Input((3,)),
+        keras.layers.Dense(5, activation="tanh"),
+        keras.layers.Dropout(0.5),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dense(4),
+    ])
     x = np.random.default_rng(1).normal(size=(2, 3)).astype("float32")
     before, chosen = [w.copy() for w in model.get_weights()], np.array([1, 3])
     found = input_gradients(model, x, chosen)

@@ -50,11 +50,27 @@ SHAPES = {
     "mlp_two_layers": [(784,), (512,), (512,), (10,)],
     "mlp_two_layers_dropout": [(784,), (512,), (512,), (10,)],
     "le_net": [(24, 24, 20), (12, 12, 20), (8, 8, 50), (4, 4, 50), (800,), (500,), (10,)],
-    "conv_net_fast": [(26, 26, 32), (13, 13, 32), (11, 11, 64), (9, 9, 64), (4, 4, 64),
-                      (2, 2, 128), (512,), (10,)],
-    "conv_net_best": [(26, 26, 32), (13, 13, 32), (11, 11, 64), (9, 9, 64), (7, 7, 96),
-                      (5, 5, 128), (3, 3, 128), (10,)],
-}  # fmt: skip
+    "conv_net_fast": [
+        (26, 26, 32),
+        (13, 13, 32),
+        (11, 11, 64),
+        (9, 9, 64),
+        (4, 4, 64),
+        (2, 2, 128),
+        (512,),
+        (10,),
+    ],
+    "conv_net_best": [
+        (26, 26, 32),
+        (13, 13, 32),
+        (11, 11, 64),
+        (9, 9, 64),
+        (7, 7, 96),
+        (5, 5, 128),
+        (3, 3, 128),
+        (10,),
+    ],
+}
 
 
 def test_the_names_are_those_of_the_functions():
@@ -150,14 +166,23 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
     [
         ("-m conv_net", (60, "constant", 3, 0), "conv_net"),
         ("-m conv_net_fast --epochs 60", (60, "one_cycle", 6, 0), "conv_net_fast"),
-        ("-m conv_net_fast --schedule one_cycle --peak 1", (5, "one_cycle", 1, 0),
-         "conv_net_fast_peak-1.0"),
-        ("-m conv_net_best --schedule constant", (32, "constant", 3, 0.05),
-         "conv_net_best_schedule-constant"),
-        ("-m conv_net_best --label-smoothing 0 --dataset fashion_mnist", (14, "one_cycle", 2, 0),
-         "conv_net_best_dataset-fashion_mnist_label-smoothing-0.0"),
+        (
+            "-m conv_net_fast --schedule one_cycle --peak 1",
+            (5, "one_cycle", 1, 0),
+            "conv_net_fast_peak-1.0",
+        ),
+        (
+            "-m conv_net_best --schedule constant",
+            (32, "constant", 3, 0.05),
+            "conv_net_best_schedule-constant",
+        ),
+        (
+            "-m conv_net_best --label-smoothing 0 --dataset fashion_mnist",
+            (14, "one_cycle", 2, 0),
+            "conv_net_best_dataset-fashion_mnist_label-smoothing-0.0",
+        ),
     ],
-)  # fmt: skip
+)
 def test_flags_that_are_not_given_are_the_models_own(words, filled, folder):
     args = make_parser("").read_args(words.split())
     fill_in(args)
@@ -167,8 +192,18 @@ def test_flags_that_are_not_given_are_the_models_own(words, filled, folder):
 
 @pytest.mark.slow
 def test_the_best_model_smooths_labels_and_looks_ten_times_at_clothing(tmp_path):
-    run = run_lesson(MNIST, tmp_path, "--data", "sample", "-m", "conv_net_best", "--epochs", "1",
-                     "--dataset", "fashion_mnist")  # fmt: skip
+    run = run_lesson(
+        MNIST,
+        tmp_path,
+        "--data",
+        "sample",
+        "-m",
+        "conv_net_best",
+        "--epochs",
+        "1",
+        "--dataset",
+        "fashion_mnist",
+    )
     names = run.names
     targets, labels = names["test_targets"], names["test_labels"]
     assert targets.shape == (len(labels), 10) and (targets.argmax(axis=1) == labels).all()
@@ -178,8 +213,10 @@ def test_the_best_model_smooths_labels_and_looks_ten_times_at_clothing(tmp_path)
     asked[targets == 1] = 0.955
     loss = -(asked * np.log(np.maximum(probabilities, 1e-7))).sum(axis=1).mean()
     assert run.record["metrics"]["test_loss"] == pytest.approx(loss, rel=1e-3)
-    places = [shift(images, (0, down, right, 0), order=0)  # what comes in is 0
-              for down, right in [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]]  # fmt: skip
+    places = [
+        shift(images, (0, down, right, 0), order=0)  # what comes in is 0
+        for down, right in [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]
+    ]
     looks = [*places, *(place[:, :, ::-1] for place in places)]
     mean = np.mean([model.predict(look, batch_size=250, verbose=0) for look in looks], axis=0)
     np.testing.assert_allclose(names["probabilities"], mean, atol=1e-6)
@@ -197,8 +234,9 @@ def test_a_run_keeps_the_best_and_the_last_model(smoke_runs):
     assert metrics["val_accuracy"] == pytest.approx(val[-1])
     assert metrics["best_epoch"] == 1 + np.argmax(val)
     best = keras.models.load_model(run.folder / "best.keras")
-    scores = best.evaluate(names["val_images"], names["val_labels"], batch_size=1000, verbose=0,
-                           return_dict=True)  # fmt: skip
+    scores = best.evaluate(
+        names["val_images"], names["val_labels"], batch_size=1000, verbose=0, return_dict=True
+    )
     assert scores["accuracy"] == pytest.approx(max(val), abs=1e-6)
     answers = names["model"].predict(names["test_images"], verbose=0).argmax(axis=1)
     assert metrics["test_accuracy"] == pytest.approx((answers == names["test_labels"]).mean())
@@ -357,8 +395,13 @@ def test_after_ctrl_c_all_waits_for_the_model_to_end(tmp_path):
     """Both get Ctrl-C; the model writes its checkpoint to the end, however long that takes."""
     (tmp_path / "all.py").write_text(ALL)
     (tmp_path / "model.py").write_text(MODEL)
-    process = subprocess.Popen([sys.executable, "all.py"], cwd=tmp_path, text=True,
-                               stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "all.py"],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
     assert process.stdout.readline() == "training\n"
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate()[0] == "stopped\n" and (tmp_path / "checkpoint").exists()
@@ -400,8 +443,11 @@ def test_the_figures_are_those_of_the_records(page, smoke_runs):
     record = read_record(smoke_runs[MNIST].folder)
     root = ElementTree.fromstring(page)
     space = "{http://www.w3.org/1999/xhtml}"
-    heads = [head.find(f"{space}button").text for head in root.iter(f"{space}th")
-             if head.get("scope") == "col"]  # fmt: skip
+    heads = [
+        head.find(f"{space}button").text
+        for head in root.iter(f"{space}th")
+        if head.get("scope") == "col"
+    ]
     (row,) = next(iter(root.iter(f"{space}tbody")))
     values = dict(zip(heads, (cell.get("data-value") for cell in row), strict=True))
     texts = dict(zip(heads, (cell.text for cell in row), strict=True))

@@ -86,10 +86,17 @@ def test_the_models_of_churn_are_told_as_measured():
     assert sorted(set(models.seed)) == [42, 43, 44, 45, 46]
     for name, rows in models.groupby("model"):
         middle = rows.median(numeric_only=True)
-        cells = [name, spread(rows.auc, 3), f"{middle.brier:.3f}",
-                 f"{middle.accuracy_at_half:.3f}", f"{middle.recall_at_half:.2f}",
-                 f"{middle.accuracy:.3f}", f"{middle.precision:.2f}", spread(rows.recall, 2),
-                 f"{middle.f1:.2f}"]  # fmt: skip
+        cells = [
+            name,
+            spread(rows.auc, 3),
+            f"{middle.brier:.3f}",
+            f"{middle.accuracy_at_half:.3f}",
+            f"{middle.recall_at_half:.2f}",
+            f"{middle.accuracy:.3f}",
+            f"{middle.precision:.2f}",
+            spread(rows.recall, 2),
+            f"{middle.f1:.2f}",
+        ]
         assert f"| {' | '.join(cells)} |" in CHURN, cells
 
 
@@ -137,16 +144,23 @@ def test_the_models_of_mnist_are_told_as_measured():
         if name not in PUBLISHED:
             accuracy = f"{rows.test_accuracy.iloc[0]:.4f} (one seed)"
         published = f"{PUBLISHED[name]:.4f}" if name in PUBLISHED else "none"
-        cells = [f"`{name}`", f"{rows.parameters.iloc[0]:,}", published,
-                 accuracy, f"{rows.test_accuracy_of_best.median():.4f}",
-                 f"{rows.val_accuracy.median():.4f}", f"{quick.bfloat16:.1f}"]  # fmt: skip
+        cells = [
+            f"`{name}`",
+            f"{rows.parameters.iloc[0]:,}",
+            published,
+            accuracy,
+            f"{rows.test_accuracy_of_best.median():.4f}",
+            f"{rows.val_accuracy.median():.4f}",
+            f"{quick.bfloat16:.1f}",
+        ]
         assert f"| {' | '.join(cells)} |" in MNIST, cells
 
 
 def test_the_models_with_their_own_recipes_are_told_as_measured():
     runs = read("mnist_recipes.csv").groupby("variant")
-    fast, best = (runs.get_group(name).test_accuracy.median()
-                  for name in ("conv_net_fast", "conv_net_best"))  # fmt: skip
+    fast, best = (
+        runs.get_group(name).test_accuracy.median() for name in ("conv_net_fast", "conv_net_best")
+    )
     clothing = runs.get_group("conv_net_best_dataset-fashion_mnist").test_accuracy_ten_looks
     told = f"{fast:.4f}, {best:.4f} and, on clothing, {clothing.astype(float).median():.4f}"
     assert f"Their test accuracy is {told} (medians of three seeds)" in one_line(MNIST)

@@ -36,9 +36,10 @@ FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH = (
 
 def runs_of(lesson: str, variant: str = "", seeds=("42", "43", "44")) -> list[dict]:
     rows = [
-        row for row in MEASURED
+        row
+        for row in MEASURED
         if (row["lesson"], row["variant"]) == (lesson, variant) and row["seed"] in seeds
-    ]  # fmt: skip
+    ]
     assert len(rows) == len(seeds) and all(row["data"] == "real" for row in rows)
     return rows
 
@@ -62,8 +63,13 @@ def seconds(rows: list[dict]) -> str:
     ("lesson", "variant", "command", "metric", "digits"),
     [
         (FIRST, "", f"python {FIRST}.py", "test_accuracy", 3),
-        (FIRST, "hidden-300-100_optimizer-sgd",
-         f"python {FIRST}.py --hidden 300 100 --optimizer sgd --epochs 30", "test_accuracy", 3),
+        (
+            FIRST,
+            "hidden-300-100_optimizer-sgd",
+            f"python {FIRST}.py --hidden 300 100 --optimizer sgd --epochs 30",
+            "test_accuracy",
+            3,
+        ),
         (SECOND, "", f"python {SECOND}.py", "test_accuracy", 3),
         (SECOND, "ngrams-2", f"python {SECOND}.py --ngrams 2", "test_accuracy", 3),
         (THIRD, "", f"python {THIRD}.py", "test_mae", 2),
@@ -73,7 +79,7 @@ def seconds(rows: list[dict]) -> str:
         (SIXTH, "", f"python {SIXTH}.py", "test_accuracy", 3),
         (SEVENTH, "", f"python {SEVENTH}.py", "test_accuracy", 3),
     ],
-)  # fmt: skip
+)
 def test_the_table_holds_what_was_measured(lesson, variant, command, metric, digits):
     (row,) = [
         line for line in README.splitlines() if line.startswith("|") and f"`{command}`" in line
@@ -116,11 +122,15 @@ def test_the_later_lessons_are_told_as_measured():
 
 def test_the_later_lessons_reach_the_published_figures():
     published = {
-        FUNCTIONAL: {"sequential": 0.4212, "wide_deep": 0.4032, "two_inputs": 0.4219,
-                     "two_outputs": 0.4178},
+        FUNCTIONAL: {
+            "sequential": 0.4212,
+            "wide_deep": 0.4032,
+            "two_inputs": 0.4219,
+            "two_outputs": 0.4178,
+        },
         TIME_SERIES: {"linear": 0.0042, "simple_rnn": 0.0109, "deep_rnn": 0.0029, "gru": 0.0025},
         TUNING: {"": 0.29},
-    }  # fmt: skip
+    }
     for script, bars in published.items():
         runs = runs_of(script.removesuffix(".py"))
         for name, bar in bars.items():
@@ -175,7 +185,8 @@ def test_the_later_lessons_say_what_their_run_with_seed_42_says():
         TIME_SERIES: [
             f"`simple_rnn` has {error('simple_rnn')}, better than naive with {error('naive')} and worse "
             f"than the weighted sum with {error('linear')}",
-            f"better than both, {error('deep_rnn')}", f"`gru` has {error('gru')}",
+            f"better than both, {error('deep_rnn')}",
+            f"`gru` has {error('gru')}",
         ],
         TRANSFER: [
             f"brings {right('frozen', 10)} instead of {right('from_nothing', 10)}.",
@@ -183,7 +194,7 @@ def test_the_later_lessons_say_what_their_run_with_seed_42_says():
             f"{right('frozen', 1000)} both times",
             f"({', '.join(right('fine_tuned', size) for size in (10, 100, 1000))})",
         ],
-    }  # fmt: skip
+    }
     for script, sentences in told.items():
         for sentence in sentences:
             assert sentence in prose(script.removesuffix(".py")), sentence
@@ -232,10 +243,14 @@ def test_lesson_03_tells_the_spread_over_twenty_splits():
 def test_the_ten_models_of_lesson_04_are_told_as_measured():
     assert set(pd.read_csv(RESULTS / "04_models.csv").seed) == {42, 43, 44}
     for name, row in MODELS.iterrows():
-        cells = [f"{int(row.parameters):,}", f"{row.best_epoch:.0f}", *(
-            f"{row[column]:.3f}"
-            for column in ("best_val_loss", "end_val_loss", "end_gap", "test_accuracy")
-        )]  # fmt: skip
+        cells = [
+            f"{int(row.parameters):,}",
+            f"{row.best_epoch:.0f}",
+            *(
+                f"{row[column]:.3f}"
+                for column in ("best_val_loss", "end_val_loss", "end_gap", "test_accuracy")
+            ),
+        ]
         assert f"| `{name}` | {' | '.join(cells)} |" in README
 
 

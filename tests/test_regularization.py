@@ -24,9 +24,9 @@ def test_the_models_have_the_parameters_that_the_notes_count(smoke_runs, names):
     assert list(table.index) == names["args"].models
     check_parameters(table.parameters.to_dict())
     build_model = names["build_model"]
-    check_parameters(
-        {name: build_model(**words).count_params() for name, words in names["ARGUMENTS"].items()}
-    )
+    check_parameters({
+        name: build_model(**words).count_params() for name, words in names["ARGUMENTS"].items()
+    })
 
 
 @pytest.fixture(scope="module")

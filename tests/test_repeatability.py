@@ -72,16 +72,14 @@ def train_with_everything(path, epochs=12, stop_after=None, patience=4, sign=1):
     random = np.random.default_rng(0)
     features = random.normal(size=(90, 5)).astype("float32")
     targets = features.sum(axis=1) + random.normal(size=90)
-    model = keras.Sequential(
-        [
-            keras.Input((5,)),
-            keras.layers.Dense(16, activation="relu"),
-            keras.layers.BatchNormalization(),
-            keras.layers.Dropout(0.5),
-            keras.layers.GaussianNoise(0.1),
-            keras.layers.Dense(1),
-        ]
-    )
+    model = keras.Sequential([
+        keras.Input((5,)),
+        keras.layers.Dense(16, activation="relu"),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dropout(0.5),
+        keras.layers.GaussianNoise(0.1),
+        keras.layers.Dense(1),
+    ])
     first_epoch = next_epoch(path)
     train = shuffled_batches(features[:64], targets[:64], 16, seed=1, first_epoch=first_epoch)
     model.compile("adam", "mse", metrics=["mae"], steps_per_execution=train.steps_per_execution)
@@ -232,9 +230,11 @@ def test_a_checkpoint_needs_no_memory_for_a_copy_of_the_model(tmp_path):
 
 
 def test_dropout_masks_differ_between_epochs_and_layers():
-    model = keras.Sequential(
-        [keras.Input((50,)), keras.layers.Dropout(0.5), keras.layers.Dropout(0.5)]
-    )
+    model = keras.Sequential([
+        keras.Input((50,)),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dropout(0.5),
+    ])
     masks = []
     for epoch in (0, 1, 0):
         checkpoints.seed_generators(checkpoints.random_generators(model), 1, epoch)
@@ -358,8 +358,7 @@ def test_what_counts_as_an_improvement_survives_a_stop(tmp_path):
 @pytest.mark.parametrize("resume", [[], ["--resume"], ["--resume", "a folder"]])
 def test_the_command_that_is_named_after_ctrl_c_continues_the_run(tmp_path, monkeypatch, resume):
     run = SimpleNamespace(
-        finished=False,
-        flags=SimpleNamespace(resume=resume[-1] if resume else None),
+        finished=False, flags=SimpleNamespace(resume=resume[-1] if resume else None)
     )
     monkeypatch.setattr("sys.argv", ["lesson.py", "--epochs", "6", *resume])
     command = shlex.split(Run.how_to_go_on(run).removeprefix("go on with: "))

@@ -33,9 +33,11 @@ def digits_file(tmp_path_factory):
 
     keras.utils.set_random_seed(1)
     model = keras.Sequential([
-        keras.Input((28, 28, 1), dtype="uint8"), layers.Rescaling(1 / 255), layers.Flatten(),
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.Rescaling(1 / 255),
+        layers.Flatten(),
         layers.Dense(10, activation="softmax"),
-    ])  # fmt: skip
+    ])
     path = tmp_path_factory.mktemp("served") / "model.keras"
     model.save(path)
     return path
@@ -66,8 +68,10 @@ def customers(tmp_path_factory):
     from keras import layers
 
     country = layers.StringLookup(vocabulary=["France", "Spain"], output_mode="one_hot")
-    inputs = {"Geography": keras.Input((1,), name="Geography", dtype="string"),
-              "Age": keras.Input((1,), name="Age")}  # fmt: skip
+    inputs = {
+        "Geography": keras.Input((1,), name="Geography", dtype="string"),
+        "Age": keras.Input((1,), name="Age"),
+    }
     both = layers.Concatenate()([country(inputs["Geography"]), inputs["Age"]])
     model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(both))
     path = tmp_path_factory.mktemp("served") / "model.keras"
@@ -91,20 +95,26 @@ def test_rows_and_columns_are_answered_as_tensorflow_serving_does(client, model,
     assert named.json() == rows.json()
     columns = client.post(PREDICT, json={"inputs": images.tolist()})
     assert columns.json() == {"outputs": rows.json()["predictions"]}
-    versioned = client.post("/v1/models/mnist/versions/1:predict",
-                            json={"inputs": {model.inputs[0].name: images.tolist()}})  # fmt: skip
+    versioned = client.post(
+        "/v1/models/mnist/versions/1:predict",
+        json={"inputs": {model.inputs[0].name: images.tolist()}},
+    )
     assert versioned.json() == columns.json()
 
 
 def test_grey_pictures_may_come_without_their_channel(client, digits):
     flat = client.post(PREDICT, json={"instances": digits[0][:1].tolist()})
-    assert flat.json() == client.post(PREDICT, json={"instances": digits[0][:1, ..., None].tolist()}).json()  # fmt: skip
+    assert (
+        flat.json()
+        == client.post(PREDICT, json={"instances": digits[0][:1, ..., None].tolist()}).json()
+    )
 
 
 def test_state_and_metadata(client, model):
     state = client.get("/v1/models/mnist").json()["model_version_status"]
-    assert state == [{"version": "1", "state": "AVAILABLE",
-                      "status": {"error_code": "OK", "error_message": ""}}]  # fmt: skip
+    assert state == [
+        {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+    ]
     told = client.get("/v1/models/mnist/metadata").json()
     assert told["model_spec"]["name"] == "mnist"
     signature = told["metadata"]["signature_def"]["signature_def"]["serving_default"]
@@ -115,8 +125,10 @@ def test_state_and_metadata(client, model):
     assert client.get("/health").json() == {"status": "ok"}
 
 
-@pytest.mark.parametrize("path", ["/v1/models/other", "/v1/models/other/metadata",
-                                  "/v1/models/mnist/versions/7", "/nowhere"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/models/other", "/v1/models/other/metadata", "/v1/models/mnist/versions/7", "/nowhere"],
+)
 def test_what_is_not_there_is_404(client, path):
     answer = client.get(path)
     assert answer.status_code == 404 and answer.json()["error"]
@@ -128,26 +140,49 @@ def test_raw_columns_of_text_and_numbers(customers):
     answer = client.post("/v1/models/churn:predict", json={"instances": rows})
     import keras
 
-    columns = {"Geography": keras.ops.convert_to_tensor([["Spain"], ["Nowhere"]]),
-               "Age": keras.ops.convert_to_tensor([[40], [20.5]])}  # fmt: skip
+    columns = {
+        "Geography": keras.ops.convert_to_tensor([["Spain"], ["Nowhere"]]),
+        "Age": keras.ops.convert_to_tensor([[40], [20.5]]),
+    }
     assert np.allclose(answer.json()["predictions"], np.array(model(columns)), atol=1e-5)
     by_column = {"Geography": [["Spain"], ["Nowhere"]], "Age": [[40], [20.5]]}
     answer_2 = client.post("/v1/models/churn:predict", json={"inputs": by_column})
     assert answer_2.json()["outputs"] == answer.json()["predictions"]
-    for row in ({"Geography": 3, "Age": 40}, {"Geography": "Spain"}, {"Geography": "Spain", "Age": "x"},
-                {"Geography": "Spain", "Age": 1e300}, {"Geography": "Spain", "Age": 1, "b": 2}):  # fmt: skip
+    for row in (
+        {"Geography": 3, "Age": 40},
+        {"Geography": "Spain"},
+        {"Geography": "Spain", "Age": "x"},
+        {"Geography": "Spain", "Age": 1e300},
+        {"Geography": "Spain", "Age": 1, "b": 2},
+    ):
         assert client.post("/v1/models/churn:predict", json={"instances": [row]}).status_code == 400
     assert client.get("/").status_code == 404  # there is nothing to draw for it
 
 
 PICTURE = [[0] * 28] * 28
 WRONG_BODIES = [
-    b"", b"x", b"[]", b"{}", b"null", b"\xff", b'{"instances": []}', b'{"instances": 3}',
-    b'{"instances": [[1, 2]]}', b'{"instances": [[[1], [2, 3]]]}', b'{"instances": ["text"]}',
-    b'{"instances": [null]}', b'{"instances": [{}]}', b'{"instances": [{"no": 1}]}',
-    b'{"instances": [1], "inputs": [1]}', b'{"instances": [1], "other": 1}', b"[" * 100_000,
-    b'{"inputs": {}}', b'{"inputs": {"no": [1]}}', b'{"inputs": "text"}',
-    b'{"signature_name": "other", "instances": [1]}', b'{"signature_name": [], "instances": [1]}',
+    b"",
+    b"x",
+    b"[]",
+    b"{}",
+    b"null",
+    b"\xff",
+    b'{"instances": []}',
+    b'{"instances": 3}',
+    b'{"instances": [[1, 2]]}',
+    b'{"instances": [[[1], [2, 3]]]}',
+    b'{"instances": ["text"]}',
+    b'{"instances": [null]}',
+    b'{"instances": [{}]}',
+    b'{"instances": [{"no": 1}]}',
+    b'{"instances": [1], "inputs": [1]}',
+    b'{"instances": [1], "other": 1}',
+    b"[" * 100_000,
+    b'{"inputs": {}}',
+    b'{"inputs": {"no": [1]}}',
+    b'{"inputs": "text"}',
+    b'{"signature_name": "other", "instances": [1]}',
+    b'{"signature_name": [], "instances": [1]}',
     b'{"instances": [' + b"9" * 5000 + b"]}",
     json.dumps({"instances": [[[300] * 28] * 28]}).encode(),
     json.dumps({"instances": [[[-1] * 28] * 28]}).encode(),
@@ -157,7 +192,7 @@ WRONG_BODIES = [
     json.dumps({"instances": [[[float("inf")] * 28] * 28]}).encode(),
     json.dumps({"instances": [[["1"] * 28] * 28]}).encode(),
     json.dumps({"instances": [PICTURE, [[0] * 27] * 28]}).encode(),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("body", WRONG_BODIES, ids=lambda body: body[:40].decode("latin-1"))
@@ -177,14 +212,23 @@ def test_too_much_is_413(client, monkeypatch):
     assert client.post(PREDICT, content=parts).status_code == 413
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-                    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-                        st.sampled_from(["instances", "inputs", "signature_name", "x"]), inner),
-                    max_leaves=20)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["instances", "inputs", "signature_name", "x"]), inner)
+    ),
+    max_leaves=20,
+)
 
 
-@settings(max_examples=150, deadline=None, database=None, derandomize=True,
-          suppress_health_check=list(HealthCheck))  # fmt: skip
+@settings(
+    max_examples=150,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
 @given(JSON)
 def test_generated_bodies_get_clean_answers(client, body):
     answer = client.post(PREDICT, content=json.dumps(body).encode())
@@ -249,26 +293,43 @@ def bomb():
     return bytes(picture)
 
 
-@pytest.mark.parametrize(("body", "status"), [
-    (b"", 400), (b"text", 400), (stroke()[:200], 400), (stroke(kind="GIF"), 400),
-    (stroke(ink="white"), 400), (bomb(), 413), (stroke(kind="JPEG")[:300], 400),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"text", 400),
+        (stroke()[:200], 400),
+        (stroke(kind="GIF"), 400),
+        (stroke(ink="white"), 400),
+        (bomb(), 413),
+        (stroke(kind="JPEG")[:300], 400),
+    ],
+)
 def test_a_wrong_picture_is_refused(client, body, status):
     answer = client.post("/predict", content=body)
     assert answer.status_code == status and "/" not in answer.json()["error"]
 
 
-@pytest.mark.parametrize("form", [
-    {"data": {"image": "text"}}, {"files": {"other": b"x"}},
-    {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
-    {"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=a"}},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"data": {"image": "text"}},
+        {"files": {"other": b"x"}},
+        {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+        {"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=a"}},
+    ],
+)
 def test_a_wrong_form_is_refused(client, form):
     assert client.post("/predict", **form).status_code == 400
 
 
-@settings(max_examples=150, deadline=None, database=None, derandomize=True,
-          suppress_health_check=list(HealthCheck))  # fmt: skip
+@settings(
+    max_examples=150,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
 @given(st.sampled_from(["PNG", "JPEG"]), st.integers(0, 10**6), st.binary(min_size=1, max_size=8))
 def test_damaged_pictures_get_clean_answers(client, kind, place, damage):
     body = bytearray(stroke(kind=kind))
@@ -296,8 +357,12 @@ def test_test_digits(client, digits):
 
 
 def test_the_page_and_its_description_need_no_network(client):
-    for path, kind in (("/", "text/html"), ("/page.js", "text/javascript"),
-                       ("/page.css", "text/css"), ("/docs", "text/html")):  # fmt: skip
+    for path, kind in (
+        ("/", "text/html"),
+        ("/page.js", "text/javascript"),
+        ("/page.css", "text/css"),
+        ("/docs", "text/html"),
+    ):
         answer = client.get(path)
         assert answer.status_code == 200 and answer.headers["content-type"].startswith(kind)
         assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -320,9 +385,12 @@ def test_many_at_once_are_answered_in_few_calls_each_with_its_own(
     monkeypatch.setattr(model, "predict", slow)
     images = digits[0]
     with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(
-            lambda image: client.post(PREDICT, json={"instances": [image.tolist()]}).json(), images
-        ))  # fmt: skip
+        answers = list(
+            threads.map(
+                lambda image: client.post(PREDICT, json={"instances": [image.tolist()]}).json(),
+                images,
+            )
+        )
     expected = model.model.predict(images[..., None], verbose=0)
     assert np.allclose([answer["predictions"][0] for answer in answers], expected, atol=1e-5)
     assert sum(sizes) == 20 and len(sizes) < 15
@@ -335,9 +403,9 @@ def test_more_than_can_wait_are_told_to_come_back(model, digits, monkeypatch):
     with TestClient(create_app(model), raise_server_exceptions=False) as client:
         body = {"instances": [PICTURE]}
         with ThreadPoolExecutor(8) as threads:
-            codes = list(threads.map(
-                lambda _: client.post(PREDICT, json=body).status_code, range(8)
-            ))  # fmt: skip
+            codes = list(
+                threads.map(lambda _: client.post(PREDICT, json=body).status_code, range(8))
+            )
     assert set(codes) == {429}
 
 
@@ -354,13 +422,20 @@ def test_a_fault_of_the_model_shows_nothing(model, monkeypatch):
 SERVE = [sys.executable, str(ROOT / "serving" / "serve.py")]
 
 
-@pytest.mark.parametrize(("flags", "said"), [
-    ([], "--latest"), (["a.keras", "--latest", "mnist"], "--latest"),
-    (["nowhere.keras"], "nowhere.keras"), (["--latest", "mnist", "--out", "nowhere"], "nowhere"),
-    (["a.keras", "--port", "70000"], "--port"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ([], "--latest"),
+        (["a.keras", "--latest", "mnist"], "--latest"),
+        (["nowhere.keras"], "nowhere.keras"),
+        (["--latest", "mnist", "--out", "nowhere"], "nowhere"),
+        (["a.keras", "--port", "70000"], "--port"),
+    ],
+)
 def test_wrong_flags(flags, said, tmp_path):
-    done = subprocess.run([*SERVE, *flags], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [*SERVE, *flags], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
+    )
     assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
 
 
@@ -380,12 +455,15 @@ def test_a_damaged_file_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_real_process_serves_until_ctrl_c(digits_file, whole_files, tmp_path):
+def test_a_real_process_serves_until_ctrl_c(digits_file, atomic_writes, tmp_path):
     process = subprocess.Popen(
-        [*SERVE, str(digits_file), "--port", "0", "--name", "mine"], cwd=tmp_path,
-        env={**ENVIRONMENT, "KERAS_HOME": str(tmp_path), "KERAS_TUTORIAL_DATA": str(whole_files)},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [*SERVE, str(digits_file), "--port", "0", "--name", "mine"],
+        cwd=tmp_path,
+        env={**ENVIRONMENT, "KERAS_HOME": str(tmp_path), "KERAS_TUTORIAL_DATA": str(atomic_writes)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         said = []
         while not said or "Ctrl-C" not in said[-1]:

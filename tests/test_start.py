@@ -182,9 +182,12 @@ def test_ctrl_c_says_how_to_go_on_in_one_line(tmp_path):
 
 @pytest.mark.slow
 def test_device_cpu_leaves_gpus_alone():
-    source = ("from common.start import start_keras; start_keras(device='cpu'); import os; "
-              "print(*(os.environ[name] for name in ('CUDA_VISIBLE_DEVICES', 'JAX_PLATFORMS', "
-              "'KERAS_TORCH_DEVICE')))")  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", source], cwd=ROOT, env=ENVIRONMENT,
-                          capture_output=True, text=True)  # fmt: skip
+    source = (
+        "from common.start import start_keras; start_keras(device='cpu'); import os; "
+        "print(*(os.environ[name] for name in ('CUDA_VISIBLE_DEVICES', 'JAX_PLATFORMS', "
+        "'KERAS_TORCH_DEVICE')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
+    )
     assert done.stdout.split() == ["-1", "cpu", "cpu"], done.stderr

@@ -62,8 +62,16 @@ def test_every_trial_is_in_the_table(run):
     trials = run.names["trials"]
     assert (trials.search == "random").sum() == 2 and (trials.search == "Hyperband").any()
     assert trials.val_mse.notna().all() and (trials.epochs > 0).all()
-    assert set(trials.columns) == {"search", "val_mse", "epochs", "layers", "units", "dropout",
-                                   "optimizer", "rate"}  # fmt: skip
+    assert set(trials.columns) == {
+        "search",
+        "val_mse",
+        "epochs",
+        "layers",
+        "units",
+        "dropout",
+        "optimizer",
+        "rate",
+    }
     kept = pd.read_csv(run.folder / "trials.csv")
     assert kept.val_mse.is_monotonic_increasing
     assert run.names["winner"].val_mse == trials.val_mse.min()
@@ -82,8 +90,18 @@ def test_the_winner_is_trained_as_it_was_found(run):
 def test_a_stopped_search_goes_on(tmp_path, capsys, monkeypatch):
     import keras_tuner
 
-    flags = ["--data", "sample", "--limit", "300", "--epochs", "1", "--parts", "search",
-             "--trials", "3"]  # fmt: skip
+    flags = [
+        "--data",
+        "sample",
+        "--limit",
+        "300",
+        "--epochs",
+        "1",
+        "--parts",
+        "search",
+        "--trials",
+        "3",
+    ]
     run_trial, tried = keras_tuner.RandomSearch.run_trial, []
 
     def run_some(self, trial, *args, **kwargs):

@@ -21,16 +21,40 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the folder th
 from common.cli import LessonParser, positive_number, whole_number
 
 parser = LessonParser("xor", __doc__, epochs=500, batch_size=1, data=False)
-parser.add_experiment("--hidden", nargs="*", type=whole_number(1), default=[8, 4], metavar="UNITS",
-    help="units of each hidden layer (default 8 4; without a number there is no hidden layer)")  # fmt: skip
-parser.add_experiment("--activation", choices=["relu", "leaky_relu", "elu", "tanh", "sigmoid"],
-    default="relu", help="of the hidden layers (default relu)")  # fmt: skip
-parser.add_experiment("--optimizer", choices=["adam", "rmsprop", "sgd"], default="adam",
-    help="how the weights are changed (default adam)")  # fmt: skip
-parser.add_experiment("--learning-rate", type=positive_number, default=0.001, metavar="RATE",
-    help="size of the steps (default 0.001)")  # fmt: skip
-parser.add_experiment("--seeds", type=whole_number(1, 1000), default=1, metavar="N",
-    help="train N networks, from --seed on, and count those that solve it (default 1)")  # fmt: skip
+parser.add_experiment(
+    "--hidden",
+    nargs="*",
+    type=whole_number(1),
+    default=[8, 4],
+    metavar="UNITS",
+    help="units of each hidden layer (default 8 4; without a number there is no hidden layer)",
+)
+parser.add_experiment(
+    "--activation",
+    choices=["relu", "leaky_relu", "elu", "tanh", "sigmoid"],
+    default="relu",
+    help="of the hidden layers (default relu)",
+)
+parser.add_experiment(
+    "--optimizer",
+    choices=["adam", "rmsprop", "sgd"],
+    default="adam",
+    help="how the weights are changed (default adam)",
+)
+parser.add_experiment(
+    "--learning-rate",
+    type=positive_number,
+    default=0.001,
+    metavar="RATE",
+    help="size of the steps (default 0.001)",
+)
+parser.add_experiment(
+    "--seeds",
+    type=whole_number(1, 1000),
+    default=1,
+    metavar="N",
+    help="train N networks, from --seed on, and count those that solve it (default 1)",
+)
 args = parser.parse_args()  # before the imports below, so that --help answers at once
 
 import keras

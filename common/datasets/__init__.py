@@ -50,8 +50,11 @@ def find_dataset(name: str, wanted: str, data_dir: Path | None):
         return data, REAL, str(folder)
     except download.DownloadError as error:
         if wanted == REAL:
-            fail(f"{name}: {error}. Go online, or give --data-dir DIR with "
-                 f"{' and '.join(readers.FILES[name])}, or use --data sample", 1)  # fmt: skip
+            fail(
+                f"{name}: {error}. Go online, or give --data-dir DIR with "
+                f"{' and '.join(readers.FILES[name])}, or use --data sample",
+                1,
+            )
         return samples.MAKERS[name](), SAMPLE, f"since there is no real data here: {error}"
 
 

@@ -19,8 +19,12 @@ def main() -> None:
     parser = Parser(prog="python -m common.datasets", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="data sets (default: all)")
     parser.add_argument("--export", type=Path, required=True, metavar="DIR", help="folder to write")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR",
-        help="copy from this folder (default: $KERAS_TUTORIAL_DATA, the cache or a download)")  # fmt: skip
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="copy from this folder (default: $KERAS_TUTORIAL_DATA, the cache or a download)",
+    )
     flags = parser.parse_args()
     on_interrupt(lambda: "what is written is whole: give the same command again")
 
@@ -43,20 +47,24 @@ def main() -> None:
                 failed.append(name)
             print(f"{'left out' if by_hand else 'error'}: {name}: {error}", file=sys.stderr)
         except OSError as error:
-            fail(f"--export {flags.export}: cannot write there ({error.strerror}); "
-                 "give a folder that you may write to, with room for 100 MB",
-                 1 if error.errno in FULL else 2)  # fmt: skip
-    print(f"{flags.export}: wrote {', '.join(written) or 'nothing'}"
-          + (f"; go online and run this again for {', '.join(failed)}" if failed else ""))  # fmt: skip
+            fail(
+                f"--export {flags.export}: cannot write there ({error.strerror}); "
+                "give a folder that you may write to, with room for 100 MB",
+                1 if error.errno in FULL else 2,
+            )
+    print(
+        f"{flags.export}: wrote {', '.join(written) or 'nothing'}"
+        + (f"; go online and run this again for {', '.join(failed)}" if failed else "")
+    )
     if failed:
         raise SystemExit(1)
 
 
 def copy_whole(source: Path, target: Path) -> None:
     """Copy a file so that the target appears whole or not at all."""
-    from common.files import whole_file
+    from common.files import atomic_write
 
-    with whole_file(target) as temporary:
+    with atomic_write(target) as temporary:
         shutil.copyfile(source, temporary)
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import FULL
-from common.files import remove_leftovers, whole_file
+from common.files import atomic_write, remove_leftovers
 from common.words import split_words
 
 SILENCE = 20  # seconds without a byte after which a server counts as silent
@@ -56,32 +56,32 @@ SOURCES = {
         "mnist.npz": (
             f"{STORAGE}mnist.npz",
             "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
-        ),
+        )
     },
     "imdb": {
         "aclImdb_v1.tar.gz": (
             "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
             "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe",
-        ),
+        )
     },
     "auto_mpg": {
         "auto-mpg.data": (
             "https://archive.ics.uci.edu/ml/machine-learning-databases/auto-mpg/auto-mpg.data",
             "48b830e11feee5572525f8f1691ddb9d38d3d7b7063edcd8fca672c2a5e17d8d",
-        ),
+        )
     },
     "california_housing": {
         "california_housing.npz": (
             f"{STORAGE}california_housing.npz",
             "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f",
-        ),
+        )
     },
     # No publisher offers this file at an address that needs no account.
     "churn": {},
 }
 BY_HAND = {
     "churn": "Churn_Modelling.csv cannot be downloaded without an account; fetch it by hand from "
-    "kaggle.com/datasets/shantanudhakadd/bank-customer-churn-prediction",
+    "kaggle.com/datasets/shantanudhakadd/bank-customer-churn-prediction"
 }
 # Where keras.datasets keeps the same files.
 KERAS_FOLDERS = {
@@ -146,7 +146,7 @@ def fetch_file(name: str, address: str, sha256: str, folder: str) -> Path:
     remove_leftovers(path.parent)
     for attempt in range(1, TRIES + 1):
         try:
-            with whole_file(path) as temporary:
+            with atomic_write(path) as temporary:
                 receive(address, temporary, name)
                 if checksum(temporary) != sha256:
                     raise ConnectionError("the file that came is not the published one")
@@ -222,7 +222,7 @@ def reason(error: Exception) -> str:
 
 def save_npz(path: Path, **arrays) -> None:
     """Write a compressed `.npz` file."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         np.savez_compressed(temporary, **arrays)
 
 
@@ -265,7 +265,7 @@ def convert_imdb(files: list[Path], folder: Path) -> None:
         arrays[f"{part}_words"] = np.array([rank for review in ranks for rank in review], np.int32)
         arrays[f"{part}_lengths"] = np.array([len(review) for review in ranks], np.int32)
         arrays[f"{part}_labels"] = np.array([positive for *_, positive in reviews], np.uint8)
-    with whole_file(folder / "imdb_word_index.json") as temporary:
+    with atomic_write(folder / "imdb_word_index.json") as temporary:
         temporary.write_text(json.dumps(word_index), encoding="utf-8")
     save_npz(folder / "imdb.npz", **arrays)
     files[0].unlink(missing_ok=True)  # 84 MB that are not needed again

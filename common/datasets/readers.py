@@ -18,13 +18,43 @@ FILES = {
     "churn": ["Churn_Modelling.csv"],
     "california_housing": ["california_housing.npz"],
 }
-AUTO_MPG_COLUMNS = ["mpg", "cylinders", "displacement", "horsepower", "weight",
-                    "acceleration", "model_year", "origin", "car_name"]  # fmt: skip
-CHURN_COLUMNS = ["RowNumber", "CustomerId", "Surname", "CreditScore", "Geography", "Gender", "Age",
-                 "Tenure", "Balance", "NumOfProducts", "HasCrCard", "IsActiveMember",
-                 "EstimatedSalary", "Exited"]  # fmt: skip
-HOUSING_COLUMNS = ["longitude", "latitude", "housing_median_age", "total_rooms", "total_bedrooms",
-                   "population", "households", "median_income"]  # fmt: skip
+AUTO_MPG_COLUMNS = [
+    "mpg",
+    "cylinders",
+    "displacement",
+    "horsepower",
+    "weight",
+    "acceleration",
+    "model_year",
+    "origin",
+    "car_name",
+]
+CHURN_COLUMNS = [
+    "RowNumber",
+    "CustomerId",
+    "Surname",
+    "CreditScore",
+    "Geography",
+    "Gender",
+    "Age",
+    "Tenure",
+    "Balance",
+    "NumOfProducts",
+    "HasCrCard",
+    "IsActiveMember",
+    "EstimatedSalary",
+    "Exited",
+]
+HOUSING_COLUMNS = [
+    "longitude",
+    "latitude",
+    "housing_median_age",
+    "total_rooms",
+    "total_bedrooms",
+    "population",
+    "households",
+    "median_income",
+]
 
 
 LARGEST = 2**30  # bytes: the largest data set, unpacked, has a tenth of this
@@ -70,11 +100,20 @@ def read_images(path: Path):
     """
     arrays = read_npz(path, ["x_train", "y_train", "x_test", "y_test"])
     for images, labels in (arrays[:2], arrays[2:]):
-        check(images.dtype == np.uint8 and images.ndim == 3 and images.shape[1:] == (28, 28),
-              path, "images as uint8 of shape (n, 28, 28)")  # fmt: skip
-        check(labels.dtype.kind in "iu" and labels.shape == images.shape[:1] and len(labels) > 0
-              and 0 <= labels.min() and labels.max() <= 9,
-              path, "a label from 0 to 9 for every image")  # fmt: skip
+        check(
+            images.dtype == np.uint8 and images.ndim == 3 and images.shape[1:] == (28, 28),
+            path,
+            "images as uint8 of shape (n, 28, 28)",
+        )
+        check(
+            labels.dtype.kind in "iu"
+            and labels.shape == images.shape[:1]
+            and len(labels) > 0
+            and 0 <= labels.min()
+            and labels.max() <= 9,
+            path,
+            "a label from 0 to 9 for every image",
+        )
     train_images, train_labels, test_images, test_labels = arrays
     return (
         (train_images, train_labels.astype(np.uint8)),
@@ -99,10 +138,18 @@ def read_imdb(folder: Path):
         whole = all(
             array.ndim == 1 and array.dtype.kind in "iu" for array in (words, lengths, labels)
         )
-        check(whole and len(lengths) == len(labels) > 0 and lengths.min() > 0
-              and lengths.sum(dtype=np.int64) == len(words) and words.min() > 0
-              and words.max() < 2**31 and 0 <= labels.min() and labels.max() <= 1,
-              path, "word ranks, review lengths that add up to them, and labels 0 or 1")  # fmt: skip
+        check(
+            whole
+            and len(lengths) == len(labels) > 0
+            and lengths.min() > 0
+            and lengths.sum(dtype=np.int64) == len(words)
+            and words.min() > 0
+            and words.max() < 2**31
+            and 0 <= labels.min()
+            and labels.max() <= 1,
+            path,
+            "word ranks, review lengths that add up to them, and labels 0 or 1",
+        )
         ends = np.cumsum(lengths, dtype=np.int64)
         reviews = np.split(words.astype(np.int32, copy=False), ends[:-1])
         parts.append((reviews, labels.astype(np.uint8)))
@@ -116,9 +163,13 @@ def read_word_index(path: Path) -> dict[str, int]:
         word_index = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
-    check(isinstance(word_index, dict) and len(word_index) > 0
-          and all(isinstance(rank, int) and rank > 0 for rank in word_index.values()),
-          path, "a rank for every word")  # fmt: skip
+    check(
+        isinstance(word_index, dict)
+        and len(word_index) > 0
+        and all(isinstance(rank, int) and rank > 0 for rank in word_index.values()),
+        path,
+        "a rank for every word",
+    )
     return word_index
 
 
@@ -142,10 +193,14 @@ def read_auto_mpg(folder: Path):
     except (ValueError, OSError, pd.errors.ParserWarning) as error:
         raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
     numbers = cars[AUTO_MPG_COLUMNS[:-1]]
-    check(all(pd.api.types.is_numeric_dtype(kind) for kind in numbers.dtypes)
-          and np.isfinite(numbers.fillna({"horsepower": 0})).all(axis=None)
-          and cars.car_name.notna().all() and len(cars) == 398,
-          path, "398 cars with 8 numbers and a name each")  # fmt: skip
+    check(
+        all(pd.api.types.is_numeric_dtype(kind) for kind in numbers.dtypes)
+        and np.isfinite(numbers.fillna({"horsepower": 0})).all(axis=None)
+        and cars.car_name.notna().all()
+        and len(cars) == 398,
+        path,
+        "398 cars with 8 numbers and a name each",
+    )
     return cars
 
 
@@ -165,10 +220,15 @@ def read_churn(folder: Path):
         raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
     check(list(customers.columns) == CHURN_COLUMNS, path, f"the columns {', '.join(CHURN_COLUMNS)}")
     numbers = customers.drop(columns=["Surname", "Geography", "Gender"])
-    check(all(pd.api.types.is_numeric_dtype(kind) for kind in numbers.dtypes)
-          and np.isfinite(numbers).all(axis=None) and customers.notna().all(axis=None) and len(customers) == 10_000
-          and customers.Exited.isin([0, 1]).all(),
-          path, "10,000 customers with no empty field")  # fmt: skip
+    check(
+        all(pd.api.types.is_numeric_dtype(kind) for kind in numbers.dtypes)
+        and np.isfinite(numbers).all(axis=None)
+        and customers.notna().all(axis=None)
+        and len(customers) == 10_000
+        and customers.Exited.isin([0, 1]).all(),
+        path,
+        "10,000 customers with no empty field",
+    )
     return customers
 
 
@@ -183,11 +243,19 @@ def read_housing(folder: Path):
 
     path = folder / "california_housing.npz"
     x, y = read_npz(path, ["x", "y"])
-    check(x.dtype.kind == y.dtype.kind == "f" and x.ndim == 2 and x.shape == (len(y), 8)
-          and len(y) > 0 and np.isfinite(x).all() and np.isfinite(y).all()
-          and (x[:, 6] > 0).all() and (abs(x[:, 0] + 119.5) < 6).all()
-          and (abs(x[:, 1] - 37) < 6).all(),
-          path, "x of shape (n, 8), a longitude in California first, and n house values y")  # fmt: skip
+    check(
+        x.dtype.kind == y.dtype.kind == "f"
+        and x.ndim == 2
+        and x.shape == (len(y), 8)
+        and len(y) > 0
+        and np.isfinite(x).all()
+        and np.isfinite(y).all()
+        and (x[:, 6] > 0).all()
+        and (abs(x[:, 0] + 119.5) < 6).all()
+        and (abs(x[:, 1] - 37) < 6).all(),
+        path,
+        "x of shape (n, 8), a longitude in California first, and n house values y",
+    )
     districts = pd.DataFrame(x.astype(np.float32), columns=HOUSING_COLUMNS)
     return districts.assign(median_house_value=y.astype(np.float32))
 

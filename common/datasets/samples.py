@@ -30,29 +30,68 @@ def make_digits():
 
 # Outlines of garments: polygons in a square from -1 to 1, x to the right and y down.
 BODY = [(-0.45, -0.8), (0.45, -0.8), (0.45, 0.85), (-0.45, 0.85)]
-SHORT_SLEEVES = [(-0.45, -0.8), (0.45, -0.8), (0.95, -0.3), (0.7, -0.05), (0.45, -0.3),
-                 (-0.45, -0.3), (-0.7, -0.05), (-0.95, -0.3)]  # fmt: skip
-LONG_SLEEVES = [(-0.45, -0.8), (0.45, -0.8), (0.9, 0.65), (0.62, 0.75), (0.4, -0.1),
-                (-0.4, -0.1), (-0.62, 0.75), (-0.9, 0.65)]  # fmt: skip
+SHORT_SLEEVES = [
+    (-0.45, -0.8),
+    (0.45, -0.8),
+    (0.95, -0.3),
+    (0.7, -0.05),
+    (0.45, -0.3),
+    (-0.45, -0.3),
+    (-0.7, -0.05),
+    (-0.95, -0.3),
+]
+LONG_SLEEVES = [
+    (-0.45, -0.8),
+    (0.45, -0.8),
+    (0.9, 0.65),
+    (0.62, 0.75),
+    (0.4, -0.1),
+    (-0.4, -0.1),
+    (-0.62, 0.75),
+    (-0.9, 0.65),
+]
 LOW_SHOE = [(-0.9, 0.45), (-0.9, 0.0), (-0.5, -0.15), (0.0, 0.1), (0.8, 0.2), (0.95, 0.45)]
 GARMENTS = [
     [BODY, SHORT_SLEEVES],  # T-shirt
-    [[(-0.4, -0.9), (0.4, -0.9), (0.45, 0.9), (0.1, 0.9), (0.0, -0.3), (-0.1, 0.9),
-      (-0.45, 0.9)]],  # trouser
+    [
+        [(-0.4, -0.9), (0.4, -0.9), (0.45, 0.9), (0.1, 0.9), (0.0, -0.3), (-0.1, 0.9), (-0.45, 0.9)]
+    ],  # trouser
     [BODY, LONG_SLEEVES],  # pullover
     [[(-0.25, -0.9), (0.25, -0.9), (0.2, -0.2), (0.5, 0.9), (-0.5, 0.9), (-0.2, -0.2)]],  # dress
-    [[(-0.5, -0.85), (0.5, -0.85), (0.55, 0.95), (0.05, 0.95), (0.0, 0.3), (-0.05, 0.95),
-      (-0.55, 0.95)], LONG_SLEEVES],  # coat
-    [[(-0.9, 0.4), (0.95, 0.4), (0.95, 0.55), (-0.9, 0.55)],
-     [(-0.6, 0.4), (-0.1, -0.2), (0.05, -0.15), (-0.4, 0.4)],
-     [(0.3, 0.4), (0.55, 0.0), (0.7, 0.05), (0.5, 0.4)]],  # sandal
+    [
+        [
+            (-0.5, -0.85),
+            (0.5, -0.85),
+            (0.55, 0.95),
+            (0.05, 0.95),
+            (0.0, 0.3),
+            (-0.05, 0.95),
+            (-0.55, 0.95),
+        ],
+        LONG_SLEEVES,
+    ],  # coat
+    [
+        [(-0.9, 0.4), (0.95, 0.4), (0.95, 0.55), (-0.9, 0.55)],
+        [(-0.6, 0.4), (-0.1, -0.2), (0.05, -0.15), (-0.4, 0.4)],
+        [(0.3, 0.4), (0.55, 0.0), (0.7, 0.05), (0.5, 0.4)],
+    ],  # sandal
     [BODY, [(x * 0.92, y) for x, y in LONG_SLEEVES]],  # shirt: hard to tell from a pullover
     [LOW_SHOE],  # sneaker
-    [[(-0.85, -0.2), (0.85, -0.2), (0.8, 0.8), (-0.8, 0.8)],
-     [(-0.4, -0.2), (-0.3, -0.75), (0.3, -0.75), (0.4, -0.2), (0.28, -0.2), (0.2, -0.6),
-      (-0.2, -0.6), (-0.28, -0.2)]],  # bag
+    [
+        [(-0.85, -0.2), (0.85, -0.2), (0.8, 0.8), (-0.8, 0.8)],
+        [
+            (-0.4, -0.2),
+            (-0.3, -0.75),
+            (0.3, -0.75),
+            (0.4, -0.2),
+            (0.28, -0.2),
+            (0.2, -0.6),
+            (-0.2, -0.6),
+            (-0.28, -0.2),
+        ],
+    ],  # bag
     [LOW_SHOE, [(-0.9, 0.2), (-0.85, -0.85), (-0.25, -0.85), (-0.2, 0.2)]],  # ankle boot
-]  # fmt: skip
+]
 
 
 def make_garments(train: int = 2000, test: int = 500):
@@ -91,7 +130,7 @@ FILLERS = """the a this that of and in it was is with for to on we they he she t
 rather always never once again scene moment actor director minutes people time evening cinema friend
 while because although after before then still about through first second last whole every some
 which who when where much more most almost really simply watched saw thought felt remember expected
-""".split()  # fmt: skip
+""".split()
 
 
 def make_reviews(train: int = 2500, test: int = 1000):
@@ -149,7 +188,7 @@ def make_cars(count: int = 398):
         "model_year": model_year,
         "origin": origin,
         "car_name": [f"sample car {number}" for number in range(count)],
-    })  # fmt: skip
+    })
 
 
 def make_customers(count: int = 2000):
@@ -169,8 +208,15 @@ def make_customers(count: int = 2000):
     products = random.choice([1, 2, 3, 4], count, p=[0.51, 0.455, 0.03, 0.005])
     active = random.integers(2, size=count)
     gender = random.choice(["Female", "Male"], count)
-    leaning = (-1.6 + 0.075 * (age - 39) - 1.0 * active + 0.8 * (country == "Germany")
-               - 0.9 * (products == 2) + 2.2 * (products > 2) + 0.5 * (gender == "Female"))  # fmt: skip
+    leaning = (
+        -1.6
+        + 0.075 * (age - 39)
+        - 1.0 * active
+        + 0.8 * (country == "Germany")
+        - 0.9 * (products == 2)
+        + 2.2 * (products > 2)
+        + 0.5 * (gender == "Female")
+    )
     return pd.DataFrame({
         "RowNumber": np.arange(1, count + 1),
         "CustomerId": random.permutation(count) + 15_000_000,
@@ -186,7 +232,7 @@ def make_customers(count: int = 2000):
         "IsActiveMember": active,
         "EstimatedSalary": np.round(random.uniform(10, 200_000, count), 2),
         "Exited": (random.random(count) < 1 / (1 + np.exp(-leaning))).astype(int),
-    })  # fmt: skip
+    })
 
 
 def make_districts(count: int = 2000):

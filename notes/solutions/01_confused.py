@@ -11,8 +11,18 @@ import numpy as np
 
 from common.datasets import load_dataset
 
-NAMES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
-         "ankle boot"]  # fmt: skip
+NAMES = [
+    "T-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+]
 flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
 (_, (images, labels)), _, source = load_dataset("fashion_mnist", flags)
 print(f"{len(labels)} test images, {source}")

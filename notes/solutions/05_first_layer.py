@@ -12,10 +12,11 @@ old = keras.models.load_model(folder / "model.keras")
 first = next(layer for layer in old.layers if isinstance(layer, layers.Dense))
 before = old.layers[: old.layers.index(first)]  # what comes before has no weights
 new = keras.Sequential([
-    keras.Input(old.input_shape[1:]), *before,
+    keras.Input(old.input_shape[1:]),
+    *before,
     layers.Dense(first.units, activation="relu", name="carried_over"),
     layers.Dense(26, activation="softmax", name="letters"),
-])  # fmt: skip
+])
 new.get_layer("carried_over").set_weights(first.get_weights())
 for one, other in zip(
     first.get_weights(), new.get_layer("carried_over").get_weights(), strict=True

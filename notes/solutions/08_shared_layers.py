@@ -4,15 +4,18 @@ import keras
 import numpy as np
 from keras import layers
 
-reader = keras.Sequential([
-    layers.Conv2D(16, 3, activation="relu"),
-    layers.MaxPooling2D(2),
-    layers.Conv2D(32, 3, activation="relu"),
-    layers.MaxPooling2D(2),
-    layers.Flatten(),
-    layers.Dense(64, activation="relu"),
-    layers.Dense(10, activation="softmax"),
-], name="reader")  # fmt: skip
+reader = keras.Sequential(
+    [
+        layers.Conv2D(16, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(64, activation="relu"),
+        layers.Dense(10, activation="softmax"),
+    ],
+    name="reader",
+)
 
 image = keras.Input((28, 56, 1), dtype="uint8")
 scaled = layers.Rescaling(1 / 255)(image)

@@ -13,5 +13,7 @@ shown = np.hstack([series[:, :50], np.ones((count, 1))])  # a column of ones: it
 wanted = series[:, 50]
 weights, *_ = np.linalg.lstsq(shown[:7000], wanted[:7000], rcond=None)
 error = np.mean((shown[7000:9000] @ weights - wanted[7000:9000]) ** 2)
-print(f"test MSE by least squares: {error:.5f}; of the last value: "
-      f"{np.mean((series[7000:9000, 49] - wanted[7000:9000]) ** 2):.5f}")  # fmt: skip
+print(
+    f"test MSE by least squares: {error:.5f}; of the last value: "
+    f"{np.mean((series[7000:9000, 49] - wanted[7000:9000]) ** 2):.5f}"
+)

@@ -16,11 +16,13 @@ for start in ("zeros", "glorot_uniform"):
         keras.Input((64,)),
         layers.Dense(32, activation="relu", kernel_initializer=start),
         layers.Dense(10, activation="softmax", kernel_initializer=start),
-    ])  # fmt: skip
+    ])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     history = model.fit(images, labels, epochs=5, verbose=0).history
     distinct = len(np.unique(model.layers[0].get_weights()[0]))
-    print(f"{start}: loss {history['loss'][-1]:.3f}, accuracy {history['accuracy'][-1]:.2f}, "
-          f"{distinct} different weights in the first layer")  # fmt: skip
+    print(
+        f"{start}: loss {history['loss'][-1]:.3f}, accuracy {history['accuracy'][-1]:.2f}, "
+        f"{distinct} different weights in the first layer"
+    )
     if start == "zeros":
         assert distinct == 1 and abs(history["loss"][-1] - math.log(10)) < 0.01

@@ -38,9 +38,19 @@ def start(model: Path, name: str) -> tuple[subprocess.Popen, str]:
 
     (listens,) = free_addresses(1)
     process = subprocess.Popen(
-        [sys.executable, ROOT / "serving/serve.py", model, "--name", name, "--port", listens.split(":")[1]],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            ROOT / "serving/serve.py",
+            model,
+            "--name",
+            name,
+            "--port",
+            listens.split(":")[1],
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     address = f"http://{listens}"
     for _ in range(600):
         try:
@@ -89,8 +99,13 @@ def described(address: str, name: str, count: int, asked: Asked) -> None:
     session = requests.Session()
 
     def ask_about(operation, mode, each):
-        @settings(max_examples=each, deadline=None, database=None, verbosity=Verbosity.quiet,
-                  suppress_health_check=list(HealthCheck))  # fmt: skip
+        @settings(
+            max_examples=each,
+            deadline=None,
+            database=None,
+            verbosity=Verbosity.quiet,
+            suppress_health_check=list(HealthCheck),
+        )
         @given(case=operation.as_strategy(generation_mode=mode), wrong_name=st.integers(0, 4))
         def ask(case, wrong_name):
             for part, right in (("name", name), ("version", "1")):
@@ -160,15 +175,23 @@ def damaged(address: str, name: str, count: int, asked: Asked) -> None:
     from hypothesis import strategies as st
 
     session = requests.Session()
-    usual = dict(max_examples=count // 2, deadline=None, database=None,
-                 suppress_health_check=list(HealthCheck))  # fmt: skip
+    usual = dict(
+        max_examples=count // 2,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
 
     @settings(**usual)
-    @given(body=st.composite(damaged_digit)(),
-           path=st.sampled_from([f"/v1/models/{name}:predict", "/explain"]))  # fmt: skip
+    @given(
+        body=st.composite(damaged_digit)(),
+        path=st.sampled_from([f"/v1/models/{name}:predict", "/explain"]),
+    )
     def ask_rows(body, path):
-        asked.check(f"damaged rows to {path}",
-                    lambda: session.post(f"{address}{path}", data=body, timeout=IN_TIME))  # fmt: skip
+        asked.check(
+            f"damaged rows to {path}",
+            lambda: session.post(f"{address}{path}", data=body, timeout=IN_TIME),
+        )
 
     @settings(**usual)
     @given(picture=st.composite(damaged_picture)(), form=st.booleans())
@@ -186,8 +209,13 @@ def damaged(address: str, name: str, count: int, asked: Asked) -> None:
 def main() -> None:
     """Ask, count, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--requests", type=int, default=REQUESTS, metavar="N",
-        help=f"how many at least (default {REQUESTS:,})")  # fmt: skip
+    parser.add_argument(
+        "--requests",
+        type=int,
+        default=REQUESTS,
+        metavar="N",
+        help=f"how many at least (default {REQUESTS:,})",
+    )
     flags = parser.parse_args()
     from common.start import start_keras
 
@@ -210,13 +238,16 @@ def main() -> None:
         finally:
             process.terminate()
             _, errors = process.communicate(timeout=30)
-    rows = [{"request": what, "status": status, "answers": number}
-            for (what, status), number in sorted(asked.statuses.items())]  # fmt: skip
+    rows = [
+        {"request": what, "status": status, "answers": number}
+        for (what, status), number in sorted(asked.statuses.items())
+    ]
     for row in rows:
         print(*row.values(), sep="  ")
     print(errors, end="", file=sys.stderr)
-    print(f"{sum(asked.statuses.values()):,} requests, the slowest answer after "
-          f"{asked.slowest:.1f} s")  # fmt: skip
+    print(
+        f"{sum(asked.statuses.values()):,} requests, the slowest answer after {asked.slowest:.1f} s"
+    )
     if flags.requests == REQUESTS:
         write_table(RESULTS / "requests.csv", rows)
     else:

@@ -128,9 +128,13 @@ def contents(run: Path) -> dict:
         with zipfile.ZipFile(path) as archive:
             assert archive.testzip() is None
             with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
-                file.visititems(lambda name, item, path=path: found.update(
-                    {f"{path.name}/{name}": item[()].tobytes()}
-                ) if isinstance(item, h5py.Dataset) else None)  # fmt: skip
+                file.visititems(
+                    lambda name, item, path=path: (
+                        found.update({f"{path.name}/{name}": item[()].tobytes()})
+                        if isinstance(item, h5py.Dataset)
+                        else None
+                    )
+                )
     for path in run.glob("*.png"):
         Image.open(path).verify()
     found["metrics"] = json.loads((run / "run.json").read_text())["metrics"]
@@ -172,8 +176,13 @@ def one_kill(lesson: str, whole: dict, seconds: float, in_a_write: bool, chance)
             check_end(start(lesson, out, "--resume"), lesson)
             assert not list(folder.glob(".*")) and not list(folder.glob("checkpoint*")), "leftovers"
         equal = contents(folder) == whole
-        return {"lesson": lesson, "killed": killed, "in a write": caught,
-                "went on with epoch": epoch, "equal": equal}  # fmt: skip
+        return {
+            "lesson": lesson,
+            "killed": killed,
+            "in a write": caught,
+            "went on with epoch": epoch,
+            "equal": equal,
+        }
 
 
 def main() -> None:
@@ -181,8 +190,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kills", type=int, default=KILLS, metavar="N",
-        help=f"for a trial: so many of each, not kept (default {KILLS})")  # fmt: skip
+    parser.add_argument(
+        "--kills",
+        type=int,
+        default=KILLS,
+        metavar="N",
+        help=f"for a trial: so many of each, not kept (default {KILLS})",
+    )
     parser.add_argument("--only", nargs="+", choices=LESSONS, default=list(LESSONS))
     flags = parser.parse_args()
     chance = random.Random(42)
