@@ -16,7 +16,7 @@ it is 0.910 (0.909 to 0.911): another model, of whole reviews, more words, and p
 """
 
 # %%
-from common.cli import LessonParser, text_with_words, whole_number
+from common.flags import LessonParser, text_with_words, whole_number
 
 parser = LessonParser("02_imdb_binary_classification", __doc__, epochs=40, batch_size=512)
 parser.add_experiment(

@@ -15,7 +15,7 @@ With 20 seeds it is 1.94 (1.60 to 2.40) MPG. TensorFlow's tutorial reports 1.80 
 """
 
 # %%
-from common.cli import LessonParser, positive_number, whole_number
+from common.flags import LessonParser, positive_number, whole_number
 
 parser = LessonParser("03_autompg_regression", __doc__, epochs=1000, batch_size=32)
 parser.add_experiment(

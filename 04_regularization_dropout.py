@@ -14,7 +14,7 @@ median and the range of three seeds.
 """
 
 # %%
-from common.cli import LessonParser, positive_number, share
+from common.flags import LessonParser, positive_number, share
 
 parser = LessonParser("04_regularization_dropout", __doc__, epochs=20, batch_size=512)
 NAMES = [

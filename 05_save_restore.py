@@ -12,7 +12,7 @@ Expect test accuracy 0.972 (0.969 to 0.973): the median and the range of three s
 """
 
 # %%
-from common.cli import LessonParser
+from common.flags import LessonParser
 
 parser = LessonParser("05_save_restore", __doc__, epochs=5, batch_size=32)
 args = parser.parse_args()  # before the imports below, so that --help answers at once

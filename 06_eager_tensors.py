@@ -13,7 +13,7 @@ checked. Expect test accuracy 0.923 (0.922 to 0.924): the median and the range o
 """
 
 # %%
-from common.cli import LessonParser, positive_number
+from common.flags import LessonParser, positive_number
 
 parser = LessonParser("06_eager_tensors", __doc__, epochs=10, batch_size=32, only=("tensorflow",))
 parser.add_experiment(

@@ -14,7 +14,7 @@ the median and the range of three seeds.
 """
 
 # %%
-from common.cli import LessonParser
+from common.flags import LessonParser
 
 parser = LessonParser("07_autodiff", __doc__, epochs=5, batch_size=64, only=("tensorflow",))
 args = parser.parse_args()  # before the imports below, so that --help answers at once

@@ -15,7 +15,7 @@ book reports 0.4212 and 0.4032.
 """
 
 # %%
-from common.cli import LessonParser
+from common.flags import LessonParser
 
 parser = LessonParser("08_functional_api", __doc__, epochs=20, batch_size=32)
 HOUSES = ["sequential", "deep", "wide_deep", "two_inputs", "two_outputs"]

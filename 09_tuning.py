@@ -16,7 +16,7 @@ and the range of three seeds. A. Géron's book reports 0.3029 for a random searc
 """
 
 # %%
-from common.cli import LessonParser, whole_number
+from common.flags import LessonParser, whole_number
 
 parser = LessonParser("09_tuning", __doc__, epochs=20, batch_size=32)
 PARTS = ["range", "schedules", "batches", "shapes", "search"]

@@ -15,7 +15,7 @@ its best recurrent network of this size, 0.0029.
 """
 
 # %%
-from common.cli import LessonParser
+from common.flags import LessonParser
 
 parser = LessonParser("10_time_series_rnn", __doc__, epochs=20, batch_size=32)
 NAMES = ["linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru", "ten_ahead", "reviews"]

@@ -16,7 +16,7 @@ Expect test accuracy 0.936 (0.893 to 0.939) from ten pictures of each digit, and
 # %%
 from pathlib import Path
 
-from common.cli import LessonParser, whole_number
+from common.flags import LessonParser, whole_number
 
 parser = LessonParser("11_transfer_learning", __doc__, epochs=3, batch_size=64)
 parser.add_experiment(

@@ -14,7 +14,7 @@ Expect test accuracy 0.986 (0.986 to 0.987): the median and the range of three s
 """
 
 # %%
-from common.cli import LessonParser, whole_number
+from common.flags import LessonParser, whole_number
 
 MISTAKES = ["wrong_loss", "rate_too_high", "labels_shuffled", "unscaled_inputs"]
 parser = LessonParser("12_look_inside", __doc__, epochs=3, batch_size=64)

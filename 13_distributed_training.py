@@ -16,7 +16,7 @@ together the same losses as alone, within rounding.
 
 # %%
 from common import workers
-from common.cli import LessonParser, whole_number
+from common.flags import LessonParser, whole_number
 
 parser = LessonParser(
     "13_distributed_training",

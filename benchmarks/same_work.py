@@ -21,7 +21,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
 
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, replace_rows, run_lesson, run_plain
-from common.cli import whole_number
+from common.flags import whole_number
 from common.precision import choose_precision
 
 

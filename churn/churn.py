@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and churn/ are
 
 from churn.predict import NUMBERS, answer
-from common.cli import LessonParser, whole_number
+from common.flags import LessonParser, whole_number
 
 parser = LessonParser("churn", __doc__, epochs=100, batch_size=10)
 parser.add_experiment(

@@ -7,21 +7,18 @@ it would have had.
 """
 
 import weakref
-from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from scipy.sparse import issparse
 
-LARGE = 2**24  # bytes: TensorFlow keeps a copy of a smaller array, which is quicker to gather from
+LARGE = 2**24  # bytes: TensorFlow keeps a copy of a smaller array, which is faster to gather from
 
 
-class Batches(NamedTuple):
-    """Endless batches, with the two numbers that Keras needs to cut them into epochs."""
+class EpochCounter:
+    """Knows the epoch whose order is drawn next: callbacks set it, a plain loop counts on."""
 
-    dataset: Any  # for fit()
-    steps_per_epoch: int  # for fit()
-    steps_per_execution: int  # for compile()
+    epoch = 0
 
 
 def epoch_order(examples: int, seed: int, epoch: int) -> np.ndarray:
@@ -33,8 +30,10 @@ def epoch_order(examples: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
-def shuffled_batches(features, targets, batch_size: int, *, seed: int, first_epoch: int = 0):
-    """Cut arrays into batches that are reshuffled for every epoch, without end.
+def shuffled_batches(
+    features, targets, batch_size: int, seed: int, counter: EpochCounter, repeat: bool = False
+):
+    """Cut arrays into batches that are reshuffled for every epoch.
 
     A batch is gathered from the arrays when it is needed: they keep their dtype, and a sparse array
     stays sparse as a whole. The last batch of an epoch may be smaller.
@@ -46,31 +45,54 @@ def shuffled_batches(features, targets, batch_size: int, *, seed: int, first_epo
         targets: array of shape (examples,) or (examples, outputs); for several outputs likewise.
         batch_size: examples in a batch.
         seed: what the orders are drawn from.
-        first_epoch: the epoch that the first batch belongs to, above 0 when a run is resumed.
+        counter: tells the epoch when an order is drawn, and is set to the next one.
+        repeat: go on without end, for `fit(..., steps_per_epoch=...)`: an epoch then needs no new
+            iterator, which takes TensorFlow about 20 ms.
 
     Returns:
-        `Batches`. Its dataset is a `tf.data.Dataset` on the TensorFlow back-end and a
-        `keras.utils.PyDataset` on the others. Give `fit` `shuffle=False`.
+        A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
     """
     features, targets = as_arrays(features), as_arrays(targets)
     examples = count(targets)
     batch_size = min(batch_size, examples)
-    steps = -(-examples // batch_size)
-    if keras.backend.backend() == "tensorflow":
-        dataset = tensorflow_batches(features, targets, batch_size, seed, first_epoch)
-    else:
-        dataset = EndlessBatches(features, targets, batch_size, seed, first_epoch)
-    # One call into TensorFlow does a whole epoch. To return to Python after every batch takes
-    # about twice as long for small networks. PyTorch has no such call.
-    steps_per_execution = 1 if keras.backend.backend() == "torch" else steps
-    return Batches(dataset, steps, steps_per_execution)
+    if keras.backend.backend() != "tensorflow":
+        return ShuffledBatches(features, targets, batch_size, seed, counter)
+    import tensorflow as tf
+
+    # Each call back into Python waits for the training loop to let go of it, so the orders of many
+    # short epochs are drawn in one call.
+    epochs = max(1, min(64, 2**14 // examples)) if repeat else 1
+    full, rest = divmod(examples, batch_size)
+    first_epoch = 0
+
+    def orders(start):
+        nonlocal first_epoch
+        if start == 0:  # a new iterator
+            first_epoch = counter.epoch
+        numbers = range(first_epoch + start, first_epoch + start + epochs)
+        counter.epoch = numbers[-1] + 1
+        return np.concatenate([epoch_order(examples, seed, number) for number in numbers])
+
+    def rows_of_batches(start):
+        rows = tf.numpy_function(orders, [start], tf.int64)
+        rows = tf.ensure_shape(rows, [epochs * examples])
+        if rest:
+            lengths = ([batch_size] * full + [rest]) * epochs
+            rows = tf.RaggedTensor.from_row_lengths(rows, lengths, validate=False)
+        else:  # faster by a tenth where steps are short
+            rows = tf.reshape(rows, [-1, batch_size])
+        return tf.data.Dataset.from_tensor_slices(rows)
+
+    starts = tf.data.Dataset.range(0, 2**62 if repeat else 1, epochs)
+    steps = None if repeat else full + bool(rest)
+    return gather_rows(starts.flat_map(rows_of_batches), features, targets, 4, steps)
 
 
 def ordered_batches(features, targets, batch_size: int):
     """Cut arrays into batches in their own order, once: for validation and evaluation.
 
-    Worth it for a sparse array, which Keras would convert anew for every model, and where much is
-    validated. Others can go to `evaluate` as they are.
+    Keras rebuilds the pipeline of `validation_data=(x, y)` after every epoch, and converts a sparse
+    array anew for every model; this pipeline is built once.
 
     Args:
         features: as in `shuffled_batches`.
@@ -80,39 +102,17 @@ def ordered_batches(features, targets, batch_size: int):
     Returns:
         A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
     """
+    features, targets = as_arrays(features), as_arrays(targets)
     if keras.backend.backend() != "tensorflow":
         return OrderedBatches(features, targets, batch_size)
     import tensorflow as tf
 
-    rows = tf.data.Dataset.range(count(targets)).batch(batch_size)
-    return gather_rows(rows, features, targets, ahead=2)
-
-
-def tensorflow_batches(features, targets, batch_size: int, seed: int, first_epoch: int):
-    """Make the endless batches as a `tf.data.Dataset`."""
-    import tensorflow as tf
-
     examples = count(targets)
-    # Each call back into Python waits for the training loop to let go of it, so the orders of many
-    # short epochs are drawn in one call.
-    epochs = max(1, min(64, 2**14 // examples))
-    full, rest = divmod(examples, batch_size)
-
-    def orders(first):
-        return np.concatenate([epoch_order(examples, seed, first + e) for e in range(epochs)])
-
-    def rows_of_batches(first):
-        rows = tf.numpy_function(orders, [first], tf.int64)
-        rows = tf.ensure_shape(rows, [epochs * examples])
-        if rest:
-            lengths = ([batch_size] * full + [rest]) * epochs
-            rows = tf.RaggedTensor.from_row_lengths(rows, lengths, validate=False)
-        else:  # quicker by a tenth where steps are short
-            rows = tf.reshape(rows, [-1, batch_size])
-        return tf.data.Dataset.from_tensor_slices(rows)
-
-    rows = tf.data.Dataset.range(first_epoch, 2**62, epochs).flat_map(rows_of_batches)
-    return gather_rows(rows, features, targets, ahead=4)
+    sparse = any(map(issparse, keras.tree.flatten((features, targets))))
+    if batch_size >= examples and not sparse:  # 3 ms an epoch instead of 20
+        return untuned(tf.data.Dataset.from_tensors((features, targets)))
+    rows = tf.data.Dataset.range(examples).batch(batch_size)
+    return gather_rows(rows, features, targets, 2, -(-examples // batch_size))
 
 
 def untuned(dataset):
@@ -128,7 +128,7 @@ def untuned(dataset):
     return dataset.with_options(options)
 
 
-def gather_rows(rows, features, targets, ahead: int):
+def gather_rows(rows, features, targets, ahead: int, steps: int | None):
     """Turn a `tf.data` pipeline of row numbers into one of batches, made up to `ahead` in advance.
 
     The arrays go when the pipeline goes. TensorFlow never lets go of a function that it calls back,
@@ -153,38 +153,16 @@ def gather_rows(rows, features, targets, ahead: int):
 
     readers = keras.tree.map_structure(reader, (features, targets))
     batches = rows.map(lambda rows: keras.tree.map_structure(lambda read: read(rows), readers))
-    dataset = untuned(batches.prefetch(ahead))
+    batches = batches.prefetch(ahead)
+    if steps:
+        batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
+    dataset = untuned(batches)
     weakref.finalize(dataset, held.clear)  # an iterator keeps its dataset
     return dataset
 
 
-class EndlessBatches(keras.utils.PyDataset):
-    """The same batches for JAX and PyTorch. Batch i belongs to epoch i // steps."""
-
-    def __init__(self, features, targets, batch_size: int, seed: int, first_epoch: int):
-        super().__init__()
-        self.features, self.targets = features, targets
-        self.batch_size, self.seed, self.first_epoch = batch_size, seed, first_epoch
-        self.steps = -(-count(targets) // batch_size)
-        self.epoch, self.order = None, None
-
-    @property
-    def num_batches(self):
-        """None: there is no last batch."""
-        return None
-
-    def __getitem__(self, index: int):
-        """Gather batch `index`, counted from the start of the first epoch."""
-        epochs, step = divmod(index, self.steps)
-        if self.epoch != self.first_epoch + epochs:
-            self.epoch = self.first_epoch + epochs
-            self.order = epoch_order(count(self.targets), self.seed, self.epoch)
-        rows = self.order[step * self.batch_size : (step + 1) * self.batch_size]
-        return dense_rows(self.features, rows), dense_rows(self.targets, rows)
-
-
 class OrderedBatches(keras.utils.PyDataset):
-    """The batches in order for JAX and PyTorch."""
+    """Batches in their own order, for JAX and PyTorch."""
 
     def __init__(self, features, targets, batch_size: int):
         super().__init__()
@@ -195,8 +173,36 @@ class OrderedBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int):
         """Gather batch `index`."""
-        rows = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        return self.gather(slice(index * self.batch_size, (index + 1) * self.batch_size))
+
+    def gather(self, rows):
+        """Gather some rows of features and targets."""
         return dense_rows(self.features, rows), dense_rows(self.targets, rows)
+
+
+class ShuffledBatches(OrderedBatches):
+    """The batches of `shuffled_batches` for JAX and PyTorch.
+
+    `fit` asks for them in an order of its own, so they are handed out one after the other instead.
+    """
+
+    def __init__(self, features, targets, batch_size: int, seed: int, counter: EpochCounter):
+        super().__init__(features, targets, batch_size)
+        self.seed, self.counter = seed, counter
+        self.on_epoch_begin()
+
+    def on_epoch_begin(self):
+        """Start over with a new order."""
+        self.step = 0
+
+    def __getitem__(self, index: int):
+        """Gather the next batch."""
+        if self.step == 0:
+            self.order = epoch_order(count(self.targets), self.seed, self.counter.epoch)
+            self.counter.epoch += 1
+        rows = self.order[self.step * self.batch_size : (self.step + 1) * self.batch_size]
+        self.step = (self.step + 1) % len(self)
+        return self.gather(rows)
 
 
 def as_arrays(values):
@@ -221,20 +227,3 @@ def dense_rows(values, rows):
         return gathered.toarray() if issparse(gathered) else gathered
 
     return keras.tree.map_structure(gather, values)
-
-
-def one_batch(features, targets):
-    """Make a small validation set into a single batch.
-
-    Keras rebuilds the pipeline of `validation_data=(x, y)` after every epoch. On two CPU cores that
-    takes about 20 ms, and an epoch of a few hundred rows 2 ms; for a single batch it takes 3 ms.
-
-    Returns:
-        A `tf.data.Dataset` of one batch on the TensorFlow back-end, the arrays on the others.
-    """
-    features, targets = as_arrays(features), as_arrays(targets)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return untuned(tf.data.Dataset.from_tensors((features, targets)))
-    return features, targets

@@ -1,6 +1,5 @@
-"""What happens beside training: the time of each epoch, whole files, progress on one line."""
+"""Callbacks of every training: the time of each epoch, a progress bar; and whole model files."""
 
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -8,13 +7,14 @@ from pathlib import Path
 import keras
 
 from common.files import fsync, temporary_path
+from common.flags import in_notebook
 
 
 class EpochTimer(keras.callbacks.Callback):
     """Measures the wall time of every epoch, validation included, and of the whole fit.
 
     Attributes:
-        seconds: list of floats, one an epoch.
+        seconds: list of floats, one per epoch.
         total: seconds from `start` to `stop`, and of the epochs of a resumed run before it was
             stopped.
     """
@@ -26,12 +26,11 @@ class EpochTimer(keras.callbacks.Callback):
         self._began = self._earlier = None
 
     def start(self) -> None:
-        """Start the clock of the whole: call it right before `fit`, which has work to do before it
-        calls its callbacks."""
+        """Start the clock right before `fit`, which has work to do before it calls callbacks."""
         self._began = time.perf_counter()
 
     def stop(self) -> None:
-        """Stop the clock of the whole: let it be the last thing that `fit` calls."""
+        """Stop the clock; make this the last thing that `fit` calls."""
         earlier = sum(self.seconds) if self._earlier is None else self._earlier
         self.total = earlier + time.perf_counter() - self._began
 
@@ -44,7 +43,34 @@ class EpochTimer(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self._epoch_began)
 
     def on_train_end(self, logs=None):
-        self.set_model(None)  # its model may go, while the figures stay
+        self.set_model(None)  # let the model go, the seconds stay
+
+
+class EpochBar(keras.callbacks.Callback):
+    """Shows Keras' progress bar over the epochs of `fit(..., verbose=0)`; a file gets one line."""
+
+    def on_train_begin(self, logs=None):
+        self.bar, self.latest = None, None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.params.get("verbose") != 0:  # `fit` shows something itself
+            return
+        if self.bar is None:
+            alive = in_notebook() or sys.stdout.isatty()
+            self.bar = keras.utils.Progbar(
+                self.params["epochs"],
+                verbose=1 if alive else 2,
+                interval=0.2,
+                stateful_metrics=logs,
+                unit_name="epoch",
+            )
+        self.latest = epoch + 1, list(logs.items())
+        self.bar.update(*self.latest, finalize=False)
+
+    def on_train_end(self, logs=None):
+        if self.bar:
+            self.bar.update(*self.latest, finalize=True)
+            sys.stdout.flush()
 
 
 class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
@@ -53,53 +79,14 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     def on_epoch_end(self, epoch, logs=None):
         named = Path(self.filepath)  # with such parts as {epoch:02d}, which Keras fills in
         temporary = temporary_path(named)
-        begin = temporary.name.removesuffix(named.name)
+        prefix = temporary.name.removesuffix(named.name)
         self.filepath = str(temporary)
         try:
             super().on_epoch_end(epoch, logs)
-            for path in named.parent.glob(f"{begin}*"):
+            for path in named.parent.glob(f"{prefix}*"):
                 fsync(path)
-                path.replace(path.with_name(path.name.removeprefix(begin)))
+                path.replace(path.with_name(path.name.removeprefix(prefix)))
         finally:
             self.filepath = str(named)
-            for path in named.parent.glob(f"{begin}*"):
+            for path in named.parent.glob(f"{prefix}*"):
                 path.unlink()
-
-
-class OneLineProgress(keras.callbacks.Callback):
-    """Shows many short epochs on one line that is written over, not on a line each.
-
-    Use it with `fit(..., verbose=0)`. Where standard output is a file, only the last state is
-    written.
-
-    Args:
-        pause: seconds between two updates, so that printing does not slow training down.
-    """
-
-    def __init__(self, pause: float = 0.2):
-        super().__init__()
-        self.pause = pause
-        self._shown_at, self._line, self._hidden = 0.0, "", None
-
-    def on_epoch_end(self, epoch, logs=None):
-        now = time.perf_counter()
-        if now - self._shown_at < self.pause:
-            self._hidden = epoch, logs
-        else:
-            self._shown_at, self._hidden = now, None
-            self.show(epoch, logs)
-
-    def on_train_end(self, logs=None):
-        if self._hidden:
-            self.show(*self._hidden)
-        print("" if sys.stdout.isatty() else self._line, flush=True)
-
-    def show(self, epoch, logs):
-        """Write the state after `epoch` over the line before."""
-        values = "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items())
-        self._line = f"epoch {epoch + 1} of at most {self.params['epochs']}  {values}"
-        if sys.stdout.isatty():
-            width = (
-                shutil.get_terminal_size().columns - 1
-            )  # a longer line could not be written over
-            print(f"\r{self._line[:width]:<{width}}", end="", flush=True)

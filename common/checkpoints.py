@@ -23,6 +23,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from common.batches import EpochCounter
 from common.errors import fail, finish_first
 from common.files import atomic_write, fsync
 
@@ -39,23 +40,26 @@ class Checkpoints(keras.callbacks.Callback):
 
     Args:
         path: the checkpoint, an `.npz` file. If it exists, or the one before it, training
-            goes on from there.
+            goes on from there, whatever `initial_epoch` says.
         seed: what the random numbers of every epoch are drawn from.
         others: the callbacks whose state is kept.
+        counter: is told the number of every epoch, for the order of its batches.
     """
 
-    def __init__(self, path: Path, seed: int, others=()):
+    def __init__(self, path: Path, seed: int, others=(), counter: EpochCounter | None = None):
         super().__init__()
         self.path, self.seed, self.others = Path(path), seed, list(others)
+        self.counter = counter or EpochCounter()
         self.restored_history = {}
 
     def on_train_begin(self, logs=None):
         self.saved_at = time.perf_counter()
         self.generators = random_generators(self.model)
-        # Left to itself, TensorFlow makes the optimizer's variables while it traces the training step,
-        # and keeps the graphs of that for good: memory that every further model adds to. Nothing
-        # can be restored into variables not yet made either.
+        # Left to itself, TensorFlow makes the optimizer's variables while it traces the training
+        # step, and keeps the graphs of that for good: memory that every further model adds to.
+        # Nothing can be restored into variables not yet made either.
         self.model.optimizer.build(self.model.trainable_variables)
+        self.model._initial_epoch = None
         if saved := read(self.path):
             try:
                 self.restore(saved)
@@ -73,10 +77,12 @@ class Checkpoints(keras.callbacks.Callback):
         for callback, state in zip(self.others, saved.callbacks, strict=True):
             vars(callback).update(state)  # callbacks have cleared themselves by now
         self.restored_history = saved.history
+        self.model._initial_epoch = saved.epoch  # all trainers read it next
 
     def on_epoch_begin(self, epoch, logs=None):
         self.restore_history()  # only now, since Keras' history clears itself last
         seed_generators(self.generators, self.seed, epoch)
+        self.counter.epoch = epoch
 
     def on_epoch_end(self, epoch, logs=None):
         # An epoch after which training stops is not kept: a resumed run repeats it and stops too.
@@ -86,6 +92,7 @@ class Checkpoints(keras.callbacks.Callback):
             self.saved_at = time.perf_counter()
 
     def on_train_end(self, logs=None):
+        self.model._initial_epoch = None  # a further `fit` begins where it is told to
         if self.restored_history:  # it had ended before
             self.restore_history()
         else:

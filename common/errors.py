@@ -1,18 +1,18 @@
-"""Errors: those that end a lesson, in one line that names the remedy, and those that a lesson shows."""
+"""Errors that end a lesson, in one line that names the remedy."""
 
 import contextlib
 import errno
 import os
 import signal
 import sys
-import textwrap
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, or share of it, is told by
-CHILD_PROCESS = "KERAS_LESSON_CHILD_PROCESS"  # set: another process tells how to go on after Ctrl-C
+# Set in a process that another one started, which tells how to go on after Ctrl-C.
+CHILD_PROCESS = "KERAS_LESSON_CHILD_PROCESS"
 
 
 def debugging() -> bool:
@@ -110,19 +110,3 @@ def finish_first() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if pressed:
         raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def shown_error(*kinds: type[Exception]):
-    """Print the error that the block raises, in one line, and go on.
-
-    Raises:
-        AssertionError: if the block raises none of these kinds: the lesson promises one.
-    """
-    try:
-        yield
-    except kinds as error:
-        text = textwrap.shorten(str(error), 200, placeholder=" ...")
-        print(f"{type(error).__name__}: {text}")
-    else:
-        raise AssertionError(f"expected one of {kinds}, and nothing was raised")

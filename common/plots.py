@@ -2,7 +2,7 @@
 
 import matplotlib
 
-from common.cli import in_notebook
+from common.flags import in_notebook
 
 if not in_notebook():
     matplotlib.use("agg")  # draw to files: works without a screen
@@ -35,19 +35,22 @@ def new_figure(width: float = 7, height: float = 4.5, rows: int = 1, columns: in
     return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", dpi=100)
 
 
-def history(history: dict, units: dict[str, str] | None = None) -> dict:
+def history(history: dict, units: dict[str, str] | None = None, without=()) -> dict:
     """Draw the loss and every metric against the epoch, training beside validation.
 
     Args:
         history: a list of values, one an epoch, for the loss and every metric.
         units: axis labels by metric, such as `{"mae": "mean absolute error [MPG]"}`.
+        without: metrics to leave out.
 
     Returns:
         Figures by the metric's name: `loss`, `accuracy` and so on.
     """
     figures = {}
     for name, values in history.items():
-        if name.startswith("val_") or name == "learning_rate" or repeats_loss(name, history):
+        if name.startswith("val_") or name in ("learning_rate", *without):
+            continue
+        if repeats_loss(name, history):
             continue
         figure, axes = new_figure()
         draw_curve(axes, values, "training", RIGHT)

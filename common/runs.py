@@ -6,14 +6,12 @@ python -m common.runs 01_fashion_mnist_classification  one lesson's
 
 import csv
 import json
-import os
-import platform
 import sys
 from pathlib import Path
 
-from common.cli import ROOT, Parser
 from common.errors import fail, on_interrupt
-from common.files import atomic_write, is_another_running
+from common.files import atomic_write
+from common.flags import ROOT, Parser
 
 CHECKPOINT = "checkpoint*.npz"  # in the folder of a run that has begun to train
 KINDS = {  # of the values of a record
@@ -89,24 +87,6 @@ def finished_runs(out: Path, lesson: str | None = None) -> list[dict]:
         for record in all_runs(out)
         if record["finished"] and lesson in (None, record["lesson"])
     ]
-
-
-def is_live(record: dict) -> bool:
-    """Tell whether another process on this computer is training a run; never on Windows."""
-    process = record.get("process")
-    return (
-        os.name != "nt"
-        and isinstance(process, dict)
-        and process.get("computer") == platform.node()
-        and isinstance(process.get("number"), int)
-        and is_another_running(process["number"])
-    )
-
-
-def most_advanced(records: list[dict]) -> dict:
-    """Choose the newest of some runs, but one that has a checkpoint before one that has none."""
-    trained = [record for record in records if any(record["folder"].glob(CHECKPOINT))]
-    return (trained or records)[-1]
 
 
 def short(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from common.cli import LessonParser, positive_number, share_or_zero
+from common.flags import LessonParser, positive_number, share_or_zero
 from common.precision import PRECISIONS, choose_precision
 from mnist import report
 from mnist.recipes import NAMES, SCHEDULES, fill_in

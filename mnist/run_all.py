@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from common import runs
-from common.cli import training_values
+from common.flags import training_values
 from common.datasets import ENVIRONMENT, REAL
 from common.errors import CHILD_PROCESS, debugging, fail, on_interrupt
 from mnist.recipes import fill_in

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and serving/ are
 
-from common.cli import ROOT, Parser, whole_number
+from common.flags import ROOT, Parser, whole_number
 from common.errors import fail
 from common.runs import finished_runs
 

@@ -68,7 +68,7 @@ collect_ignore = [] if REAL_DATA else ["test_real_data.py"]
 HOME = tempfile.TemporaryDirectory(prefix="keras-home-")  # removed when the process ends
 os.environ["KERAS_HOME"] = HOME.name
 
-from common.cli import SMALLEST_LIMIT
+from common.flags import SMALLEST_LIMIT
 from common.start import start_keras
 
 os.fsync = lambda descriptor: None  # no test needs to survive a power cut; the disk is slow

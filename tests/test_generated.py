@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from churn.predict import read_customer
 from common import runs
-from common.cli import LessonParser
+from common.flags import LessonParser
 from common.datasets import readers
 
 pytestmark = pytest.mark.slow

@@ -33,7 +33,7 @@ from conftest import (
 )
 from scipy.sparse import issparse
 
-from common.cli import SMALLEST_LIMIT
+from common.flags import SMALLEST_LIMIT
 from common.runs import read_history
 
 PARAMETERS = {

@@ -21,7 +21,7 @@ from PIL import Image
 from scipy.ndimage import shift
 
 from common.checkpoints import random_generators, seed_generators
-from common.cli import variant
+from common.flags import variant
 from common.precision import choose_precision
 from common.runs import finished_runs, read_record
 from mnist import report

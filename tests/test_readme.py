@@ -22,7 +22,7 @@ from conftest import (
     TUNING,
 )
 
-from common.cli import LessonParser
+from common.flags import LessonParser
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "benchmarks" / "results"

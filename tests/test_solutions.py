@@ -6,7 +6,7 @@ import shlex
 import pytest
 from conftest import FASHION, LESSONS, ROOT, run_lesson, run_script
 
-from common.cli import LessonParser
+from common.flags import LessonParser
 
 FOLDER = ROOT / "notes" / "solutions"
 PAGES = {script: FOLDER / f"{script.removesuffix('.py')}.md" for script in LESSONS}

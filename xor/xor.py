@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the folder that holds common/
 
-from common.cli import LessonParser, positive_number, whole_number
+from common.flags import LessonParser, positive_number, whole_number
 
 parser = LessonParser("xor", __doc__, epochs=500, batch_size=1, data=False)
 parser.add_experiment(

@@ -10,8 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from common.cli import Parser
 from common.errors import FULL, fail, on_interrupt
+from common.flags import Parser
 
 
 def main() -> None:

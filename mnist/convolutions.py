@@ -9,7 +9,6 @@ are small: there we take the convolution.
 """
 
 import keras
-
 from common.precision import processor_features
 
 LARGEST = 9  # rows or columns of a layer's answer: with more, both ways are about equally quick

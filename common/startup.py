@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 from common.errors import fail
@@ -80,6 +81,10 @@ def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "aut
             if devices > 1 and keras.backend.backend() == "tensorflow":
                 make_devices(devices)
             keras.ops.zeros(1)  # the first operation makes the back-end look for devices
+        if keras.backend.backend() == "torch":  # it does a step at a time, whatever is asked for
+            keras.Model.steps_per_execution = property(lambda model: 1, lambda model, steps: None)
+        # Batches that are in a new order every epoch need no shuffling by `fit`.
+        warnings.filterwarnings("ignore", "`shuffle=True` was passed")
         # TensorFlow takes many models, each with its own training step, for one that is compiled
         # again and again.
         logging.getLogger("tensorflow").addFilter(

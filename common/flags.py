@@ -1,0 +1,231 @@
+"""Command-line flags that follow from a lesson's defaults.
+
+Imports nothing heavy: `--help` and a mistyped flag are answered at once.
+"""
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from common.errors import fail
+
+STARTED = time.perf_counter()  # when a lesson began: what its "total" seconds count from
+ROOT = Path(__file__).resolve().parent.parent
+SMALLEST_LIMIT = 100  # a tenth of fewer examples cannot hold all of ten classes
+HELP = {  # of flags that several lessons have
+    "activation": "activation function of the hidden layers",
+    "epochs": "passes over the training data",
+    "batch_size": "examples in a training step",
+    "dropout": "fraction of the units left out in a training step",
+    "hidden": "units of each hidden layer; none: no hidden layer",
+    "learning_rate": "size of the steps",
+    "models": "train only these models",
+    "optimizer": "how the parameters are updated",
+    "seed": "same seed, same result",
+}
+
+
+class Flag(NamedTuple):
+    """A flag of a lesson that its default alone does not describe.
+
+    Attributes:
+        default: as in `common.lesson.Lesson`.
+        help: a line for `--help`.
+        at_least, at_most, below: limits of a number. Without them a whole number is at least 1,
+            any other number above 0.
+        choices: what it may be, if the default does not say.
+        short: a second, short name, such as "-m".
+        role: "variant", if a value other than the default is part of the name of the run's folder;
+            "name", if its value always begins that name; "training", if it must be the same again
+            to resume a run; "free", if it may change.
+    """
+
+    default: Any
+    help: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    choices: list | None = None
+    short: str = ""
+    role: str = "variant"
+
+
+def whole_number(at_least: int = 1, at_most: int = 10**9):
+    """Return an argparse type that parses a whole number from `at_least` to `at_most`."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = at_least - 1
+        if number < at_least:
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number of at least {at_least}, not {text!r}"
+            )
+        if number > at_most:
+            raise argparse.ArgumentTypeError(f"must be at most {at_most}, not {text!r}")
+        return number
+
+    return parse
+
+
+def real_number(at_least: float | None = None, below: float = float("inf")):
+    """Return an argparse type that parses a number above 0, or of at least `at_least`."""
+    limit = "above 0" if at_least is None else f"of at least {at_least:g}"
+    limit += f" and below {below:g}" * (below < float("inf"))
+
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = float("nan")
+        low_enough = number > 0 if at_least is None else number >= at_least
+        if not (low_enough and number < below):
+            raise argparse.ArgumentTypeError(f"must be a number {limit}, not {text!r}")
+        return number
+
+    return parse
+
+
+def some_text(text: str) -> str:
+    """Parse a text that has at least one word in it."""
+    if not re.search(r"\w", text):
+        raise argparse.ArgumentTypeError("must hold at least one word")
+    return text
+
+
+def in_notebook() -> bool:
+    """Tell whether the code runs under a notebook kernel."""
+    return "ipykernel" in sys.modules
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports an error in one line and knows `--debug`."""
+
+    def __init__(self, **options):
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
+        )
+        self.add_argument("--debug", action="store_true", help="show where an error came from")
+
+    def error(self, message: str):
+        """Report a wrong flag in one line, with exit code 2."""
+        fail(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+
+
+class LessonParser(Parser):
+    """The parser of a lesson: the flags that all lessons share, and its own.
+
+    Args:
+        name: the script's name without `.py`.
+        doc: the script's docstring, which `--help` prints.
+        own: the lesson's own flags and their defaults, see `common.lesson.Lesson`.
+        data: whether the lesson loads a data set.
+
+    Attributes:
+        training: names of the flags that must not change when a run is resumed.
+        defaults: defaults of the flags that name a variant of the lesson.
+        leading: name of the flag whose value begins the name of a run's folder, or None.
+    """
+
+    def __init__(self, name: str, doc: str | None, own: dict, data: bool):
+        super().__init__(prog=f"{name}.py", description=doc)
+        self.training: list[str] = []
+        self.defaults: dict[str, Any] = {}
+        self.leading: str | None = None
+        shared = {"epochs": own.pop("epochs"), "batch_size": own.pop("batch_size")}
+        for flag, default in shared.items():
+            kind = int if default is None else default
+            self.add(flag, Flag(kind, role="training"))
+        self.add("seed", Flag(42, at_least=0, role="training"))
+        if data:
+            self.add(
+                "limit",
+                Flag(
+                    int,
+                    "use only the first N training examples",
+                    at_least=SMALLEST_LIMIT,
+                    role="training",
+                ),
+            )
+            self.add(
+                "data",
+                Flag(
+                    ["auto", "real", "sample"],
+                    "real data, the built-in sample, or whichever works",
+                    role="free",
+                ),
+            )
+            self.add(
+                "data_dir",
+                Flag(Path, "folder that holds the real data (default $KERAS_TUTORIAL_DATA)"),
+            )
+        self.add("device", Flag(["auto", "cpu"], "cpu: leave GPUs alone", role="free"))
+        self.add("out", Flag(ROOT / "outputs", "where runs are kept"))
+        self.add_argument(
+            "--resume",
+            nargs="?",
+            const="newest",
+            metavar="FOLDER",
+            help="continue the newest unfinished run, or the one in FOLDER",
+        )
+        for flag, default in own.items():
+            self.add(flag, default if isinstance(default, Flag) else Flag(default))
+
+    def add(self, name: str, flag: Flag) -> None:
+        """Add one flag; what it takes follows from its default."""
+        value, kind, options = flag.default, type(flag.default), {}
+        if isinstance(value, type):  # no default
+            kind, value = value, None
+        if flag.choices:
+            options = {"choices": flag.choices}
+        elif kind is tuple:
+            options = {"nargs": "+", "choices": value, "metavar": "NAME"}
+            value = list(value)
+        elif kind is list and value and isinstance(value[0], str):
+            options, value = {"choices": value}, value[0]
+        elif kind is bool:
+            options = {"action": "store_true"}
+        elif kind in (int, list):
+            limits = {"at_least": flag.at_least, "at_most": flag.at_most}
+            limits = {name: limit for name, limit in limits.items() if limit is not None}
+            options = {"type": whole_number(**limits), "metavar": "N"}
+            if kind is list:
+                options["nargs"] = "*"
+        elif kind is float:
+            limits = {"at_least": flag.at_least, "below": flag.below}
+            limits = {name: limit for name, limit in limits.items() if limit is not None}
+            options = {"type": real_number(**limits), "metavar": "X"}
+        elif issubclass(kind, Path):
+            options = {"type": Path, "metavar": "PATH"}
+        else:
+            options = {"type": some_text, "metavar": "TEXT"}
+        spelled = " ".join(map(str, value)) if isinstance(value, list) else value
+        if isinstance(value, Path):
+            spelled = f"{value.name}/"
+        shown = "" if value is None or value is False else f"(default {spelled})"
+        if kind is tuple:
+            shown = f"(any of {spelled}; default all)"
+        text = " ".join(filter(None, [flag.help or HELP.get(name, ""), shown]))
+        names = filter(None, [flag.short, "--" + name.replace("_", "-")])
+        self.add_argument(*names, dest=name, default=value, help=text, **options)
+        free = flag.role == "free" or kind in (str, bool) or issubclass(kind, Path)
+        if free:
+            return
+        self.training.append(name)
+        if flag.role == "variant":
+            self.defaults[name] = value
+        elif flag.role == "name":
+            self.leading = name
+
+    def parse_args(self, args=None, namespace=None) -> argparse.Namespace:
+        """Parse the flags. Under a notebook kernel, whose command line it is, defaults apply."""
+        if args is None and in_notebook():
+            args = []
+        flags = super().parse_args(args, namespace)
+        if getattr(flags, "data", None) == "sample" and flags.data_dir:
+            self.error("--data sample and --data-dir exclude each other: give one of them")
+        return flags

@@ -1,0 +1,99 @@
+"""Finds the run that `--resume` means, and checks that it can go on."""
+
+import os
+import platform
+from pathlib import Path
+
+from common import runs
+from common.errors import fail
+from common.files import is_another_running
+
+
+def find_unfinished(run) -> dict:
+    """Find the run to go on with and check that the flags are those it began with.
+
+    Args:
+        run: the new `common.run.Run`, which has no folder yet.
+
+    Returns:
+        The record of the earlier run, with its `folder`.
+
+    Raises:
+        SystemExit: if there is none, or it cannot go on.
+    """
+    folder = newest(run) if run.resumed == "newest" else Path(run.resumed)
+    if not os.path.isfile(folder / "run.json"):
+        fail(f"--resume {folder}: holds no run.json; give the folder of a run")
+    try:
+        record = runs.read_record(folder)
+    except runs.DamagedRecordError as error:
+        fail(f"--resume: {error}")
+    if record["lesson"] != run.lesson:
+        fail(f"--resume {folder}: is a run of {record['lesson']}, not of {run.lesson}")
+    if record["finished"]:
+        fail(f"--resume {folder}: that run is finished; start a new one without --resume")
+    (backend,) = set(run.versions) - {"python", "keras", "numpy"}
+    if backend not in record["versions"]:
+        fail(
+            f"--resume: {folder} was started on another back-end than {backend} "
+            f"({', '.join(record['versions'])}); set KERAS_BACKEND as it was"
+        )
+    for name, value in run.flags.items():
+        if value != record["flags"].get(name):
+            flag = "--" + name.replace("_", "-")
+            fail(
+                f"--resume: {folder} was started with {flag} {record['flags'].get(name)}, "
+                f"not {value}; give the same flags, or name another run's folder"
+            )
+    return {**record, "folder": folder}
+
+
+def newest(run) -> Path:
+    """Find the newest unfinished run of this variant that no process is training."""
+    unfinished = [
+        record
+        for record in runs.all_runs(run.out)
+        if (record["lesson"], record["variant"], record["finished"])
+        == (run.lesson, run.variant, False)
+    ]
+    found = [record for record in unfinished if not is_live(record)]
+    if unfinished and not found:
+        live = unfinished[-1]
+        fail(
+            f"--resume: {live['folder']} is still being trained, by process "
+            f"{live['process']['number']}; wait for its end. If that is another program, "
+            f"give --resume {live['folder']}"
+        )
+    if not found:
+        fail(
+            f"--resume: no unfinished run of this variant in {run.out / run.lesson}; "
+            "start it without --resume"
+        )
+    same = [record for record in found if record["flags"] == run.flags] or found
+    return most_advanced(same)["folder"]
+
+
+def is_live(record: dict) -> bool:
+    """Tell whether another process on this computer is training a run; never on Windows."""
+    process = record.get("process")
+    return (
+        os.name != "nt"
+        and isinstance(process, dict)
+        and process.get("computer") == platform.node()
+        and isinstance(process.get("number"), int)
+        and is_another_running(process["number"])
+    )
+
+
+def most_advanced(records: list[dict]) -> dict:
+    """Choose the newest of some runs, but one that has a checkpoint before one that has none."""
+    trained = [record for record in records if any(record["folder"].glob(runs.CHECKPOINT))]
+    return (trained or records)[-1]
+
+
+def tell_new_versions(record: dict, versions: dict) -> None:
+    """Say so if a resumed run was begun with other versions: its end may differ then."""
+    for name, now in versions.items():
+        then = record["versions"].get(name)
+        if then != now:
+            print(f"note: begun with {name} {then}, now it is {now}: the last digits may differ")
