@@ -69,7 +69,7 @@ HOME = tempfile.TemporaryDirectory(prefix="keras-home-")  # removed when the pro
 os.environ["KERAS_HOME"] = HOME.name
 
 from common.flags import SMALLEST_LIMIT
-from common.start import start_keras
+from common.startup import start_keras
 
 os.fsync = lambda descriptor: None  # no test needs to survive a power cut; the disk is slow
 
@@ -117,7 +117,7 @@ def no_network(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def atomic_writes(tmp_path_factory):
+def whole_files(tmp_path_factory):
     """A folder of whole files, to be copied."""
     from data_files import write_real_looking
 
@@ -127,9 +127,9 @@ def atomic_writes(tmp_path_factory):
 
 
 @pytest.fixture
-def data_folder(atomic_writes, tmp_path):
+def data_folder(whole_files, tmp_path):
     """A folder of whole files, as --data-dir names one; a test may damage them."""
-    return Path(shutil.copytree(atomic_writes, tmp_path / "data"))
+    return Path(shutil.copytree(whole_files, tmp_path / "data"))
 
 
 def run_script(script: str, *flags: str) -> dict:
@@ -161,7 +161,7 @@ def run_lesson(script: str, out: Path, *flags: str, figures: bool = False) -> Si
             patch.setattr("common.plots.save", leave_empty)
             patch.setattr("pandas.plotting.scatter_matrix", lambda *_, **__: None)  # the slowest
         names = run_script(script, "--out", out, *flags)
-    folder = names["run"].folder
+    folder = names["lesson"].folder
     record = json.loads((folder / "run.json").read_text())
     return SimpleNamespace(names=names, folder=folder, record=record, out=out)
 

@@ -131,9 +131,9 @@ FILES = [(name, file) for name in readers.FILES for file in readers.FILES[name]]
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("name", "file"), FILES)
-def test_any_damage_is_read_or_named(atomic_writes, tmp_path, name, file):
+def test_any_damage_is_read_or_named(whole_files, tmp_path, name, file):
     for needed in readers.FILES[name]:
-        shutil.copy(atomic_writes / needed, tmp_path)
+        shutil.copy(whole_files / needed, tmp_path)
     whole = (tmp_path / file).read_bytes()
 
     @MANY
@@ -156,9 +156,9 @@ ARRAYS = st.builds(
 
 @pytest.mark.filterwarnings("ignore")  # NumPy warns of casts that make no sense
 @pytest.mark.parametrize("name", ["mnist", "imdb"])
-def test_arrays_of_any_kind_are_read_or_named(atomic_writes, tmp_path, name):
+def test_arrays_of_any_kind_are_read_or_named(whole_files, tmp_path, name):
     file = tmp_path / readers.FILES[name][0]
-    shutil.copytree(atomic_writes, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(whole_files, tmp_path, dirs_exist_ok=True)
     with np.load(file) as whole:
         arrays = dict(whole)
 

@@ -455,11 +455,11 @@ def test_a_damaged_file_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_real_process_serves_until_ctrl_c(digits_file, atomic_writes, tmp_path):
+def test_a_real_process_serves_until_ctrl_c(digits_file, whole_files, tmp_path):
     process = subprocess.Popen(
         [*SERVE, str(digits_file), "--port", "0", "--name", "mine"],
         cwd=tmp_path,
-        env={**ENVIRONMENT, "KERAS_HOME": str(tmp_path), "KERAS_TUTORIAL_DATA": str(atomic_writes)},
+        env={**ENVIRONMENT, "KERAS_HOME": str(tmp_path), "KERAS_TUTORIAL_DATA": str(whole_files)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

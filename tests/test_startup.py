@@ -23,7 +23,7 @@ from conftest import (
     XOR,
 )
 
-from common.start import is_error, quiet_stderr, start_keras
+from common.startup import is_error, quiet_stderr, start_keras
 
 AUTO_MPG = LESSONS[2]
 
@@ -183,7 +183,7 @@ def test_ctrl_c_says_how_to_go_on_in_one_line(tmp_path):
 @pytest.mark.slow
 def test_device_cpu_leaves_gpus_alone():
     source = (
-        "from common.start import start_keras; start_keras(device='cpu'); import os; "
+        "from common.startup import start_keras; start_keras(device='cpu'); import os; "
         "print(*(os.environ[name] for name in ('CUDA_VISIBLE_DEVICES', 'JAX_PLATFORMS', "
         "'KERAS_TORCH_DEVICE')))"
     )
