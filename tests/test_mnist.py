@@ -451,12 +451,12 @@ def test_the_figures_are_those_of_the_records(page, smoke_runs):
     (row,) = next(iter(root.iter(f"{space}tbody")))
     values = dict(zip(heads, (cell.get("data-value") for cell in row), strict=True))
     texts = dict(zip(heads, (cell.text for cell in row), strict=True))
-    assert values["model"] == "mlp_one_layer"
+    assert texts["model"] == "mlp_one_layer"
     assert float(values["test accuracy"]) == record["metrics"]["test_accuracy"]
     assert texts["test accuracy"] == f"{record['metrics']['test_accuracy']:.4f}"
     assert float(values["validation accuracy"]) == record["metrics"]["val_accuracy"]
     assert int(values["parameters"]) == record["parameters"] == 407_050
-    assert float(values["seconds an epoch"]) == record["seconds"]["epoch"]
+    assert float(values["seconds per epoch"]) == record["seconds"]["epoch"]
     assert float(values["memory [MB]"]) == record["peak_memory_mb"]
     text = (smoke_runs[MNIST].folder / "classification_report.txt").read_text()
     assert text.strip() in "".join(root.itertext())
@@ -476,21 +476,37 @@ def test_the_report_alone(smoke_runs, tmp_path, capsys):
     assert stop.value.code == 2 and "first run: python mnist/mnist.py" in error
 
 
-def test_a_run_that_lacks_a_file_is_left_out(smoke_runs, tmp_path, capsys):
+def test_a_run_that_lacks_files(smoke_runs, tmp_path, capsys):
     shutil.copytree(smoke_runs[MNIST].out / "mnist", tmp_path / "mnist")
     run = tmp_path / "mnist" / smoke_runs[MNIST].folder.name
     other = tmp_path / "mnist" / "other"
     shutil.copytree(run, other)
-    (other / "summary.txt").unlink()
+    (other / "history.csv").unlink()
+    (run / "summary.txt").unlink()
     (run / "mistakes.png").unlink()  # a model may make no mistake
     report.write(tmp_path)
-    assert f"left out: {other / 'summary.txt'} is missing" in capsys.readouterr().err
-    page = (tmp_path / "mnist" / "report.html").read_text()
+    assert f"left out: {other / 'history.csv'}" in capsys.readouterr().err
+    page = (tmp_path / "mnist" / "report.html").read_text(encoding="utf-8")
     assert "1 run." in page and page.count("base64,") == len(report.FIGURES) - 1
+    assert page.count("<pre>") == len(report.TEXTS) - 1
 
 
-def test_a_name_in_a_record_cannot_break_the_page(smoke_runs):
-    record = {**read_record(smoke_runs[MNIST].folder), "run": '<b>"&', "folder": ROOT}
-    row = report.table_row(record)
-    assert "<b>" not in row and "&lt;b&gt;&quot;&amp;" in row
-    ElementTree.fromstring(row)
+def test_a_record_cannot_break_the_page(smoke_runs, tmp_path):
+    nasty = "<script>'\"&</script>"
+    folder = tmp_path / "mnist" / "run"
+    shutil.copytree(smoke_runs[MNIST].folder, folder)
+    record = json.loads((folder / "run.json").read_text())
+    record |= dict.fromkeys(["variant", "data", "device"], nasty)
+    record["flags"] |= dict.fromkeys(["model", "dataset", "optimizer", "precision"], nasty)
+    (folder / "run.json").write_text(json.dumps(record))
+    (folder / "summary.txt").write_text(nasty)
+    report.write(tmp_path)
+    root = ElementTree.fromstring((tmp_path / "mnist" / "report.html").read_text(encoding="utf-8"))
+    assert len(list(root.iter("{http://www.w3.org/1999/xhtml}script"))) == 1
+    assert "".join(root.itertext()).count(nasty) >= 8
+
+
+def test_jinja_is_imported_only_for_the_report():
+    code = "import sys; from mnist import report; print({'jinja2', 'matplotlib'} & {*sys.modules})"
+    command = [sys.executable, "-c", code]
+    assert subprocess.check_output(command, cwd=ROOT, text=True) == "set()\n"
