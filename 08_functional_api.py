@@ -35,13 +35,13 @@ import math
 import keras
 import numpy as np
 import pandas as pd
+from common.diagrams import diagram
 from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common import plots
 from common.batches import shuffled_batches
 from common.callbacks import OneLineProgress
-from common.diagrams import diagram
 from common.run import Run
 
 run = Run(args)  # sets the seed, keeps the record and the figures

@@ -51,6 +51,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pandas as pd
+from common.searches import start_anew_if_damaged
 from keras import layers
 from sklearn.model_selection import train_test_split
 
@@ -58,7 +59,6 @@ from common import plots
 from common.batches import one_batch, shuffled_batches
 from common.callbacks import OneLineProgress
 from common.run import Run
-from common.searches import start_anew_if_damaged
 
 warnings.filterwarnings("ignore", "All-NaN axis")  # Keras Tuner, where a loss is no number
 run = Run(args)  # sets the seed, keeps the record and the figures

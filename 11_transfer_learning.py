@@ -43,13 +43,13 @@ args = parser.parse_args()  # before the imports below, so that --help answers a
 import keras
 import numpy as np
 import pandas as pd
+from common.imagenet import name_picture
 from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common import plots
 from common.batches import shuffled_batches
 from common.callbacks import OneLineProgress
-from common.imagenet import name_picture
 from common.run import Run
 
 if args.imagenet:

@@ -42,13 +42,13 @@ from shutil import which
 import keras
 import numpy as np
 import pandas as pd
+from common.diagrams import diagram
+from common.gradients import input_gradients
 from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common import plots
 from common.batches import shuffled_batches
-from common.diagrams import diagram
-from common.gradients import input_gradients
 from common.run import Run
 
 run = Run(args)  # sets the seed, keeps the record and the figures

@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
 
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, read_table, replace_rows
-from common.start import start_keras
+from common.startup import start_keras
 
 PARTS = ["activations", "initializers", "optimizers"]
 RATES = [0.0001, 0.001, 0.01, 0.1, 1.0]
@@ -106,20 +106,14 @@ def train(
         model.add(layers.Dense(units, kernel_initializer=start))
         model.add(layers.Activation(activation))
     model.add(layers.Dense(10, activation="softmax"))
-    batches = shuffled_batches(images, labels, 32, seed=seed)
+    train = shuffled_batches(images, labels, 32, seed)
     model.compile(
         optimizer(rate) if optimizer else "adam",
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=batches.steps_per_execution,
+        steps_per_execution=len(train),
     )
-    model.fit(
-        batches.dataset,
-        steps_per_epoch=batches.steps_per_epoch,
-        epochs=epochs,
-        shuffle=False,
-        verbose=0,
-    )
+    model.fit(train, epochs=epochs, verbose=0)
     return model.evaluate(*judging, batch_size=1000, verbose=0, return_dict=True)["accuracy"]
 
 

@@ -7,13 +7,14 @@ row of one split may be a test row of another, so the last column counts only th
 that none of the five splits tests on. Scaling is learnt from training rows.
 """
 
+import math
 import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from common.start import start_keras
+from common.startup import start_keras
 
 start_keras()
 
@@ -26,7 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from common.batches import one_batch, shuffled_batches
+from common.batches import ordered_batches, shuffled_batches
 from common.datasets.readers import read_churn
 
 SEEDS = range(42, 47)
@@ -85,15 +86,15 @@ def network(seed, train_x, train_y, val_x, val_y, hidden, dropout, batch_size):
         model.add(layers.Dense(units, activation="relu"))
         model.add(layers.Dropout(dropout))
     model.add(layers.Dense(1, activation="sigmoid"))
-    batches = shuffled_batches(train_x, train_y[:, None], batch_size, seed=seed)
-    model.compile("adam", "binary_crossentropy", steps_per_execution=batches.steps_per_execution)
+    train = shuffled_batches(train_x, train_y[:, None], batch_size, seed, repeat=True)
+    steps = math.ceil(len(train_y) / batch_size)
+    model.compile("adam", "binary_crossentropy", steps_per_execution=steps)
     model.fit(
-        batches.dataset,
-        steps_per_epoch=batches.steps_per_epoch,
-        shuffle=False,
+        train,
+        steps_per_epoch=steps,
         epochs=100,
         callbacks=[keras.callbacks.EarlyStopping(patience=10, restore_best_weights=True)],
-        validation_data=one_batch(val_x, val_y[:, None]),
+        validation_data=ordered_batches(val_x, val_y[:, None], len(val_y)),
         verbose=0,
     )
     return model.predict(val_x, batch_size=2000, verbose=0)[:, 0]

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
 
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, write_table
-from common.start import start_keras
+from common.startup import start_keras
 
 STEPS, TURNS = 40, 5
 PLAIN = "with TensorFlow's gradients of filters"  # without common/convolutions.py
@@ -25,10 +25,10 @@ PLAIN = "with TensorFlow's gradients of filters"  # without common/convolutions.
 def networks() -> dict:
     """Build the network of the recipe, parts of it, and the published one: what -> model."""
     import keras
+    from common.convolutions import quicken_convolutions
     from keras import layers
 
     from benchmarks.plain import conv_net_model
-    from common.convolutions import quicken_convolutions
     from mnist.models import conv_net_best_of_clothing
 
     found = {"published": conv_net_model()}

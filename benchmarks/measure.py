@@ -13,16 +13,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
-from common import cli
+from common import flags
 from common.errors import fail
 from common.files import atomic_write
-from common.precision import CPUINFO, INSTRUCTIONS
 from common.runs import finished_runs
+from mnist.precision import CPUINFO, INSTRUCTIONS
 
 TRIAL = "a trial: benchmarks/results/ stays as it is"
 
 
-class Parser(cli.Parser):
+class Parser(flags.Parser):
     """Shows the script's docstring as its help, and knows `--seeds`."""
 
     def __init__(self, doc: str):

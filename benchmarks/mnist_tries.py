@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
 
 from benchmarks.measure import RESULTS, ROOT, TRIAL, Parser, machine, replace_rows, run_lesson
-from common.start import start_keras
+from common.startup import start_keras
 
 TRIES = {  # name -> flags of the lesson
     "the recipe": [],

@@ -23,14 +23,14 @@ TASKS = {"conv_net": ["mnist/mnist.py", "-m", "conv_net", "--epochs", "5"], "xor
 
 def train(side: str, script: str, *flags: str) -> None:
     """Be a lesson, with checkpoints or without."""
-    from common.start import start_keras
+    from common.startup import start_keras
 
     start_keras()
     if side == "without":
         from common import run
 
         class Nothing(run.keras.callbacks.Callback):
-            def __init__(self, *_):
+            def __init__(self, *_, **__):
                 super().__init__()
 
             def on_train_begin(self, logs=None):  # as with checkpoints: it saves time

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchma
 
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, replace_rows, run_lesson, run_plain
 from common.flags import whole_number
-from common.precision import choose_precision
+from mnist.precision import choose_precision
 
 
 class Task(NamedTuple):

@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
 
 from benchmarks.measure import RESULTS, ROOT, TRIAL, Parser, machine, replace_rows
-from common.workers import free_addresses
+from distributed.workers import free_addresses
 
 CONNECTIONS = 32
 PATH = "/v1/models/mnist:predict"
@@ -122,7 +122,7 @@ def main() -> None:
     if flags.client:
         print(json.dumps(asyncio.run(load(flags.client, flags.seconds))))
         return
-    from common.start import start_keras
+    from common.startup import start_keras
 
     start_keras()
     from mnist.models import conv_net_fast

@@ -33,7 +33,7 @@ from benchmarks.measure import (
     write_table,
 )
 from common.files import atomic_write
-from common.start import start_keras
+from common.startup import start_keras
 
 TARGET = 0.9934  # test accuracy of conv_net, published after 60 epochs
 LESSONS = {

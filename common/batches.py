@@ -31,7 +31,12 @@ def epoch_order(examples: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def shuffled_batches(
-    features, targets, batch_size: int, seed: int, counter: EpochCounter, repeat: bool = False
+    features,
+    targets,
+    batch_size: int,
+    seed: int,
+    counter: EpochCounter | None = None,
+    repeat: bool = False,
 ):
     """Cut arrays into batches that are reshuffled for every epoch.
 
@@ -45,7 +50,8 @@ def shuffled_batches(
         targets: array of shape (examples,) or (examples, outputs); for several outputs likewise.
         batch_size: examples in a batch.
         seed: what the orders are drawn from.
-        counter: tells the epoch when an order is drawn, and is set to the next one.
+        counter: tells the epoch when an order is drawn, and is set to the next one; if left out,
+            the first pass is epoch 0.
         repeat: go on without end, for `fit(..., steps_per_epoch=...)`: an epoch then needs no new
             iterator, which takes TensorFlow about 20 ms.
 
@@ -53,6 +59,7 @@ def shuffled_batches(
         A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
     """
     features, targets = as_arrays(features), as_arrays(targets)
+    counter = counter or EpochCounter()
     examples = count(targets)
     batch_size = min(batch_size, examples)
     if keras.backend.backend() != "tensorflow":

@@ -2,8 +2,9 @@
 
 from argparse import Namespace
 
-from common.flags import LessonParser, positive_number, share_or_zero
 from common.precision import PRECISIONS, choose_precision
+
+from common.flags import LessonParser, positive_number, share_or_zero
 from mnist import report
 from mnist.recipes import NAMES, SCHEDULES, fill_in
 

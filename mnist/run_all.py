@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from common import runs
-from common.flags import training_values
 from common.datasets import ENVIRONMENT, REAL
 from common.errors import CHILD_PROCESS, debugging, fail, on_interrupt
+from common.flags import training_values
 from mnist.recipes import fill_in
 
 SCRIPT = Path(__file__).with_name("mnist.py")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and serving/ are
 
-from common.flags import ROOT, Parser, whole_number
 from common.errors import fail
+from common.flags import ROOT, Parser, whole_number
 from common.runs import finished_runs
 
 
@@ -110,7 +110,7 @@ def main() -> None:
     """Load the model, say how to call it, serve until Ctrl-C."""
     flags = read_flags()
     print("serve.py: starting Keras ...", flush=True)
-    from common.start import start_keras
+    from common.startup import start_keras
 
     start_keras()
     import uvicorn

@@ -1,4 +1,4 @@
-"""The batches: a new order every epoch, the same for every back-end, and what `fit` really sees."""
+"""The batches: a new order in every epoch, the same for every back-end, and what `fit` sees."""
 
 import functools
 import gc
@@ -16,25 +16,19 @@ import pytest
 from conftest import ROOT
 from scipy.sparse import csr_array
 
-from common.batches import (
-    LARGE,
-    EndlessBatches,
-    OrderedBatches,
-    one_batch,
-    ordered_batches,
-    shuffled_batches,
-)
+from common import batches
+from common.batches import LARGE, EpochCounter, OrderedBatches, ShuffledBatches, ordered_batches
 
-# Trains a model that writes down the examples it is shown, epoch by epoch, and prints them.
+# Trains a model that notes the examples it is shown, epoch by epoch, and prints them.
 WATCH = """
 import json, sys
 sys.path.insert(0, {root!r})
-from common.start import start_keras
+from common.startup import start_keras
 start_keras()
 import keras, numpy as np
-from common.batches import shuffled_batches
+from common.batches import EpochCounter, shuffled_batches
 
-seen = []
+seen, counter = [], EpochCounter()
 
 class Watch(keras.layers.Layer):
     def call(self, inputs):
@@ -42,23 +36,44 @@ class Watch(keras.layers.Layer):
             seen.extend(keras.ops.convert_to_numpy(inputs)[:, 0].astype(int).tolist())
         return inputs
 
+class Tell(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        seen.clear()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        counter.epoch = epoch
+
 numbers = np.arange(10, dtype="float32")[:, None]
-train = shuffled_batches(numbers, numbers, 4, seed=7)
+train = shuffled_batches(numbers, numbers, 4, 7, counter, repeat={repeat})
 model = keras.Sequential([Watch(), keras.layers.Dense(1)])
 model.build((None, 1))
 model.compile("sgd", "mse", run_eagerly=True)
-model.fit(
-    train.dataset, steps_per_epoch=train.steps_per_epoch, shuffle=False, epochs=4, verbose=0,
-    callbacks=[keras.callbacks.LambdaCallback(on_train_begin=lambda logs: seen.clear())],
-)
+model.fit(train, epochs=4, verbose=0, callbacks=[Tell()], {options})
 print(json.dumps(seen))
 """
 
 
-def orders(dataset, epochs: int, steps: int) -> list[list[int]]:
+def shuffled(features, targets, batch_size=4, seed=7, epoch=0, repeat=False):
+    """Make shuffled batches that begin with an epoch."""
+    counter = EpochCounter()
+    counter.epoch = epoch
+    return batches.shuffled_batches(features, targets, batch_size, seed, counter, repeat)
+
+
+def on_jax(features, targets, epoch=0):
+    """Make the same batches as the JAX and PyTorch back-ends do."""
+    counter = EpochCounter()
+    counter.epoch = epoch
+    return ShuffledBatches(features, targets, 4, 7, counter)
+
+
+def orders(dataset, epochs: int, steps: int = 3) -> list[list[int]]:
     """Read the first feature of every example, in the order of the batches, by epoch."""
-    batches = itertools.islice(iter(dataset), epochs * steps)
-    seen = [np.asarray(features)[:, 0].astype(int) for features, _ in batches]
+    passes = itertools.chain.from_iterable(itertools.repeat(dataset))
+    seen = [
+        np.asarray(features)[:, 0].astype(int)
+        for features, _ in itertools.islice(passes, epochs * steps)
+    ]
     return [np.concatenate(seen[i : i + steps]).tolist() for i in range(0, len(seen), steps)]
 
 
@@ -66,65 +81,53 @@ def numbers(count: int = 10) -> np.ndarray:
     return np.arange(count, dtype="float32")[:, None]
 
 
-def test_every_epoch_is_another_permutation():
-    train = shuffled_batches(numbers(), numbers(), 4, seed=7)
-    assert train.steps_per_epoch == 3
-    epochs = orders(train.dataset, 5, 3)
+@pytest.mark.parametrize("repeat", [False, True])
+def test_every_epoch_is_another_permutation(repeat):
+    train = shuffled(numbers(), numbers(), repeat=repeat)
+    if not repeat:
+        assert len(train) == 3
+    epochs = orders(train, 5)
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 5
 
 
-def test_features_and_targets_stay_together():
-    train = shuffled_batches(numbers(), numbers() * 2, 4, seed=7)
-    for features, targets in itertools.islice(iter(train.dataset), 6):
-        np.testing.assert_array_equal(np.asarray(features) * 2, np.asarray(targets))
-
-
-@pytest.mark.parametrize("kind", ["tf.data", "PyDataset"])
-def test_several_inputs_and_outputs_stay_together(kind):
+@pytest.mark.parametrize("make", [shuffled, on_jax])
+def test_several_inputs_and_outputs_stay_together(make):
     inputs, outputs = (numbers(), csr_array(numbers() * 2)), {"a": numbers() * 3, "b": numbers()}
-    if kind == "tf.data":
-        dataset = shuffled_batches(inputs, outputs, 4, seed=7).dataset
-    else:
-        dataset = EndlessBatches(inputs, outputs, 4, seed=7, first_epoch=0)
-    for (one, two), answers in itertools.islice(iter(dataset), 6):
+    dataset = make(inputs, outputs)
+    assert len(dataset) == 3
+    for (one, two), answers in itertools.islice(dataset, 3):
         assert set(answers) == {"a", "b"} and len(np.asarray(one)) in (4, 2)
         for part, times in ((two, 2), (answers["a"], 3), (answers["b"], 1)):
             np.testing.assert_array_equal(np.asarray(one) * times, np.asarray(part))
 
 
-def test_a_resumed_run_gets_the_batches_it_would_have_had():
-    whole = shuffled_batches(numbers(), numbers(), 4, seed=7).dataset
-    resumed = shuffled_batches(numbers(), numbers(), 4, seed=7, first_epoch=3).dataset
-    assert orders(resumed, 2, 3) == orders(whole, 5, 3)[3:]
+def test_order_depends_on_seed_and_epoch_alone():
+    whole = orders(shuffled(numbers(), numbers()), 5)
+    assert orders(shuffled(numbers(), numbers(), repeat=True), 5) == whole
+    assert orders(on_jax(numbers(), numbers()), 5) == whole
+    assert orders(shuffled(numbers(), numbers(), epoch=3), 2) == whole[3:]
+    assert orders(shuffled(numbers(), numbers(), epoch=3, repeat=True), 2) == whole[3:]
+    assert orders(on_jax(numbers(), numbers(), epoch=3), 2) == whole[3:]
+    assert orders(shuffled(numbers(), numbers(), seed=8), 1) != whole[:1]
 
 
 def test_a_batch_may_be_larger_than_the_data():
-    train = shuffled_batches(numbers(), numbers(), 10**9, seed=7)
-    assert train.steps_per_epoch == 1
-    assert sorted(orders(train.dataset, 1, 1)[0]) == list(range(10))
-
-
-def test_another_seed_gives_another_order():
-    one, other = (shuffled_batches(numbers(), numbers(), 4, seed=s).dataset for s in (1, 2))
-    assert orders(one, 1, 3) != orders(other, 1, 3)
-
-
-def test_all_backends_get_the_same_batches():
-    dataset = shuffled_batches(numbers(), numbers(), 4, seed=7).dataset
-    endless = EndlessBatches(numbers(), numbers(), 4, seed=7, first_epoch=0)
-    assert orders(endless, 4, 3) == orders(dataset, 4, 3)
+    train = shuffled(numbers(), numbers(), 10**9)
+    assert len(train) == 1
+    assert sorted(orders(train, 1, 1)[0]) == list(range(10))
 
 
 def check_what_fit_saw(printed: str) -> None:
     seen = json.loads(printed.splitlines()[-1])
     epochs = [seen[i : i + 10] for i in range(0, 40, 10)]
-    assert epochs == orders(EndlessBatches(numbers(), numbers(), 4, 7, 0), 4, 3)
+    assert epochs == orders(on_jax(numbers(), numbers()), 4)
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
 
-def test_fit_sees_a_new_order_every_epoch(capsys):
-    exec(WATCH.format(root=str(ROOT)), {})
+@pytest.mark.parametrize(("repeat", "options"), [(False, ""), (True, "steps_per_epoch=3")])
+def test_fit_sees_a_new_order_every_epoch(capsys, repeat, options):
+    exec(WATCH.format(root=str(ROOT), repeat=repeat, options=options), {})
     check_what_fit_saw(capsys.readouterr().out)
 
 
@@ -132,22 +135,22 @@ OTHERS = [name for name in ("jax", "torch") if find_spec(name)]
 if OTHERS:
 
     @pytest.mark.slow
+    @pytest.mark.parametrize("options", ["", "steps_per_epoch=3"])
     @pytest.mark.parametrize("backend", OTHERS)
-    def test_fit_sees_the_same_orders_on_other_backends(backend):
+    def test_fit_sees_the_same_orders_on_other_backends(backend, options):
         result = subprocess.run(
-            [sys.executable, "-c", WATCH.format(root=str(ROOT))],
+            [sys.executable, "-c", WATCH.format(root=str(ROOT), repeat=True, options=options)],
             env={**os.environ, "KERAS_BACKEND": backend},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
         check_what_fit_saw(result.stdout)
 
 
 def test_one_batch_is_evaluated_like_the_arrays():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse", metrics=["mae"])
-    batch = one_batch(numbers(), numbers() + 1)
+    batch = ordered_batches(numbers(), numbers() + 1, 10)
+    assert len(batch) == 1
     expected = model.evaluate(numbers(), numbers() + 1, verbose=0)
     np.testing.assert_allclose(model.evaluate(batch, verbose=0), expected, rtol=1e-6)
 
@@ -164,11 +167,10 @@ def test_large_arrays_go_with_their_batches_and_not_before():
     images = np.zeros((20, LARGE // 20 + 1), "uint8")
     images[:, 0] = range(20)
     alive = weakref.ref(images)
-    for cut in (functools.partial(shuffled_batches, seed=1), ordered_batches):
-        batches = cut(images, images[:, 0], 4)
-        dataset = batches.dataset if hasattr(batches, "dataset") else batches
+    for cut in (functools.partial(shuffled, repeat=True), shuffled, ordered_batches):
+        dataset = cut(images, images[:, 0], 4)
         iterator = iter(dataset.take(5))
-        del batches, dataset
+        del dataset
         seen = [features[:, 0].numpy() for features, _ in iterator]
         assert sorted(np.concatenate(seen)) == list(range(20))
         del iterator
@@ -177,37 +179,30 @@ def test_large_arrays_go_with_their_batches_and_not_before():
     assert alive() is None
 
 
-def test_batches_of_a_sparse_array_are_those_of_the_full_one():
+@pytest.mark.parametrize("make", [shuffled, on_jax])
+def test_batches_of_a_sparse_array_are_those_of_the_full_one(make):
     sparse, full = sparse_numbers()
-    expected = list(itertools.islice(shuffled_batches(full, full, 4, seed=7).dataset, 6))
-    on_tensorflow = itertools.islice(shuffled_batches(sparse, full, 4, seed=7).dataset, 6)
-    endless = EndlessBatches(sparse, full, 4, seed=7, first_epoch=0)
-    elsewhere = [endless[index] for index in range(6)]
-    for batches in (on_tensorflow, elsewhere):
-        for (features, targets), (full_features, full_targets) in zip(
-            batches, expected, strict=True
-        ):
-            np.testing.assert_array_equal(features, full_features)
-            np.testing.assert_array_equal(targets, full_targets)
-            assert np.asarray(features).dtype == np.uint8
+    pairs = zip(make(sparse, full), shuffled(full, full), strict=True)
+    for (features, targets), (full_features, full_targets) in itertools.islice(pairs, 3):
+        np.testing.assert_array_equal(features, full_features)
+        np.testing.assert_array_equal(targets, full_targets)
+        assert np.asarray(features).dtype == np.uint8
 
 
-def test_ordered_batches_cover_the_rows_once_and_in_order():
-    sparse, full = sparse_numbers()
-    for features in (sparse, full):
-        pydataset = OrderedBatches(features, full, 4)
-        for batches in (
-            list(ordered_batches(features, full, 4)),
-            [pydataset[index] for index in range(len(pydataset))],
-        ):
-            assert [len(targets) for _, targets in batches] == [4, 4, 2]
-            np.testing.assert_array_equal(np.concatenate([rows for rows, _ in batches]), full)
+@pytest.mark.parametrize("make", [ordered_batches, OrderedBatches])
+def test_ordered_batches_cover_the_rows_once_and_in_order(make):
+    for features in sparse_numbers():
+        found = make(features, sparse_numbers()[1], 4)
+        found = [found[i] for i in range(3)] if make is OrderedBatches else list(found)
+        assert [len(targets) for _, targets in found] == [4, 4, 2]
+        np.testing.assert_array_equal(
+            np.concatenate([rows for rows, _ in found]), sparse_numbers()[1]
+        )
 
 
-def test_no_pipeline_tunes_itself():
-    for dataset in (
-        shuffled_batches(numbers(), numbers(), 4, seed=7).dataset,
-        ordered_batches(numbers(), numbers(), 4),
-        one_batch(numbers(), numbers()),
-    ):
-        assert dataset.options().autotune.enabled is False
+@pytest.mark.parametrize("dataset", [
+    lambda: shuffled(numbers(), numbers()), lambda: ordered_batches(numbers(), numbers(), 4),
+    lambda: ordered_batches(numbers(), numbers(), 10),
+])  # fmt: skip
+def test_no_pipeline_tunes_itself(dataset):
+    assert dataset().options().autotune.enabled is False

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from common import callbacks
+from common.batches import EpochCounter
 from common.run import Training
 
 
@@ -30,7 +31,7 @@ class Slow(keras.callbacks.Callback):
 def test_the_seconds_of_a_training_are_those_of_the_whole_fit(tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(callbacks.time, "perf_counter", lambda: clock[0])
-    training = Training(tmp_path / "checkpoint.npz", seed=1)
+    training = Training(tmp_path / "checkpoint.npz", 1, EpochCounter())
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     clock[0] = 5000.0  # what comes before fit does not count

@@ -112,7 +112,7 @@ def stopped_by_a_full_disk(tmp_path_factory):
 def test_the_checkpoint_before_a_full_disk_is_whole(stopped_by_a_full_disk, whole_run, tmp_path):
     shutil.copytree(stopped_by_a_full_disk, tmp_path, dirs_exist_ok=True)
     resumed = run_lesson(AUTO_MPG, tmp_path, *FOUR_EPOCHS, "--resume")
-    assert resumed.names["run"].first_epoch == 3
+    assert resumed.names["lesson"].first_epoch == 3
     assert resumed.record["metrics"] == whole_run.record["metrics"]
 
 
@@ -139,7 +139,7 @@ def test_a_damaged_checkpoint_is_noticed(
     (line,) = capsys.readouterr().err.splitlines()
     assert newest.name in line and "damaged" in line
     assert ("from the start" if damage == "both" else "the one before") in line
-    assert resumed.names["run"].first_epoch == (0 if damage == "both" else 2)
+    assert resumed.names["lesson"].first_epoch == (0 if damage == "both" else 2)
     assert resumed.record["metrics"] == whole_run.record["metrics"]
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from churn.predict import read_customer
 from common import runs
-from common.flags import LessonParser
 from common.datasets import readers
+from common.flags import LessonParser
 
 pytestmark = pytest.mark.slow
 MANY = settings(
@@ -36,7 +36,7 @@ def parsers():
         raise Captured(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LessonParser, "read_args", capture)
+        patch.setattr(LessonParser, "parse_args", capture)
         for script in LESSONS + PROJECTS:
             with pytest.raises(Captured) as captured:
                 run_script(script)
@@ -94,7 +94,7 @@ def test_any_flags_are_read_or_refused(parsers, script):
     @MANY
     @given(st.lists(word, max_size=8))
     def check(words):
-        refusal_of(parser.read_args, words)
+        refusal_of(parser.parse_args, words)
 
     check()
 

@@ -170,9 +170,7 @@ def test_the_lesson_is_told_in_seven_steps(script):
     text = (ROOT / script).read_text()
     assert re.findall(r"^# ## \d (\w+)", text, re.M) == STEPS
     assert text.startswith('# %% [markdown]\n"""\n# ')
-    flags = (ROOT / script).with_name("flags.py")  # many flags have a file of their own
-    parser = flags.read_text() if flags.exists() else text
-    assert f'LessonParser("{Path(script).stem}"' in parser
+    assert text.count("\nlesson = Lesson(") == 1
     assert re.search(rf"^    python {script}( |$)", text, re.M)
 
 
@@ -189,7 +187,7 @@ def test_the_sample_is_announced_at_the_start_and_at_the_end(smoke_runs):
 
 def test_without_network_auto_falls_back_to_the_sample(small_runs):
     run = small_runs[AUTO_MPG]
-    assert run.names["args"].data == "auto" and run.record["data"] == "sample"
+    assert run.names["lesson"].data == "auto" and run.record["data"] == "sample"
     assert "could not be downloaded (" in run.printed
 
 

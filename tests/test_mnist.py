@@ -15,6 +15,7 @@ import xml.etree.ElementTree as ElementTree
 import keras
 import numpy as np
 import pytest
+from common.precision import choose_precision
 from conftest import MNIST, ROOT, run_lesson, run_script
 from keras import layers
 from PIL import Image
@@ -22,7 +23,6 @@ from scipy.ndimage import shift
 
 from common.checkpoints import random_generators, seed_generators
 from common.flags import variant
-from common.precision import choose_precision
 from common.runs import finished_runs, read_record
 from mnist import report
 from mnist.flags import make_parser

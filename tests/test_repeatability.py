@@ -20,7 +20,7 @@ import pytest
 from conftest import LESSONS, MNIST, XOR, run_lesson, run_script
 
 from common import callbacks, checkpoints
-from common.batches import shuffled_batches
+from common.batches import EpochCounter, shuffled_batches
 from common.callbacks import EpochTimer
 from common.checkpoints import Checkpoints, next_epoch
 from common.datasets.samples import make_cars
@@ -80,22 +80,19 @@ def train_with_everything(path, epochs=12, stop_after=None, patience=4, sign=1):
         keras.layers.GaussianNoise(0.1),
         keras.layers.Dense(1),
     ])
-    first_epoch = next_epoch(path)
-    train = shuffled_batches(features[:64], targets[:64], 16, seed=1, first_epoch=first_epoch)
-    model.compile("adam", "mse", metrics=["mae"], steps_per_execution=train.steps_per_execution)
+    counter = EpochCounter()
+    train = shuffled_batches(features[:64], targets[:64], 16, 1, counter)
+    model.compile("adam", "mse", metrics=["mae"], steps_per_execution=len(train))
     own = [
         EpochTimer(),
         keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True),
         keras.callbacks.ReduceLROnPlateau(patience=1, factor=0.5),
     ]
     history = model.fit(
-        train.dataset,
-        steps_per_epoch=train.steps_per_epoch,
-        shuffle=False,
+        train,
         validation_data=(features[64:], sign * targets[64:]),
         epochs=epochs,
-        initial_epoch=first_epoch,
-        callbacks=[*own, Checkpoints(path, 1, own), StopAfter(stop_after)],
+        callbacks=[*own, Checkpoints(path, 1, own, counter), StopAfter(stop_after)],
         verbose=0,
     )
     return model.get_weights(), history.history, len(history.epoch)
@@ -284,7 +281,7 @@ def test_resume_continues_the_newest_unfinished_run(smoke_runs, stopped, tmp_pat
     assert list(stopped.parent.iterdir()) == [stopped]
     whole = smoke_runs[AUTO_MPG]
     resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "2", "--resume")
-    assert resumed.folder == stopped and resumed.names["run"].first_epoch == 1
+    assert resumed.folder == stopped and resumed.names["lesson"].first_epoch == 1
     assert same(weights(resumed), weights(whole))
     assert resumed.record["metrics"] == whole.record["metrics"]
     assert columns(resumed.folder) == columns(whole.folder) and len(columns(stopped)) == 2
@@ -357,16 +354,16 @@ def test_what_counts_as_an_improvement_survives_a_stop(tmp_path):
 
 @pytest.mark.parametrize("resume", [[], ["--resume"], ["--resume", "a folder"]])
 def test_the_command_that_is_named_after_ctrl_c_continues_the_run(tmp_path, monkeypatch, resume):
-    run = SimpleNamespace(
-        finished=False, flags=SimpleNamespace(resume=resume[-1] if resume else None)
-    )
+    run = SimpleNamespace(finished=False, resumed=resume[-1] if resume else None)
     monkeypatch.setattr("sys.argv", ["lesson.py", "--epochs", "6", *resume])
     command = shlex.split(Run.how_to_go_on(run).removeprefix("go on with: "))
     assert command == ["python", "lesson.py", "--epochs", "6", *(resume or ["--resume"])]
 
 
 def test_a_run_is_not_resumed_on_other_data(stopped, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("common.run.load_dataset", lambda *_: (make_cars(), "real", "a folder"))
+    monkeypatch.setattr(
+        "common.datasets.load_dataset", lambda *_: (make_cars(), "real", "a folder")
+    )
     with pytest.raises(SystemExit) as stop:
         run_script(AUTO_MPG, "--out", tmp_path, "--epochs", "2", "--resume")
     assert stop.value.code == 2 and stopped.exists()

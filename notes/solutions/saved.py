@@ -8,7 +8,7 @@ sys.path.insert(0, str(ROOT))  # there common/ is
 
 from common.errors import fail
 from common.runs import finished_runs
-from common.start import start_keras
+from common.startup import start_keras
 
 
 def newest_run(lesson: str) -> Path:

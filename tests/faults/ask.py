@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))  # there benchmarks/ and common/ are
 
 from benchmarks.measure import RESULTS, TRIAL, write_table
-from common.workers import free_addresses
+from distributed.workers import free_addresses
 
 REQUESTS = 10_000
 IN_TIME = 20  # seconds: more than the service lets a request wait
@@ -217,7 +217,7 @@ def main() -> None:
         help=f"how many at least (default {REQUESTS:,})",
     )
     flags = parser.parse_args()
-    from common.start import start_keras
+    from common.startup import start_keras
 
     start_keras()
     from mnist.models import conv_net_fast

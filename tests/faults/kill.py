@@ -41,7 +41,7 @@ LESSONS = {
 
 def load_checkpoints():
     """Start Keras quietly, and import what reads and writes checkpoints."""
-    from common.start import start_keras
+    from common.startup import start_keras
 
     start_keras()
     from common import checkpoints
