@@ -74,15 +74,8 @@ def repeats_loss(name: str, columns: dict[str, list[float]]) -> bool:
 def draw_curve(axes, values, label: str, color: str | None = None, style: str = "-") -> None:
     """Draw one value an epoch, with dots where there are few."""
     epochs = np.arange(1, len(values) + 1)
-    axes.plot(
-        epochs,
-        values,
-        style,
-        marker="o" if len(values) <= 15 else "",
-        ms=4,
-        label=label,
-        color=color,
-    )
+    marker = "o" if len(values) <= 15 else ""
+    axes.plot(epochs, values, style, marker=marker, ms=4, label=label, color=color)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
 
@@ -118,9 +111,8 @@ def epoch_times(seconds: list[float]):
     """Draw the seconds of each epoch; the first includes the compiling."""
     figure, axes = new_figure()
     draw_curve(axes, seconds, "one epoch")
-    axes.axhline(
-        np.median(seconds), color="gray", linestyle="--", label=f"median {np.median(seconds):.3g} s"
-    )
+    median = np.median(seconds)
+    axes.axhline(median, color="gray", linestyle="--", label=f"median {median:.3g} s")
     axes.set(xlabel="epoch", ylabel="time [s]", title="time an epoch takes; the first compiles too")
     widen(axes, seconds)
     if axes.get_yscale() == "linear":
@@ -146,45 +138,30 @@ def image_grid(images, titles, title_colors=None, columns: int = 5):
     figure, axes = new_figure(1.6 * columns, 1.9 * rows)
     for place, image in enumerate(images):
         left, top = place % columns * across, place // columns * down
-        axes.imshow(
-            image, cmap="gray_r", vmin=0, vmax=255, extent=(left, left + width, top + height, top)
-        )
-        axes.text(
-            left + width / 2,
-            top - 1,
-            titles[place],
-            ha="center",
-            va="bottom",
-            fontsize=9,
-            color=(title_colors or ["black"] * count)[place],
-        )
-    axes.set(
-        xlim=(-width * 0.12, columns * across - width * 0.12),
-        ylim=((rows - 1) * down + height * 1.05, -height * 0.4),
-    )
+        extent = (left, left + width, top + height, top)
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, extent=extent)
+        color = title_colors[place] if title_colors else "black"
+        text = {"ha": "center", "va": "bottom", "fontsize": 9, "color": color}
+        axes.text(left + width / 2, top - 1, titles[place], **text)
+    axes.set_xlim(-width * 0.12, columns * across - width * 0.12)
+    axes.set_ylim((rows - 1) * down + height * 1.05, -height * 0.4)
     axes.axis("off")
     return figure
 
 
 def confusion_matrix(true_labels, predicted_labels, class_names: list[str]):
     """Draw how often each class (row) was taken for each class (column)."""
-    from sklearn.metrics import ConfusionMatrixDisplay
+    from sklearn import metrics
 
-    size = 2.5 + 0.55 * len(class_names)
+    count = len(class_names)
+    size = 2.5 + 0.55 * count
     figure, axes = new_figure(size + 0.8, size + 0.2)
-    ConfusionMatrixDisplay.from_predictions(
-        true_labels,
-        predicted_labels,
-        labels=range(len(class_names)),
-        display_labels=class_names,
-        cmap="Blues",
-        xticks_rotation=45 if len(class_names) > 3 else 0,
-        ax=axes,
-        colorbar=False,
-        values_format="d",
-        text_kw={"fontsize": 9},
-    )
-    plt.setp(axes.get_xticklabels(), ha="right" if len(class_names) > 3 else "center")
+    matrix = metrics.confusion_matrix(true_labels, predicted_labels, labels=range(count))
+    display = metrics.ConfusionMatrixDisplay(matrix, display_labels=class_names)
+    text = {"values_format": "d", "text_kw": {"fontsize": 9}}
+    rotation = 45 if count > 3 else 0
+    display.plot(cmap="Blues", xticks_rotation=rotation, ax=axes, colorbar=False, **text)
+    plt.setp(axes.get_xticklabels(), ha="right" if count > 3 else "center")
     axes.set(xlabel="predicted", ylabel="true", title="confusion matrix")
     return figure
 
@@ -199,28 +176,19 @@ def prediction_versus_truth(true_values, predicted_values, quantity: str, unit: 
         unit: its unit, such as "MPG".
     """
     figure, (left, right) = new_figure(10, 4.8, 1, 2)
-    ends = [
-        min(np.min(true_values), np.min(predicted_values)),
-        max(np.max(true_values), np.max(predicted_values)),
-    ]
+    both = np.concatenate([true_values, predicted_values])
+    ends = [both.min(), both.max()]
     left.plot(ends, ends, color="gray", linestyle="--", label="perfect prediction")
     left.scatter(true_values, predicted_values, s=14, alpha=0.7, label="a test example")
-    left.set(
-        xlabel=f"true {quantity} [{unit}]",
-        ylabel=f"predicted {quantity} [{unit}]",
-        title="prediction against truth",
-        aspect="equal",
-    )
+    left.set(title="prediction against truth", aspect="equal")
+    left.set(xlabel=f"true {quantity} [{unit}]", ylabel=f"predicted {quantity} [{unit}]")
     left.legend()
     errors = np.asarray(predicted_values) - np.asarray(true_values)
     right.hist(errors, bins=25)
     right.axvline(0, color="gray", linestyle="--")
     right.yaxis.set_major_locator(MaxNLocator(integer=True))
-    right.set(
-        xlabel=f"prediction minus truth [{unit}]",
-        ylabel="test examples",
-        title="how large the errors are",
-    )
+    right.set(xlabel=f"prediction minus truth [{unit}]", ylabel="test examples")
+    right.set_title("how large the errors are")
     return figure
 
 
@@ -236,14 +204,11 @@ def compare_runs(records: list[dict], histories: list[dict]):
     lessons = {}
     for record, columns in zip(records, histories, strict=True):
         lessons.setdefault(record["lesson"], []).append((record, columns))
-    quantities = {
-        lesson: [
-            name
-            for name in runs[-1][1]
-            if f"val_{name}" in runs[-1][1] and not repeats_loss(name, runs[-1][1])
-        ]
-        for lesson, runs in lessons.items()
-    }
+    quantities = {}
+    for lesson, runs in lessons.items():
+        newest = runs[-1][1]
+        names = [name for name in newest if f"val_{name}" in newest]
+        quantities[lesson] = [name for name in names if not repeats_loss(name, newest)]
     across = max(map(len, quantities.values())) + 1  # the last place of a row is for its legend
     figure, axes = new_figure(4.2 * across, 3.8 * len(lessons), len(lessons), across)
     for row, (lesson, runs) in zip(np.reshape(axes, (-1, across)), lessons.items(), strict=True):
@@ -252,10 +217,10 @@ def compare_runs(records: list[dict], histories: list[dict]):
         for panel, name in zip(row, quantities[lesson], strict=False):
             draw_runs(panel, runs[-MOST_LINES:], name)
         row[0].set_title(lesson, loc="left", fontsize=10)
-        latest = f" (the last {MOST_LINES})" if len(runs) > MOST_LINES else ""
-        row[len(quantities[lesson])].legend(
-            *row[0].get_legend_handles_labels(), loc="upper left", fontsize=8, title=f"runs{latest}"
-        )
+        title = f"runs (the last {MOST_LINES})" if len(runs) > MOST_LINES else "runs"
+        legend = row[len(quantities[lesson])]
+        curves, labels = row[0].get_legend_handles_labels()
+        legend.legend(curves, labels, loc="upper left", fontsize=8, title=title)
     return figure
 
 
@@ -264,7 +229,8 @@ def draw_runs(panel, runs: list[tuple[dict, dict]], name: str) -> None:
     lowest = np.nanmin([columns[f"val_{name}"][-1] for _, columns in runs])
     for number, (record, columns) in enumerate(runs):
         values = columns[f"val_{name}"]
-        label = f"{record['run']}\n{record['data']} data, seed {record['seed']}, {record['epochs']} epochs"
+        label = f"{record['run']}\n{record['data']} data, seed {record['seed']}, "
+        label += f"{record['epochs']} epochs"
         if not values[-1] <= 10_000 * lowest:  # it diverged, and would hide all the others
             values, label = [], f"{label}, off the scale"
         draw_curve(panel, values, label, plt.get_cmap("tab20")(number))

@@ -15,24 +15,13 @@ from common.flags import ROOT, Parser
 
 CHECKPOINT = "checkpoint*.npz"  # in the folder of a run that has begun to train
 KINDS = {  # of the values of a record
-    "lesson": str,
-    "variant": str,
-    "finished": bool,
-    "data": str | None,
-    "source": str | None,
-    "seed": int,
-    "flags": dict,
-    "epochs": int | None,
-    "parameters": int | None,
-    "metrics": dict,
-    "seconds": dict,
-    "peak_memory_mb": int | float | None,
-    "versions": dict,
-    "device": str,
+    **dict.fromkeys(["lesson", "variant", "device"], str),
+    **dict.fromkeys(["flags", "metrics", "seconds", "versions"], dict),
+    **dict.fromkeys(["data", "source"], str | None),
+    **dict.fromkeys(["epochs", "parameters"], int | None),
+    **{"finished": bool, "seed": int, "peak_memory_mb": int | float | None},
 }
 LEADING = ["lesson", "variant", "run", "data", "seed", "epochs", "parameters"]
-
-
 LEFT_OUT = set()  # folders that the reader has been told of
 
 
@@ -82,31 +71,24 @@ def all_runs(out: Path) -> list[dict]:
 
 def finished_runs(out: Path, lesson: str | None = None) -> list[dict]:
     """Read the records of the finished runs, of all lessons or of one; see `all_runs`."""
-    return [
-        record
-        for record in all_runs(out)
-        if record["finished"] and lesson in (None, record["lesson"])
-    ]
+    records = [record for record in all_runs(out) if record["finished"]]
+    return [record for record in records if lesson in (None, record["lesson"])]
 
 
 def short(value: float) -> str:
-    """Spell a figure with four decimals; a huge one, of a run that went wrong, in short."""
+    """Spell a score with four decimals; a huge one, of a run that went wrong, in short."""
     return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.2e}"
 
 
 def table_row(record: dict) -> dict:
     """Flatten a record into one row: what was run, its metrics, its seconds, memory, device."""
-    return {
-        **{name: record[name] for name in LEADING},
-        **{name: round(value, 4) for name, value in record["metrics"].items()},
-        **{
-            f"{name}_seconds": round(value, 4 if name == "epoch" else 2)
-            for name, value in record["seconds"].items()
-        },
-        "peak_memory_mb": record["peak_memory_mb"],
-        "device": record["device"],
-        "versions": " ".join(f"{name} {value}" for name, value in record["versions"].items()),
-    }
+    row = {name: record[name] for name in LEADING}
+    row |= {name: round(value, 4) for name, value in record["metrics"].items()}
+    for name, value in record["seconds"].items():
+        row[f"{name}_seconds"] = round(value, 4 if name == "epoch" else 2)
+    row |= {name: record[name] for name in ("peak_memory_mb", "device")}
+    versions = " ".join(f"{name} {value}" for name, value in record["versions"].items())
+    return row | {"versions": versions}
 
 
 def write_table(out: Path) -> None:
@@ -117,18 +99,18 @@ def write_table(out: Path) -> None:
     """
     rows, written = table_rows(out), None
     while repr(rows) != repr(written):  # as texts: nan is not equal to itself
-        metrics = dict.fromkeys(name for row in rows for name in row if name.startswith("test_"))
-        others = [
-            name
-            for name in dict.fromkeys(name for row in rows for name in row)
-            if name not in LEADING and name not in metrics
-        ]
-        with atomic_write(Path(out) / "runs.csv") as temporary:
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, [*LEADING, *metrics, *others], lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
+        names = dict.fromkeys(name for row in rows for name in row if name not in LEADING)
+        names = sorted(names, key=lambda name: not name.startswith("test_"))  # those first
+        columns = [*LEADING, *names]
+        write_csv(Path(out) / "runs.csv", columns, ([row.get(n) for n in columns] for row in rows))
         rows, written = table_rows(out), rows
+
+
+def write_csv(path: Path, columns, rows) -> None:
+    """Write a table whole."""
+    with atomic_write(path) as temporary:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([columns, *rows])
 
 
 def table_rows(out: Path) -> list[dict]:
@@ -137,17 +119,10 @@ def table_rows(out: Path) -> list[dict]:
 
 
 def write_history(path: Path, history: dict, seconds: list[float]) -> None:
-    """Write one row an epoch: its number, every metric, and its seconds."""
-    columns = {
-        "epoch": range(1, len(seconds) + 1),
-        **history,
-        "seconds": [f"{value:.4f}" for value in seconds],
-    }
-    with atomic_write(path) as temporary:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
+    """Write one row per epoch: its number, every metric, and its seconds."""
+    columns = {"epoch": range(1, len(seconds) + 1), **history}
+    columns["seconds"] = [f"{value:.4f}" for value in seconds]
+    write_csv(path, columns, zip(*columns.values(), strict=True))
 
 
 def read_history(folder: Path) -> dict[str, list[float]]:
@@ -166,7 +141,7 @@ def read_history(folder: Path) -> dict[str, list[float]]:
 
 
 def with_history(records: list[dict]) -> list[tuple[dict, dict]]:
-    """Read the history of each run. A run whose history is damaged is left out, and one line says so.
+    """Read the history of each run. A damaged one is left out, and one line says so.
 
     Returns:
         Pairs of a record and its history.
@@ -188,52 +163,33 @@ def tell_left_out(folder: Path, error) -> None:
 
 
 def print_table(records: list[dict]) -> None:
-    """Print the runs as aligned columns, one line a run."""
-    header = ["lesson", "run", "data", "seed", "epochs", "parameters", "fit s", "test figures"]
-    lines = [header] + [
-        [
-            record["lesson"],
-            record["run"],
-            record["data"],
-            str(record["seed"]),
-            str(record["epochs"]),
-            f"{record['parameters']:,}",
-            f"{record['seconds']['fit']:.1f}",
-            ", ".join(
-                f"{k.removeprefix('test_')} {short(v)}" for k, v in record["metrics"].items()
-            ),
-        ]
-        for record in records
-    ]
+    """Print the runs as aligned columns, one line per run."""
+    lines = [["lesson", "run", "data", "seed", "epochs", "parameters", "fit s", "test scores"]]
+    for record in records:
+        scores = {name.removeprefix("test_"): score for name, score in record["metrics"].items()}
+        scores = ", ".join(f"{name} {short(score)}" for name, score in scores.items())
+        cells = [record[name] for name in ("lesson", "run", "data", "seed", "epochs")]
+        cells += [f"{record['parameters']:,}", f"{record['seconds']['fit']:.1f}", scores]
+        lines.append(list(map(str, cells)))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        )
+        print("  ".join(map(str.ljust, line, widths)).rstrip())
 
 
 def main() -> None:
     """Print the table of runs and draw their curves on one figure."""
-    parser = Parser(
-        prog="python -m common.runs", description="Table and curves of all finished runs."
-    )
+    about = "Table and curves of all finished runs."
+    parser = Parser(prog="python -m common.runs", description=about)
     parser.add_argument("lesson", nargs="?", help="only this lesson's runs")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=ROOT / "outputs",
-        metavar="DIR",
-        help="where runs are kept (default outputs/)",
-    )
+    where = "where runs are kept (default outputs/)"
+    parser.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR", help=where)
     flags = parser.parse_args()
     on_interrupt(lambda: "nothing is lost: give the same command again")
     pairs = with_history(finished_runs(flags.out, flags.lesson))
     records = [record for record, _ in pairs]
     if not records:
-        fail(
-            f"{flags.out}: no finished run{f' of {flags.lesson}' if flags.lesson else ''}; "
-            "run a lesson first"
-        )
+        of_lesson = f" of {flags.lesson}" if flags.lesson else ""
+        fail(f"{flags.out}: no finished run{of_lesson}; run a lesson first")
     print_table(records)
 
     from common import plots  # only now: matplotlib takes a second to load

@@ -345,10 +345,10 @@ def test_what_counts_as_an_improvement_survives_a_stop(tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     arrays = np.ones((4, 1)), np.zeros((4, 1))
-    for _ in range(3):
+    for epochs in (1, 2, 3):
         stopping = keras.callbacks.EarlyStopping("loss", min_delta=0.1, patience=9)
         saving = Checkpoints(tmp_path / "checkpoint.npz", 1, [stopping])
-        model.fit(*arrays, epochs=1, callbacks=[stopping, saving], verbose=0)
+        model.fit(*arrays, epochs=epochs, callbacks=[stopping, saving], verbose=0)
         assert stopping.min_delta == -0.1
 
 
