@@ -89,7 +89,7 @@ class Lesson:
             keras.utils.set_random_seed(self.seed)
             if "tensorflow" in sys.modules:  # text layers use it: let it look for devices now
                 sys.modules["tensorflow"].config.list_logical_devices()
-        self.run = Run(self.name, self.variant(), self.flags(), self.out, self.resume, data)
+        self.run = Run(self, data)
         self.folder, self.drawn = self.run.folder, set()
         on_interrupt(self.run.how_to_go_on)
 

@@ -34,41 +34,30 @@ def find_unfinished(run) -> dict:
         fail(f"--resume {folder}: that run is finished; start a new one without --resume")
     (backend,) = set(run.versions) - {"python", "keras", "numpy"}
     if backend not in record["versions"]:
-        fail(
-            f"--resume: {folder} was started on another back-end than {backend} "
-            f"({', '.join(record['versions'])}); set KERAS_BACKEND as it was"
-        )
+        begun = f"{folder} was started on another back-end than {backend}"
+        fail(f"--resume: {begun} ({', '.join(record['versions'])}); set KERAS_BACKEND as it was")
     for name, value in run.flags.items():
-        if value != record["flags"].get(name):
-            flag = "--" + name.replace("_", "-")
-            fail(
-                f"--resume: {folder} was started with {flag} {record['flags'].get(name)}, "
-                f"not {value}; give the same flags, or name another run's folder"
-            )
+        then = record["flags"].get(name)
+        if value != then:
+            begun = f"{folder} was started with --{name.replace('_', '-')} {then}"
+            remedy = "give the same flags, or name another run's folder"
+            fail(f"--resume: {begun}, not {value}; {remedy}")
     return {**record, "folder": folder}
 
 
 def newest(run) -> Path:
     """Find the newest unfinished run of this variant that no process is training."""
-    unfinished = [
-        record
-        for record in runs.all_runs(run.out)
-        if (record["lesson"], record["variant"], record["finished"])
-        == (run.lesson, run.variant, False)
-    ]
+    wanted = (run.lesson, run.variant, False)
+    keys = ("lesson", "variant", "finished")
+    unfinished = [r for r in runs.all_runs(run.out) if tuple(r[key] for key in keys) == wanted]
     found = [record for record in unfinished if not is_live(record)]
     if unfinished and not found:
-        live = unfinished[-1]
-        fail(
-            f"--resume: {live['folder']} is still being trained, by process "
-            f"{live['process']['number']}; wait for its end. If that is another program, "
-            f"give --resume {live['folder']}"
-        )
+        folder, number = unfinished[-1]["folder"], unfinished[-1]["process"]["number"]
+        live = f"{folder} is still being trained, by process {number}; wait for its end"
+        fail(f"--resume: {live}. If that is another program, give --resume {folder}")
     if not found:
-        fail(
-            f"--resume: no unfinished run of this variant in {run.out / run.lesson}; "
-            "start it without --resume"
-        )
+        where = run.out / run.lesson
+        fail(f"--resume: no unfinished run of this variant in {where}; start it without --resume")
     same = [record for record in found if record["flags"] == run.flags] or found
     return most_advanced(same)["folder"]
 

@@ -24,6 +24,10 @@ from common.files import atomic_write, fsync, remove_leftovers, write_json
 from common.flags import ROOT, STARTED
 
 ROOM = 300_000_000  # bytes: more than any lesson writes
+SAMPLE_WARNING = (
+    "*** BUILT-IN SAMPLE: small stand-in data. These are not the lesson's numbers. For the real "
+    "data go online or give --data-dir DIR (README, Data). ***"
+)
 
 
 class Training:
@@ -45,12 +49,7 @@ class Training:
         self.timer = EpochTimer()
 
     def callbacks(self, *own, progress: bool = True) -> list:
-        """Return timer, the lesson's own callbacks, checkpoints, bar; the clock starts now.
-
-        Args:
-            own: callbacks whose state is part of the checkpoint.
-            progress: show a bar over the epochs, if `fit` shows nothing itself.
-        """
+        """Return the callbacks of `common.lesson.Lesson.callbacks`; the clock starts now."""
         kept = [self.timer, *own]
         saving = Checkpoints(self.checkpoint, self.seed, kept, self.counter)
         stop = keras.callbacks.LambdaCallback(on_train_end=lambda logs: self.timer.stop())
@@ -62,11 +61,7 @@ class Run:
     """Owns `<out>/<lesson>/<date>-<time>[-variant]/` and keeps `run.json` in it.
 
     Args:
-        lesson: the lesson's name.
-        variant: what differs from the lesson's defaults, see `common.lesson.Lesson.variant`.
-        flags: those that must be the same again to resume.
-        out: where runs are kept.
-        resumed: what `--resume` says: None, "newest" or a folder.
+        lesson: the `common.lesson.Lesson` that is run.
         source: where the data are from, in a lesson that loads no data set.
 
     Attributes:
@@ -77,36 +72,26 @@ class Run:
         SystemExit: if the folder cannot be written or there is nothing to resume.
     """
 
-    def __init__(
-        self,
-        lesson: str,
-        variant: str,
-        flags: dict,
-        out: Path,
-        resumed: str | None = None,
-        source: str | None = None,
-    ):
-        self.lesson, self.variant, self.flags, self.out = lesson, variant, flags, out
-        self.resumed, self.load_seconds, self.finished = resumed, 0.0, False
+    def __init__(self, lesson, source: str | None = None):
+        self.lesson, self.variant, self.flags = lesson.name, lesson.variant(), lesson.flags()
+        self.out, self.resumed = lesson.out, lesson.resume
+        self.load_seconds, self.finished = 0.0, False
         self.data_sets = {"made by the lesson": (REAL, source)} if source else {}
-        self.versions = {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("keras", keras.backend.backend(), "numpy")},
-        }
+        backend = keras.backend.backend()
+        self.versions = {name: version(name) for name in ("keras", backend, "numpy")}
+        self.versions = {"python": platform.python_version(), **self.versions}
         self.device = describe_device()
-        check_room(out)
-        earlier = resume.find_unfinished(self) if resumed else None
+        check_room(self.out)
+        earlier = resume.find_unfinished(self) if self.resumed else None
         self.folder = earlier["folder"] if earlier else self.make_folder()
-        for folder in (self.folder, self.folder.parent, out):
+        for folder in (self.folder, self.folder.parent, self.out):
             remove_leftovers(folder)
         self.counter = EpochCounter()
         self.trainings: dict[str, Training] = {}
         self.training("")
-        backend = keras.backend.backend()
-        print(
-            f"Keras {self.versions['keras']} on {backend} {self.versions[backend]}, "
-            f"{self.device}, seed {flags['seed']}"
-        )
+        keras_version, backend_version = self.versions["keras"], self.versions[backend]
+        device_and_seed = f"{self.device}, seed {lesson.seed}"
+        print(f"Keras {keras_version} on {backend} {backend_version}, {device_and_seed}")
         if earlier:
             print(f"going on with {show(self.folder)}")
             self.data_sets = dict(earlier.get("data_sets", {}))
@@ -128,9 +113,9 @@ class Run:
                         raise
             raise FileExistsError(f"{folder} exists already")
         except OSError as error:
+            why = error.strerror or error
             fail(
-                f"--out {self.out}: cannot write there ({error.strerror or error}); "
-                "give a folder that you may write to"
+                f"--out {self.out}: cannot write there ({why}); give a folder that you may write to"
             )
 
     def loaded(self, name: str, data: str, source: str, seconds: float) -> None:
@@ -138,10 +123,8 @@ class Run:
         self.load_seconds += seconds
         earlier, where = self.data_sets.get(name, (data, source))
         if data != earlier:
-            fail(
-                f"--resume: {show(self.folder)} was started on {earlier} data ({where}), not on "
-                f"{data} data; give the same --data-dir or --data"
-            )
+            begun = f"{show(self.folder)} was started on {earlier} data ({where})"
+            fail(f"--resume: {begun}, not on {data} data; give the same --data-dir or --data")
         self.data_sets[name] = (data, source)
         print(f"data: {data}, {source}")
         self.warn_of_sample()
@@ -156,10 +139,7 @@ class Run:
     def warn_of_sample(self) -> None:
         """Say loudly that the numbers are not the lesson's, if they come from the sample."""
         if self.data == SAMPLE:
-            print(
-                "*** BUILT-IN SAMPLE: small stand-in data. These are not the lesson's numbers. "
-                "For the real data go online or give --data-dir DIR (README, Data). ***"
-            )
+            print(SAMPLE_WARNING)
 
     def training(self, name: str, seed: int | None = None) -> Training:
         """Begin one training of several: each has a name, and a checkpoint of its own.
@@ -179,15 +159,11 @@ class Run:
         runs.write_history(self.folder / "history.csv", history, seconds)
         with atomic_write(self.folder / "model.keras") as temporary:
             model.save(temporary)
+        values = {"epochs": len(seconds), "parameters": model.count_params()}
+        values["metrics"] = {name: float(value) for name, value in metrics.items()}
         with finish_first():
             fsync(self.folder)  # what the record vouches for is on the disk before it
-            self.write_record(
-                finished=True,
-                epochs=len(seconds),
-                epoch_seconds=statistics.median(seconds),
-                parameters=model.count_params(),
-                metrics={name: float(value) for name, value in metrics.items()},
-            )
+            self.write_record(finished=True, epoch_seconds=statistics.median(seconds), **values)
             self.finished = True
             for path in self.folder.glob("checkpoint*"):
                 path.unlink(missing_ok=True)
@@ -198,35 +174,28 @@ class Run:
     ) -> None:
         """Write `run.json`. It is there, unfinished, from the start."""
         sources = dict.fromkeys(where for _, where in self.data_sets.values())
-        write_json(
-            self.folder / "run.json",
-            {
-                "lesson": self.lesson,
-                "variant": self.variant,
-                "finished": finished,
-                "process": {"computer": platform.node(), "number": os.getpid()},
-                "data": self.data,
-                "data_sets": self.data_sets,
-                "source": "; ".join(sources) or None,
-                "seed": self.flags["seed"],
-                "flags": self.flags,
-                "epochs": epochs,
-                "parameters": parameters,
-                "metrics": metrics or {},
-                "seconds": {
-                    "load": self.load_seconds,
-                    "epoch": epoch_seconds,  # the median
-                    "fit": self.fit_seconds(),
-                    "total": time.perf_counter() - STARTED,
-                },
-                "trainings": {  # the seconds of each, where a lesson has several
-                    name: training.timer.total for name, training in self.trainings.items() if name
-                },
-                "peak_memory_mb": peak_memory_mb(),
-                "versions": self.versions,
-                "device": self.device,
-            },
-        )
+        seconds = {"load": self.load_seconds, "epoch": epoch_seconds, "fit": self.fit_seconds()}
+        seconds["total"] = time.perf_counter() - STARTED
+        record = {
+            "lesson": self.lesson,
+            "variant": self.variant,
+            "finished": finished,
+            "process": {"computer": platform.node(), "number": os.getpid()},
+            "data": self.data,
+            "data_sets": self.data_sets,
+            "source": "; ".join(sources) or None,
+            "seed": self.flags["seed"],
+            "flags": self.flags,
+            "epochs": epochs,
+            "parameters": parameters,
+            "metrics": metrics or {},
+            "seconds": seconds,  # those of an epoch are the median
+            "trainings": {name: one.timer.total for name, one in self.trainings.items() if name},
+            "peak_memory_mb": peak_memory_mb(),
+            "versions": self.versions,
+            "device": self.device,
+        }
+        write_json(self.folder / "run.json", record)
 
     def fit_seconds(self) -> float:
         """Add up the seconds of all trainings."""
@@ -244,14 +213,10 @@ class Run:
 def check_room(out: Path) -> None:
     """Fail if the disk is nearly full: better now than after an hour of training."""
     places = [out.absolute(), *out.absolute().parents]
-    place = next(folder for folder in places if os.path.exists(folder))
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(next(place for place in places if os.path.exists(place))).free
     if free < ROOM:
-        fail(
-            f"--out {out}: the disk has only {free / 1e6:.1f} MB left; free at least "
-            f"{ROOM / 1e6:.0f} MB, or give a folder on another disk",
-            1,
-        )
+        remedy = f"free at least {ROOM / 1e6:.0f} MB, or give a folder on another disk"
+        fail(f"--out {out}: the disk has only {free / 1e6:.1f} MB left; {remedy}", 1)
 
 
 def describe_device() -> str:

@@ -1,7 +1,9 @@
 """Each lesson on the built-in sample: what it leaves and what it holds."""
 
+import ast
 import csv
 import re
+import textwrap
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +35,7 @@ from conftest import (
 )
 from scipy.sparse import issparse
 
+from common.datasets.samples import MAKERS
 from common.flags import SMALLEST_LIMIT
 from common.runs import read_history
 
@@ -189,6 +192,18 @@ def test_without_network_auto_falls_back_to_the_sample(small_runs):
     run = small_runs[AUTO_MPG]
     assert run.names["lesson"].data == "auto" and run.record["data"] == "sample"
     assert "could not be downloaded (" in run.printed
+
+
+def test_the_program_that_opens_lesson_01_runs_as_it_stands(monkeypatch):
+    doc = ast.get_docstring(ast.parse((ROOT / FASHION).read_text()))
+    program = re.search(r"^    import keras\n.*?(?=^\S)", doc, re.M | re.S)[0]
+    sample = MAKERS["fashion_mnist"]()
+    monkeypatch.setattr(keras.datasets.fashion_mnist, "load_data", lambda: sample)
+    names = {}
+    exec(textwrap.dedent(program), names)
+    assert names["model"].count_params() == PARAMETERS[FASHION]
+    _, accuracy = names["model"].evaluate(*sample[1], verbose=0)
+    assert accuracy > 0.7
 
 
 def test_the_300_100_network_has_the_parameters_that_the_notes_count(small_runs):
