@@ -73,7 +73,7 @@ class Run:
     """
 
     def __init__(self, lesson, source: str | None = None):
-        self.lesson, self.variant, self.flags = lesson.name, lesson.variant(), lesson.flags()
+        self.lesson, self.variant, self.read_flags = lesson.name, lesson.variant(), lesson.flags
         self.out, self.resumed = lesson.out, lesson.resume
         self.load_seconds, self.finished = 0.0, False
         self.data_sets = {"made by the lesson": (REAL, source)} if source else {}
@@ -129,6 +129,11 @@ class Run:
         print(f"data: {data}, {source}")
         self.warn_of_sample()
         self.write_record(finished=False)
+
+    @property
+    def flags(self) -> dict:
+        """The flags that change what is trained, as they are now: a notebook may change them."""
+        return self.read_flags()
 
     @property
     def data(self) -> str | None:
