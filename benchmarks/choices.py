@@ -3,8 +3,8 @@
     python benchmarks/choices.py                        all three parts
     python benchmarks/choices.py --only optimizers
 
-10,000 training pictures of Fashion-MNIST teach a small network, 10,000 others judge it. Whatever is not the
-question is as Keras has it by default. Three seeds each.
+10,000 training pictures of Fashion-MNIST teach a small network, 10,000 others judge it. Whatever is
+not the question is as Keras has it by default. Three seeds each.
 
 activations   two hidden layers of 128 units, Adam, ten epochs
 initializers  six hidden layers of 64 units, with relu and with tanh, Adam, five epochs

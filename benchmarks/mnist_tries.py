@@ -3,9 +3,9 @@
     python benchmarks/mnist_tries.py                              all, three seeds: 40 minutes
     python benchmarks/mnist_tries.py --only "no normalisation"    one of them
 
-Each run is `python mnist/mnist.py -m conv_net_fast` in a process of its own, with one thing changed.
-Recipes are chosen by the validation images; the test images tell what that was worth. Seconds are
-not kept, so other work may run meanwhile. Writes results/mnist_tries.csv.
+Each run is `python mnist/mnist.py -m conv_net_fast` in a process of its own, with one thing
+changed. Recipes are chosen by the validation images; the test images tell what that was worth.
+Seconds are not kept, so other work may run meanwhile. Writes results/mnist_tries.csv.
 """
 
 import runpy

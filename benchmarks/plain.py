@@ -3,8 +3,8 @@
     python benchmarks/plain.py churn --seed 43
 
 Same data, split, model, epochs and batch as the lesson it stands beside. Arrays and tables have the
-dtype that tutorials give them. Nothing is shown while it trains, as that would cost time too. Prints one
-line of JSON: seconds of `fit`, the figure, the largest memory.
+dtype that tutorials give them. Nothing is shown while it trains, as that would cost time too.
+Prints one line of JSON: seconds of `fit`, the figure, the largest memory.
 """
 
 import argparse

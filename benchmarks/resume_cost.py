@@ -4,9 +4,9 @@
     python benchmarks/resume_cost.py --only xor
 
 conv_net for five epochs, xor for 500. Both sides run in turn, each in a process of its own. Without
-means that nothing is saved and no random generator is seeded anew; the optimizer's variables are made
-before the first step on both sides, which saves TensorFlow some time. Let nothing else run meanwhile.
-Writes results/resume_cost.csv, a row a run.
+means that nothing is saved and no random generator is seeded anew; the optimizer's variables are
+made before the first step on both sides, which saves TensorFlow some time. Let nothing else run
+meanwhile. Writes results/resume_cost.csv, a row a run.
 """
 
 import runpy

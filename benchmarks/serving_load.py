@@ -3,9 +3,9 @@
     python benchmarks/serving_load.py                three turns of 30 seconds each
     python benchmarks/serving_load.py --memory 600   one of ten minutes: does it need more and more memory?
 
-32 connections, each with one digit a request, and the next as soon as the answer is there. Clients and server are
-processes of their own on the same computer, so they share its cores. The network is `conv_net_fast` of mnist/, as
-it is before training: that makes no difference to its speed.
+32 connections, each with one digit a request, and the next as soon as the answer is there. Clients
+and server are processes of their own on the same computer, so they share its cores. The network is
+`conv_net_fast` of mnist/, as it is before training: that makes no difference to its speed.
 
 Writes results/serving_load.csv.
 """

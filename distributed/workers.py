@@ -1,7 +1,7 @@
 """Several processes that train one model together, on the JAX back-end.
 
-Keras reads from the environment who takes part (`KERAS_DISTRIBUTION_...`); the processes meet at the
-first address. On this computer one process starts the others, and watches them.
+Keras reads from the environment who takes part (`KERAS_DISTRIBUTION_...`); the processes meet at
+the first address. On this computer one process starts the others, and watches them.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """What a request may say and what the answer looks like: TensorFlow Serving's REST interface.
 
-Source: https://www.tensorflow.org/tfx/serving/api_rest. A client sends rows, `{"instances": [...]}`,
-and gets `{"predictions": [...]}`; or columns, `{"inputs": ...}`, and gets `{"outputs": ...}`.
+Source: https://www.tensorflow.org/tfx/serving/api_rest. A client sends rows, `{"instances":
+[...]}`, and gets `{"predictions": [...]}`; or columns, `{"inputs": ...}`, and gets `{"outputs":
+...}`.
 """
 
 import json

@@ -89,8 +89,8 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         SystemExit: if the port is taken.
     """
-    # Only where the protocol is named does Python send the second part of an answer without waiting for the
-    # first one's receipt, which a client may hold back for 40 ms.
+    # Only where the protocol is named does Python send the second part of an answer without waiting
+    # for the first one's receipt, which a client may hold back for 40 ms.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -55,8 +55,8 @@ QUICK_JAX = {  # environment of a process that trains little: to compile well ta
     "KERAS_BACKEND": "jax",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
 }
-# Tests name their data and their folders themselves. The worker processes of pytest-xdist start from
-# what the first process leaves in the environment: there it keeps what the user had.
+# Tests name their data and their folders themselves. The worker processes of pytest-xdist start
+# from what the first process leaves in the environment: there it keeps what the user had.
 CHANGED = ["KERAS_TUTORIAL_DATA", "KERAS_HOME"]
 BEGAN_WITH = json.loads(
     os.environ.setdefault("TESTS_BEGAN_WITH", json.dumps({n: os.environ.get(n) for n in CHANGED}))
