@@ -1,4 +1,4 @@
-"""notes/: every block of Python runs, from top to bottom; links lead somewhere; nothing is left out."""
+"""The pages: every block of Python in notes/ runs; links and commands lead somewhere; nothing is left out."""
 
 import re
 import warnings
@@ -7,7 +7,9 @@ import pytest
 from conftest import ROOT
 
 PAGES = sorted((ROOT / "notes").glob("*.md"))
-LINKED = PAGES + sorted((ROOT / "notes" / "solutions").glob("*.md"))
+LINKED = (
+    sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("[a-z]*/*.md")) + sorted(ROOT.glob("notes/*/*.md"))
+)
 LONG = {"callbacks", "hyperparameters", "recurrent_networks"}  # their blocks train much
 OLD = (ROOT / "notes" / "keras2_to_keras3.md").read_text(encoding="utf-8")
 OLD_LINES = re.findall(r"^\| `([^|]*)` \| (warns: )?`([^|]*)` \|", OLD, re.M)
@@ -30,10 +32,28 @@ def test_every_block_of_a_page_runs(page, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.stem)
-def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
-        assert target.startswith("https://") or (page.parent / target).exists(), target
+def anchors(page):
+    """List what the headings of a page are called in links."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for heading in re.findall(r"^#+ (.*)$", text, re.M):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_commands_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", text):
+        if not target.startswith("https://"):
+            path = page.parent / target if target else page
+            assert path.exists(), target
+            assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
+    for script in re.findall(r"python\s([\w./]+\.py)", text):
+        assert (ROOT / script).exists() or (page.parent / script).exists(), script
+
+
+def test_the_readme_links_to_every_lesson():
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {path.name for path in ROOT.glob("[0-9][0-9]_*.py")} <= set(links)
 
 
 @pytest.fixture

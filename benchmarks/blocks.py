@@ -1,0 +1,157 @@
+"""Keep what was measured out of the prose: generated blocks in pages and lessons.
+
+A block stands between two lines of its own, in a page as in a lesson:
+
+    `<!-- results: NAME -->`
+    what the function of that name returns
+    `<!-- end -->`
+
+(without the backticks). In the comments of a lesson every line of it begins with "# ". The header of
+a lesson has one generated line besides, which begins with "Expect: ".
+"""
+
+import re
+import textwrap
+from collections.abc import Callable
+from itertools import takewhile
+from pathlib import Path
+
+from benchmarks.measured import ROOT
+
+FOLDERS = (
+    ".",
+    "benchmarks",
+    "churn",
+    "docs",
+    "mnist",
+    "notes",
+    "notes/solutions",
+    "serving",
+    "xor",
+)
+LESSONS = ("[0-9][0-9]_*.py", "churn/*.py", "mnist/*.py", "xor/*.py", "notes/solutions/*.py")
+BEGIN = re.compile(r"(?P<comment># |)<!-- results: (?P<name>\S+) -->")
+END = "<!-- end -->"
+EXPECT = "Expect: "
+WIDTH = 100
+
+
+class BlockError(Exception):
+    """A block that cannot be written: the message names the file, the block and the remedy."""
+
+
+def pages() -> list[Path]:
+    """List the files that may hold blocks: pages and lessons."""
+    patterns = [f"{folder}/*.md" for folder in FOLDERS] + list(LESSONS)
+    return sorted(path for pattern in patterns for path in ROOT.glob(pattern))
+
+
+def name_of(path: Path) -> str:
+    """Spell a path from the project's folder."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+def wrapped(lines: list[str], comment: str) -> list[str]:
+    """Wrap sentences and bullets; leave tables and code as they are."""
+    found, code = [], False
+    for line in lines:
+        code ^= line.startswith("```")
+        whole = code or line.startswith(("|", "```")) or not line
+        options = {"break_long_words": False, "break_on_hyphens": False}
+        indent = "  " if line.startswith("- ") else ""
+        width = WIDTH - len(comment)
+        parts = [line] if whole else textwrap.wrap(line, width, subsequent_indent=indent, **options)
+        found += [f"{comment}{part}".rstrip() for part in parts]
+    return found
+
+
+def fill_blocks(text: str, blocks: dict[str, Callable], name: str) -> tuple[str, list[str]]:
+    """Write all blocks of a text anew.
+
+    Args:
+        text: the text of a page or a lesson.
+        blocks: name -> function that returns the lines of the block.
+        name: what the text is called in error messages.
+
+    Returns:
+        The new text, and the names of the blocks that changed.
+
+    Raises:
+        BlockError: if a block has no function or no end, or an end no block.
+    """
+    lines, found, changed, at = text.split("\n"), [], [], 0
+    while at < len(lines):
+        line, place = lines[at], f"{name}, line {at + 1}"
+        found.append(line)
+        at += 1
+        if line.removeprefix("# ") == END:
+            raise BlockError(f"{place}: {END} without a block that it ends")
+        if not (begin := BEGIN.fullmatch(line)):
+            continue
+        block, end = begin["name"], begin["comment"] + END
+        if block not in blocks:
+            raise BlockError(f"{place}: no block is called {block}; tables.py lists them")
+        old = list(takewhile(lambda one: not BEGIN.fullmatch(one) and END not in one, lines[at:]))
+        at += len(old)
+        if lines[at : at + 1] != [end]:
+            raise BlockError(f"{place}: the block {block} has no {end}")
+        new = wrapped(blocks[block](), begin["comment"])
+        changed += [block] * (new != old)
+        found += [*new, end]
+        at += 1
+    return "\n".join(found), changed
+
+
+def set_expectation(text: str, line: str) -> str:
+    """Replace the line of a lesson's header that begins with "Expect: ".
+
+    If there is none, it becomes a paragraph before the first command, and before a paragraph that
+    leads to that command with a colon.
+    """
+    if f"\n{EXPECT}" in text:
+        return re.sub(rf"^{EXPECT}.*$", lambda _: line, text, count=1, flags=re.M)
+    before, command, after = text.partition("\n\n    python ")
+    if not command:
+        raise BlockError("its header has neither a line that begins with Expect: nor a command")
+    head, gap, lead = before.rpartition("\n\n")
+    if gap and lead.endswith(":"):
+        return f"{head}\n\n{line}\n\n{lead}{command}{after}"
+    return f"{before}\n\n{line}{command}{after}"
+
+
+def regenerate(
+    path: Path, blocks: dict[str, Callable], expectations: dict[str, Callable], insert: bool = True
+) -> tuple[str, list[str]]:
+    """Write all that is generated in a file anew, but leave the file as it is.
+
+    Args:
+        path: a page or a lesson.
+        blocks: name -> function that returns the lines of the block.
+        expectations: name of a lesson -> function that returns what its header promises.
+        insert: give a lesson that has no such line one.
+
+    Returns:
+        The new text, and the names of the blocks that changed.
+
+    Raises:
+        BlockError: if something cannot be written.
+    """
+    name = name_of(path)
+    text, changed = fill_blocks(path.read_text(encoding="utf-8"), blocks, name)
+    if path.suffix != ".py":
+        return text, changed
+    count = len(re.findall(rf"^{EXPECT}", text, re.M))
+    if count > 1:
+        raise BlockError(f"{name}: {count} lines begin with {EXPECT}; a lesson has one")
+    if path.stem not in expectations:
+        if count:
+            raise BlockError(f"{name}: benchmarks/sentences.py has no expectation for {path.stem}")
+        return text, changed
+    if count or insert:
+        try:
+            new = set_expectation(text, EXPECT + expectations[path.stem]())
+        except BlockError as error:
+            raise BlockError(f"{name}: {error}") from None
+        changed += [EXPECT.strip()] * (new != text)
+        text = new
+    return text, changed
