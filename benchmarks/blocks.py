@@ -6,8 +6,8 @@ A block stands between two lines of its own, in a page as in a lesson:
     what the function of that name returns
     `<!-- end -->`
 
-(without the backticks). In the comments of a lesson every line of it begins with "# ". The header of
-a lesson has one generated line besides, which begins with "Expect: ".
+(without the backticks). In the comments of a lesson every line of it begins with "# ". The header
+of a lesson has one generated line besides, which begins with "Expect: ".
 """
 
 import re

@@ -24,7 +24,7 @@ XOR_FLAGS = "hidden|activation|optimizer|learning-rate"
 
 
 def flags_of(variant: str) -> str:
-    """Spell a variant of xor as flags: hidden-16-8_activation-tanh is --hidden 16 8 --activation tanh."""
+    """Spell a variant as flags: `hidden-2_activation-elu` as `--hidden 2 --activation elu`."""
     found = re.findall(rf"({XOR_FLAGS})-(.*?)(?=_(?:{XOR_FLAGS})-|$)", variant)
     return " ".join(f"--{flag} {values.replace('-', ' ')}" for flag, values in found).replace(
         " none", ""
@@ -38,8 +38,8 @@ def lesson_02_ngrams() -> list[str]:
     """Tell what pairs of words add to lesson 02."""
     words, pairs = (column(runs_of("02", v), "test_accuracy") for v in ("", "ngrams-2"))
     return [
-        f"Test accuracy: {spread(words, 3)} with single words, {spread(pairs, 3)} with `--ngrams 2` "
-        "(median and range of three seeds)."
+        f"Test accuracy: {spread(words, 3)} with single words, {spread(pairs, 3)} with "
+        "`--ngrams 2` (median and range of three seeds)."
     ]
 
 
@@ -68,8 +68,8 @@ def lesson_07_speedup() -> list[str]:
     runs = runs_of("07")
     ratios = [float(run["eager_step_ms"]) / float(run["function_step_ms"]) for run in runs]
     return [
-        f"On two CPU cores the step that `tf.function` compiled was {spread(ratios, 0)} times as fast "
-        "as the eager one (median and range of three runs)."
+        f"On two CPU cores the step that `tf.function` compiled was {spread(ratios, 0)} times as "
+        "fast as the eager one (median and range of three runs)."
     ]
 
 
@@ -87,12 +87,13 @@ def lesson_08_scores() -> list[str]:
         "",
         f"- test MSE of the house values: {', '.join(errors)}",
         f"- left digit right: {share('left', 'digits_only')}, {share('left', 'both_answers')}",
-        f"- larger digit right: {share('larger', 'larger_only')}, {share('larger', 'both_answers')}",
+        f"- larger digit right: {share('larger', 'larger_only')}, "
+        f"{share('larger', 'both_answers')}",
     ]
 
 
 def lesson_09_choices() -> list[str]:
-    """Tell what the choices of lesson 09 gave with seed 42, with four digits as the lesson prints them."""
+    """Tell what the choices of lesson 09 gave with seed 42, with the digits that it prints."""
     errors = {
         part: {row["choice"]: float(row["median"]) for row in rows}
         for part, rows in groups(results("09_choices"), "part").items()
@@ -149,8 +150,8 @@ def same_work_memory() -> list[str]:
     ratios = {row["task"]: float(row["peak_memory_ratio"]) for row in results("same_work_ratios")}
     more = [100 * (ratios[task] - 1) for task in tasks]
     return [
-        f"- Where the data are small ({', '.join(f'`{task}`' for task in tasks)}), the lesson needs "
-        f"{min(more):.0f} to {max(more):.0f}% more memory than the plain script."
+        f"- Where the data are small ({', '.join(f'`{task}`' for task in tasks)}), the lesson "
+        f"needs {min(more):.0f} to {max(more):.0f}% more memory than the plain script."
     ]
 
 
@@ -212,12 +213,12 @@ def peers_by_split() -> list[str]:
         for label, values in errors.items()
     }
     told = [
-        f"{label} {statistics.median(values.values()):.2f} and {statistics.mean(values.values()):.2f}"
-        for label, values in errors.items()
+        f"{label} {statistics.median(found):.2f} and {statistics.mean(found):.2f}"
+        for label, found in ((label, values.values()) for label, values in errors.items())
     ]
     return [
-        f"Auto MPG, median and mean error over the {len(seeds)} splits: {', '.join(told)}. Split by "
-        f"split the random forest beats the network in {better['the random forest']}, gradient "
+        f"Auto MPG, median and mean error over the {len(seeds)} splits: {', '.join(told)}. Split "
+        f"by split the random forest beats the network in {better['the random forest']}, gradient "
         f"boosting in {better['gradient boosting']}."
     ]
 
@@ -227,14 +228,14 @@ def serving_memory() -> list[str]:
     (run,) = where(results("serving_load"), part="memory")
     return [
         f"Over {float(run['seconds']) / 60:.0f} minutes of that load (`--memory "
-        f"{float(run['seconds']):.0f}`), {run['failed']} of {int(run['requests']):,} requests failed, "
-        f"and the memory of the service went from {float(run['memory_begin_mb']):.0f} to "
+        f"{float(run['seconds']):.0f}`), {run['failed']} of {int(run['requests']):,} requests "
+        f"failed, and the memory of the service went from {float(run['memory_begin_mb']):.0f} to "
         f"{float(run['memory_end_mb']):.0f} MB; other programs were running meanwhile."
     ]
 
 
 def by_backend() -> dict[str, dict[str, list[float]]]:
-    """Collect the results of backends.py: lesson -> back-end -> values in the order of the seeds."""
+    """Collect the results of backends.py: lesson -> back-end -> values, in order of the seeds."""
     return {
         lesson: {
             backend: column(runs, "figure") for backend, runs in groups(rows, "backend").items()
@@ -295,8 +296,8 @@ def mnist_comparison() -> list[str]:
     return [
         f"- mistakes among the 10,000 test images: {', '.join(counts)}",
         f"- test loss: {', '.join(losses)}",
-        f"- test accuracy of the best epoch by the validation images: better than that of the last in "
-        f"{sum(gain > 0 for gain in gains)} of the {len(runs)} runs, worse in "
+        f"- test accuracy of the best epoch by the validation images: better than that of the last "
+        f"in {sum(gain > 0 for gain in gains)} of the {len(runs)} runs, worse in "
         f"{sum(gain < 0 for gain in gains)}",
     ]
 

@@ -386,7 +386,7 @@ def activations() -> list[str]:
 
 
 def by_setting(part: str, header: list[str]) -> list[str]:
-    """Lay out a part of choices.py, a column for each setting; the best of a row that learns is bold."""
+    """Lay out a part of choices.py, a column per setting; the best of a row that learns is bold."""
     rows = []
     for name, cells in accuracies(part).items():
         values = [statistics.median(found) for found in cells.values()]

@@ -1,4 +1,4 @@
-"""The pages: every block of Python in notes/ runs; links and commands lead somewhere; nothing is left out."""
+"""The pages: Python in notes/ runs; links and commands lead somewhere; nothing is left out."""
 
 import re
 import warnings

@@ -1,4 +1,4 @@
-"""benchmarks/results/: the pages and the lessons show it as it is, and what they claim is true of it."""
+"""benchmarks/results/: pages and lessons show it as it is, and their claims are true of it."""
 
 import subprocess
 import sys
