@@ -12,7 +12,7 @@ import pytest
 from conftest import AUTO_MPG, ROOT, run_lesson, run_script
 
 from common import checkpoints
-from tests.faults import ask, kill
+from tools import ask, kill
 
 resource = pytest.importorskip("resource", reason="Windows has no such limits and signals")
 SMALL = ["--data", "sample", "--epochs", "2"]

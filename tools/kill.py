@@ -1,7 +1,7 @@
 """Kills lessons at random moments, lets them go on, and compares the end with an undisturbed run.
 
-    python tests/faults/kill.py               30 kills of each of three lessons: half an hour
-    python tests/faults/kill.py --kills 2     a few: what the tests do
+    python tools/kill.py               30 kills of each of three lessons: half an hour
+    python tools/kill.py --kills 2     a few: what the tests do
 
 Every kill comes after the first checkpoint; every other one waits until a file is being written. The
 samples serve as data, and a checkpoint is written after every epoch. Equal means: every weight and
@@ -24,7 +24,7 @@ import time
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # there benchmarks/ and common/ are
 
 from benchmarks.measure import RESULTS, TRIAL, replace_rows

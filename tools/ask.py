@@ -1,7 +1,7 @@
 """Asks the service of serving/ thousands of things, most of them wrong, and counts the answers.
 
-    python tests/faults/ask.py                  10,000 requests: some minutes
-    python tests/faults/ask.py --requests 300   a few: what the tests do
+    python tools/ask.py                  10,000 requests: some minutes
+    python tools/ask.py --requests 300   a few: what the tests do
 
 Needs schemathesis (pip install schemathesis), which makes requests out of the service's own description,
 `/openapi.json`: right ones, and ones that break it. A quarter of the requests are made here: pictures
@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # there benchmarks/ and common/ are
 
 from benchmarks.measure import RESULTS, TRIAL, write_table
