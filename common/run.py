@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import keras
@@ -78,8 +77,9 @@ class Run:
         self.load_seconds, self.finished = 0.0, False
         self.data_sets = {"made by the lesson": (REAL, source)} if source else {}
         backend = keras.backend.backend()
-        self.versions = {name: version(name) for name in ("keras", backend, "numpy")}
-        self.versions = {"python": platform.python_version(), **self.versions}
+        # Asked of the modules, not of their packages: TensorFlow's may be tensorflow-cpu.
+        versions = {name: sys.modules[name].__version__ for name in ("keras", backend, "numpy")}
+        self.versions = {"python": platform.python_version(), **versions}
         self.device = describe_device()
         check_room(self.out)
         earlier = resume.find_unfinished(self) if self.resumed else None
