@@ -11,6 +11,7 @@ import argparse
 import json
 import socket
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and serving/ are
@@ -73,6 +74,19 @@ def read_flags() -> argparse.Namespace:
     return flags
 
 
+def check_packages() -> None:
+    """Check that the packages are there that serving/ needs and the lessons do not.
+
+    Raises:
+        SystemExit: if one is not installed.
+    """
+    for package in ("fastapi", "uvicorn", "python_multipart"):
+        if find_spec(package) is None:
+            fail(
+                f"the package {package} is not installed; run: pip install -r requirements-dev.txt"
+            )
+
+
 def test_digits(flags):
     """Load MNIST's test digits for the page, from wherever lessons would take them."""
     from common.datasets import load_dataset
@@ -109,6 +123,7 @@ def listen(host: str, port: int) -> socket.socket:
 def main() -> None:
     """Load the model, say how to call it, serve until Ctrl-C."""
     flags = read_flags()
+    check_packages()
     print("serve.py: starting Keras ...", flush=True)
     from common.startup import start_keras
 
