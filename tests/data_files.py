@@ -1,32 +1,31 @@
 """Data files in the published formats, made from the samples."""
 
 import io
+import json
 import tarfile
 
 import numpy as np
 
 from common.datasets import samples
 
+PARTS = ("train", "test")
+
 
 def write_real_looking(folder):
-    """Write files in the formats of a --data-dir, from the samples."""
-    for name, file in (("fashion_mnist", "fashion_mnist.npz"), ("mnist", "mnist.npz")):
-        (train_images, train_labels), (test_images, test_labels) = samples.MAKERS[name]()
-        np.savez_compressed(
-            folder / file,
-            x_train=train_images,
-            y_train=train_labels,
-            x_test=test_images,
-            y_test=test_labels,
-        )
-    (train, train_labels), (test, test_labels), word_index = samples.make_reviews(200, 100)
+    """Write the samples in the formats of a --data-dir."""
+    for name in ("fashion_mnist", "mnist"):
+        arrays = {}
+        for part, (images, labels) in zip(PARTS, samples.MAKERS[name](), strict=True):
+            arrays |= {f"x_{part}": images, f"y_{part}": labels}
+        np.savez_compressed(folder / f"{name}.npz", **arrays)
+    *parts, word_index = samples.make_reviews(200, 100)
     arrays = {}
-    for part, reviews, labels in (("train", train, train_labels), ("test", test, test_labels)):
+    for part, (reviews, labels) in zip(PARTS, parts, strict=True):
         arrays[f"{part}_words"] = np.concatenate(reviews)
         arrays[f"{part}_lengths"] = np.array([len(review) for review in reviews], np.int32)
         arrays[f"{part}_labels"] = labels
     np.savez_compressed(folder / "imdb.npz", **arrays)
-    (folder / "imdb_word_index.json").write_text(str(word_index).replace("'", '"'))
+    (folder / "imdb_word_index.json").write_text(json.dumps(word_index))
     cars = samples.make_cars()
     lines = [
         f"{car.mpg}   {car.cylinders}   {car.displacement}   "
@@ -41,7 +40,7 @@ def write_real_looking(folder):
 
 
 def pack(texts: dict[str, str]) -> bytes:
-    """Pack texts as the published archive of reviews does."""
+    """Pack texts, file name -> text, like the published archive of reviews."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, text in texts.items():
