@@ -43,8 +43,8 @@ from sklearn.model_selection import train_test_split
 from common import plots
 from common.batches import shuffled_batches
 from common.callbacks import OneLineProgress
+from common.datasets import split_words
 from common.run import Run
-from common.words import split_words
 
 run = Run(args)  # sets the seed, keeps the record and the figures
 

@@ -23,9 +23,9 @@ from common.datasets import (
     find_dataset,
     load_dataset,
     readers,
+    split_words,
 )
 from common.datasets.samples import MAKERS
-from common.words import split_words
 
 
 def equal(one, other) -> bool:

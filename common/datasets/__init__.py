@@ -1,4 +1,4 @@
-"""The data sets: a folder, the Keras cache or a download first, the built-in sample last.
+"""Data sets: from a folder, the Keras cache or a download, else the built-in sample.
 
 | name | a folder given by --data-dir holds | what `load_dataset` returns |
 |---|---|---|
@@ -11,14 +11,32 @@
 
 import contextlib
 import os
+import string
 from pathlib import Path
 
-from common.datasets import download, readers, samples
 from common.errors import fail
+
+# The flags are parsed before NumPy is imported, and need `split_words`: so what reads data is
+# imported by the functions that need it.
 
 REAL, SAMPLE = "real", "sample"
 ENVIRONMENT = "KERAS_TUTORIAL_DATA"
-NAMES = list(readers.READERS)
+FILES = {
+    "fashion_mnist": ["fashion_mnist.npz"],
+    "mnist": ["mnist.npz"],
+    "imdb": ["imdb.npz", "imdb_word_index.json"],
+    "auto_mpg": ["auto-mpg.data"],
+    "churn": ["Churn_Modelling.csv"],
+    "california_housing": ["california_housing.npz"],
+}
+NAMES = list(FILES)
+# The apostrophe stays, so that "don't" is one word.
+PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation.replace("'", "") + "\t\n", " "))
+
+
+def split_words(text: str) -> list[str]:
+    """Split a text into words as the reviews are: in lower case, punctuation replaced by spaces."""
+    return [word for word in text.lower().translate(PUNCTUATION).split(" ") if word]
 
 
 def load_dataset(name: str, flags):
@@ -34,15 +52,22 @@ def load_dataset(name: str, flags):
         they came from.
 
     Raises:
-        SystemExit: if a folder was named that lacks the data set or holds a damaged one, or if
-            only real data will do and there is none.
+        SystemExit: if the user named a folder that lacks the data set or holds a damaged one, or
+            if `data` is "real" and there is no real data.
     """
-    data, kind, source = find_dataset(name, flags.data, flags.data_dir)
-    return keep_first(data, flags.limit), kind, source
+    data, origin, source = find_dataset(name, flags.data, flags.data_dir)
+    if isinstance(data, tuple):
+        (examples, labels), *others = data
+        data = (examples[: flags.limit], labels[: flags.limit]), *others
+    elif flags.limit is not None:
+        data = data.head(flags.limit)
+    return data, origin, source
 
 
 def find_dataset(name: str, wanted: str, data_dir: Path | None):
-    """Find a whole data set; see `load_dataset`."""
+    """Find a data set and return all of it; see `load_dataset`."""
+    from common.datasets import download, samples
+
     if wanted == SAMPLE:
         return samples.MAKERS[name](), SAMPLE, "made by common/datasets/samples.py"
     try:
@@ -50,16 +75,14 @@ def find_dataset(name: str, wanted: str, data_dir: Path | None):
         return data, REAL, str(folder)
     except download.DownloadError as error:
         if wanted == REAL:
-            fail(
-                f"{name}: {error}. Go online, or give --data-dir DIR with "
-                f"{' and '.join(readers.FILES[name])}, or use --data sample",
-                1,
-            )
+            files = " and ".join(FILES[name])
+            remedy = f"Go online, or give --data-dir DIR with {files}, or use --data sample"
+            fail(f"{name}: {error}. {remedy}", 1)
         return samples.MAKERS[name](), SAMPLE, f"since there is no real data here: {error}"
 
 
 def read_real(name: str, data_dir: Path | None):
-    """Read a real data set: from the folder that the user named, else from the cache, else fetch it.
+    """Read a real data set: from the folder the user named, else the cache, else a download.
 
     Returns:
         The data and the folder that holds its files.
@@ -68,21 +91,22 @@ def read_real(name: str, data_dir: Path | None):
         SystemExit: if the named folder lacks a file or holds a damaged one.
         download.DownloadError: if no folder was named and the download failed.
     """
-    if data_dir is not None:
-        return read_named(name, data_dir, "--data-dir"), data_dir
-    if os.environ.get(ENVIRONMENT):
-        folder = Path(os.environ[ENVIRONMENT])
-        return read_named(name, folder, f"${ENVIRONMENT}"), folder
+    from common.datasets import download, readers
+
+    named = {"--data-dir": data_dir, f"${ENVIRONMENT}": os.environ.get(ENVIRONMENT)}
+    for origin, folder in named.items():
+        if folder:
+            return read_named(name, Path(folder), origin), Path(folder)
     folder = download.cache_folder(name)
     if has_files(folder, name):
-        with contextlib.suppress(readers.DamagedFileError):  # a damaged one is fetched again
+        with contextlib.suppress(readers.DamagedFileError):  # a damaged file is fetched again
             return readers.READERS[name](folder), folder
     try:
-        folder = download.fetch(name)
+        download.fetch(name)
     except download.DownloadError as error:
         if not has_files(folder, name):
             raise
-        try:  # another run, that began at the same time, may have fetched it
+        try:  # another run, started at the same time, may have fetched it
             return readers.READERS[name](folder), folder
         except readers.DamagedFileError as damaged:
             raise download.DownloadError(f"{folder}: {damaged}, and {error}") from error
@@ -90,29 +114,21 @@ def read_real(name: str, data_dir: Path | None):
 
 
 def has_files(folder: Path, name: str) -> bool:
-    """Tell whether a folder has the files of a data set. One that may not be entered has none."""
-    return all(os.path.isfile(folder / file) for file in readers.FILES[name])
+    """Tell whether a folder holds the files of a data set; False if it may not be entered."""
+    return all(os.path.isfile(folder / file) for file in FILES[name])
 
 
 def read_named(name: str, folder: Path, origin: str):
     """Read a data set from a folder that the user named by `origin`; see `read_real`."""
+    from common.datasets import readers
+
     export = f"on a connected computer, 'python -m common.datasets --export DIR {name}' writes it"
     if not os.path.isdir(folder):
-        fail(f"{origin} {folder}: no such folder; name one that holds {readers.FILES[name][0]}")
-    for file in readers.FILES[name]:
+        fail(f"{origin} {folder}: no such folder; name one that holds {FILES[name][0]}")
+    for file in FILES[name]:
         if not os.path.isfile(folder / file):
             fail(f"{origin} {folder}: holds no {file}; {export}")
     try:
         return readers.READERS[name](folder)
     except readers.DamagedFileError as error:
         fail(f"{origin} {folder}: {error}; replace that file: {export}")
-
-
-def keep_first(data, limit: int | None):
-    """Keep the first `limit` training examples, or the first rows of a table."""
-    if limit is None:
-        return data
-    if isinstance(data, tuple):
-        (examples, labels), *others = data
-        return ((examples[:limit], labels[:limit]), *others)
-    return data.head(limit)

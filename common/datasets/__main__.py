@@ -1,4 +1,4 @@
-"""Writes a folder of real data for a class without internet.
+"""Write a folder of real data for a class without internet.
 
     python -m common.datasets --export DIR           every data set that can be downloaded
     python -m common.datasets --export DIR mnist     only that one
@@ -10,12 +10,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from common.errors import FULL, fail, on_interrupt
 from common.flags import Parser
+from common.errors import FULL, fail, on_interrupt
+from common.files import atomic_write
 
 
 def main() -> None:
-    """Read the flags and copy the files of each data set from where they are found."""
+    """Parse the flags and copy the files of each data set from where they are found."""
     parser = Parser(prog="python -m common.datasets", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="data sets (default: all)")
     parser.add_argument("--export", type=Path, required=True, metavar="DIR", help="folder to write")
@@ -26,9 +27,9 @@ def main() -> None:
         help="copy from this folder (default: $KERAS_TUTORIAL_DATA, the cache or a download)",
     )
     flags = parser.parse_args()
-    on_interrupt(lambda: "what is written is whole: give the same command again")
+    on_interrupt(lambda: "the files written so far are complete: give the same command again")
 
-    from common.datasets import NAMES, download, read_real, readers
+    from common.datasets import FILES, NAMES, download, read_real
 
     unknown = [name for name in flags.names if name not in NAMES]
     if unknown:
@@ -38,34 +39,25 @@ def main() -> None:
         try:
             _, folder = read_real(name, flags.data_dir)
             flags.export.mkdir(parents=True, exist_ok=True)
-            for file in readers.FILES[name]:
-                copy_whole(folder / file, flags.export / file)
+            for file in FILES[name]:
+                with atomic_write(flags.export / file) as temporary:
+                    shutil.copyfile(folder / file, temporary)
             written.append(name)
         except download.DownloadError as error:
-            by_hand = name in download.BY_HAND and not flags.names  # nobody asked for this one
-            if not by_hand:
+            optional = name in download.BY_HAND and not flags.names  # nobody asked for this one
+            if not optional:
                 failed.append(name)
-            print(f"{'left out' if by_hand else 'error'}: {name}: {error}", file=sys.stderr)
+            print(f"{'left out' if optional else 'error'}: {name}: {error}", file=sys.stderr)
         except OSError as error:
             fail(
                 f"--export {flags.export}: cannot write there ({error.strerror}); "
                 "give a folder that you may write to, with room for 100 MB",
                 1 if error.errno in FULL else 2,
             )
-    print(
-        f"{flags.export}: wrote {', '.join(written) or 'nothing'}"
-        + (f"; go online and run this again for {', '.join(failed)}" if failed else "")
-    )
+    missing = f"; go online and run this again for {', '.join(failed)}" if failed else ""
+    print(f"{flags.export}: wrote {', '.join(written) or 'nothing'}{missing}")
     if failed:
         raise SystemExit(1)
-
-
-def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file so that the target appears whole or not at all."""
-    from common.files import atomic_write
-
-    with atomic_write(target) as temporary:
-        shutil.copyfile(source, temporary)
 
 
 if __name__ == "__main__":

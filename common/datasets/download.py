@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.datasets import split_words
 from common.errors import FULL
 from common.files import atomic_write, remove_leftovers
-from common.words import split_words
 
 SILENCE = 20  # seconds without a byte after which a server counts as silent
 SLOWEST = 2_000  # bytes a second, on average: a slower server is given up

@@ -1,8 +1,9 @@
-"""Files on disk to arrays and tables. Whatever is wrong with a file, it is named.
+"""Read the files of the data sets into arrays and tables, and name a file that is damaged.
 
 No pickle is ever loaded: a pickle can run code while it is read.
 """
 
+import contextlib
 import json
 import warnings
 import zipfile
@@ -10,58 +11,20 @@ from pathlib import Path
 
 import numpy as np
 
-FILES = {
-    "fashion_mnist": ["fashion_mnist.npz"],
-    "mnist": ["mnist.npz"],
-    "imdb": ["imdb.npz", "imdb_word_index.json"],
-    "auto_mpg": ["auto-mpg.data"],
-    "churn": ["Churn_Modelling.csv"],
-    "california_housing": ["california_housing.npz"],
-}
-AUTO_MPG_COLUMNS = [
-    "mpg",
-    "cylinders",
-    "displacement",
-    "horsepower",
-    "weight",
-    "acceleration",
-    "model_year",
-    "origin",
-    "car_name",
-]
-CHURN_COLUMNS = [
-    "RowNumber",
-    "CustomerId",
-    "Surname",
-    "CreditScore",
-    "Geography",
-    "Gender",
-    "Age",
-    "Tenure",
-    "Balance",
-    "NumOfProducts",
-    "HasCrCard",
-    "IsActiveMember",
-    "EstimatedSalary",
-    "Exited",
-]
-HOUSING_COLUMNS = [
-    "longitude",
-    "latitude",
-    "housing_median_age",
-    "total_rooms",
-    "total_bedrooms",
-    "population",
-    "households",
-    "median_income",
-]
+from common.datasets import FILES as FILES
 
-
+AUTO_MPG_COLUMNS = (
+    "mpg cylinders displacement horsepower weight acceleration model_year origin car_name".split()
+)
+CHURN_COLUMNS = """RowNumber CustomerId Surname CreditScore Geography Gender Age Tenure Balance
+NumOfProducts HasCrCard IsActiveMember EstimatedSalary Exited""".split()
+HOUSING_COLUMNS = """longitude latitude housing_median_age total_rooms total_bedrooms population
+households median_income""".split()
 LARGEST = 2**30  # bytes: the largest data set, unpacked, has a tenth of this
 
 
 class DamagedFileError(Exception):
-    """A data file is cut short, of another format, or holds what it should not."""
+    """A data file is truncated, in another format, or has unexpected content."""
 
 
 def check(condition: bool, path: Path, expected: str) -> None:
@@ -70,107 +33,104 @@ def check(condition: bool, path: Path, expected: str) -> None:
         raise DamagedFileError(f"{path.name} is damaged or another file: expected {expected}")
 
 
-def check_size(path: Path, size: int | None = None) -> None:
-    """Raise `DamagedFileError` if a file is, or unpacks to, more than a data set can hold."""
-    size = path.stat().st_size if size is None else size
+def check_size(size: int, path: Path) -> None:
+    """Raise `DamagedFileError` if a file has, or unpacks to, more bytes than any data set."""
     check(size <= LARGEST, path, f"at most {LARGEST:,} bytes, not {size:,}")
+
+
+@contextlib.contextmanager
+def reading(path: Path, *errors: type[Exception]):
+    """Check the size of a file and, while it is read, raise `DamagedFileError` for `errors`."""
+    try:
+        check_size(path.stat().st_size, path)
+        yield
+    except DamagedFileError:
+        raise
+    except errors as error:
+        raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
 
 
 def read_npz(path: Path, names: list[str]) -> list[np.ndarray]:
     """Read the named arrays of an `.npz` file, without pickles."""
-    try:
+    with reading(path, Exception):  # zip, zlib, NumPy and the file system each raise their own
         with zipfile.ZipFile(path) as archive:  # a small file can unpack to a huge one
-            check_size(path, sum(member.file_size for member in archive.infolist()))
+            check_size(sum(member.file_size for member in archive.infolist()), path)
         with np.load(path, allow_pickle=False) as file:
             return [file[name] for name in names]
-    except DamagedFileError:
-        raise
-    except KeyError as error:
-        raise DamagedFileError(f"{path.name} holds no array {error}") from error
-    except Exception as error:  # zip, zlib, NumPy and the file system each raise their own kinds
-        raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
+
+
+def is_between(array: np.ndarray, low: float, high: float) -> bool:
+    """Tell whether an array has elements and all lie between `low` and `high`, both included."""
+    return array.size > 0 and low <= array.min() and array.max() <= high
+
+
+def is_complete(table, text_columns: list[str], optional: list[str] = ()) -> bool:
+    """Tell whether a table has finite numbers outside its text columns, and no missing field.
+
+    Args:
+        optional: columns in which a field may be missing.
+    """
+    from pandas.api.types import is_numeric_dtype
+
+    numbers = table.drop(columns=text_columns)
+    return (
+        all(map(is_numeric_dtype, numbers.dtypes))
+        and not np.isinf(numbers).any(axis=None)
+        and table.drop(columns=list(optional)).notna().all(axis=None)
+    )
 
 
 def read_images(path: Path):
-    """Read a set of 28x28 grey images.
+    """Read a data set of 28x28 grayscale images.
 
     Returns:
         `(train_images, train_labels), (test_images, test_labels)`: images uint8 of shape
         (n, 28, 28) with values 0 to 255, labels uint8 of shape (n,) with values 0 to 9.
     """
-    arrays = read_npz(path, ["x_train", "y_train", "x_test", "y_test"])
-    for images, labels in (arrays[:2], arrays[2:]):
-        check(
-            images.dtype == np.uint8 and images.ndim == 3 and images.shape[1:] == (28, 28),
-            path,
-            "images as uint8 of shape (n, 28, 28)",
-        )
-        check(
-            labels.dtype.kind in "iu"
-            and labels.shape == images.shape[:1]
-            and len(labels) > 0
-            and 0 <= labels.min()
-            and labels.max() <= 9,
-            path,
-            "a label from 0 to 9 for every image",
-        )
-    train_images, train_labels, test_images, test_labels = arrays
-    return (
-        (train_images, train_labels.astype(np.uint8)),
-        (test_images, test_labels.astype(np.uint8)),
-    )
+    parts = []
+    for part in ("train", "test"):
+        images, labels = read_npz(path, [f"x_{part}", f"y_{part}"])
+        expected = "images as uint8 of shape (n, 28, 28)"
+        check(images.dtype == np.uint8 and images.shape[1:] == (28, 28), path, expected)
+        valid = labels.dtype.kind in "iu" and labels.shape == images.shape[:1]
+        check(valid and is_between(labels, 0, 9), path, "a label from 0 to 9 for every image")
+        parts.append((images, labels.astype(np.uint8)))
+    return tuple(parts)
 
 
 def read_imdb(folder: Path):
-    """Read the film reviews.
+    """Read the movie reviews.
 
     Returns:
         `(train_reviews, train_labels), (test_reviews, test_labels), word_index`. A review is an
-        int32 array of word ranks, 1 being the commonest word of the training reviews. Labels are
-        uint8 of shape (n,): 1 is a positive review. `word_index` maps a word to its rank.
+        int32 array of word ranks, 1 being the most frequent word of the training reviews. Labels
+        are uint8 of shape (n,): 1 is a positive review. `word_index` maps a word to its rank.
     """
     path = folder / "imdb.npz"
     parts = []
     for part in ("train", "test"):
-        words, lengths, labels = read_npz(
-            path, [f"{part}_words", f"{part}_lengths", f"{part}_labels"]
-        )
-        whole = all(
-            array.ndim == 1 and array.dtype.kind in "iu" for array in (words, lengths, labels)
-        )
+        arrays = read_npz(path, [f"{part}_{name}" for name in ("words", "lengths", "labels")])
+        words, lengths, labels = arrays
         check(
-            whole
-            and len(lengths) == len(labels) > 0
-            and lengths.min() > 0
+            all(array.ndim == 1 and array.dtype.kind in "iu" for array in arrays)
+            and is_between(words, 1, 2**31 - 1)
+            and is_between(lengths, 1, len(words))
             and lengths.sum(dtype=np.int64) == len(words)
-            and words.min() > 0
-            and words.max() < 2**31
-            and 0 <= labels.min()
-            and labels.max() <= 1,
+            and is_between(labels, 0, 1)
+            and len(lengths) == len(labels),
             path,
             "word ranks, review lengths that add up to them, and labels 0 or 1",
         )
         ends = np.cumsum(lengths, dtype=np.int64)
         reviews = np.split(words.astype(np.int32, copy=False), ends[:-1])
         parts.append((reviews, labels.astype(np.uint8)))
-    return *parts, read_word_index(folder / "imdb_word_index.json")
-
-
-def read_word_index(path: Path) -> dict[str, int]:
-    """Read the ranks of the words, 1 being the commonest."""
-    check_size(path)
-    try:
+    path = folder / "imdb_word_index.json"
+    with reading(path, OSError, ValueError, RecursionError):
         word_index = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
-    check(
-        isinstance(word_index, dict)
-        and len(word_index) > 0
-        and all(isinstance(rank, int) and rank > 0 for rank in word_index.values()),
-        path,
-        "a rank for every word",
-    )
-    return word_index
+    ranks = list(word_index.values()) if isinstance(word_index, dict) else []
+    valid = ranks and all(isinstance(rank, int) and rank > 0 for rank in ranks)
+    check(valid, path, "a rank for every word")
+    return *parts, word_index
 
 
 def read_auto_mpg(folder: Path):
@@ -183,24 +143,12 @@ def read_auto_mpg(folder: Path):
     import pandas as pd
 
     path = folder / "auto-mpg.data"
-    check_size(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row has too many fields
-            cars = pd.read_csv(
-                path, sep=r"\s+", names=AUTO_MPG_COLUMNS, na_values="?", index_col=False
-            )
-    except (ValueError, OSError, pd.errors.ParserWarning) as error:
-        raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
-    numbers = cars[AUTO_MPG_COLUMNS[:-1]]
-    check(
-        all(pd.api.types.is_numeric_dtype(kind) for kind in numbers.dtypes)
-        and np.isfinite(numbers.fillna({"horsepower": 0})).all(axis=None)
-        and cars.car_name.notna().all()
-        and len(cars) == 398,
-        path,
-        "398 cars with 8 numbers and a name each",
-    )
+    options = {"names": AUTO_MPG_COLUMNS, "na_values": "?", "index_col": False}
+    with reading(path, OSError, ValueError, pd.errors.ParserWarning), warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # a row has too many fields
+        cars = pd.read_csv(path, sep=r"\s+", **options)
+    valid = is_complete(cars, ["car_name"], optional=["horsepower"]) and len(cars) == 398
+    check(valid, path, "398 cars with 8 numbers and a name each")
     return cars
 
 
@@ -213,31 +161,21 @@ def read_churn(folder: Path):
     import pandas as pd
 
     path = folder / "Churn_Modelling.csv"
-    check_size(path)
-    try:
+    with reading(path, OSError, ValueError):
         customers = pd.read_csv(path)
-    except (ValueError, OSError) as error:
-        raise DamagedFileError(f"{path.name} cannot be read ({error})") from error
     check(list(customers.columns) == CHURN_COLUMNS, path, f"the columns {', '.join(CHURN_COLUMNS)}")
-    numbers = customers.drop(columns=["Surname", "Geography", "Gender"])
-    check(
-        all(pd.api.types.is_numeric_dtype(kind) for kind in numbers.dtypes)
-        and np.isfinite(numbers).all(axis=None)
-        and customers.notna().all(axis=None)
-        and len(customers) == 10_000
-        and customers.Exited.isin([0, 1]).all(),
-        path,
-        "10,000 customers with no empty field",
-    )
+    valid = is_complete(customers, ["Surname", "Geography", "Gender"])
+    valid = valid and customers.Exited.isin([0, 1]).all() and len(customers) == 10_000
+    check(valid, path, "10,000 customers with no empty field")
     return customers
 
 
 def read_housing(folder: Path):
-    """Read the table of Californian districts, of the census of 1990.
+    """Read the table of Californian districts, from the census of 1990.
 
     Returns:
         A DataFrame of float32 with the columns `HOUSING_COLUMNS` and `median_house_value`, in
-        dollars. `median_income` is in units of 10,000 dollars a year.
+        dollars. `median_income` is in units of 10,000 dollars per year.
     """
     import pandas as pd
 
@@ -246,13 +184,12 @@ def read_housing(folder: Path):
     check(
         x.dtype.kind == y.dtype.kind == "f"
         and x.ndim == 2
-        and x.shape == (len(y), 8)
-        and len(y) > 0
+        and x.shape == (*y.shape, 8)
         and np.isfinite(x).all()
         and np.isfinite(y).all()
-        and (x[:, 6] > 0).all()
-        and (abs(x[:, 0] + 119.5) < 6).all()
-        and (abs(x[:, 1] - 37) < 6).all(),
+        and is_between(x[:, 0], -125.5, -113.5)
+        and is_between(x[:, 1], 31, 43)
+        and (x[:, 6] > 0).all(),
         path,
         "x of shape (n, 8), a longitude in California first, and n house values y",
     )
