@@ -5,13 +5,16 @@ import gzip
 import hashlib
 import http.server
 import shutil
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from data_files import pack
 
 from common.datasets import (
@@ -26,6 +29,7 @@ from common.datasets import (
     split_words,
 )
 from common.datasets.samples import MAKERS
+from common.files import WRITING
 
 
 def equal(one, other) -> bool:
@@ -36,11 +40,11 @@ def equal(one, other) -> bool:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_samples_are_the_same_every_time(name):
+def test_samples_are_reproducible(name):
     assert equal(MAKERS[name](), MAKERS[name]())
 
 
-def test_samples_hold_every_class_and_both_answers():
+def test_samples_contain_every_class():
     for name in ("fashion_mnist", "mnist"):
         for images, labels in MAKERS[name]():
             assert set(labels) == set(range(10)) and images.dtype == np.uint8
@@ -52,19 +56,38 @@ def test_samples_hold_every_class_and_both_answers():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_limit_keeps_training_examples_only(name):
+def test_limit_applies_to_training_examples_only(name):
     whole = MAKERS[name]()
-    flags = SimpleNamespace(data="sample", data_dir=None, limit=60)
-    data, kind, _ = load_dataset(name, flags)
-    assert kind == SAMPLE
+    data, origin, _ = load_dataset(name, SimpleNamespace(data="sample", data_dir=None, limit=60))
+    assert origin == SAMPLE
     if isinstance(whole, tuple):
         assert len(data[0][0]) == len(data[0][1]) == 60 and len(data[1][0]) == len(whole[1][0])
     else:
         assert len(data) == 60
 
 
+def test_split_words():
+    words = split_words("It's GREAT -- isn't it?\n<br />10/10")
+    assert words == ["it's", "great", "isn't", "it", "br", "10", "10"]
+
+
+def test_no_download_library_is_imported_without_a_download(data_folder):
+    """Nor NumPy, by what parses the flags."""
+    code = (
+        "import sys, common.cli; print('numpy' in sys.modules)\n"
+        "from common.datasets import find_dataset\n"
+        "for data, folder in (('sample', None), ('real', sys.argv[1])):\n"
+        "    find_dataset('imdb', data, folder)\n"
+        "print(*{'pooch', 'requests', 'tqdm'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, data_folder], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout == "False\n\n", done.stderr
+
+
 class Server(http.server.BaseHTTPRequestHandler):
-    """Serves what `files` holds; `asked` counts the requests; `fault` says what goes wrong."""
+    """Serves what `files` holds; `asked` lists the requests; `fault` says what goes wrong."""
 
     files: dict = {}  # noqa: RUF012
     asked: list = []  # noqa: RUF012
@@ -72,34 +95,22 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.asked.append(self.path)
-        content = self.files.get(self.path.lstrip("/"))
-        if self.fault == "login" and self.path != "/login":
-            self.send_response(302)
-            self.send_header("Location", "/login")
-            self.end_headers()
-            return
-        if self.path == "/login":
-            content = b"<html>log in first</html>"
-        if content is None:
-            self.send_error(404)
-            return
+        content = self.files.get(self.path.lstrip("/"), b"<html>log in first</html>")
+        if self.fault == "missing":
+            return self.send_error(404)
         if self.fault == "silent":
-            time.sleep(1)
-            return
-        self.send_response(200)
+            return time.sleep(1)
+        self.send_response(302 if self.fault == "login" and self.path != "/login" else 200)
+        self.send_header("Location", "/login")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if self.fault == "slow":
-            with contextlib.suppress(OSError):  # the other side has given up
-                for place in range(100):
-                    self.wfile.write(content[place : place + 1])
-                    time.sleep(0.01)
-        elif self.fault == "cut":
-            self.wfile.write(content[: len(content) // 2])
-        elif self.fault == "once cut" and len(self.asked) == 1:
-            self.wfile.write(content[: len(content) // 2])
-        else:
-            self.wfile.write(content)
+        if self.fault == "cut" or (self.fault == "once cut" and len(self.asked) == 1):
+            content = content[: len(content) // 2]
+        step = 1 if self.fault == "slow" else len(content)
+        with contextlib.suppress(OSError):  # the other side has given up
+            for place in range(0, len(content), step):
+                self.wfile.write(content[place : place + step])
+                time.sleep(0.01)
 
     def log_message(self, *args):
         pass
@@ -107,9 +118,8 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    """A publisher on this computer with an empty cache to download into."""
+    """A publisher on this computer, with an empty cache to download into."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
-    (tmp_path / "cache").mkdir()
     monkeypatch.setattr(download, "PAUSE", 0)
     Server.files, Server.asked, Server.fault = {}, [], ""
     service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
@@ -118,11 +128,9 @@ def server(monkeypatch, tmp_path):
     def publish(dataset: str, files: dict[str, bytes]) -> None:
         Server.files.update(files)
         address = f"http://127.0.0.1:{service.server_port}"
-        sources = {
-            name: (f"{address}/{name}", hashlib.sha256(content).hexdigest())
-            for name, content in files.items()
-        }
-        monkeypatch.setitem(download.SOURCES, dataset, sources)
+        monkeypatch.setitem(download.ADDRESSES, dataset, [f"{address}/{name}" for name in files])
+        for name, content in files.items():
+            monkeypatch.setitem(download.SHA256, name, hashlib.sha256(content).hexdigest())
 
     yield publish
     service.shutdown()
@@ -133,44 +141,85 @@ def cached_files(tmp_path) -> list[str]:
     return sorted(path.name for path in (tmp_path / "cache").rglob("*") if path.is_file())
 
 
-def test_a_download_is_kept_and_not_fetched_twice(server, data_folder, tmp_path):
+OWN_FOLDER = Path("cache", "datasets", "keras-lessons")
+
+
+@pytest.fixture
+def cars(server, data_folder, tmp_path):
+    """The path in the cache of a small file that the server publishes."""
+    server("auto_mpg", {"auto-mpg.data": (data_folder / "auto-mpg.data").read_bytes()})
+    (tmp_path / OWN_FOLDER).mkdir(parents=True)
+    return tmp_path / OWN_FOLDER / "auto-mpg.data"
+
+
+def test_a_file_is_downloaded_once(server, data_folder, tmp_path, capfd):
     server("mnist", {"mnist.npz": (data_folder / "mnist.npz").read_bytes()})
     for _ in range(2):
-        data, kind, _ = find_dataset("mnist", "auto", None)
-        assert kind == REAL and equal(data, MAKERS["mnist"]())
+        data, origin, _ = find_dataset("mnist", "auto", None)
+        assert origin == REAL and equal(data, MAKERS["mnist"]())
     assert Server.asked == ["/mnist.npz"] and cached_files(tmp_path) == ["mnist.npz"]
+    assert capfd.readouterr() == ("", "")  # a progress bar belongs in a terminal
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(server, data_folder, tmp_path):
-    server("auto_mpg", {"auto-mpg.data": (data_folder / "auto-mpg.data").read_bytes()})
-    folder = tmp_path / "cache" / "datasets" / "keras-lessons"
-    folder.mkdir(parents=True)
-    (folder / "auto-mpg.data").write_text("<html>")
+def test_a_download_is_as_readable_as_other_files(cars, tmp_path):
+    """So that users can share a cache."""
+    (tmp_path / "other").touch()
+    download.fetch("auto_mpg")
+    assert cars.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_terminal_shows_a_progress_bar(cars, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    download.fetch("auto_mpg")
+    assert "auto-mpg.data: 100%" in capsys.readouterr().err
+
+
+def test_a_damaged_file_in_the_cache_is_downloaded_again(cars):
+    cars.write_text("<html>")
     assert find_dataset("auto_mpg", "real", None)[1] == REAL
 
 
-def test_a_damaged_file_in_the_cache_without_network(server, tmp_path, capsys):
-    folder = tmp_path / "cache" / "datasets" / "keras-lessons"
-    folder.mkdir(parents=True)
-    (folder / "auto-mpg.data").write_text("<html>")
-    _, kind, source = find_dataset("auto_mpg", "auto", None)
-    assert kind == SAMPLE and "auto-mpg.data is damaged" in source
-    assert (folder / "auto-mpg.data").read_text() == "<html>"
+def test_a_damaged_file_in_the_cache_stays_without_a_network(cars):
+    cars.write_text("<html>")
+    Server.fault = "missing"
+    _, origin, source = find_dataset("auto_mpg", "auto", None)
+    assert origin == SAMPLE and "auto-mpg.data is damaged" in source
+    assert cars.read_text() == "<html>"
+
+
+def test_temporary_files_of_killed_downloads_are_removed(cars):
+    code = (
+        "import sys; from common.datasets import download\n"
+        "download.ADDRESSES['auto_mpg'] = [sys.argv[1]]; download.fetch('auto_mpg')"
+    )
+    Server.fault = "slow"
+    command = [sys.executable, "-c", code, download.ADDRESSES["auto_mpg"][0]]
+    process = subprocess.Popen(command, cwd=ROOT)
+    while not list(cars.parent.glob(f"{WRITING}*")) and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    (left,) = cars.parent.iterdir()
+    assert left.name.startswith(WRITING)
+    Server.fault = ""
+    download.fetch("auto_mpg")
+    assert list(cars.parent.iterdir()) == [cars]
 
 
 def test_fashion_mnist_is_converted_from_the_published_files(server, tmp_path):
-    (train_images, train_labels), (test_images, test_labels) = MAKERS["fashion_mnist"]()
-    server(
-        "fashion_mnist",
-        {
-            "train-images-idx3-ubyte.gz": gzip.compress(bytes(16) + train_images.tobytes()),
-            "train-labels-idx1-ubyte.gz": gzip.compress(bytes(8) + train_labels.tobytes()),
-            "t10k-images-idx3-ubyte.gz": gzip.compress(bytes(16) + test_images.tobytes()),
-            "t10k-labels-idx1-ubyte.gz": gzip.compress(bytes(8) + test_labels.tobytes()),
-        },
-    )
-    data, kind, _ = find_dataset("fashion_mnist", "real", None)
-    assert kind == REAL and equal(data, MAKERS["fashion_mnist"]())
+    data = MAKERS["fashion_mnist"]()
+    files = {}
+    for part, (images, labels) in zip(("train", "t10k"), data, strict=True):
+        files[f"{part}-images-idx3-ubyte.gz"] = gzip.compress(bytes(16) + images.tobytes())
+        files[f"{part}-labels-idx1-ubyte.gz"] = gzip.compress(bytes(8) + labels.tobytes())
+    server("fashion_mnist", files)
+    keras_folder = tmp_path / "cache" / "datasets" / "fashion-mnist"
+    keras_folder.mkdir(parents=True)
+    name, content = files.popitem()  # Keras has downloaded this one
+    (keras_folder / name).write_bytes(content)
+    found, origin, _ = find_dataset("fashion_mnist", "real", None)
+    assert origin == REAL and equal(found, data)
+    assert Server.asked == [f"/{name}" for name in files]
 
 
 def test_reviews_are_ranked_from_the_published_texts(server, tmp_path):
@@ -184,9 +233,9 @@ def test_reviews_are_ranked_from_the_published_texts(server, tmp_path):
         "test/neg/0_1.txt": "the end",
     })
     server("imdb", {"aclImdb_v1.tar.gz": archive})
-    (train, test, word_index), kind, _ = find_dataset("imdb", "real", None)
-    assert kind == REAL
-    assert word_index["the"] == 1 and word_index["don't"] == 2 and word_index["film"] == 4 - 1
+    (train, test, word_index), origin, _ = find_dataset("imdb", "real", None)
+    assert origin == REAL
+    assert [word_index[word] for word in ("the", "don't", "film")] == [1, 2, 3]
     assert "end" not in word_index and "a" not in word_index
     by_rank = {rank: word for word, rank in word_index.items()}
     texts = [" ".join(by_rank[rank] for rank in review) for review in train[0]]
@@ -202,49 +251,50 @@ def test_reviews_are_ranked_from_the_published_texts(server, tmp_path):
         ("no name", "Name or service not known", 0),
         ("refused", "refused", 0),
         ("missing", "the server answers 404 Not Found", 1),
+        ("disk full", "No space left on device", 1),
         ("silent", "silent for 0.1 s", 3),
         ("slow", "bytes came in", 3),
         ("cut", "the connection broke after", 3),
+        ("large", "more than 1,000 bytes", 3),
         ("wrong bytes", "not the published one", 3),
         ("login", "not the published one", 6),  # each asks twice
     ],
 )
 def test_a_failed_download_says_why_and_leaves_nothing(
-    server, data_folder, tmp_path, monkeypatch, fault, message, tries
+    cars, tmp_path, monkeypatch, fault, message, tries
 ):
-    server("auto_mpg", {"auto-mpg.data": (data_folder / "auto-mpg.data").read_bytes()})
-    if fault in ("silent", "slow"):
-        monkeypatch.setattr(download, "SILENCE", 0.1)
     Server.fault = fault
-    if fault == "missing":
-        Server.files.clear()
+    if fault in ("silent", "slow"):
+        monkeypatch.setattr(download, "TIMEOUT", 0.1)
+    elif fault == "large":
+        monkeypatch.setattr(download, "LARGEST", 1000)
     elif fault == "wrong bytes":
-        Server.files["auto-mpg.data"] = b"other bytes"
+        monkeypatch.setitem(download.SHA256, cars.name, "0" * 64)
     elif fault in ("refused", "no name"):
         host = "127.0.0.1:1" if fault == "refused" else "nowhere.example"
-        source = {"auto-mpg.data": (f"http://{host}/auto-mpg.data", "0" * 64)}
-        monkeypatch.setitem(download.SOURCES, "auto_mpg", source)
+        monkeypatch.setitem(download.ADDRESSES, "auto_mpg", [f"http://{host}/{cars.name}"])
+    elif fault == "disk full":
+        full = contextlib.nullcontext(Path("/dev/full"))
+        monkeypatch.setattr(download, "atomic_write", lambda path: full)
     with pytest.raises(download.DownloadError, match=message) as error:
         download.fetch("auto_mpg")
     assert len(Server.asked) == tries and cached_files(tmp_path) == []
-    place = tmp_path / "cache" / "datasets" / "keras-lessons" / "auto-mpg.data"
-    assert "fetch it by hand" in str(error.value) and str(place) in str(error.value)
-    data, kind, source = find_dataset("auto_mpg", "auto", None)
-    assert kind == SAMPLE and message in source and equal(data, MAKERS["auto_mpg"]())
+    assert "fetch it by hand" in str(error.value) and str(cars) in str(error.value)
+    data, origin, source = find_dataset("auto_mpg", "auto", None)
+    assert origin == SAMPLE and message in source and equal(data, MAKERS["auto_mpg"]())
     with pytest.raises(SystemExit) as stop:
         find_dataset("auto_mpg", "real", None)
     assert stop.value.code == 1  # no fault of the user's
 
 
-def test_a_download_that_breaks_once_is_tried_again(server, data_folder, tmp_path, capsys):
-    server("auto_mpg", {"auto-mpg.data": (data_folder / "auto-mpg.data").read_bytes()})
+def test_a_broken_download_is_tried_again(cars, tmp_path, capsys):
     Server.fault = "once cut"
     assert find_dataset("auto_mpg", "real", None)[1] == REAL
-    assert len(Server.asked) == 2 and cached_files(tmp_path) == ["auto-mpg.data"]
+    assert len(Server.asked) == 2 and cached_files(tmp_path) == [cars.name]
     assert "trying again" in capsys.readouterr().err
 
 
-def test_what_another_run_has_fetched_meanwhile_serves(data_folder, tmp_path, monkeypatch):
+def test_a_file_that_another_run_has_downloaded_is_used(data_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
     folder = download.cache_folder("imdb")
 
@@ -271,12 +321,12 @@ def export(monkeypatch, *words) -> None:
     __main__.main()
 
 
-def test_export_writes_a_folder_that_can_be_read(data_folder, tmp_path, monkeypatch, capsys):
+def test_an_exported_folder_can_be_read(data_folder, tmp_path, monkeypatch):
     target = tmp_path / "class"
     export(monkeypatch, "--export", target, "--data-dir", data_folder)
-    assert sorted(p.name for p in target.iterdir()) == sorted(
+    assert {path.name for path in target.iterdir()} == {
         file for files in readers.FILES.values() for file in files
-    )
+    }
     for name in NAMES:
         assert equal(readers.READERS[name](target), readers.READERS[name](data_folder))
 
@@ -290,7 +340,7 @@ def test_export_goes_on_after_a_failed_download(server, data_folder, tmp_path, m
     assert "fetch it by hand" in capsys.readouterr().err
 
 
-def test_export_of_all_that_can_be_downloaded(server, data_folder, tmp_path, monkeypatch, capsys):
+def test_export_of_all_data_sets(server, data_folder, tmp_path, monkeypatch, capsys):
     for name in ("mnist", "auto_mpg"):
         (file,) = readers.FILES[name]
         server(name, {file: (data_folder / file).read_bytes()})
@@ -305,15 +355,3 @@ def test_export_of_an_unknown_name(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         export(monkeypatch, "--export", tmp_path / "class", "minst")
     assert stop.value.code == 2 and "minst: no such data set" in capsys.readouterr().err
-
-
-def test_words():
-    assert split_words("It's GREAT -- isn't it?\n<br />10/10") == [
-        "it's",
-        "great",
-        "isn't",
-        "it",
-        "br",
-        "10",
-        "10",
-    ]
