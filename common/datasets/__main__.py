@@ -10,9 +10,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from common.flags import Parser
 from common.errors import FULL, fail, on_interrupt
 from common.files import atomic_write
+from common.flags import Parser
 
 
 def main() -> None:
