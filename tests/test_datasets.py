@@ -74,7 +74,7 @@ def test_split_words():
 def test_no_download_library_is_imported_without_a_download(data_folder):
     """Nor NumPy, by what parses the flags."""
     code = (
-        "import sys, common.cli; print('numpy' in sys.modules)\n"
+        "import sys, common.flags; print('numpy' in sys.modules)\n"
         "from common.datasets import find_dataset\n"
         "for data, folder in (('sample', None), ('real', sys.argv[1])):\n"
         "    find_dataset('imdb', data, folder)\n"

@@ -144,7 +144,7 @@ def receive(address: str, path: str, _) -> None:
     """
     from tqdm.auto import tqdm
 
-    from common.cli import in_notebook
+    from common.flags import in_notebook
 
     os.unlink(path)  # made by pooch, and left behind if this process is killed
     request = urllib.request.Request(address, headers={"User-Agent": "keras-lessons"})
