@@ -5,6 +5,7 @@ Imports nothing heavy before the flags are read, so that `--help` answers at onc
 
 import contextlib
 import linecache
+import os
 import re
 import shutil
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.errors import on_interrupt
-from common.flags import ROOT, LessonParser
+from common.flags import ROOT, LessonParser, in_notebook
 
 
 class Lesson:
@@ -74,6 +75,8 @@ class Lesson:
         )
         if on_flags:
             on_flags(self)
+        if not in_notebook():
+            os.environ["MPLBACKEND"] = "agg"  # draw to files: works without a screen
         print(f"{self.name}: starting Keras ...", flush=True)
 
         from common.startup import quiet_stderr, start_keras
