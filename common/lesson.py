@@ -146,6 +146,9 @@ class Lesson:
     ):
         """Cut arrays into batches for `fit`, `evaluate` or `predict`; the last may be smaller.
 
+        A loop over new batches begins with the order of the first epoch, unless `callbacks` say
+        otherwise.
+
         Args:
             features, targets: arrays, see `common.batches.shuffled_batches`.
             batch_size: examples in a batch; that of the flag if left out.
@@ -164,6 +167,7 @@ class Lesson:
         if not shuffle:
             return ordered_batches(features, targets, batch_size)
         seed = self.seed if seed is None else seed
+        self.run.counter.epoch = 0
         return shuffled_batches(features, targets, batch_size, seed, self.run.counter, repeat)
 
     @property
