@@ -6,43 +6,34 @@ Training needs the derivative of the loss with respect to every weight. `tf.Grad
 derivatives of TensorFlow code. We check it against formulas, fit a line by hand, and write the
 loop that `fit` hides.
 
-As in lesson 06, `assert` checks what the text says. Expect test accuracy 0.858 (0.857 to 0.862):
-the median and the range of three seeds.
+As in lesson 06, `assert` checks what the text says.
 
     python 07_autodiff.py
     python 07_autodiff.py --epochs 10 --batch-size 128
 """
 
 # %%
-from common.flags import LessonParser
+from common.lesson import Lesson, expect_error
 
-parser = LessonParser("07_autodiff", __doc__, epochs=5, batch_size=64, only=("tensorflow",))
-args = parser.parse_args()  # before the imports below, so that --help answers at once
+lesson = Lesson(__doc__, epochs=5, batch_size=64, backends=("tensorflow",))
 
-import itertools
 import logging
 import time
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 from keras import layers
 from sklearn.model_selection import train_test_split
 
-from common import plots
-from common.batches import shuffled_batches
-from common.errors import shown_error
-from common.run import Run
-
-run = Run(args)  # sets the seed, keeps the record and the figures
-
 # %% [markdown]
 # ## 1 Load
-# Fashion-MNIST, as in lesson 01. We need it at the end only, but a missing file should be told at
-# the start.
+# Fashion-MNIST, as in lesson 01. We need it only at the end, but a missing file should be reported
+# at the start.
 
 # %%
-(train_images, train_labels), (test_images, test_labels) = run.load_dataset("fashion_mnist")
+(train_images, train_labels), (test_images, test_labels) = lesson.load("fashion_mnist")
 
 # %% [markdown]
 # ## A derivative, checked
@@ -104,7 +95,7 @@ assert tape.gradient(y, constant) == 6 and tape.gradient(z, constant) == 4 * 3**
 with tf.GradientTape() as tape:
     y = x**2
 tape.gradient(y, x)
-with shown_error(RuntimeError):
+with expect_error(RuntimeError):
     tape.gradient(y, x)
 
 # %% [markdown]
@@ -141,22 +132,19 @@ with tf.GradientTape() as outer:
 second = outer.gradient(first, x)
 wave = np.exp(-(x.numpy() ** 2) / 4)
 sine, cosine, values = np.sin(2 * x.numpy()), np.cos(2 * x.numpy()), x.numpy()
-np.testing.assert_allclose(first, wave * (2 * cosine - values / 2 * sine), atol=1e-12)
-np.testing.assert_allclose(
-    second, wave * ((values**2 / 4 - 4.5) * sine - 2 * values * cosine), atol=1e-12
-)
-figure, axes = plots.new_figure()
-for curve, label in [
-    (y, "sin(2x)·exp(-x²/4)"),
-    (first, "first derivative"),
-    (second, "second derivative"),
-]:
-    axes.plot(values, curve, label=label)
+by_formula = wave * (2 * cosine - values / 2 * sine)
+np.testing.assert_allclose(first, by_formula, atol=1e-12)
+by_formula = wave * ((values**2 / 4 - 4.5) * sine - 2 * values * cosine)
+np.testing.assert_allclose(second, by_formula, atol=1e-12)
+figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+axes.plot(values, y, label="sin(2x)·exp(-x²/4)")
+axes.plot(values, first, label="first derivative")
+axes.plot(values, second, label="second derivative")
 axes.axhline(0, color="gray", linewidth=0.8)
 axes.set(xlabel="x", ylabel="value", title="a function and its derivatives, by the tape")
 axes.grid(alpha=0.3)
 axes.legend()
-run.save_figure("derivatives", figure)
+lesson.save_figure("derivatives", figure)
 
 # %% [markdown]
 # ## Jacobian and Hessian
@@ -242,13 +230,9 @@ def finite_slope(x):
 x = tf.Variable([0.0, 100.0])
 with tf.GradientTape(persistent=True) as tape:
     plain, careful = naive(x), finite_slope(x)
-print(
-    "naive slopes:", tape.gradient(plain, x).numpy(), "our own:", tape.gradient(careful, x).numpy()
-)
-assert np.isnan(tape.gradient(plain, x)[1]) and tape.gradient(careful, x).numpy().tolist() == [
-    0.5,
-    1,
-]
+naive_slopes, our_slopes = tape.gradient(plain, x).numpy(), tape.gradient(careful, x).numpy()
+print("naive slopes:", naive_slopes, "our own:", our_slopes)
+assert np.isnan(naive_slopes[1]) and our_slopes.tolist() == [0.5, 1]
 
 # %% [markdown]
 # ## A line by hand
@@ -257,7 +241,7 @@ assert np.isnan(tape.gradient(plain, x)[1]) and tape.gradient(careful, x).numpy(
 
 # %%
 POINTS, STEPS, RATE = 100, 200, 0.1
-random = np.random.default_rng(args.seed)
+random = np.random.default_rng(lesson.seed)
 xs = random.normal(size=POINTS).astype("float32")
 ys = (3 * xs + 2 + random.normal(scale=0.5, size=POINTS)).astype("float32")
 
@@ -303,26 +287,21 @@ assert RATE < limit < 1.1
 assert 1000 > rates[0.001][2][-1] > 2 * rates[RATE][2][-1]
 assert not rates[1.1][2][-1] < 1000  # so large that it may be infinite or no number at all
 
-figure, (left, middle, right) = plots.new_figure(13, 4, 1, 3)
+figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
 left.scatter(xs, ys, s=12, label="points")
 ends = np.array([xs.min(), xs.max()])
 left.plot(ends, -1 + 0 * ends, "--", color="gray", label="before: w = 0, b = -1")
-left.plot(ends, w * ends + b, color=plots.WRONG, label=f"after: w = {w:.2f}, b = {b:.2f}")
+left.plot(ends, w * ends + b, color="tab:red", label=f"after: w = {w:.2f}, b = {b:.2f}")
 left.set(xlabel="x", ylabel="y", title="the line")
 middle.plot(losses)
 middle.set(xlabel="step", ylabel="mean squared error", title=f"the loss, rate {RATE}")
 for rate, (*_, lost) in rates.items():
     right.plot(lost, label=f"rate {rate}")
-right.set(
-    xlabel="step",
-    ylabel="mean squared error",
-    title="three learning rates",
-    yscale="log",
-    ylim=(min(losses) / 3, 1e4),
-)
+right.set(xlabel="step", ylabel="mean squared error", title="three learning rates")
+right.set(yscale="log", ylim=(min(losses) / 3, 1e4))
 left.legend()
 right.legend()
-run.save_figure("line", figure)
+lesson.save_figure("line", figure)
 
 # %% [markdown]
 # The same by Keras: one `Dense` unit has one weight and one bias. `SGD` is the step above.
@@ -347,18 +326,9 @@ assert abs(keras_w - w) < 5e-4 and abs(keras_b - b) < 5e-4
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
-    train_images, train_labels, test_size=0.1, random_state=args.seed, stratify=train_labels
+    train_images, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
 )
-
-
-def batches_from(epoch):
-    """Give the training batches from that epoch on, counted from 0."""
-    return shuffled_batches(
-        train_images, train_labels, args.batch_size, seed=args.seed, first_epoch=epoch
-    )
-
-
-train = batches_from(run.first_epoch)
+train = lesson.batches(train_images, train_labels)
 
 # %% [markdown]
 # ## 3 Define
@@ -367,7 +337,7 @@ train = batches_from(run.first_epoch)
 # %%
 def build_model():
     """Build the network; the same seed gives the same starting weights."""
-    keras.utils.set_random_seed(args.seed)
+    keras.utils.set_random_seed(lesson.seed)
     return keras.Sequential([
         keras.Input((28, 28), dtype="uint8"),
         layers.Rescaling(1 / 255),
@@ -392,8 +362,8 @@ def compile_model(model, steps_per_execution=1):
 # %% [markdown]
 # ## 4 Compile
 # The loop needs a loss, an optimizer and a metric. A metric collects over batches and is reset for
-# every epoch. First the arithmetic itself: for a layer with `softmax`,
-# the gradient of the cross-entropy is the rule of lesson 06.
+# every epoch. First the arithmetic itself: for a layer with `softmax`, the gradient of the
+# cross-entropy is the rule of lesson 06.
 
 # %%
 loss_function = keras.losses.SparseCategoricalCrossentropy()
@@ -425,19 +395,24 @@ np.testing.assert_allclose(gradients[-2], hidden.numpy().T @ too_much, atol=1e-6
 
 # %% [markdown]
 # How long is a step, eagerly and as `tf.function`? We train two copies of the model for 50 steps
-# after five to warm up, on the same batches. On two CPU cores `tf.function` was 16 times as fast
-# (15 to 16).
-
+# after five to warm up, on the same batches.
+#
+# <!-- results: lesson-07-speedup -->
+# <!-- end -->
 
 # %%
-def step_ms(step, model, warm_up=5, steps=50):
+WARM_UP, TIMED = 5, 50
+some_batches = list(train.repeat().take(WARM_UP + TIMED))
+
+
+def step_ms(step, model):
     """Measure the milliseconds of one training step; return their median."""
     seconds = []
-    for images, labels in itertools.islice(batches_from(0).dataset, warm_up + steps):
+    for images, labels in some_batches:
         began = time.perf_counter()
         step(model, images, labels)
         seconds.append(time.perf_counter() - began)
-    return 1000 * np.median(seconds[warm_up:])
+    return 1000 * np.median(seconds[WARM_UP:])
 
 
 eager_model, compiled_model = compile_model(build_model()), compile_model(build_model())
@@ -447,10 +422,8 @@ print(
     f"a training step takes {eager_ms:.2f} ms eagerly, {function_ms:.2f} ms as tf.function: "
     f"{eager_ms / function_ms:.1f} times as fast"
 )
-for eager_weights, weights in zip(
-    eager_model.get_weights(), compiled_model.get_weights(), strict=True
-):
-    np.testing.assert_allclose(eager_weights, weights, atol=1e-3)  # the same but for rounding
+for one, other in zip(eager_model.weights, compiled_model.weights, strict=True):
+    np.testing.assert_allclose(one, other, atol=1e-3)  # the same but for rounding
 
 # %% [markdown]
 # ## 5 Fit
@@ -459,15 +432,14 @@ for eager_weights, weights in zip(
 # %%
 fast_step = tf.function(train_step)
 callbacks = keras.callbacks.CallbackList(
-    run.callbacks(), add_history=True, model=model, epochs=args.epochs
+    lesson.callbacks(), add_history=True, model=model, epochs=lesson.epochs
 )
 callbacks.on_train_begin()
-batches = iter(train.dataset)
-for epoch in range(run.first_epoch, args.epochs):
+for epoch in range(lesson.first_epoch, lesson.epochs):
     callbacks.on_epoch_begin(epoch)
     mean_loss.reset_state()
     accuracy.reset_state()
-    for images, labels in itertools.islice(batches, train.steps_per_epoch):
+    for images, labels in train:
         fast_step(model, images, labels)
     logs = {"loss": float(mean_loss.result()), "accuracy": float(accuracy.result())}
     accuracy.reset_state()
@@ -485,15 +457,9 @@ callbacks.on_train_end()
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
-train = batches_from(0)
-by_fit = compile_model(build_model(), train.steps_per_execution)
-by_fit.fit(
-    train.dataset,
-    steps_per_epoch=train.steps_per_epoch,
-    epochs=args.epochs,
-    shuffle=False,
-    verbose=0,
-)
+train = lesson.batches(train_images, train_labels)  # the orders of the first epochs again
+by_fit = compile_model(build_model(), steps_per_execution=len(train))
+by_fit.fit(train, epochs=lesson.epochs, verbose=0)
 fit_test = by_fit.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
 print(f"test accuracy: our loop {test['accuracy']:.4f}, fit {fit_test['accuracy']:.4f}")
 
@@ -511,37 +477,34 @@ with tf.GradientTape() as tape:
     for layer in model.layers:
         values = layer(values)
     answers = tf.reduce_max(values, axis=1)
-slopes = tape.gradient(answers, images).numpy()
+input_gradients = tape.gradient(answers, images).numpy()
 with tf.GradientTape() as tape:
     tape.watch(images)
     answers = model(images)
 assert tape.gradient(answers, images) is None
 answer_labels = values.numpy().argmax(axis=1)
-figure, axes = plots.new_figure(10, 4.5, 2, 5)
-for place, (image, slope) in enumerate(zip(test_images[:5], slopes, strict=True)):
-    axes[0, place].imshow(image, cmap="gray_r")
+figure, axes = plt.subplots(2, 5, figsize=(10, 4.5), layout="constrained")
+for place, gradient in enumerate(input_gradients):
+    axes[0, place].imshow(test_images[place], cmap="gray_r")
     axes[0, place].set_title(f"answer {answer_labels[place]}, true {test_labels[place]}")
-    largest = np.abs(slope).max()
-    axes[1, place].imshow(slope, cmap="RdBu_r", vmin=-largest, vmax=largest)
+    largest = np.abs(gradient).max()
+    axes[1, place].imshow(gradient, cmap="RdBu_r", vmin=-largest, vmax=largest)
 for panel in axes.flat:
     panel.axis("off")
-run.save_figure("input_gradients", figure)
-run.save(
-    model,
-    model.history.history,
-    test_loss=test["loss"],
-    test_accuracy=test["accuracy"],
-    test_accuracy_of_fit=fit_test["accuracy"],
-    eager_step_ms=eager_ms,
-    function_step_ms=function_ms,
-)
+lesson.save_figure("input_gradients", figure)
+scores = {
+    "test_loss": test["loss"],
+    "test_accuracy": test["accuracy"],
+    "test_accuracy_of_fit": fit_test["accuracy"],
+}
+lesson.finish(model, model.history, **scores, eager_step_ms=eager_ms, function_step_ms=function_ms)
 
 # %% [markdown]
 # ## Exercises
 # 1. Compute the second derivative of x³ at 2 with two tapes, and check it by the formula.
-# 2. Find the lowest point of (x - 3)² + 1 by gradient descent from 0. How many steps until x is
-#    right to 0.001, with rates 0.1, 0.5 and 1.1?
-# 3. Is a step really quicker inside `tf.function`? Compare `--batch-size 16` with `--batch-size
+# 2. Find the minimum of (x - 3)² + 1 by gradient descent from 0. How many steps until x is right to
+#    0.001, with rates 0.1, 0.5 and 1.1?
+# 3. Is a step really faster inside `tf.function`? Compare `--batch-size 16` with `--batch-size
 #    1024`.
 #
 # Solutions: notes/solutions/07_autodiff.md

@@ -5,18 +5,18 @@ import pandas as pd
 import pytest
 from conftest import LESSONS
 
-from common.errors import shown_error
+from common.lesson import expect_error
 
 TENSORS, AUTODIFF = LESSONS[5:7]
 
 
 def test_an_error_is_shown_in_one_line_and_a_missing_one_is_an_error(capsys):
-    with shown_error(ValueError, TypeError):
+    with expect_error(ValueError, TypeError):
         raise TypeError("two\nlines")
     assert capsys.readouterr().out == "TypeError: two lines\n"
-    with pytest.raises(AssertionError, match="nothing was raised"), shown_error(ValueError):
+    with pytest.raises(AssertionError, match="nothing was raised"), expect_error(ValueError):
         pass
-    with pytest.raises(KeyError), shown_error(ValueError):
+    with pytest.raises(KeyError), expect_error(ValueError):
         raise KeyError
 
 
@@ -44,14 +44,22 @@ def test_our_loop_is_as_good_as_fit(smoke_runs):
     assert metrics["test_accuracy"] == pytest.approx(metrics["test_accuracy_of_fit"], abs=0.02)
 
 
+def test_fit_gets_the_batches_of_our_loop(smoke_runs):
+    names = smoke_runs[AUTODIFF].names
+    for ours, fits in zip(names["model"].weights, names["by_fit"].weights, strict=True):
+        np.testing.assert_allclose(ours, fits, atol=1e-3)  # other batches would differ by 0.05
+
+
 def test_both_kinds_of_training_step_were_timed(smoke_runs):
     metrics = smoke_runs[AUTODIFF].record["metrics"]
     assert metrics["eager_step_ms"] > 0 and metrics["function_step_ms"] > 0
+    assert len(smoke_runs[AUTODIFF].names["some_batches"]) == 55
 
 
 def test_red_pixels_speak_for_the_answer(smoke_runs):
     names = smoke_runs[AUTODIFF].names
-    uphill = names["slopes"] / np.abs(names["slopes"]).max(axis=(1, 2), keepdims=True)
+    gradients = names["input_gradients"]
+    uphill = gradients / np.abs(gradients).max(axis=(1, 2), keepdims=True)
     answers = []
     for ink in (-5, 0, 5):
         values = names["images"] + ink * uphill

@@ -1,4 +1,4 @@
-"""How many steps does gradient descent need to the lowest point of (x - 3)² + 1?"""
+"""How many steps does gradient descent need to reach the minimum of (x - 3)² + 1?"""
 
 import tensorflow as tf
 
