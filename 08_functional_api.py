@@ -2,66 +2,54 @@
 """
 # 08 Functional API: what if the layers do not form one chain?
 
-A `Sequential` model is a chain: each layer hands its output to the next. The *functional API* builds
-any graph without loops: with branches, several inputs, several outputs. First we predict the value of
-houses in California with five models, then we ask two kinds of questions about one picture.
+A `Sequential` model is a chain: each layer hands its output to the next. The *functional API*
+builds any graph without loops: with branches, several inputs, several outputs. First we predict the
+value of houses in California with five models, then we ask two kinds of questions about one
+picture.
 
-Expect a test error (MSE, in units of 100,000 dollars squared) of 0.350 (0.344 to 0.356) for the
-chain and 0.320 (0.303 to 0.338) for wide and deep: medians and ranges of three seeds. A. Géron's
-book reports 0.4212 and 0.4032.
+A. Géron's book reports a test error (MSE, in units of 100,000 dollars squared) of 0.4212 for the
+chain and 0.4032 for wide and deep.
 
     python 08_functional_api.py
     python 08_functional_api.py --models wide_deep two_inputs --epochs 50
 """
 
 # %%
-from common.flags import LessonParser
+from common.lesson import Lesson
 
-parser = LessonParser("08_functional_api", __doc__, epochs=20, batch_size=32)
-HOUSES = ["sequential", "deep", "wide_deep", "two_inputs", "two_outputs"]
-PICTURES = ["digits_only", "larger_only", "both_answers"]
-parser.add_experiment(
-    "--models",
-    nargs="+",
-    choices=HOUSES + PICTURES,
-    default=HOUSES + PICTURES,
-    metavar="NAME",
-    help=f"train only these of: {' '.join(HOUSES + PICTURES)}",
-)
-args = parser.parse_args()  # before the imports below, so that --help answers at once
+HOUSES = ("sequential", "deep", "wide_deep", "two_inputs", "two_outputs")
+PICTURES = ("digits_only", "larger_only", "both_answers")
+lesson = Lesson(__doc__, epochs=20, batch_size=32, models=HOUSES + PICTURES)
 
 import math
 
 import keras
 import numpy as np
 import pandas as pd
-from common.diagrams import diagram
 from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common import plots
-from common.batches import shuffled_batches
-from common.callbacks import OneLineProgress
-from common.run import Run
-
-run = Run(args)  # sets the seed, keeps the record and the figures
+from common.introspection import diagram
 
 # %% [markdown]
 # ## 1 Load
-# The census of 1990 cut California into districts of some 1,400 people. A row holds a district's place,
-# the age of its houses, four counts and the median income (in 10,000 dollars a year); the last column is
-# the median value of its houses. And the handwritten digits of MNIST, for the second half.
+# The census of 1990 cut California into districts of some 1,400 people. A row holds a district's
+# place, the age of its houses, four counts and the median income (in 10,000 dollars a year); the
+# last column is the median value of its houses. And the handwritten digits of MNIST, for the second
+# half.
 
 # %%
-districts = run.load_dataset("california_housing")
-(train_digits, train_labels), (test_digits, test_labels) = run.load_dataset("mnist")
+districts = lesson.load("california_housing")
+(train_digits, train_labels), (test_digits, test_labels) = lesson.load("mnist")
 print(districts.describe().loc[["mean", "std", "min", "max"]].round(1).T.to_string())
 
 # %% [markdown]
 # ## 2 Prepare
-# Counts say how large a district is, not how people live: we divide them by the households. The population
-# stays as well: it says how large the district is. The target is in units of 100,000 dollars, so that errors
-# are numbers near 1. A quarter of the rows is the test set, a quarter of the rest is held out for validation.
+# Counts say how large a district is, not how people live: we divide them by the households. The
+# population stays as well: it says how large the district is. The target is in units of 100,000
+# dollars, so that errors are numbers near 1. A quarter of the rows is the test set, a quarter of
+# the rest is held out for validation.
 
 # %%
 features = pd.DataFrame({
@@ -76,17 +64,18 @@ features = pd.DataFrame({
 }).to_numpy("float32")
 values = (districts.median_house_value / 100_000).to_numpy("float32")
 train_features, test_features, train_values, test_values = train_test_split(
-    features, values, random_state=args.seed
+    features, values, random_state=lesson.seed
 )
 train_features, val_features, train_values, val_values = train_test_split(
-    train_features, train_values, random_state=args.seed
+    train_features, train_values, random_state=lesson.seed
 )
 
 
 # %% [markdown]
 # For the pictures we lay two digits side by side. Each picture has three answers: the left digit,
-# the right digit, and whether the left one is larger. We split the digits first and pair them then: no digit
-# of a picture that validates or tests was seen in training. 20,000 pictures train, 2,000 validate, 10,000 test.
+# the right digit, and whether the left one is larger. We split the digits first and pair them then:
+# no digit of a picture for validation or test was seen in training. There are 20,000 pictures for
+# training, 2,000 for validation and 10,000 for the test.
 
 
 # %%
@@ -96,14 +85,14 @@ def pair_up(digits, labels, pairs: int):
     Returns:
         uint8 images of shape (pairs, 28, 56, 1), and their answers by name.
     """
-    left, right = np.random.default_rng(args.seed).integers(len(labels), size=(2, pairs))
+    left, right = np.random.default_rng(lesson.seed).integers(len(labels), size=(2, pairs))
     images = np.concatenate([digits[left], digits[right]], axis=2)[..., np.newaxis]
     larger = labels[left] > labels[right]
     return images, {"left": labels[left], "right": labels[right], "larger": larger.astype("uint8")}
 
 
 train_digits, val_digits, train_labels, val_labels = train_test_split(
-    train_digits, train_labels, test_size=0.1, random_state=args.seed, stratify=train_labels
+    train_digits, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
 )
 train_images, train_answers = pair_up(train_digits, train_labels, min(20_000, len(train_labels)))
 val_images, val_answers = pair_up(val_digits, val_labels, min(2_000, len(val_labels)))
@@ -111,23 +100,26 @@ test_images, test_answers = pair_up(test_digits, test_labels, min(10_000, len(te
 
 # %% [markdown]
 # ## 3 Define
-# `keras.Input((8,))` is a place where rows of eight numbers will come in. `x = layer(place)` computes nothing
-# yet: it notes that this layer takes what comes from there, and `x` is the place of its output.
-# `keras.Model(inputs, outputs)` follows these notes back from the outputs to the inputs.
+# `keras.Input((8,))` is a place where rows of eight numbers will come in. `x = layer(place)`
+# computes nothing yet: it notes that this layer takes what comes from there, and `x` is the place
+# of its output. `keras.Model(inputs, outputs)` follows these notes back from the outputs to the
+# inputs.
 #
 # - `sequential` is the usual chain, with one hidden layer; `deep` has two.
-# - `wide_deep` is `deep` with a short way: `Concatenate` puts the inputs beside what the hidden layers made
-#   of them. Simple rules can take the short way, and the deep one is free for the rest.
-# - `two_inputs` sends the first five columns the short way and the last six the deep way. Three go both.
-# - `two_outputs` is the same, and the deep way must also predict alone. This second output is not used
-#   later: it makes sure that the deep way learns something by itself.
+# - `wide_deep` is `deep` with a *skip connection*: `Concatenate` puts the inputs beside the output
+#   of the hidden layers. Simple rules can take this wide path, and the deep one is free for the
+#   rest.
+# - `two_inputs` sends the first five columns down the wide path and the last six down the deep
+#   path. Three take both.
+# - `two_outputs` is the same, and the deep path must also predict alone. This second output is not
+#   used later: it makes sure that the deep path learns something by itself.
 #
 # `Normalization` learns mean and variance of each column of the training rows.
 
 
 # %%
 def normalize(x, columns):
-    """Normalise an input that holds these columns of the features."""
+    """Normalize an input that holds these columns of the features."""
     normalization = layers.Normalization()
     normalization.adapt(train_features[:, columns])
     return normalization(x)
@@ -172,9 +164,9 @@ def two_outputs():
 
 
 # %% [markdown]
-# The three networks for pictures begin alike, with convolutions (mnist/ explains them). `digits_only` ends in
-# two softmax layers of ten, `larger_only` in one sigmoid. In `both_answers` all three outputs share one trunk: its
-# weights get slopes from all three losses.
+# The three networks for pictures begin alike, with convolutions (mnist/ explains them).
+# `digits_only` ends in two softmax layers of ten units, `larger_only` in one sigmoid unit. In
+# `both_answers` all three outputs share one trunk: its weights get gradients from all three losses.
 
 
 # %%
@@ -208,9 +200,9 @@ BUILDERS = {
 
 # %% [markdown]
 # ## 4 Compile
-# Each output has a loss of its own; training makes their weighted sum smaller. For `two_outputs` the
-# value counts 0.9 and the deep way alone 0.1. Digits are classes and `larger` is a yes or no: two kinds
-# of loss in one model, named by output.
+# Each output has a loss of its own; training minimizes their weighted sum. For `two_outputs` the
+# value counts 0.9 and the deep path alone 0.1. Digits are classes and `larger` is a yes or no: two
+# kinds of loss in one model, named by output.
 
 # %%
 LOSSES = {
@@ -220,28 +212,27 @@ LOSSES = {
 }
 
 
-def compile_model(name, model, steps_per_execution):
+def compile_model(name, model, steps):
     """Give a model its optimizer, a loss for each output, and metrics."""
-    if name in PICTURES:
+    loss, weights, metrics = "mse", None, None
+    if name == "two_outputs":
+        loss, weights = ["mse", "mse"], [0.9, 0.1]
+    elif name in PICTURES:
         loss = {answer: LOSSES[answer] for answer in model.output_names}
-        metrics, weights = {answer: "accuracy" for answer in model.output_names}, None
-    else:
-        loss, metrics, weights = "mse", None, None
-        if name == "two_outputs":
-            loss, weights = ["mse", "mse"], [0.9, 0.1]
+        metrics = {answer: "accuracy" for answer in model.output_names}
     model.compile(
         optimizer="adam",
         loss=loss,
         loss_weights=weights,
         metrics=metrics,
-        steps_per_execution=steps_per_execution,  # many steps in one call: fast
+        steps_per_execution=steps,  # a whole epoch in one call: faster
     )
 
 
 # %% [markdown]
 # ## 5 Fit
-# A model of several inputs or outputs gets a tuple of arrays, or a dictionary by name. Nothing is trained yet: the
-# loop of step 6 uses these functions.
+# A model of several inputs or outputs gets a tuple of arrays, or a dictionary by name. Nothing is
+# trained yet: the loop of step 6 uses these functions.
 
 
 # %%
@@ -264,103 +255,77 @@ def targets_for(name, targets):
 
 
 def fit_model(name, model):
-    """Train a model; return a list of values, one an epoch, for the loss and every metric."""
-    training = run.training(name)
+    """Train a model; return its history, for the loss and every metric one value per epoch."""
+    x, y, val_x, val_y = train_features, train_values, val_features, val_values
+    epochs, batch_size = lesson.epochs, lesson.batch_size
     if name in PICTURES:  # a quarter of the epochs, in batches of four times the size
-        examples, targets, val = train_images, train_answers, (val_images, val_answers)
-        epochs, batch_size = math.ceil(args.epochs / 4), 4 * args.batch_size
-    else:
-        examples, targets, val = train_features, train_values, (val_features, val_values)
-        epochs, batch_size = args.epochs, args.batch_size
-    train = shuffled_batches(
-        inputs_for(name, examples),
-        targets_for(name, targets),
-        batch_size,
-        seed=args.seed,
-        first_epoch=training.first_epoch,
-    )
-    compile_model(name, model, train.steps_per_execution)
+        x, y, val_x, val_y = train_images, train_answers, val_images, val_answers
+        epochs, batch_size = math.ceil(lesson.epochs / 4), 4 * lesson.batch_size
+    train = lesson.batches(inputs_for(name, x), targets_for(name, y), batch_size)
+    compile_model(name, model, len(train))
     history = model.fit(
-        train.dataset,
-        steps_per_epoch=train.steps_per_epoch,
-        shuffle=False,  # the batches come shuffled
-        validation_data=(inputs_for(name, val[0]), targets_for(name, val[1])),
+        train,
+        validation_data=(inputs_for(name, val_x), targets_for(name, val_y)),
         validation_batch_size=1000,
         epochs=epochs,
-        initial_epoch=training.first_epoch,  # 0, unless --resume continues a stopped run
-        callbacks=training.callbacks(OneLineProgress()),
-        verbose=0,  # OneLineProgress shows the epochs
+        callbacks=lesson.callbacks(training=name),
+        verbose=0,
     )
     return history.history
 
 
 # %% [markdown]
 # ## 6 Evaluate
-# Guessing the mean value has a test MSE of 1.35. One hidden layer, `sequential`, has 0.356, and a second one, `deep`,
-# 0.318. The short way adds nothing here: `wide_deep` has 0.320, `two_inputs` 0.330, `two_outputs` 0.326. Whoever
-# compares `wide_deep` with `sequential` only, gives the short way the credit of the second layer.
+# <!-- results: lesson-08-scores -->
+# <!-- end -->
 #
-# `digits_only` reads 97.2 % of the left digits. Which of the two is larger is a harder question: a network that is
-# asked nothing else is right in 91.5 %, the one with all three answers in 89.3 %. That one reads as many left
-# digits as before, 97.0 %, and takes the place of two networks. (These are the figures of seed 42. With seed 43
-# the one with all three answers was the better judge of which is larger: such small differences are partly luck.)
+# Compare `wide_deep` with `deep`, too. Whoever compares it only with `sequential` gives the skip
+# connection the credit of the second layer.
+#
+# Which of two digits is larger is a harder question than which digits they are: the network must
+# find out by itself that it has to read them. `both_answers` is told the digits as well, and takes
+# the place of two networks.
 
 # %%
 curves, scores, models, rows = {}, {}, {}, []
-for name in args.models:
-    keras.utils.set_random_seed(args.seed)  # every model starts from the same draws
+for name in lesson.models:
+    keras.utils.set_random_seed(lesson.seed)  # every model starts from the same draws
     model = models[name] = BUILDERS[name]()
     print(f"\n{name}: {model.count_params():,} parameters")
     curve = curves[name] = fit_model(name, model)
     if name in PICTURES:
-        test = model.evaluate(
-            test_images,
-            targets_for(name, test_answers),
-            verbose=0,
-            batch_size=1000,
-            return_dict=True,
-        )
+        targets = targets_for(name, test_answers)
+        test = model.evaluate(test_images, targets, batch_size=1000, verbose=0, return_dict=True)
         for answer in model.output_names:
             key = "accuracy" if len(model.outputs) == 1 else f"{answer}_accuracy"
             scores[f"test_accuracy_{answer}_{name}"] = test[key]
-            rows.append({
-                "model": name,
-                "what": f"accuracy of {answer}",
-                "validation": curve[f"val_{key}"][-1],
-                "test": test[key],
-            })
+            rows.append([name, f"accuracy of {answer}", curve[f"val_{key}"][-1], test[key]])
     else:
         values = model.predict(inputs_for(name, test_features), batch_size=1000, verbose=0)
         if name == "two_outputs":  # the first output is the value: only its error is compared
             values = values[0]
-            curve = curves[name] = {
-                "loss": curve["value_loss"],
-                "val_loss": curve["val_value_loss"],
-            }
-        scores[f"test_mse_{name}"] = np.mean((values[:, 0] - test_values) ** 2)
-        rows.append({
-            "model": name,
-            "what": "MSE",
-            "validation": curve["val_loss"][-1],
-            "test": scores[f"test_mse_{name}"],
-        })
-    run.save_figure(f"{name}_diagram", diagram(model, name))
+            curve = {"loss": curve["value_loss"], "val_loss": curve["val_value_loss"]}
+            curves[name] = curve
+        test_mse = scores[f"test_mse_{name}"] = np.mean((values[:, 0] - test_values) ** 2)
+        rows.append([name, "MSE", curve["val_loss"][-1], test_mse])
+    lesson.save_figure(f"{name}_diagram", diagram(model, name))
 
-print(
-    f"always guessing the mean value: test MSE {np.mean((test_values - train_values.mean()) ** 2):.4f}; "
-    f"always saying 'not larger': right in {1 - test_answers['larger'].mean():.1%}"
-)
-run.save_table("scores", pd.DataFrame(rows).round(4))
+mean_mse = np.mean((test_values - train_values.mean()) ** 2)
+not_larger = 1 - test_answers["larger"].mean()
+print(f"always guessing the mean value: test MSE {mean_mse:.4f};", end=" ")
+print(f"always saying 'not larger': right in {not_larger:.1%}")
+table = pd.DataFrame(rows, columns=["model", "what", "validation", "test"])
+lesson.save_table("scores", table.round(4))
 houses = {name: curve for name, curve in curves.items() if name in HOUSES}
 if houses:
-    run.save_figure(
-        "houses", plots.compare_models(houses, "loss", "models of house values", log=True)
-    )
+    figure = plots.compare_models(houses, "loss", "models of house values", log=True)
+    lesson.save_figure("houses", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# A model whose outputs were given as a dictionary answers with a dictionary; one with a list of outputs answers
-# with a list. The three answers need not agree: the network may read 3 and 5 and still call the left one larger.
+# A model whose outputs were given as a dictionary answers with a dictionary; one with a list of
+# outputs answers with a list. The three answers need not agree: the network may read 3 and 5 and
+# still call the left one larger.
 
 # %%
 if "both_answers" in models:
@@ -374,14 +339,14 @@ if "both_answers" in models:
         | (larger != test_answers["larger"][:25])
     )
     colors = ["red" if one else "black" for one in wrong]
-    run.save_figure("pairs", plots.image_grid(test_images[:25, ..., 0], titles, colors))
-last = args.models[-1]  # the one that is kept
-run.save(models[last], curves[last], training=last, **scores)
+    lesson.save_figure("pairs", plots.image_grid(test_images[:25, ..., 0], titles, colors))
+last = lesson.models[-1]  # the one that is kept
+lesson.finish(models[last], curves[last], training=last, **scores)
 
 # %% [markdown]
 # ## Exercises
 # 1. Count the weights of `wide_deep` by hand, then look at what the lesson prints.
-# 2. Does the short way still help after five times as many epochs?
+# 2. Does the skip connection still help after five times as many epochs?
 # 3. Build a network that reads two digits with *one* set of convolutions, called twice.
 #
 # Solutions: notes/solutions/08_functional_api.md

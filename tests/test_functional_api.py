@@ -1,11 +1,9 @@
-"""Lesson 08: the graphs, what each input and output gets, and the diagrams."""
+"""Lesson 08: the graphs, and what each input and output gets."""
 
 import keras
 import numpy as np
 import pytest
 from conftest import FUNCTIONAL, run_lesson, run_script
-
-from common.diagrams import arrange, diagram, parents_of, with_waypoints
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +26,7 @@ def test_the_models_have_the_weights_of_their_units(names, name, trained):
     assert sum(np.prod(weight.shape) for weight in model.trainable_weights) == trained
 
 
-def test_each_input_gets_its_columns_normalised(names):
+def test_each_input_gets_its_columns_normalized(names):
     model = names["models"]["two_outputs"]
     features = names["train_features"]
     wide, deep = names["inputs_for"]("two_outputs", features)
@@ -74,34 +72,6 @@ def test_one_answer_alone_is_scored_too(tmp_path):
     run = run_lesson(FUNCTIONAL, tmp_path, *flags, "--models", "larger_only", "wide_deep")
     assert (run.folder / "wide_deep_diagram.png").exists()
     assert "test_accuracy_larger_larger_only" in run.record["metrics"]
-
-
-def test_a_diagram_shows_every_layer_and_its_parents(names):
-    model = names["models"]["two_outputs"]
-    parents = parents_of(model)
-    assert set(parents) == {layer.name for layer in model.layers}
-    assert parents["wide"] == parents["deep"] == []
-    (both,) = (name for name in parents if name.startswith("concatenate"))
-    assert parents["value"] == [both] and len(parents[both]) == 2
-    texts = [text.get_text() for text in diagram(model, "title").axes[0].texts]
-    assert any(text.startswith("value\nDense\n(None, 1)") for text in texts)
-
-
-def test_no_arrow_of_a_diagram_passes_a_box(names):
-    found = parents_of(names["BUILDERS"]["wide_deep"]())
-    rows = arrange(found)
-    row_of = {name: number for number, row in enumerate(rows) for name in row}
-    arrows = with_waypoints(found)
-    assert any(isinstance(name, tuple) for name in arrows)  # the short way skips rows
-    for name, parents in arrows.items():
-        assert all(row_of[name] == row_of[parent] + 1 for parent in parents)
-
-
-def test_a_chain_is_drawn_too():
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.Dense(1)])
-    rows = arrange(parents_of(model))
-    assert [len(row) for row in rows] == [1, 1, 1]
-    assert len(diagram(model, "chain").axes[0].texts) == 3 + 2  # boxes, and arrows between them
 
 
 def test_unknown_model(tmp_path, capsys):

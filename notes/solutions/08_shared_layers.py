@@ -26,7 +26,6 @@ model.summary()
 
 picture = np.random.default_rng(0).integers(256, size=(1, 28, 28, 1), dtype="uint8")
 answers = model.predict(np.concatenate([picture, picture], axis=2), verbose=0)
-assert np.allclose(
-    answers["left"], answers["right"], atol=1e-6
-)  # one picture twice: one answer twice
+# One picture twice: one answer twice.
+assert np.allclose(answers["left"], answers["right"], atol=1e-6)
 print("called twice, counted once:", f"{model.count_params():,} weights")
