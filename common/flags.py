@@ -24,6 +24,7 @@ HELP = {  # of flags that several lessons have
     "learning_rate": "size of the steps",
     "models": "train only these models",
     "optimizer": "how the parameters are updated",
+    "patience": "epochs without a new low of the validation loss before training ends",
     "seed": "same seed, same result",
 }
 
