@@ -21,7 +21,7 @@ def check_parameters(parameters: dict) -> None:
 
 def test_the_models_have_the_parameters_that_the_notes_count(smoke_runs, names):
     table = pd.read_csv(smoke_runs[REGULARIZATION].folder / "models.csv", index_col="model")
-    assert list(table.index) == names["args"].models
+    assert list(table.index) == names["lesson"].models
     check_parameters(table.parameters.to_dict())
     build_model = names["build_model"]
     check_parameters({
@@ -40,7 +40,7 @@ def all_ten(tmp_path_factory):
 def test_all_ten_models_are_trained_and_compared(all_ten):
     run = all_ten
     table = pd.read_csv(run.folder / "models.csv", index_col="model")
-    assert list(table.index) == run.names["NAMES"] and len(table) == 10
+    assert list(table.index) == list(run.names["NAMES"]) and len(table) == 10
     check_parameters(table.parameters.to_dict())
     for name, curve in run.names["curves"].items():
         assert np.isfinite(curve["loss"]).all() and curve["loss"][1] < curve["loss"][0], name
