@@ -206,9 +206,9 @@ class ShuffledBatches(OrderedBatches):
         """Gather the next batch."""
         if self.step == 0:
             self.order = epoch_order(count(self.targets), self.seed, self.counter.epoch)
-            self.counter.epoch += 1
         rows = self.order[self.step * self.batch_size : (self.step + 1) * self.batch_size]
         self.step = (self.step + 1) % len(self)
+        self.counter.epoch += self.step == 0  # Keras may look at one batch before it trains
         return self.gather(rows)
 
 
