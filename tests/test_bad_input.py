@@ -76,8 +76,16 @@ def test_real_data_without_network(tmp_path, capsys, script):
         (FASHION, ["--optimizer", "magic"], "--optimizer: invalid choice: 'magic'"),
         (IMDB, ["--text", " !? "], "--text: must hold at least one word"),
         (REGULARIZATION, ["--models", "huge"], "--models: invalid choice: 'huge'"),
-        (REGULARIZATION, ["--dropout", "1"], "--dropout: must be a number below 1, not '1'"),
-        (MNIST, ["--label-smoothing", "1"], "--label-smoothing: must be at least 0 and below 1"),
+        (
+            REGULARIZATION,
+            ["--dropout", "1"],
+            "--dropout: must be a number above 0 and below 1, not '1'",
+        ),
+        (
+            MNIST,
+            ["--label-smoothing", "1"],
+            "--label-smoothing: must be a number of at least 0 and below 1",
+        ),
         (REGULARIZATION, ["--l2", "-1"], "--l2: must be a number above 0, not '-1'"),
         (TENSORS, ["--learning-rate", "nan"], "--learning-rate: must be a number above 0"),
         (XOR, ["--hidden", "8", "0"], "--hidden: must be a whole number of at least 1, not '0'"),

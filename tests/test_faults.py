@@ -173,9 +173,6 @@ def test_a_damaged_record_stops_no_other_run(tmp_path, capsys):
 
 @pytest.mark.faults
 def test_the_service_answers_whatever_it_is_asked(monkeypatch, capsys):
-    pytest.importorskip(
-        "schemathesis"
-    )  # not in requirements-dev.txt: its pytest plugin slows every start
     monkeypatch.setattr(sys, "argv", ["ask.py", "--requests", "400"])
     ask.main()
     assert "a trial" in capsys.readouterr().out
