@@ -10,6 +10,8 @@ TensorFlow's tutorial, which lets the padding count and keeps the last epoch, re
 accuracy of 0.8726. `--ngrams 2` trains another model, of whole reviews, more words, and pairs of
 words.
 
+Expect: test accuracy 0.879 (0.878 to 0.879), median and range of three seeds.
+
     python 02_imdb_binary_classification.py
     python 02_imdb_binary_classification.py --ngrams 2     pairs of neighbouring words count too
     python 02_imdb_binary_classification.py --text "A dull plot, but the music is wonderful."

@@ -6,6 +6,8 @@ Ten networks read the film reviews of lesson 02. First we change only their size
 each begins to memorize the training reviews. Then we keep one size and try the usual remedies:
 penalties on large weights, dropout, batch normalization, stopping early.
 
+Expect: test accuracy 0.882 (0.881 to 0.884), median and range of three seeds.
+
     python 04_regularization_dropout.py
     python 04_regularization_dropout.py --models baseline dropout --dropout 0.8
 """

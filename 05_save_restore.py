@@ -5,6 +5,8 @@
 A small network learns to read digits. Then we keep it in every form that Keras offers, load each
 again, and check that the answers are the same to the last bit. We also look into the files.
 
+Expect: test accuracy 0.972 (0.969 to 0.973), median and range of three seeds.
+
     python 05_save_restore.py
     python 05_save_restore.py --epochs 2
 """

@@ -8,6 +8,8 @@ time, and then train a digit reader with arithmetic of our own: Keras only keeps
 A line with `assert` stops the lesson if what it says is wrong: that is how the statements below are
 checked.
 
+Expect: test accuracy 0.923 (0.922 to 0.924), median and range of three seeds.
+
     python 06_eager_tensors.py
     python 06_eager_tensors.py --epochs 20 --learning-rate 0.1
 """
@@ -258,6 +260,10 @@ print("traced for:", *traces, sep="\n  ")
 # 5 to 50. TensorFlow's times include the way back to NumPy.
 #
 # <!-- results: lesson-06-timings -->
+# On two CPU cores the function took:
+#
+# - for ten numbers: 0.059 ms in NumPy, 4.8 ms eagerly, 0.38 ms as `tf.function`
+# - for a million numbers: 51 ms in NumPy, 64 ms eagerly, 29 ms as `tf.function`
 # <!-- end -->
 #
 # With few numbers the three are far apart, with many they come closer.

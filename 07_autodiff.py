@@ -8,6 +8,8 @@ loop that `fit` hides.
 
 As in lesson 06, `assert` checks what the text says.
 
+Expect: test accuracy 0.858 (0.857 to 0.862), median and range of three seeds.
+
     python 07_autodiff.py
     python 07_autodiff.py --epochs 10 --batch-size 128
 """
@@ -398,6 +400,8 @@ np.testing.assert_allclose(gradients[-2], hidden.numpy().T @ too_much, atol=1e-6
 # after five to warm up, on the same batches.
 #
 # <!-- results: lesson-07-speedup -->
+# On two CPU cores the step that `tf.function` compiled was 16 (15 to 16) times as fast as the eager
+# one (median and range of three runs).
 # <!-- end -->
 
 # %%
