@@ -18,44 +18,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the folder that holds common/
 
-from common.flags import LessonParser, positive_number, whole_number
+from common.flags import Flag
+from common.lesson import Lesson
 
-parser = LessonParser("xor", __doc__, epochs=500, batch_size=1, data=False)
-parser.add_experiment(
-    "--hidden",
-    nargs="*",
-    type=whole_number(1),
-    default=[8, 4],
-    metavar="UNITS",
-    help="units of each hidden layer (default 8 4; without a number there is no hidden layer)",
+lesson = Lesson(
+    __doc__,
+    epochs=500,
+    batch_size=1,
+    data="the four rows of the truth table",
+    hidden=[8, 4],
+    activation=["relu", "leaky_relu", "elu", "tanh", "sigmoid"],
+    optimizer=["adam", "rmsprop", "sgd"],
+    learning_rate=0.001,
+    seeds=Flag(1, "train N networks, from --seed on, and count those that solve it", at_most=1000),
 )
-parser.add_experiment(
-    "--activation",
-    choices=["relu", "leaky_relu", "elu", "tanh", "sigmoid"],
-    default="relu",
-    help="of the hidden layers (default relu)",
-)
-parser.add_experiment(
-    "--optimizer",
-    choices=["adam", "rmsprop", "sgd"],
-    default="adam",
-    help="how the weights are changed (default adam)",
-)
-parser.add_experiment(
-    "--learning-rate",
-    type=positive_number,
-    default=0.001,
-    metavar="RATE",
-    help="size of the steps (default 0.001)",
-)
-parser.add_experiment(
-    "--seeds",
-    type=whole_number(1, 1000),
-    default=1,
-    metavar="N",
-    help="train N networks, from --seed on, and count those that solve it (default 1)",
-)
-args = parser.parse_args()  # before the imports below, so that --help answers at once
+
+import math
 
 import keras
 import numpy as np
@@ -64,11 +42,6 @@ from keras import layers
 from keras.ops import convert_to_numpy
 
 from common import plots, runs
-from common.batches import shuffled_batches
-from common.callbacks import OneLineProgress
-from common.run import Run
-
-run = Run(args, source="the four rows of the truth table")
 
 # %% [markdown]
 # ## 1 Load
@@ -81,10 +54,11 @@ targets = np.array([[0], [1], [1], [0]], dtype="float32")
 
 # %% [markdown]
 # ## 2 Prepare
-# The inputs are 0 and 1 already. A batch is a single row, so an epoch is four steps. For the
-# figure we lay a grid of points over the square and a little beyond.
+# The inputs are 0 and 1 already. A batch is a single row, so an epoch is four steps. For the figure
+# we lay a grid of points over the square and a little beyond.
 
 # %%
+steps = math.ceil(len(inputs) / lesson.batch_size)  # in an epoch
 across = np.linspace(-0.5, 1.5, 81, dtype="float32")
 grid = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)  # (6561, 2)
 
@@ -92,7 +66,8 @@ grid = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)  # (6561, 2
 # ## 3 Define
 # The output unit adds up what reaches it, and `sigmoid` squeezes the sum to 0..1: the probability
 # of a 1. Without a hidden layer the border between 0 and 1 is a straight line. Hidden units with an
-# *activation* each put a bend into it. Without activations they would not: lines of lines are lines.
+# *activation* each put a bend into it. Without activations they would not: lines of lines are
+# lines.
 
 
 # %%
@@ -100,8 +75,8 @@ def build_model(seed: int):
     """Make a network with the starting weights of this seed."""
     keras.utils.set_random_seed(seed)
     model = keras.Sequential([keras.Input((2,))])
-    for units in args.hidden:
-        model.add(layers.Dense(units, activation=args.activation))
+    for units in lesson.hidden:
+        model.add(layers.Dense(units, activation=lesson.activation))
     model.add(layers.Dense(1, activation="sigmoid"))
     return model
 
@@ -121,15 +96,15 @@ def share_right(table: pd.DataFrame) -> float:
     return float((table["answer"] == table["a xor b"]).mean())
 
 
-model = build_model(args.seed)
+model = build_model(lesson.seed)
 model.summary()
 print("before training:")
 print(truth_table(model).to_string(index=False))
 
 # %% [markdown]
 # ## 4 Compile
-# The *loss* is what training makes smaller. For a yes or no it is *binary cross-entropy*: -log(p) if the answer
-# is 1 and -log(1 - p) if it is 0. At p = 0.5, knowing nothing, it is log(2) = 0.693.
+# The *loss* is what training makes smaller. For a yes or no it is *binary cross-entropy*: -log(p)
+# if the answer is 1 and -log(1 - p) if it is 0. At p = 0.5, knowing nothing, it is log(2) = 0.693.
 
 # %%
 OPTIMIZERS = {
@@ -139,20 +114,20 @@ OPTIMIZERS = {
 }
 
 
-def compile_model(model, steps_per_execution: int) -> None:
+def compile_model(model) -> None:
     """Tell a network what to make smaller, and how."""
     model.compile(
-        optimizer=OPTIMIZERS[args.optimizer](learning_rate=args.learning_rate),
+        optimizer=OPTIMIZERS[lesson.optimizer](learning_rate=lesson.learning_rate),
         loss="binary_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=steps_per_execution,  # all steps of an epoch in one call: fast
+        steps_per_execution=steps,  # a whole epoch in one call: faster
     )
 
 
 # %% [markdown]
 # ## 5 Fit
 # A *callback* is called by `fit` at fixed moments. This one looks at the grid after a few epochs
-# and keeps what the network answers there. (Lesson 01 explains `shuffled_batches` and its steps.)
+# and keeps what the network answers there.
 
 
 # %%
@@ -164,40 +139,35 @@ class Snapshots(keras.callbacks.Callback):
         self.epochs, self.surfaces = [], []
 
     def on_epoch_end(self, epoch, logs=None):
-        sixths = [round(args.epochs * part / 6) for part in range(1, 7)]
+        sixths = [round(lesson.epochs * part / 6) for part in range(1, 7)]
         if epoch + 1 in sixths:
             self.epochs.append(epoch + 1)
             self.surfaces.append(convert_to_numpy(self.model(grid)).reshape(81, 81))
 
 
-def train(seed: int, *callbacks):
+def train(seed: int, *callbacks, progress: bool = False):
     """Train a new network; return it and its history."""
     model = build_model(seed)
-    training = run.training(f"seed-{seed}", seed)
-    batches = shuffled_batches(
-        inputs, targets, args.batch_size, seed=seed, first_epoch=training.first_epoch
-    )
-    compile_model(model, batches.steps_per_execution)
+    compile_model(model)
     history = model.fit(
-        batches.dataset,
-        steps_per_epoch=batches.steps_per_epoch,
-        shuffle=False,  # the batches come shuffled
-        epochs=args.epochs,
-        initial_epoch=training.first_epoch,
-        callbacks=training.callbacks(*callbacks),
+        lesson.batches(inputs, targets, seed=seed, repeat=True),  # endless: its epochs are so short
+        steps_per_epoch=steps,
+        epochs=lesson.epochs,
+        callbacks=lesson.callbacks(
+            *callbacks, training=f"seed-{seed}", seed=seed, progress=progress
+        ),
         verbose=0,
     )
     return model, history.history
 
 
 snapshots = Snapshots()
-model, history = train(args.seed, snapshots, OneLineProgress())
+model, history = train(lesson.seed, snapshots, progress=True)
 
 # %% [markdown]
 # ## 6 Evaluate
 # The accuracy of an epoch counts each row as it was answered when its turn came, so we ask again
-# now. In the figure blue stands for 0 and red for 1;
-# between them the network is unsure.
+# now. In the figure blue stands for 0 and red for 1; between them the network is unsure.
 
 # %%
 print("after training:")
@@ -213,7 +183,7 @@ for panel, epoch, surface in zip(axes.flat, snapshots.epochs, snapshots.surfaces
     panel.scatter(*inputs.T, c=targets[:, 0], cmap="coolwarm", edgecolors="black", s=90)
     panel.set(title=f"epoch {epoch}", xlabel="a", ylabel="b", aspect="equal")
 figure.colorbar(image, ax=axes, label="probability of 1", shrink=0.8)
-run.save_figure("decision_surface", figure)
+lesson.save_figure("decision_surface", figure)
 
 # %% [markdown]
 # ## 7 Predict
@@ -240,39 +210,39 @@ def describe_start(seed: int, model, history: dict) -> dict:
     }
 
 
-starts, losses = [describe_start(args.seed, model, history)], {args.seed: history["loss"]}
-for seed in range(args.seed + 1, args.seed + args.seeds):
+starts, losses = [describe_start(lesson.seed, model, history)], {lesson.seed: history["loss"]}
+for seed in range(lesson.seed + 1, lesson.seed + lesson.seeds):
     other, other_history = train(seed)
     starts.append(describe_start(seed, other, other_history))
     losses[seed] = other_history["loss"]
     print(f"seed {seed}: {'solved' if starts[-1]['solved'] else 'not solved'}", flush=True)
 starts = pd.DataFrame(starts)
 solved = int(starts.solved.sum())
-if args.seeds > 1:
+if lesson.seeds > 1:
     figure, axes = plots.new_figure()
     for values, right in zip(losses.values(), starts.solved, strict=True):
-        plots.draw_curve(axes, values, "", plots.RIGHT if right else plots.WRONG)
-    axes.plot([], [], color=plots.RIGHT, label=f"solved: {solved}")
-    axes.plot([], [], color=plots.WRONG, label=f"not solved: {args.seeds - solved}")
-    axes.set(xlabel="epoch", ylabel="loss", title=f"the loss from {args.seeds} starts")
+        plots.draw_curve(axes, values, "", "tab:blue" if right else "tab:red")
+    axes.plot([], [], color="tab:blue", label=f"solved: {solved}")
+    axes.plot([], [], color="tab:red", label=f"not solved: {lesson.seeds - solved}")
+    axes.set(xlabel="epoch", ylabel="loss", title=f"the loss from {lesson.seeds} starts")
     axes.legend()
-    run.save_figure("starts", figure)
-    run.save_table("starts", starts.round({"loss": 4}))
-run.save(
+    lesson.save_figure("starts", figure)
+    lesson.save_table("starts", starts.round({"loss": 4}))
+lesson.finish(
     model,
     history,
-    training=f"seed-{args.seed}",
+    training=f"seed-{lesson.seed}",
     accuracy=accuracy,
     solved=solved,
     last_mistake=starts.last_mistake[0],
 )
-print(f"\n{solved} of {args.seeds} solved")
+print(f"\n{solved} of {lesson.seeds} solved")
 settings = [
     {
         **record["flags"],
         "solved": f"{record['metrics']['solved']:.0f} of {record['flags']['seeds']}",
     }
-    for record in runs.finished_runs(args.out, "xor")
+    for record in runs.finished_runs(lesson.out, "xor")
     if record["flags"]["seeds"] > 1
 ]
 columns = ["hidden", "activation", "optimizer", "learning_rate", "epochs", "batch_size", "solved"]
