@@ -17,29 +17,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and churn/ are
 
-from churn.predict import NUMBERS, answer
-from common.flags import LessonParser, whole_number
+from churn.predict import NUMBERS, answer_if_asked
+from common.flags import Flag
+from common.lesson import Lesson
 
-parser = LessonParser("churn", __doc__, epochs=100, batch_size=10)
-parser.add_experiment(
-    "--hidden",
-    nargs="*",
-    type=whole_number(1),
-    default=[64, 32],
-    metavar="UNITS",
-    help="units of each hidden layer of the honest network (default 64 32)",
+lesson = Lesson(
+    __doc__,
+    epochs=100,
+    batch_size=10,
+    hidden=[64, 32],  # of the honest network
+    predict=Flag(Path, "answer for the customer in this JSON file, with the newest saved model"),
+    on_flags=answer_if_asked,  # --predict trains nothing
 )
-parser.add_argument(
-    "--predict",
-    type=Path,
-    metavar="FILE",
-    help="answer for the customer in a JSON file, with the newest saved model",
-)
-args = parser.read_args()
-if args.predict:
-    answer(args.predict, parser, args)
-    raise SystemExit
-parser.start()  # Keras
+
+import math
 
 import keras
 import numpy as np
@@ -63,11 +54,6 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from churn import figures
 from common import plots
-from common.batches import one_batch, shuffled_batches
-from common.callbacks import OneLineProgress
-from common.run import Run
-
-run = Run(args)  # sets the seed, keeps the record and the figures
 
 # %% [markdown]
 # ## 1 Load
@@ -75,7 +61,7 @@ run = Run(args)  # sets the seed, keeps the record and the figures
 # `Exited` is the answer: 1 for those who left.
 
 # %%
-customers = run.load_dataset("churn").drop(columns=["RowNumber", "CustomerId", "Surname"])
+customers = lesson.load("churn").drop(columns=["RowNumber", "CustomerId", "Surname"])
 exited = customers.pop("Exited").to_numpy("uint8")
 print(customers.head(3).to_string())
 print(f"{len(customers)} customers, {exited.mean():.1%} of them left")
@@ -84,8 +70,8 @@ print(f"{len(customers)} customers, {exited.mean():.1%} of them left")
 # ### The old way, with its flaw
 # Country as columns of 0 and 1, one of them left out since the others imply it; gender as 0 and 1;
 # every column brought to mean 0 and standard deviation 1. Then the network 11-6-6-1, trained on all
-# rows and tested on the same rows. Its figure, 0.86, tells how well it knows customers whose answer
-# it was told.
+# rows and tested on the same rows. Its accuracy, 0.86, tells how well it knows customers whose
+# answer it was told.
 
 # %%
 old = pd.get_dummies(customers, columns=["Geography", "Gender"], drop_first=True).astype("float32")
@@ -94,27 +80,18 @@ old_features = ((old - old.mean()) / old.std()).to_numpy()  # (customers, 11)
 
 def train(name: str, model, train_features, train_targets, *callbacks, **options):
     """Compile the model for a yes or no, fit it, return its history."""
-    training = run.training(name)
-    batches = shuffled_batches(
-        train_features,
-        train_targets,
-        args.batch_size,
-        seed=args.seed,
-        first_epoch=training.first_epoch,
-    )
+    steps = math.ceil(len(train_features) / lesson.batch_size)
     model.compile(
         optimizer="adam",
         loss="binary_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=batches.steps_per_execution,
+        steps_per_execution=steps,  # a whole epoch in one call: faster
     )
     history = model.fit(
-        batches.dataset,
-        steps_per_epoch=batches.steps_per_epoch,
-        shuffle=False,  # the batches come shuffled
-        epochs=args.epochs,
-        initial_epoch=training.first_epoch,
-        callbacks=training.callbacks(*callbacks, OneLineProgress()),
+        lesson.batches(train_features, train_targets, repeat=True),  # endless: its epochs are short
+        steps_per_epoch=steps,
+        epochs=lesson.epochs,
+        callbacks=lesson.callbacks(*callbacks, training=name),
         verbose=0,
         **options,
     )
@@ -155,10 +132,10 @@ print(f"for comparison: to answer 'stays' for everyone gives {1 - exited.mean():
 
 # %%
 rest, test_customers, rest_targets, test_targets = train_test_split(
-    customers, exited, test_size=0.2, random_state=args.seed, stratify=exited
+    customers, exited, test_size=0.2, random_state=lesson.seed, stratify=exited
 )
 train_customers, val_customers, train_targets, val_targets = train_test_split(
-    rest, rest_targets, test_size=0.2, random_state=args.seed, stratify=rest_targets
+    rest, rest_targets, test_size=0.2, random_state=lesson.seed, stratify=rest_targets
 )
 
 
@@ -205,15 +182,15 @@ print("training, validation and test rows:", *map(len, parts))
 # %% [markdown]
 # ## 3 Define
 # Hidden layers, and one sigmoid for a yes or no. Three networks: the old one again, with its old
-# columns, this time on training rows only; a larger one on the columns chosen above, with *dropout*:
-# in training a fifth of the hidden values is set to 0, others at each step; and that one with *class
-# weights*, where all who left together count as much as all who stayed.
+# columns, this time on training rows only; a larger one on the columns chosen above, with
+# *dropout*: in training a fifth of the hidden values is set to 0, others at each step; and that one
+# with *class weights*, where all who left together count as much as all who stayed.
 
 
 # %%
 def build_model(features: int, hidden: list[int], dropout: float):
     """Make a network for so many features, with these hidden layers, from the run's seed."""
-    keras.utils.set_random_seed(args.seed)
+    keras.utils.set_random_seed(lesson.seed)
     model = keras.Sequential([keras.Input((features,))])
     for units in hidden:
         model.add(layers.Dense(units, activation="relu"))
@@ -230,12 +207,14 @@ def build_model(features: int, hidden: list[int], dropout: float):
 
 # %% [markdown]
 # ## 5 Fit
-# The old network trains for all epochs, as it did. For the others `EarlyStopping` ends training when
-# the validation loss has not improved for ten epochs, and takes the best epoch's weights back. (Keras
-# applies class weights in training only: the validation loss is the same question for all.)
-# Beside the networks two models of scikit-learn learn from the same rows, all columns: *logistic regression*, a
-# network without hidden layers, and *gradient boosting*, a sum of many small decision trees. It holds
-# out a tenth of those rows itself, to know when to stop.
+# The old network trains for all epochs, as it did. For the others `EarlyStopping` ends training
+# when the validation loss has not improved for ten epochs, and restores the weights of the best
+# epoch. (Keras applies class weights in training only: the validation loss is the same question for
+# all.)
+#
+# Beside the networks two models of scikit-learn learn from the same rows, all columns: *logistic
+# regression*, a network without hidden layers, and *gradient boosting*, a sum of many small
+# decision trees. It holds out a tenth of those rows itself, to know when to stop.
 
 # %%
 balanced = {0: 0.5 / (1 - train_targets.mean()), 1: 0.5 / train_targets.mean()}
@@ -243,8 +222,8 @@ probabilities = {}  # of having left: model -> (validation, test)
 histories, networks = {}, {}
 for name, (train_features, val_features, test_features), hidden, dropout, class_weight in (
     ("old network", old_inputs, [6, 6], 0, None),
-    ("network", inputs, args.hidden, 0.2, None),
-    ("network, class weights", inputs, args.hidden, 0.2, balanced),
+    ("network", inputs, lesson.hidden, 0.2, None),
+    ("network, class weights", inputs, lesson.hidden, 0.2, balanced),
 ):
     networks[name] = build_model(train_features.shape[1], hidden, dropout)
     stop = keras.callbacks.EarlyStopping(patience=10, restore_best_weights=True)
@@ -255,7 +234,9 @@ for name, (train_features, val_features, test_features), hidden, dropout, class_
         train_features,
         train_targets[:, None],
         *([] if name == "old network" else [stop]),
-        validation_data=one_batch(val_features, val_targets[:, None]),
+        validation_data=lesson.batches(
+            val_features, val_targets[:, None], len(val_targets), shuffle=False
+        ),
         class_weight=class_weight,
     )
     probabilities[name] = [
@@ -269,7 +250,7 @@ to_columns = make_column_transformer(
 others = {
     "logistic regression": LogisticRegression(),
     "gradient boosting": HistGradientBoostingClassifier(
-        learning_rate=0.05, early_stopping=True, random_state=args.seed
+        learning_rate=0.05, early_stopping=True, random_state=lesson.seed
     ),
 }
 for name, classifier in others.items():
@@ -282,18 +263,18 @@ for name, classifier in others.items():
 # ## 6 Evaluate
 # To answer "stays" for everyone is right for four customers in five, so accuracy says little. Of
 # those who got the answer "leaves", *precision* is the share who did leave; of those who left,
-# *recall* is the share who were found; F1 is 2 * precision * recall / (precision + recall). All three depend on the *threshold*: the
-# probability from which on we answer "leaves". We choose the one with the best F1 on the validation
-# rows, never on the test rows. *ROC AUC* needs no threshold: it is the probability that a leaver
-# gets a higher score than one who stayed, 0.5 for guessing.
+# *recall* is the share who were found; F1 is 2 * precision * recall / (precision + recall). All
+# three depend on the *threshold*: the probability from which on we answer "leaves". We choose the
+# one with the best F1 on the validation rows, never on the test rows. *ROC AUC* needs no threshold:
+# it is the probability that a leaver gets a higher score than one who stayed, 0.5 for guessing.
 #
-# `val_auc` is that of the validation rows: compare settings by it, not by the test rows.
-# The columns `accuracy_at_half` and `recall_at_half` belong to the usual threshold, 0.5. There the
-# old network meets customers it has not seen: compare its accuracy with the flawed figure.
+# `val_auc` is that of the validation rows: compare settings by it, not by the test rows. The
+# columns `accuracy_at_half` and `recall_at_half` belong to the usual threshold, 0.5. There the old
+# network meets customers it has not seen: compare its accuracy with the flawed one.
 #
 # *Calibrated* means: of the customers with a probability of 30 %, 30 % leave. The Brier score is
-# the mean squared distance from the truth. Class weights move all
-# probabilities up: they are answers to another question, with as many leavers as others.
+# the mean squared distance from the truth. Class weights move all probabilities up: they are
+# answers to another question, with as many leavers as others.
 
 
 # %%
@@ -323,19 +304,19 @@ for name, (val_scores, test_scores) in probabilities.items():
     })
 models = pd.DataFrame(rows)
 print("on the test rows:")
-run.save_table("models", models.round(4))
+lesson.save_table("models", models.round(4))
 
 (network,) = models[models.model == "network"].to_dict("records")
 threshold = network["threshold"]
 val_scores, test_scores = probabilities["network"]
 figure = plots.confusion_matrix(test_targets, test_scores >= threshold, ["stayed", "left"])
-run.save_figure("confusion_matrix", figure)
+lesson.save_figure("confusion_matrix", figure)
 
 test_scores_by_model = {name: scores for name, (_, scores) in probabilities.items()}
 figure = figures.roc_and_precision_recall(test_targets, test_scores_by_model)
-run.save_figure("roc_and_precision_recall", figure)
-run.save_figure("threshold", figures.threshold(val_targets, val_scores, threshold))
-run.save_figure("calibration", figures.calibration(test_targets, test_scores_by_model))
+lesson.save_figure("roc_and_precision_recall", figure)
+lesson.save_figure("threshold", figures.threshold(val_targets, val_scores, threshold))
+lesson.save_figure("calibration", figures.calibration(test_targets, test_scores_by_model))
 
 # %% [markdown]
 # ## 7 Predict
@@ -357,7 +338,7 @@ if keras.backend.backend() == "tensorflow":
     print(test_customers.head(3).to_string())
     print("probability of leaving:", np.array(model(first))[:, 0].round(3))
 
-run.save(
+lesson.finish(
     model,
     histories["network"],
     training="network",

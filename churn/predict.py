@@ -7,6 +7,7 @@ from pathlib import Path
 
 from common import runs
 from common.errors import fail
+from common.startup import start_keras
 
 NUMBERS = [
     "CreditScore",
@@ -24,32 +25,39 @@ LARGEST = 10**9
 NOT_USED = ["RowNumber", "CustomerId", "Surname", "Exited"]  # the table has them; no need to delete
 
 
-def answer(path: Path, parser, args) -> None:
-    """Print the probability that the customer in a JSON file leaves.
+def answer_if_asked(lesson) -> None:
+    """Answer for the customer in the file that `--predict` names, and exit; else do nothing.
 
     Args:
-        path: a JSON object of raw columns, such as customer.json beside this file.
-        parser: starts Keras, only once the customer is read.
-        args: has `out`, where the runs are.
+        lesson: has `predict`, the file: a JSON object of raw columns, such as customer.json beside
+            this file; and `out`, where the runs are.
 
     Raises:
-        SystemExit: if the file or a field of it is not what it should be, or there is no model.
+        SystemExit: if it has answered; or if the file or a field of it is not what it should be, or
+            there is no model.
     """
+    if lesson.predict:
+        answer(lesson.predict, lesson)
+        raise SystemExit
+
+
+def answer(path: Path, lesson) -> None:
+    """Print the probability that the customer in a JSON file leaves."""
     customer = read_customer(path)
     records = [
         run
-        for run in runs.finished_runs(args.out, "churn")
-        if "tensorflow" in run["versions"] and args.data in ("auto", run["data"])
+        for run in runs.finished_runs(lesson.out, "churn")
+        if "tensorflow" in run["versions"] and lesson.data in ("auto", run["data"])
     ]
     if not records:
-        kind = "" if args.data == "auto" else f" on {args.data} data"
+        kind = "" if lesson.data == "auto" else f" on {lesson.data} data"
         fail(
-            f"--predict: {args.out} holds no finished run of churn on TensorFlow{kind}; "
+            f"--predict: {lesson.out} holds no finished run of churn on TensorFlow{kind}; "
             "first train: python churn/churn.py"
         )
     record = records[-1]
-    parser.only = ("tensorflow",)  # the model reads texts
-    parser.start()
+    print("churn: starting Keras ...", flush=True)
+    start_keras(("tensorflow",), device=lesson.device)  # the model reads texts
     import keras
 
     model_file = record["folder"] / "model.keras"
