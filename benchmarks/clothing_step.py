@@ -1,10 +1,10 @@
-"""What does a training step of conv_net_best on clothing spend its time on?
+"""What does a training step of mnist/clothing.py spend its time on?
 
     python benchmarks/clothing_step.py             five minutes
     python benchmarks/clothing_step.py --steps 5   a trial
 
-Times steps of 256 pictures with parts of the network left out; beside it, `conv_net` as it was published, in
-32 bits. Says nothing about accuracy. Let nothing else run meanwhile. Writes
+Times steps of 256 pictures with parts of the network left out; beside it, `conv_net` as it was
+published, in 32 bits. Says nothing about accuracy. Let nothing else run meanwhile. Writes
 results/clothing_step.csv.
 """
 
@@ -19,16 +19,16 @@ from benchmarks.measure import RESULTS, TRIAL, Parser, machine, write_table
 from common.startup import start_keras
 
 STEPS, TURNS = 40, 5
-PLAIN = "with TensorFlow's gradients of filters"  # without common/convolutions.py
+PLAIN = "with TensorFlow's gradients of filters"  # without mnist/convolutions.py
 
 
 def networks() -> dict:
     """Build the network of the recipe, parts of it, and the published one: what -> model."""
     import keras
-    from common.convolutions import quicken_convolutions
     from keras import layers
 
     from benchmarks.plain import conv_net_model
+    from mnist.convolutions import quicken_convolutions
     from mnist.models import conv_net_best_of_clothing
 
     found = {"published": conv_net_model()}
@@ -67,7 +67,7 @@ def main() -> None:
     import keras
     import numpy as np
 
-    from common.batches import shuffled_batches
+    from common.batches import EpochCounter, shuffled_batches
 
     random = np.random.default_rng(0)
     images = random.integers(256, size=(256 * flags.steps, 28, 28, 1), dtype="uint8")
@@ -77,18 +77,16 @@ def main() -> None:
     for turn in range(1 + TURNS):
         for what, model in models.items():
             pictures = images / np.float32(255) if what == "published" else images
-            train = shuffled_batches(pictures, labels, 256, seed=turn)
+            train = shuffled_batches(pictures, labels, 256, turn, EpochCounter())
             if not turn:
                 model.compile(
                     "adam",
                     "categorical_crossentropy",
                     metrics=["accuracy"],
-                    steps_per_execution=train.steps_per_execution,
+                    steps_per_execution=len(train),
                 )
             began = time.perf_counter()
-            model.fit(
-                train.dataset, steps_per_epoch=train.steps_per_epoch, shuffle=False, verbose=0
-            )
+            model.fit(train, verbose=0)
             if turn:  # the first one compiles the step
                 seconds[what].append(time.perf_counter() - began)
     keras.config.set_dtype_policy("float32")

@@ -9,7 +9,7 @@ published     conv_net as it was published: 32 bits, all 60,000 images, 60 epoch
               test images after every epoch
 fast          python mnist/mnist.py -m conv_net_fast, judged once, at its end
 best          python mnist/mnist.py -m conv_net_best: as good as it gets in the published time
-best_fashion  the same with --dataset fashion_mnist
+best_fashion  python mnist/clothing.py: the same for clothing
 
 The parts run in turn, seed by seed. Let nothing else run meanwhile. Writes
 results/time_to_accuracy.csv (a row a run), results/time_to_accuracy_curve.csv (a row an epoch of
@@ -39,7 +39,7 @@ TARGET = 0.9934  # test accuracy of conv_net, published after 60 epochs
 LESSONS = {
     "fast": ["mnist/mnist.py", "-m", "conv_net_fast"],
     "best": ["mnist/mnist.py", "-m", "conv_net_best"],
-    "best_fashion": ["mnist/mnist.py", "-m", "conv_net_best", "--dataset", "fashion_mnist"],
+    "best_fashion": ["mnist/clothing.py"],
 }
 
 

@@ -1,17 +1,18 @@
-"""Sooner gradients of convolutions, where TensorFlow's are slow.
+"""Faster gradients of convolutions, where TensorFlow's are slow.
 
 The gradient tells how much the loss grows with each number of a filter. For the number in row i,
-column j, for channel c, it is the sum of image[y + i, x + j, c] * error[y, x] over all places (y, x)
-and all images of the batch; error is the gradient of the layer's own answers. That is a convolution
-again: the errors slide over the images. TensorFlow has a routine of its own for it. On a processor
-with `avx512_bf16` but without `amx`, in 16 bits, that routine is slower than a convolution where images
-are small: there we take the convolution.
+column j, for channel c, it is the sum of image[y + i, x + j, c] * error[y, x] over all places
+(y, x) and all images of the batch; error is the gradient of the layer's own answers. That is a
+convolution again: the errors slide over the images. TensorFlow has a routine of its own for it. On
+a processor with `avx512_bf16` but without `amx`, in 16 bits, that routine is slower than a
+convolution where images are small: there we take the convolution.
 """
 
 import keras
-from common.precision import processor_features
 
-LARGEST = 9  # rows or columns of a layer's answer: with more, both ways are about equally quick
+from mnist.precision import processor_features
+
+LARGEST = 9  # rows or columns of a layer's answer: with more, both ways are about equally fast
 
 
 def quicken_convolutions(model) -> None:
@@ -45,7 +46,8 @@ def convolve(images, filters):
 
     Args:
         images: tensor of shape (batch, rows, columns, channels).
-        filters: tensor of shape (filter rows, filter columns, channels, filters), of the same dtype.
+        filters: tensor of shape (filter rows, filter columns, channels, filters), of the same
+            dtype.
 
     Returns:
         Tensor of shape (batch, rows - filter rows + 1, columns - filter columns + 1, filters).
@@ -58,8 +60,8 @@ def convolve(images, filters):
             of_images = tf.nn.conv2d_transpose(
                 errors, filters, tf.shape(images), strides=1, padding="VALID"
             )
-            # Every convolution sums over channels. Here the sum is to be over the images of the batch,
-            # so they become the channels: (256, 9, 9, 96) turns into (96, 9, 9, 256).
+            # Every convolution sums over channels. Here the sum is to be over the images of the
+            # batch, so they become the channels: (256, 9, 9, 96) turns into (96, 9, 9, 256).
             channels_as_images = tf.transpose(images, [3, 1, 2, 0])
             errors_as_filters = tf.transpose(errors, [1, 2, 0, 3])
             of_filters = tf.nn.conv2d(

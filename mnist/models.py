@@ -2,7 +2,7 @@
 
 Every model takes images of shape (28, 28, 1), uint8, values 0 to 255, and answers with ten
 probabilities, float32. The name of the function is the value of `--model` and begins the name of
-the run's folder. (`conv_net_best` has a second function, for pieces of clothing.)
+the run's folder. (The last function, for pieces of clothing, belongs to clothing.py.)
 
 The last activation is a layer of its own and always computes in 32 bits: with fewer, probabilities
 close to 1 could not be told apart.
@@ -91,8 +91,9 @@ def conv_net_dropout():
 def conv_net_batch_norm():
     """As `conv_net`; behind the first pooling and the dense layer the values are normalised.
 
-    In training each unit, or each of the 32 channels that the windows make, is brought to mean 0 and variance 1 over the batch, then
-    scaled and shifted by two learnt numbers. To predict, running averages of training are used.
+    In training each unit, or each of the 32 channels that the windows make, is brought to mean 0
+    and variance 1 over the batch, then scaled and shifted by two learnt numbers. To predict,
+    running averages of training are used.
     """
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
@@ -146,7 +147,7 @@ def conv_net_l2():
 
 
 def le_net():
-    """Two convolutions with windows of 5x5 and a wide dense layer, a descendant of LeCun's of 1998."""
+    """Two convolutions with windows of 5x5 and a wide dense layer, after LeCun's of 1998."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
@@ -164,9 +165,9 @@ def le_net():
 def conv_net_augmented():
     """As `conv_net`; in training every image is turned, moved, slanted and scaled.
 
-    `RandomShear` holds the top row and pushes the lower ones sideways, the lowest by up to 8 pixels.
-    The four layers do nothing when the model predicts. They compute in 32 bits, since they work
-    with positions of pixels. What they uncover is black, as the ground of the images is.
+    `RandomShear` holds the top row and pushes the lower ones sideways, the lowest by up to 8
+    pixels. The four layers do nothing when the model predicts. They compute in 32 bits, since they
+    work with positions of pixels. What they uncover is black, as the ground of the images is.
     """
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
@@ -220,8 +221,8 @@ def conv_net_best():
 
     Six convolutions, and only one pooling: without padding each makes the picture two pixels
     smaller, until 3x3 are left, whose mean is taken. Digits are turned and moved before, and about
-    half of them distorted: `RandomPerspective` pulls at the corners, and so scales and slants in one
-    step. Each such step blurs; moving by whole pixels, `nearest`, does not.
+    half of them distorted: `RandomPerspective` pulls at the corners, and so scales and slants in
+    one step. Each such step blurs; moving by whole pixels, `nearest`, does not.
     """
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
@@ -248,12 +249,12 @@ def conv_net_best():
 
 
 def conv_net_best_of_clothing():
-    """What `-m conv_net_best` trains with `--dataset fashion_mnist`.
+    """As `conv_net_best`, for pieces of clothing: what clothing.py trains.
 
-    Clothing is not written by hand: it is mirrored, and moved by one pixel at most. Pieces of clothing
-    differ in more than digits do, in cloth and cut, so every convolution has one and a half times as many
-    filters. To train so many in few epochs, the values of every convolution are normalised, and
-    dropout is lighter.
+    Clothing is not written by hand: it is mirrored, and moved by one pixel at most. Pieces of
+    clothing differ in more than digits do, in cloth and cut, so every convolution has one and a
+    half times as many filters. To train so many in few epochs, the values of every convolution are
+    normalised, and dropout is lighter.
     """
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),

@@ -3,7 +3,13 @@
 import os
 from pathlib import Path
 
-PRECISIONS = ["auto", "float32", "bfloat16"]
+from common.flags import Flag
+
+PRECISION = Flag(
+    ["auto", "float32", "bfloat16"],
+    "bits to compute in; auto: 16 if the processor can, else 32",
+    role="training",
+)
 CPUINFO = Path("/proc/cpuinfo")  # where Linux tells what the processor can
 INSTRUCTIONS = {"avx512_bf16", "amx_bf16"}  # those that multiply 16-bit numbers
 
@@ -16,18 +22,19 @@ def processor_features() -> set[str]:
         return set()
 
 
-def choose_precision(wanted: str) -> str:
-    """Turn "auto" into the faster precision that this computer has instructions for.
-
-    Args:
-        wanted: one of `PRECISIONS`.
+def fastest_precision() -> str:
+    """Name the fastest precision that this computer has instructions for.
 
     Returns:
-        What was wanted, unless that is "auto". Then "bfloat16" for TensorFlow under Linux on a
-        processor that can compute with it, and "float32" for all others. A GPU is not asked.
+        "bfloat16" for TensorFlow under Linux on a processor that can compute with it, and "float32"
+        for all others. A GPU is not asked.
     """
-    if wanted != "auto":
-        return wanted
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return "float32"
     return "bfloat16" if processor_features() & INSTRUCTIONS else "float32"
+
+
+def choose_precision(lesson) -> None:
+    """Replace "auto", in the lesson's flag `precision`, by the fastest one."""
+    if lesson.precision == "auto":
+        lesson.precision = fastest_precision()

@@ -3,45 +3,49 @@
 So the seconds and the memory in a run's record are that model's alone.
 """
 
-import argparse
+import copy
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from common import runs
+from common import resume, runs
 from common.datasets import ENVIRONMENT, REAL
 from common.errors import CHILD_PROCESS, debugging, fail, on_interrupt
-from common.flags import training_values
 from mnist.recipes import fill_in
 
 SCRIPT = Path(__file__).with_name("mnist.py")
 
 
-def run_all(names: list[str], args) -> int:
+def run_all(names: list[str], lesson) -> int:
     """Train all models; with `--resume` only those that have not finished with these flags.
+
+    Args:
+        names: the models.
+        lesson: the `common.lesson.Lesson` of mnist.py, its flags as they were given.
 
     Returns:
         The exit code: 0, or that of the first model that failed.
     """
-    if args.resume not in (None, "newest"):
+    if lesson.resume not in (None, "newest"):
         fail("--resume FOLDER goes on with one run; with -m all give --resume alone")
     on_interrupt(lambda: "go on with the same command and --resume")
     for number, name in enumerate(names, 1):
-        own = argparse.Namespace(**{**vars(args), "model": name})
+        own = copy.copy(lesson)
+        own.model = name
         fill_in(own)
         print(f"\n== {number} of {len(names)}: {name}", flush=True)
         command = [sys.executable, str(SCRIPT), *words(own)]
-        if args.resume:
-            same = [record for record in runs.all_runs(args.out) if is_same(record, own)]
-            same = [record for record in same if record["finished"] or not runs.is_live(record)]
+        if lesson.resume:
+            same = [record for record in runs.all_runs(lesson.out) if is_same(record, own)]
+            same = [record for record in same if record["finished"] or not resume.is_live(record)]
             finished = [record for record in same if record["finished"]]
             if finished:
                 print(f"finished already on {finished[-1]['data']} data: {finished[-1]['folder']}")
                 continue
             if same:
-                command += ["--resume", str(runs.most_advanced(same)["folder"])]
+                command += ["--resume", str(resume.most_advanced(same)["folder"])]
         code = run_to_the_end(command)
         if code < 0:
             fail(
@@ -76,29 +80,24 @@ def run_to_the_end(command: list[str]) -> int:
     return code
 
 
-def words(args) -> list[str]:
+def words(lesson) -> list[str]:
     """Spell the flags for one model's own process."""
-    values = {
-        **training_values(args),
-        "data": args.data,
-        "data_dir": args.data_dir,
-        "out": args.out,
-    }
+    others = {name: getattr(lesson, name) for name in ("data", "data_dir", "device", "out")}
     return [
         word
-        for name, value in values.items()
+        for name, value in {**lesson.flags(), **others}.items()
         if value is not None
         for word in ("--" + name.replace("_", "-"), str(value))
     ] + ["--debug"] * debugging()
 
 
-def is_same(record: dict, args) -> bool:
+def is_same(record: dict, lesson) -> bool:
     """Tell whether a run was made with these flags, on the data that they allow."""
-    wanted = args.data
-    if wanted == "auto" and (args.data_dir or os.environ.get(ENVIRONMENT)):
+    wanted = lesson.data
+    if wanted == "auto" and (lesson.data_dir or os.environ.get(ENVIRONMENT)):
         wanted = REAL  # a folder was named: the sample is not taken then
     return (
-        record["lesson"] == args.lesson
-        and record["flags"] == training_values(args)
+        record["lesson"] == lesson.name
+        and record["flags"] == lesson.flags()
         and wanted in ("auto", record["data"])
     )

@@ -1,4 +1,4 @@
-"""common/convolutions.py: the same gradients, another way, and only where it is quicker."""
+"""mnist/convolutions.py: the same gradients, another way, and only where it is faster."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from common import convolutions, precision
+from mnist import convolutions, precision
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""mnist/: the models as they are published, the run of all, and the report."""
+"""mnist/: the models as they are published, the run of all, the report; and clothing.py."""
 
 import base64
 import copy
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -22,14 +23,16 @@ from PIL import Image
 from scipy.ndimage import shift
 
 from common.checkpoints import random_generators, seed_generators
-from common.flags import variant
+from common.lesson import Lesson
 from common.runs import finished_runs, read_record
 from mnist import report
-from mnist.flags import make_parser
+from mnist.figures import CLASS_NAMES, surest_mistakes
 from mnist.models import MODELS, conv_net_best_of_clothing
+from mnist.precision import choose_precision, fastest_precision
 from mnist.recipes import NAMES, fill_in
 from mnist.run_all import run_all
 
+CLOTHING = "mnist/clothing.py"
 PARAMETERS = {
     "mlp_one_layer": 407_050,
     "mlp_two_layers": 669_706,
@@ -161,6 +164,26 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
     assert run.names["history"].history["accuracy"][-1] > 0.8
 
 
+@pytest.fixture
+def read_flags(monkeypatch):
+    """Returns a function that gives the `Lesson` of mnist.py for some flags, and trains nothing."""
+
+    def read(*words) -> Lesson:
+        found = []
+
+        def fill_in_and_stop(lesson):
+            fill_in(lesson)
+            found.append(lesson)
+            raise SystemExit
+
+        with monkeypatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr("mnist.flags.fill_in", fill_in_and_stop)
+            run_script(MNIST, *words)
+        return found[0]
+
+    return read
+
+
 @pytest.mark.parametrize(
     ("words", "filled", "folder"),
     [
@@ -178,32 +201,22 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
         ),
         (
             "-m conv_net_best --label-smoothing 0 --dataset fashion_mnist",
-            (14, "one_cycle", 2, 0),
+            (32, "one_cycle", 3, 0),
             "conv_net_best_dataset-fashion_mnist_label-smoothing-0.0",
         ),
     ],
 )
-def test_flags_that_are_not_given_are_the_models_own(words, filled, folder):
-    args = make_parser("").read_args(words.split())
-    fill_in(args)
-    assert (args.epochs, args.schedule, args.peak, args.label_smoothing) == filled
-    assert variant(args) == folder
+def test_flags_that_are_not_given_are_the_models_own(read_flags, words, filled, folder):
+    lesson = read_flags(*words.split())
+    assert (lesson.epochs, lesson.schedule, lesson.peak, lesson.label_smoothing) == filled
+    assert lesson.variant() == folder
 
 
 @pytest.mark.slow
-def test_the_best_model_smooths_labels_and_looks_ten_times_at_clothing(tmp_path):
-    run = run_lesson(
-        MNIST,
-        tmp_path,
-        "--data",
-        "sample",
-        "-m",
-        "conv_net_best",
-        "--epochs",
-        "1",
-        "--dataset",
-        "fashion_mnist",
-    )
+def test_clothing_smooths_labels_and_looks_ten_times(tmp_path):
+    run = run_lesson(CLOTHING, tmp_path, "--data", "sample", "--epochs", "1")
+    assert (run.record["lesson"], run.record["variant"]) == ("clothing", "")
+    assert run.record["parameters"] == 835_642
     names = run.names
     targets, labels = names["test_targets"], names["test_labels"]
     assert targets.shape == (len(labels), 10) and (targets.argmax(axis=1) == labels).all()
@@ -244,28 +257,33 @@ def test_a_run_keeps_the_best_and_the_last_model(smoke_runs):
     assert f"{metrics['test_accuracy']:.4f}" in text
 
 
-def test_the_mistakes_are_the_surest_first(smoke_runs):
-    names = smoke_runs[MNIST].names
-    surest, confidence = names["surest"], names["confidence"]
-    assert (names["predicted_labels"][surest] != names["test_labels"][surest]).all()
-    assert (np.diff(confidence[surest]) <= 0).all()
-    assert confidence[surest[0]] == confidence[names["mistakes"]].max()
+def test_the_mistakes_are_the_surest_first():
+    labels = np.array([0, 1, 2, 3])
+    probabilities = np.eye(10)[[0, 9, 8, 7]] * [[0.9], [0.5], [0.8], [0.6]]
+    images = np.zeros((4, 28, 28, 1), np.uint8)
+    figure = surest_mistakes(images, labels, probabilities, CLASS_NAMES["mnist"])
+    titles = [text.get_text() for text in figure.axes[0].texts]
+    assert titles == ["8 80%\n(is 2)", "7 60%\n(is 3)", "9 50%\n(is 1)"]
+    assert surest_mistakes(images[:1], labels[:1], probabilities[:1], CLASS_NAMES["mnist"]) is None
 
 
 def test_sixteen_bits_are_used_where_the_processor_can(monkeypatch, tmp_path):
-    from common import precision
+    from mnist import precision
 
     cpuinfo = tmp_path / "cpuinfo"
     monkeypatch.setattr(precision, "CPUINFO", cpuinfo)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    assert choose_precision("auto") == "float32"  # not Linux
+    assert fastest_precision() == "float32"  # not Linux
     cpuinfo.write_text("flags\t\t: fpu sse avx512f\n")
-    assert choose_precision("auto") == "float32"
+    assert fastest_precision() == "float32"
     cpuinfo.write_text("flags\t\t: fpu sse avx512f avx512_bf16\n")
-    assert choose_precision("auto") == "bfloat16"
-    assert choose_precision("float32") == "float32"
+    assert fastest_precision() == "bfloat16"
+    for wanted, chosen in (("auto", "bfloat16"), ("float32", "float32")):
+        lesson = SimpleNamespace(precision=wanted)
+        choose_precision(lesson)
+        assert lesson.precision == chosen
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert choose_precision("auto") == "float32"
+    assert fastest_precision() == "float32"
 
 
 @pytest.mark.slow
@@ -290,12 +308,12 @@ def test_clothing_has_its_own_names_and_folder(small_runs):
 
 @pytest.fixture
 def finished(smoke_runs, tmp_path):
-    """An output folder with a finished run of mlp_one_layer alone; returns the run's flags."""
+    """An output folder with a finished run of mlp_one_layer alone; returns the run's `Lesson`."""
     folder = smoke_runs[MNIST].folder
     shutil.copytree(folder, tmp_path / "mnist" / folder.name)
-    args = copy.copy(smoke_runs[MNIST].names["args"])
-    args.out = tmp_path
-    return args
+    lesson = copy.copy(smoke_runs[MNIST].names["lesson"])
+    lesson.out = tmp_path
+    return lesson
 
 
 def run_here(command) -> int:
@@ -311,11 +329,11 @@ def run_here(command) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("fresh", [False, True])
 def test_all_can_be_stopped_and_continued(finished, tmp_path, monkeypatch, capfd, fresh):
-    names, args = ["mlp_one_layer", "mlp_two_layers"], finished
+    names, lesson = ["mlp_one_layer", "mlp_two_layers"], finished
     if not fresh:
         monkeypatch.setattr("mnist.run_all.run_to_the_end", run_here)
-    args.resume = "newest"
-    assert run_all(names, args) == 0
+    lesson.resume = "newest"
+    assert run_all(names, lesson) == 0
     printed = capfd.readouterr().out
     assert "finished already on sample data" in printed and "2 of 2: mlp_two_layers" in printed
     models = [record["flags"]["model"] for record in finished_runs(tmp_path, "mnist")]
@@ -323,13 +341,13 @@ def test_all_can_be_stopped_and_continued(finished, tmp_path, monkeypatch, capfd
     page = (tmp_path / "mnist" / "report.html").read_text()
     assert "2 runs." in page
 
-    args.resume, args.epochs = None, 0  # the first model fails: so does the whole
-    assert run_all(names, args) == 2
+    lesson.resume, lesson.epochs = None, 0  # the first model fails: so does the whole
+    assert run_all(names, lesson) == 2
 
 
 def test_all_goes_on_with_the_run_of_these_flags(finished, tmp_path, monkeypatch):
     """The newest stopped run may be one of another seed."""
-    args = finished
+    lesson = finished
     (folder,) = (record["folder"] for record in finished_runs(tmp_path, "mnist"))
     record = json.loads((folder / "run.json").read_text()) | {"finished": False}
     for name, seed in (
@@ -347,23 +365,22 @@ def test_all_goes_on_with_the_run_of_these_flags(finished, tmp_path, monkeypatch
         return 0
 
     monkeypatch.setattr("mnist.run_all.run_to_the_end", pretend)
-    args.resume, args.seed = "newest", 43
-    run_all(["mlp_one_layer"], args)
+    lesson.resume, lesson.seed = "newest", 43
+    run_all(["mlp_one_layer"], lesson)
     assert commands[-1][-2:] == [
         "--resume",
         str(tmp_path / "mnist" / "20000101-000000-mlp_one_layer"),
     ]
-    args.data, args.data_dir = "auto", tmp_path  # a folder is named: sample runs do not count
-    run_all(["mlp_one_layer"], args)
+    lesson.data, lesson.data_dir = "auto", tmp_path  # a folder is named: sample runs do not count
+    run_all(["mlp_one_layer"], lesson)
     assert "--resume" not in commands[-1]
 
 
 def test_a_killed_model_ends_all_and_is_named(tmp_path, monkeypatch, capsys):
-    args = make_parser("").read_args(["--out", str(tmp_path)])
     monkeypatch.setattr("mnist.run_all.run_to_the_end", lambda command: -9)
     with pytest.raises(SystemExit):
-        run_all(["conv_net"], args)
-    assert "conv_net: ended by signal 9" in capsys.readouterr().err
+        run_script(MNIST, "-m", "all", "--out", tmp_path)
+    assert "mlp_one_layer: ended by signal 9" in capsys.readouterr().err
 
 
 ALL = f"""
