@@ -6,8 +6,8 @@
 Same data, split, model, epochs and batch. A turn is a run of the lesson and one of the plain script
 with the same seed, each in a process of its own; every turn has another seed. Let nothing else run
 meanwhile. Writes results/same_work.csv, a row for every run, and results/same_work_ratios.csv:
-medians of this project's seconds divided by medians of the plain script's. Seconds of training
-count from right before the call of `fit` to its last callback.
+medians of this project's seconds divided by medians of the plain script's. Seconds of training count
+from right before the call of `fit` to its last callback.
 
 The mnist models multiply in 16 bits where the processor has instructions for it, the plain script
 always in 32. The tasks that end in 32_bits compare them without that.
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchma
 
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, replace_rows, run_lesson, run_plain
 from common.flags import whole_number
-from mnist.precision import choose_precision
+from mnist.precision import fastest_precision
 
 
 class Task(NamedTuple):
@@ -38,7 +38,7 @@ class Task(NamedTuple):
     plain: str | None = None  # the function in plain.py, if it has another name
 
 
-FAST = choose_precision("auto") == "bfloat16"
+FAST = fastest_precision() == "bfloat16"
 TASKS = [
     Task("xor", ["xor/xor.py"], "accuracy", 0.15),
     Task("churn", ["churn/churn.py"], "flawed_accuracy", 0.45, training="flawed"),
