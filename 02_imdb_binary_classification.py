@@ -18,8 +18,7 @@ Expect: test accuracy 0.879 (0.878 to 0.879), median and range of three seeds.
 """
 
 # %%
-from common.flags import Flag
-from common.lesson import Lesson
+from common.lesson import Flag, Lesson
 
 lesson = Lesson(
     __doc__,

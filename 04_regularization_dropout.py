@@ -13,8 +13,7 @@ Expect: test accuracy 0.882 (0.881 to 0.884), median and range of three seeds.
 """
 
 # %%
-from common.flags import Flag
-from common.lesson import Lesson
+from common.lesson import Flag, Lesson
 
 NAMES = (
     "smaller", "baseline", "bigger", "L2", "L1",

@@ -11,18 +11,17 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).resolve().parent / "results"
+from benchmarks.measured import RESULTS, ROOT, read_table  # noqa: F401  RESULTS, for the scripts
+from common import flags
 from common.errors import fail
 from common.files import atomic_write
-from common.flags import Parser as PlainParser
 from common.runs import finished_runs
 from mnist.precision import CPUINFO, INSTRUCTIONS
 
 TRIAL = "a trial: benchmarks/results/ stays as it is"
 
 
-class Parser(PlainParser):
+class Parser(flags.Parser):
     """Shows the script's docstring as its help, and knows `--seeds`."""
 
     def __init__(self, doc: str):
@@ -114,14 +113,6 @@ def machine() -> str:
         f"{cores} cores of {name} ({' '.join(abilities) or 'no bfloat16 instructions'}); "
         f"{platform.system()}, Python {platform.python_version()}, {versions}"
     )
-
-
-def read_table(path: Path) -> list[dict]:
-    """Read a table; an empty list if there is none."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def write_table(path: Path, rows: list[dict]) -> None:

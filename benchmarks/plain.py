@@ -22,7 +22,7 @@ from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common.datasets import find_dataset
-from common.run import peak_memory_mb
+from common.runs import peak_memory_mb
 
 
 def load(name: str):

@@ -6,8 +6,8 @@
 Same data, split, model, epochs and batch. A turn is a run of the lesson and one of the plain script
 with the same seed, each in a process of its own; every turn has another seed. Let nothing else run
 meanwhile. Writes results/same_work.csv, a row for every run, and results/same_work_ratios.csv:
-medians of this project's seconds divided by medians of the plain script's. Seconds of training count
-from right before the call of `fit` to its last callback.
+medians of this project's seconds divided by medians of the plain script's. Seconds of training
+count from right before the call of `fit` to its last callback.
 
 The mnist models multiply in 16 bits where the processor has instructions for it, the plain script
 always in 32. The tasks that end in 32_bits compare them without that.

@@ -7,6 +7,8 @@ is known for: it is tested on the rows it learnt from. Then the same question ho
 rows, measures that fit rare events, a threshold chosen on purpose, and two models of scikit-learn
 beside it. The saved model answers for a customer given by raw columns.
 
+Expect: test ROC AUC 0.867 (0.859 to 0.873), median and range of five splits.
+
     python churn/churn.py
     python churn/churn.py --predict churn/customer.json
 """
@@ -18,8 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and churn/ are
 
 from churn.predict import NUMBERS, answer_if_asked
-from common.flags import Flag
-from common.lesson import Lesson
+from common.lesson import Flag, Lesson
 
 lesson = Lesson(
     __doc__,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.errors import on_interrupt
-from common.flags import ROOT, LessonParser, in_notebook
+from common.flags import ROOT, Flag, LessonParser, in_notebook  # noqa: F401  Flag: for lessons
 
 
 class Lesson:
@@ -259,9 +259,9 @@ def script_name(frame) -> str:
     if file := frame.f_globals.get("__file__"):
         return Path(file).stem
     cell = "".join(linecache.getlines(frame.f_code.co_filename))
-    (statement,) = re.findall(r"^lesson = .*", cell, re.M)[:1] or [""]
-    for path in [*ROOT.glob("*.py"), *ROOT.glob("*/*.py")]:
-        if statement and f"\n{statement}" in path.read_text(encoding="utf-8"):
+    found = re.search(r"^lesson = Lesson\(.*?\)$", cell, re.M | re.S)
+    for path in [*ROOT.glob("*.py"), *ROOT.glob("*/*.py")] if found else []:
+        if f"\n{found[0]}\n" in path.read_text(encoding="utf-8"):
             return path.stem
     return "notebook"
 

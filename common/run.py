@@ -196,7 +196,7 @@ class Run:
             "metrics": metrics or {},
             "seconds": seconds,  # those of an epoch are the median
             "trainings": {name: one.timer.total for name, one in self.trainings.items() if name},
-            "peak_memory_mb": peak_memory_mb(),
+            "peak_memory_mb": runs.peak_memory_mb(),
             "versions": self.versions,
             "device": self.device,
         }
@@ -236,16 +236,6 @@ def describe_device() -> str:
         return f"GPU ({gpus})"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"CPU ({cores} cores)"
-
-
-def peak_memory_mb() -> float | None:
-    """Return the largest memory that this process has used so far, in MB; None on Windows."""
-    try:
-        import resource
-    except ModuleNotFoundError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
 
 
 def show(path: Path) -> str:

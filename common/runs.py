@@ -75,6 +75,16 @@ def finished_runs(out: Path, lesson: str | None = None) -> list[dict]:
     return [record for record in records if lesson in (None, record["lesson"])]
 
 
+def peak_memory_mb() -> float | None:
+    """Return the largest memory that this process has used so far, in MB; None on Windows."""
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
 def short(value: float) -> str:
     """Spell a score with four decimals; a huge one, of a run that went wrong, in short."""
     return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.2e}"

@@ -6,6 +6,8 @@ Twelve models for one task, from one hidden layer to convolutions with augmented
 from a sibling in one idea. Every run adds to a report that compares them; README.md tells what they
 teach.
 
+Expect: test accuracy 0.9826 (0.9822 to 0.9833) with mlp_one_layer, median and range of three seeds.
+
     python mnist/mnist.py                          mlp_one_layer
     python mnist/mnist.py -m conv_net              another one
     python mnist/mnist.py -m conv_net_fast         as good, in 5 epochs instead of 60
@@ -21,8 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and mnist/ are
 
-from common.flags import Flag
-from common.lesson import Lesson
+from common.lesson import Flag, Lesson
 from mnist.flags import act_on
 from mnist.precision import PRECISION
 from mnist.recipes import NAMES

@@ -16,7 +16,6 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from common.precision import choose_precision
 from conftest import MNIST, ROOT, run_lesson, run_script
 from keras import layers
 from PIL import Image
