@@ -149,7 +149,7 @@ history = model.fit(
 )
 
 figure, axes = plt.subplots()
-epochs = range(1, lesson.epochs + 1)
+epochs = [epoch + 1 for epoch in history.epoch]
 axes.plot(epochs, history.history["accuracy"], "o-", label="training")
 axes.plot(epochs, history.history["val_accuracy"], "o-", label="validation")
 axes.set(xlabel="epoch", ylabel="accuracy")
