@@ -186,6 +186,8 @@ class LessonParser(Parser):
         elif kind is tuple:
             options = {"nargs": "+", "choices": value, "metavar": "NAME"}
             value = list(value)
+        elif value == [str]:
+            options, value = {"type": some_text, "nargs": "+", "metavar": "TEXT"}, None
         elif kind is list and value and isinstance(value[0], str):
             options, value = {"choices": value}, value[0]
         elif kind is bool:

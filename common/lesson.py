@@ -29,6 +29,7 @@ class Lesson:
     - ["adam", "sgd"]: one of these; the first is the default
     - ("deep", "wide"): some of these; all by default
     - [128]: whole numbers, as many as you like
+    - [str]: one text or more; None by default
     - int, float, str, Path: one of that type; None by default
     - a `common.flags.Flag` says more
 
