@@ -77,7 +77,8 @@ def shuffled_batches(
         if start == 0:  # a new iterator
             first_epoch = counter.epoch
         numbers = range(first_epoch + start, first_epoch + start + epochs)
-        counter.epoch = numbers[-1] + 1
+        if counter.epoch == numbers[0]:  # else another training has set it since
+            counter.epoch = numbers[-1] + 1
         return np.concatenate([epoch_order(examples, seed, number) for number in numbers])
 
     def rows_of_batches(start):
