@@ -1,11 +1,12 @@
 """Lesson 09: the range test, equal budgets, the searches."""
 
+import shutil
+
+import keras_tuner
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import TUNING, run_lesson
-
-from common.searches import start_anew_if_damaged
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +54,8 @@ def test_all_schedules_have_the_same_steps(run):
     plain = fit("plain", 1)
     grown = fit("grown", 1, batch_sizes=[32, 128])
     three = fit("three", 1, batch_sizes=[8, 32, 128])  # more sizes than epochs
-    assert (
-        len(plain["loss"]) == len(grown["loss"]) == len(three["loss"]) == run.names["args"].epochs
-    )
+    epochs = run.names["lesson"].epochs
+    assert len(plain["loss"]) == len(grown["loss"]) == len(three["loss"]) == epochs
 
 
 def test_every_trial_is_in_the_table(run):
@@ -88,20 +88,8 @@ def test_the_winner_is_trained_as_it_was_found(run):
 
 @pytest.mark.slow
 def test_a_stopped_search_goes_on(tmp_path, capsys, monkeypatch):
-    import keras_tuner
-
-    flags = [
-        "--data",
-        "sample",
-        "--limit",
-        "300",
-        "--epochs",
-        "1",
-        "--parts",
-        "search",
-        "--trials",
-        "3",
-    ]
+    flags = ["--data", "sample", "--limit", "300", "--epochs", "1"]
+    flags += ["--parts", "search", "--trials", "3"]
     run_trial, tried = keras_tuner.RandomSearch.run_trial, []
 
     def run_some(self, trial, *args, **kwargs):
@@ -120,12 +108,18 @@ def test_a_stopped_search_goes_on(tmp_path, capsys, monkeypatch):
     assert resumed.record["finished"]
 
 
-def test_a_search_that_was_killed_while_it_wrote_begins_anew(tmp_path, capsys):
-    for name in ("random", "hyperband"):
-        (tmp_path / name / "trial_0").mkdir(parents=True)
-        (tmp_path / name / "oracle.json").write_text('{"a": 1}')
-    (tmp_path / "random" / "trial_0" / "trial.json").write_text('{"a": ')
-    for name in ("random", "hyperband", "missing"):
-        start_anew_if_damaged(tmp_path / name)
-    assert [path.name for path in tmp_path.iterdir()] == ["hyperband"]
-    assert "trial.json was cut short" in capsys.readouterr().out
+def test_a_search_that_was_killed_while_it_wrote_begins_anew(run, capsys):
+    folder = run.folder / "cut-short"
+    shutil.copytree(run.folder / "random", folder)
+    damaged = next(folder.glob("trial_*/trial.json"))
+    damaged.write_text('{"a": ')
+    try:
+        trials = run.names["search"]("Cut-short", keras_tuner.RandomSearch, max_trials=1)
+        assert len(trials) == 1 and len(list(folder.glob("trial_*"))) == 1
+    finally:
+        shutil.rmtree(folder)
+    assert "a file of the Cut-short search was cut short" in capsys.readouterr().out
+    assert run.names["search"]("random", keras_tuner.RandomSearch, max_trials=2).equals(
+        run.names["trials"].query("search == 'random'")
+    )  # that one is whole, and has ended
+    assert "cut short" not in capsys.readouterr().out
