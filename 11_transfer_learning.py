@@ -2,67 +2,41 @@
 """
 # 11 Transfer learning: what you know of one task helps with the next
 
-A network learns the digits 0 to 4 from thousands of pictures. Its convolutions then know strokes and
-bends, and these are in the digits 5 to 9 too. How many pictures of those does it still need? We compare
-a network that starts from nothing with one that keeps what it knows, and then let that change a little.
-
-Expect test accuracy 0.936 (0.893 to 0.939) from ten pictures of each digit, and 0.876 (0.829 to
-0.884) without what was learnt before: medians and ranges of three seeds.
+A network learns the digits 0 to 4 from thousands of images. Its convolutions then detect strokes
+and bends, and these are in the digits 5 to 9 too. How many images of those does it still need? We
+compare a network that starts from scratch with one that keeps what it has learned, and then let
+that change a little.
 
     python 11_transfer_learning.py
-    python 11_transfer_learning.py --imagenet cat.jpg    a large network that others have trained
+    python notes/solutions/11_imagenet.py cat.jpg    a large network that others have trained
 """
 
 # %%
-from pathlib import Path
+from common.flags import Flag
+from common.lesson import Lesson
 
-from common.flags import LessonParser, whole_number
+lesson = Lesson(
+    __doc__, epochs=3, batch_size=64, steps=Flag(400, "steps of each training of the second task")
+)
 
-parser = LessonParser("11_transfer_learning", __doc__, epochs=3, batch_size=64)
-parser.add_experiment(
-    "--steps",
-    type=whole_number(1),
-    default=400,
-    metavar="N",
-    help="steps of each training of the second task (default 400)",
-)
-parser.add_argument(
-    "--imagenet",
-    type=Path,
-    metavar="PICTURE",
-    help="name what is on this picture, by a network trained on ImageNet, and end",
-)
-parser.add_argument(
-    "--network",
-    choices=["MobileNetV2", "ResNet50"],
-    default="MobileNetV2",
-    help="for --imagenet (default MobileNetV2: 14 MB to download; ResNet50: 103 MB)",
-)
-args = parser.parse_args()  # before the imports below, so that --help answers at once
+import math
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from common.imagenet import name_picture
 from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common import plots
-from common.batches import shuffled_batches
-from common.callbacks import OneLineProgress
-from common.run import Run
-
-if args.imagenet:
-    name_picture(args.imagenet, args.network)
-    raise SystemExit
-run = Run(args)  # sets the seed, keeps the record and the figures
 
 # %% [markdown]
 # ## 1 Load
-# Handwritten digits. The first task has the digits 0 to 4, the second 5 to 9, which become the labels 0 to 4.
+# Handwritten digits. The first task has the digits 0 to 4, the second 5 to 9, which become the
+# labels 0 to 4.
 
 # %%
-(train_images, train_labels), (test_images, test_labels) = run.load_dataset("mnist")
+(train_images, train_labels), (test_images, test_labels) = lesson.load("mnist")
 
 
 def digits(images, labels, first: int):
@@ -77,21 +51,21 @@ test_images, test_labels = digits(test_images, test_labels, 5)
 
 # %% [markdown]
 # ## 2 Prepare
-# For the first task a tenth is held out for validation. For the second we pretend to have 10, 100 or
-# 1,000 pictures of each digit. These are too few to hold some out, so nothing could tell us when to stop: the number of
-# steps is fixed beforehand.
+# For the first task a tenth is held out for validation. For the second we pretend to have 10, 100
+# or 1,000 images of each digit. These are too few to hold some out, so nothing could tell us when
+# to stop: the number of steps is fixed beforehand.
 
 # %%
 low_images, val_images, low_labels, val_labels = train_test_split(
-    low_images, low_labels, test_size=0.1, random_state=args.seed, stratify=low_labels
+    low_images, low_labels, test_size=0.1, random_state=lesson.seed, stratify=low_labels
 )
 fewest = int(np.bincount(high_labels, minlength=5).min())
 SIZES = [size for size in (10, 100, 1000) if size <= fewest] or [fewest]
 
 
 def take(size: int):
-    """Draw `size` pictures of each digit of the second task; the larger sets hold the smaller ones."""
-    random = np.random.default_rng(args.seed)
+    """Draw `size` images of each digit of the second task; larger sets contain the smaller ones."""
+    random = np.random.default_rng(lesson.seed)
     places = [random.permutation(np.flatnonzero(high_labels == label))[:size] for label in range(5)]
     places = np.concatenate(places)
     return high_images[places], high_labels[places]
@@ -99,18 +73,19 @@ def take(size: int):
 
 few_images, few_labels = take(SIZES[0])
 titles = [str(label + 5) for label in few_labels]
-run.save_figure("few", plots.image_grid(few_images[..., 0], titles, columns=10))
+lesson.save_figure("few", plots.image_grid(few_images[..., 0], titles, columns=10))
 
 
 # %% [markdown]
 # ## 3 Define
-# A *convolution* slides a window of 3x3 weights, a *filter*, over the picture; at each place it gives the weighted
-# sum. 32 filters make 32 new pictures, the *channels* that the next layer sees. *Pooling* keeps the largest of each
-# 2x2 pixels.
+# A *convolution* slides a window of 3x3 weights, a *filter*, over the image and computes the
+# weighted sum at each place. 32 filters make 32 new images, the *channels* that the next layer
+# sees. *Pooling* keeps the largest of each 2x2 pixels.
 #
-# The network has two parts. The *features*, convolutions and pooling, turn a picture into 5·5·64 = 1,600 numbers
-# that say where which strokes are. The *head*, two dense layers, turns them into an answer. The features go to the
-# next task; the head does not, for its five answers mean other digits now.
+# The network has two parts. The *features*, convolutions and pooling, turn an image into 5·5·64 =
+# 1,600 numbers that say which strokes are where. The *head*, two dense layers, turns them into an
+# answer. The features are reused for the next task; the head is not, for its five answers mean
+# other digits now.
 
 
 # %%
@@ -146,106 +121,98 @@ model.summary(expand_nested=True)
 
 # %% [markdown]
 # ## 4 Compile
-# `trainable = False` freezes a layer or a whole part: its weights are left out of training. It counts from the
-# next `compile` on.
+# `trainable = False` *freezes* a layer or a whole part: its weights are left out of training. It
+# takes effect at the next `compile`.
 
 
 # %%
-def compile_model(model, train, rate=0.001):
-    """Make a model ready to train at a learning rate."""
+def compile_model(model, steps, rate=0.001):
+    """Make a model ready to train: at a learning rate, with so many steps per epoch."""
     model.compile(
         optimizer=keras.optimizers.Adam(rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=train.steps_per_execution,  # a whole epoch in one call: fast
+        steps_per_execution=steps,  # a whole epoch in one call: faster
     )
 
 
 # %% [markdown]
 # ## 5 Fit
-# The first task, with all pictures.
+# The first task, with all images.
 
 # %%
-train = shuffled_batches(
-    low_images, low_labels, args.batch_size, seed=args.seed, first_epoch=run.first_epoch
-)
-compile_model(model, train)
-history = model.fit(
-    train.dataset,
-    steps_per_epoch=train.steps_per_epoch,
-    shuffle=False,  # the batches come shuffled
+train = lesson.batches(low_images, low_labels)
+compile_model(model, len(train))
+model.fit(
+    train,
     validation_data=(val_images, val_labels),
     validation_batch_size=1000,
-    epochs=args.epochs,
-    initial_epoch=run.first_epoch,  # 0, unless --resume continues a stopped run
-    callbacks=run.callbacks(),
+    epochs=lesson.epochs,
+    callbacks=lesson.callbacks(),
     verbose=2,
 )
-learnt = features.get_weights()
+learned = features.get_weights()
 
 # %% [markdown]
 # The second task, three ways:
 #
 # - **from nothing**: new features, a new head, everything learns;
 # - **frozen**: the features of the first task stay as they are, only a new head learns;
-# - **fine-tuned**: the frozen one goes on with everything unfrozen, at a tenth of the rate, so that the
-#   features change a little and are not forgotten.
+# - **fine-tuned**: the frozen one trains on with everything unfrozen, at a tenth of the learning
+#   rate, so that the features change a little and are not forgotten.
 #
-# Fine-tuning comes on top of the frozen training; so that from nothing has as many steps, it gets twice as many.
+# Fine-tuning comes on top of the frozen training, so the training from nothing gets twice the
+# steps.
 
 
 # %%
-def fit_few(name, model, size, rate=0.001, steps=args.steps):
-    """Train a model on a few pictures of each digit; return its test accuracy."""
-    print(f"{name}, {size} pictures of each digit")
-    training = run.training(f"{name}-{size}")
+def fit_few(name, model, size, rate=0.001, steps=lesson.steps):
+    """Train a model on a few images of each digit; return its test accuracy."""
+    print(f"{name}, {size} images of each digit")
     images, labels = take(size)
-    train = shuffled_batches(
-        images, labels, args.batch_size, seed=args.seed, first_epoch=training.first_epoch
-    )
-    compile_model(model, train, rate)
+    steps_per_epoch = math.ceil(len(labels) / lesson.batch_size)
+    compile_model(model, steps_per_epoch, rate)
     curves[f"{name}-{size}"] = model.fit(
-        train.dataset,
-        steps_per_epoch=train.steps_per_epoch,
-        shuffle=False,
-        epochs=-(-steps // train.steps_per_epoch),
-        initial_epoch=training.first_epoch,
-        callbacks=training.callbacks(OneLineProgress()),
+        lesson.batches(images, labels, repeat=True),  # without end: faster where epochs are short
+        steps_per_epoch=steps_per_epoch,
+        epochs=math.ceil(steps / steps_per_epoch),
+        callbacks=lesson.callbacks(training=f"{name}-{size}"),
         verbose=0,
     ).history
     test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
     return test["accuracy"]
 
 
-rows, curves = [], {}
+rows, curves, scores = [], {}, {}
 for size in SIZES:
-    keras.utils.set_random_seed(args.seed)
-    accuracy = {
-        "from nothing": fit_few(
-            "from-nothing", with_head(build_features()), size, steps=2 * args.steps
-        )
-    }
+    keras.utils.set_random_seed(lesson.seed)
+    scratch = with_head(build_features())
     known = build_features()
-    known.set_weights(learnt)
+    known.set_weights(learned)
     known.trainable = False
     second = with_head(known)
+    accuracy = {}
+    accuracy["from nothing"] = fit_few("from-nothing", scratch, size, steps=2 * lesson.steps)
     accuracy["frozen"] = fit_few("frozen", second, size)
     known.trainable = True
     accuracy["fine-tuned"] = fit_few("fine-tuned", second, size, rate=0.0001)
     rows.append({"pictures of each digit": size, **accuracy})
+    for way, value in accuracy.items():
+        scores[f"test_accuracy_{way}_{size}".replace(" ", "_").replace("-", "_")] = value
 
 # %% [markdown]
 # ## 6 Evaluate
-# With ten pictures of each digit, what was learnt from the other digits brings 0.893 instead of 0.829. With a hundred
-# it is 0.972 instead of 0.961, with a thousand 0.989 both times: who has enough pictures needs no transfer.
-# Fine-tuning hardly changes anything here (0.889, 0.972, 0.989): the few pictures were learnt by heart before. (These
-# are the figures of seed 42.)
+# <!-- results: lesson-11-transfer -->
+# <!-- end -->
+#
+# With enough images you need no transfer. Fine-tuning hardly changes anything here: the few images
+# were memorized before.
 
 # %%
 val = model.evaluate(val_images, val_labels, batch_size=1000, verbose=0, return_dict=True)
 table = pd.DataFrame(rows)
-run.save_table("transfer", table.round(4))
-figure, axes = plots.new_figure()
+lesson.save_table("transfer", table.round(4))
+figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for way in ["from nothing", "frozen", "fine-tuned"]:
     axes.plot(table["pictures of each digit"], table[way], marker="o", label=way)
 axes.set(
@@ -256,11 +223,12 @@ axes.set(
 )
 axes.legend()
 axes.grid(alpha=0.3)
-run.save_figure("transfer", figure)
+lesson.save_figure("transfer", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# The fine-tuned network with the most pictures answers for some test pictures. It is the one that is kept.
+# The fine-tuned network with the most images predicts the digits on some test images. It is the one
+# that is saved.
 
 # %%
 guesses = second.predict(test_images[:25], verbose=0).argmax(axis=1) + 5
@@ -268,28 +236,16 @@ titles = [
     f"{guess}" + (f" (is {label + 5})" if guess != label + 5 else "")
     for guess, label in zip(guesses, test_labels, strict=False)
 ]
-run.save_figure("predictions", plots.image_grid(test_images[:25, ..., 0], titles))
+lesson.save_figure("predictions", plots.image_grid(test_images[:25, ..., 0], titles))
 last = f"fine-tuned-{SIZES[-1]}"
-run.save(
-    second,
-    curves[last],
-    training=last,
-    val_accuracy=val["accuracy"],
-    **{
-        f"test_accuracy_{way.replace(' ', '_').replace('-', '_')}_{row['pictures of each digit']}": row[
-            way
-        ]
-        for row in rows
-        for way in ("from nothing", "frozen", "fine-tuned")
-    },
-)
+lesson.finish(second, curves[last], training=last, val_accuracy=val["accuracy"], **scores)
 
 # %% [markdown]
 # ## Exercises
-# 1. Do features that have learnt the first task for longer transfer better?
-# 2. And if the first task has only few pictures, `--limit 600`? (For the second there are some 40 of each
-#    digit then.)
-# 3. What does a network trained on ImageNet, 1.3 million photos of 1,000 kinds of things, say about a photo of
-#    yours?
+# 1. Do features that were trained on the first task for longer transfer better?
+# 2. And if the first task has only few images, `--limit 600`? (For the second there are some 40 of
+#    each digit then.)
+# 3. What does a network trained on ImageNet, 1.3 million photos of 1,000 classes, say about a photo
+#    of yours? `keras.applications.MobileNetV2(weights="imagenet")` is such a network.
 #
 # Solutions: notes/solutions/11_transfer_learning.md
