@@ -1,4 +1,4 @@
-"""The size of what a convolution gives, by the formula and by Keras."""
+"""The size of the output of a convolution, by the formula and by Keras."""
 
 import math
 
