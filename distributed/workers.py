@@ -2,6 +2,8 @@
 
 Keras reads from the environment who takes part (`KERAS_DISTRIBUTION_...`); the processes meet at
 the first address. On this computer one process starts the others, and watches them.
+
+Nothing heavy is imported before Keras starts: a mistyped flag is answered at once.
 """
 
 import hashlib
@@ -9,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -18,18 +21,31 @@ from common.errors import CHILD_PROCESS, fail
 STARTED_HERE = "KERAS_LESSON_STARTED_HERE"  # set: the process that started this one holds its stdin
 
 
-def take_part(addresses: list[str] | None, process: int | None) -> None:
-    """Tell Keras, before it starts, that this is one process of several; nothing if it is not.
+def take_part(lesson) -> None:
+    """Tell Keras, before it starts, if this is one process of several.
+
+    Only the first one keeps what comes out.
 
     Args:
-        addresses: HOST:PORT of every process.
-        process: which of them this is, counted from 0.
+        lesson: its `addresses` are the HOST:PORT of every process, its `process` is which of them
+            this is, counted from 0; both are None if there are no others.
+
+    Raises:
+        SystemExit: if the two do not go together.
     """
+    addresses, process = lesson.addresses, lesson.process
+    help_line = f"(see {lesson.name}.py --help)"
+    if (addresses is None) != (process is None):
+        fail(f"--addresses and --process belong together {help_line}")
     if addresses is None:
         return
+    if process >= len(addresses):
+        fail(f"--process {process}: there are {len(addresses)} addresses {help_line}")
     os.environ["KERAS_DISTRIBUTION_JOB_ADDRESSES"] = ",".join(addresses)
     os.environ["KERAS_DISTRIBUTION_NUM_PROCESSES"] = str(len(addresses))
     os.environ["KERAS_DISTRIBUTION_PROCESS_ID"] = str(process)
+    if process > 0:
+        lesson.out, lesson.resume = Path(tempfile.mkdtemp()), None
     if STARTED_HERE in os.environ:
         threading.Thread(target=end_with_parent, daemon=True).start()
 
@@ -49,6 +65,26 @@ def free_addresses(count: int) -> list[str]:
     for one in found:
         one.close()
     return addresses
+
+
+def train_together(lesson, count: int) -> tuple:
+    """Run this lesson `count` times at once, as processes that train together, and wait.
+
+    Returns:
+        The model, its history, whether all have ended with equal weights, and the seconds of `fit`.
+    """
+    import keras
+
+    from common import runs
+
+    folder = lesson.folder / "together"
+    if not runs.finished_runs(folder):
+        start_and_wait(count, flags_for(lesson, folder), lesson.run.how_to_go_on())
+    record = runs.finished_runs(folder)[-1]
+    history = runs.read_history(record["folder"])
+    del history["epoch"], history["seconds"]
+    model = keras.models.load_model(record["folder"] / "model.keras")
+    return model, history, bool(record["metrics"]["equal"]), record["metrics"]["fit_seconds"]
 
 
 def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:
@@ -103,22 +139,14 @@ def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:
         )
 
 
-def finished(folder: Path) -> Path | None:
-    """Find the finished run that processes started here have left in a folder."""
-    from common.runs import finished_runs
-
-    found = finished_runs(folder)
-    return found[-1]["folder"] if found else None
-
-
-def flags_for(flags, out: Path) -> list[str]:
-    """Spell the flags of a lesson for the processes that it starts; they go on where they stopped."""
-    words = ["--out", str(out), "--data", flags.data]
-    for name in flags.training_flags:
-        if getattr(flags, name) is not None:
-            words += [f"--{name.replace('_', '-')}", str(getattr(flags, name))]
-    if flags.data_dir:
-        words += ["--data-dir", str(flags.data_dir)]
+def flags_for(lesson, out: Path) -> list[str]:
+    """Spell the flags for the processes that a lesson starts; they go on where they stopped."""
+    words = ["--out", str(out), "--data", lesson.data]
+    for name, value in lesson.flags().items():
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    if lesson.data_dir:
+        words += ["--data-dir", str(lesson.data_dir)]
     return words + (["--resume"] if list(out.glob("*/*/run.json")) else [])
 
 

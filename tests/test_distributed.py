@@ -14,7 +14,7 @@ import pytest
 from conftest import DISTRIBUTED, ENVIRONMENT, QUICK_JAX, ROOT
 
 from common.runs import all_runs, finished_runs, read_history
-from common.workers import free_addresses
+from distributed.workers import free_addresses
 
 
 @pytest.fixture(scope="module")
