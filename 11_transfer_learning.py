@@ -7,13 +7,14 @@ and bends, and these are in the digits 5 to 9 too. How many images of those does
 compare a network that starts from scratch with one that keeps what it has learned, and then let
 that change a little.
 
+Expect: test accuracy 0.936 (0.893 to 0.939) from ten images per digit, median of three seeds.
+
     python 11_transfer_learning.py
     python notes/solutions/11_imagenet.py cat.jpg    a large network that others have trained
 """
 
 # %%
-from common.flags import Flag
-from common.lesson import Lesson
+from common.lesson import Flag, Lesson
 
 lesson = Lesson(
     __doc__, epochs=3, batch_size=64, steps=Flag(400, "steps of each training of the second task")
@@ -203,6 +204,11 @@ for size in SIZES:
 # %% [markdown]
 # ## 6 Evaluate
 # <!-- results: lesson-11-transfer -->
+# | training images of each digit | 10 | 100 | 1,000 |
+# | --- | --- | --- | --- |
+# | from scratch | 0.829 | 0.961 | 0.989 |
+# | frozen | 0.893 | 0.972 | 0.989 |
+# | fine-tuned | 0.889 | 0.972 | 0.989 |
 # <!-- end -->
 #
 # With enough images you need no transfer. Fine-tuning hardly changes anything here: the few images

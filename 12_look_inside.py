@@ -6,14 +6,15 @@ We take a network for digits apart: its layers and their sizes, its weights befo
 training, what its filters see, which pixels made it decide. Then we break it in four ways, each a
 common mistake, and learn the symptoms.
 
+Expect: test accuracy 0.986 (0.986 to 0.987), median and range of three seeds.
+
     python 12_look_inside.py
     python 12_look_inside.py --digit 4
     python 12_look_inside.py --mistakes rate_too_high
 """
 
 # %%
-from common.flags import Flag
-from common.lesson import Lesson
+from common.lesson import Flag, Lesson
 
 MISTAKES = ("wrong_loss", "rate_too_high", "labels_shuffled", "unscaled_inputs")
 lesson = Lesson(
