@@ -28,7 +28,7 @@ def test_pages_and_lessons_show_what_was_measured():
         blocks.name_of(path): found
         for path in blocks.pages()
         if (
-            found := blocks.regenerate(path, tables.BLOCKS, sentences.EXPECTATIONS, insert=False)[1]
+            found := blocks.regenerate(path, tables.BLOCKS, sentences.EXPECTATIONS)[1]
         )
     }
     assert not changed, f"{changed} differ from results/: run `python benchmarks/tables.py --write`"
