@@ -6,8 +6,8 @@ A block stands between two lines of its own, in a page as in a lesson:
     what the function of that name returns
     `<!-- end -->`
 
-(without the backticks). In the comments of a lesson every line of it begins with "# ". The header
-of a lesson has one generated line besides, which begins with "Expect: ".
+(without the backticks). In the comments of a lesson every line of it begins with "# ". Besides, one
+line in the header of a lesson begins with "Expect:", and the rest of it is generated.
 """
 
 import re
@@ -16,23 +16,12 @@ from collections.abc import Callable
 from itertools import takewhile
 from pathlib import Path
 
-from benchmarks.measured import ROOT
-
-FOLDERS = (
-    ".",
-    "benchmarks",
-    "churn",
-    "docs",
-    "mnist",
-    "notes",
-    "notes/solutions",
-    "serving",
-    "xor",
-)
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ". benchmarks churn docs mnist notes notes/solutions serving xor".split()
 LESSONS = ("[0-9][0-9]_*.py", "churn/*.py", "mnist/*.py", "xor/*.py", "notes/solutions/*.py")
 BEGIN = re.compile(r"(?P<comment># |)<!-- results: (?P<name>\S+) -->")
 END = "<!-- end -->"
-EXPECT = "Expect: "
+EXPECT = re.compile(r"^Expect:.*$", re.M)
 WIDTH = 100
 
 
@@ -102,25 +91,8 @@ def fill_blocks(text: str, blocks: dict[str, Callable], name: str) -> tuple[str,
     return "\n".join(found), changed
 
 
-def set_expectation(text: str, line: str) -> str:
-    """Replace the line of a lesson's header that begins with "Expect: ".
-
-    If there is none, it becomes a paragraph before the first command, and before a paragraph that
-    leads to that command with a colon.
-    """
-    if f"\n{EXPECT}" in text:
-        return re.sub(rf"^{EXPECT}.*$", lambda _: line, text, count=1, flags=re.M)
-    before, command, after = text.partition("\n\n    python ")
-    if not command:
-        raise BlockError("its header has neither a line that begins with Expect: nor a command")
-    head, gap, lead = before.rpartition("\n\n")
-    if gap and lead.endswith(":"):
-        return f"{head}\n\n{line}\n\n{lead}{command}{after}"
-    return f"{before}\n\n{line}{command}{after}"
-
-
 def regenerate(
-    path: Path, blocks: dict[str, Callable], expectations: dict[str, Callable], insert: bool = True
+    path: Path, blocks: dict[str, Callable], expectations: dict[str, Callable]
 ) -> tuple[str, list[str]]:
     """Write all that is generated in a file anew, but leave the file as it is.
 
@@ -128,7 +100,6 @@ def regenerate(
         path: a page or a lesson.
         blocks: name -> function that returns the lines of the block.
         expectations: name of a lesson -> function that returns what its header promises.
-        insert: give a lesson that has no such line one.
 
     Returns:
         The new text, and the names of the blocks that changed.
@@ -138,20 +109,12 @@ def regenerate(
     """
     name = name_of(path)
     text, changed = fill_blocks(path.read_text(encoding="utf-8"), blocks, name)
-    if path.suffix != ".py":
+    lines = EXPECT.findall(text) if path.suffix == ".py" else []
+    if not lines:
         return text, changed
-    count = len(re.findall(rf"^{EXPECT}", text, re.M))
-    if count > 1:
-        raise BlockError(f"{name}: {count} lines begin with {EXPECT}; a lesson has one")
+    if len(lines) > 1:
+        raise BlockError(f"{name}: {len(lines)} lines begin with Expect: and a lesson has one")
     if path.stem not in expectations:
-        if count:
-            raise BlockError(f"{name}: benchmarks/sentences.py has no expectation for {path.stem}")
-        return text, changed
-    if count or insert:
-        try:
-            new = set_expectation(text, EXPECT + expectations[path.stem]())
-        except BlockError as error:
-            raise BlockError(f"{name}: {error}") from None
-        changed += [EXPECT.strip()] * (new != text)
-        text = new
-    return text, changed
+        raise BlockError(f"{name}: benchmarks/sentences.py has no expectation for {path.stem}")
+    line = f"Expect: {expectations[path.stem]()}"
+    return EXPECT.sub(lambda _: line, text), changed + ["Expect:"] * (lines != [line])

@@ -11,13 +11,14 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.measured import RESULTS, ROOT, read_table  # noqa: F401  RESULTS, for the scripts
 from common import flags
 from common.errors import fail
 from common.files import atomic_write
+from common.flags import ROOT
 from common.runs import finished_runs
 from mnist.precision import CPUINFO, INSTRUCTIONS
 
+RESULTS = ROOT / "benchmarks" / "results"
 TRIAL = "a trial: benchmarks/results/ stays as it is"
 
 
@@ -113,6 +114,14 @@ def machine() -> str:
         f"{cores} cores of {name} ({' '.join(abilities) or 'no bfloat16 instructions'}); "
         f"{platform.system()}, Python {platform.python_version()}, {versions}"
     )
+
+
+def read_table(path: Path) -> list[dict]:
+    """Read a table; an empty list if there is none."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def write_table(path: Path, rows: list[dict]) -> None:

@@ -1,84 +1,77 @@
-"""Read what was measured, and spell it: medians, ranges, tables in Markdown.
+"""Read what was measured, and spell it: medians, ranges, tables in Markdown."""
 
-Imports nothing but the standard library, so that the pages can be written without Keras.
-"""
-
-import csv
-import statistics
+from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).resolve().parent / "results"
-SEEDS = ("42", "43", "44")
-MANY_SEEDS = tuple(str(seed) for seed in range(42, 62))  # lesson 03 was run with these
+import pandas as pd
 
+from benchmarks.blocks import ROOT
 
-def read_table(path: Path) -> list[dict]:
-    """Read a table; an empty list if there is none."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 @cache
-def results(name: str) -> list[dict]:
-    """Read a table of results/ by its name, such as `lessons` or `with_amx/same_work`."""
-    return read_table(RESULTS / f"{name}.csv")
+def results(name: str) -> pd.DataFrame:
+    """Read a table of results/, such as `lessons`; in columns of text an empty cell is ""."""
+    table = pd.read_csv(RESULTS / f"{name}.csv", keep_default_na=False, na_values=[""])
+    return table.fillna({name: "" for name in table.select_dtypes(exclude="number")})
 
 
-def where(rows: list[dict], **values: str) -> list[dict]:
-    """Choose the rows that have these values in these columns."""
-    return [row for row in rows if all(row[name] == value for name, value in values.items())]
+def runs_of(lesson: str, variant: str = "") -> pd.DataFrame:
+    """Choose the runs of a lesson by how its name begins, and by its flags."""
+    runs = results("lessons")
+    return runs[runs.lesson.str.startswith(lesson) & (runs.variant == variant)]
 
 
-def groups(rows: list[dict], name: str) -> dict[str, list[dict]]:
-    """Group rows by a column, in the order in which its values first appear."""
-    found = {}
-    for row in rows:
-        found.setdefault(row[name], []).append(row)
-    return found
+class Values:
+    """Values of several runs, to be put into a text.
+
+    - `{loss:.3f}`: their median, or with any other format of numbers
+    - `{loss:3~}`: the median with the smallest and the largest, with three digits
+    - `{time:s}`: the median of seconds, with one digit below 10
+    - `{failed:sum}`: their sum
+    - `{seed:all}`: all of them
+    - `{model}`: the first, as it is
+    """
+
+    def __init__(self, values):
+        self.values = pd.Series(values)
+
+    def __format__(self, form: str) -> str:
+        if not form:
+            return str(self.values.iloc[0])
+        if form == "sum":
+            return f"{self.values.sum()}"
+        if form == "all":
+            return " ".join(map(str, self.values))
+        middle = self.values.median()
+        if form == "s":
+            return f"{middle:.{int(middle < 10)}f}"
+        if not form.endswith("~"):
+            return format(middle, form)
+        ends = [middle, self.values.min(), self.values.max()]
+        middle, low, high = (f"{value:.{form[:-1]}f}" for value in ends)
+        return f"{middle} ({low} to {high})" if self.values.count() > 1 else middle
 
 
-def column(rows: list[dict], name: str) -> list[float]:
-    """Collect the numbers of a column."""
-    return [float(row[name]) for row in rows]
+def fill(template: str, runs: pd.DataFrame) -> str:
+    """Put the columns of some runs into a text, see `Values`; `{count}` is how many runs."""
+    return template.format(**{name: Values(runs[name]) for name in runs}, count=len(runs))
 
 
-def median(rows: list[dict], name: str) -> float:
-    """Compute the median of a column."""
-    return statistics.median(column(rows, name))
+def layout(header: str, rows: Iterable[str]) -> list[str]:
+    """Put the line that Markdown wants between the header of a table and its rows."""
+    return [header, "| --- " * (header.count(" | ") + 1) + "|", *rows]
 
 
-def runs_of(lesson: str, variant: str = "", seeds: tuple = SEEDS) -> list[dict]:
-    """Choose the runs of a lesson on real data, one for each seed.
+def table(runs: pd.DataFrame, by: str | list[str] | None, header: str, row: str) -> list[str]:
+    """Lay out runs in Markdown.
 
     Args:
-        lesson: its number or its whole name.
-        variant: as lessons.csv spells it.
-        seeds: as lessons.csv spells them.
+        runs: the runs.
+        by: the columns that have the same value in all runs of a row; a row per run if None.
+        header: the first line of the table.
+        row: the template of the others, see `fill`.
     """
-    rows = where(results("lessons"), variant=variant, data="real")
-    return [row for row in rows if row["lesson"].startswith(lesson) and row["seed"] in seeds]
-
-
-def spread(values: list[float], digits: int) -> str:
-    """Spell a median with the smallest and the largest value; a single value alone."""
-    middle, low, high = (f"{of(values):.{digits}f}" for of in (statistics.median, min, max))
-    return f"{middle} ({low} to {high})" if len(values) > 1 else middle
-
-
-def seconds(value: float | str) -> str:
-    """Spell seconds with one decimal below 10, without above."""
-    return f"{float(value):.1f}" if float(value) < 10 else f"{float(value):.0f}"
-
-
-def percent(share: float, digits: int = 0) -> str:
-    """Spell a fraction as a percentage."""
-    return f"{100 * share:.{digits}f}%"
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Lay out a table in Markdown, one line per row."""
-    return [f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *rows]]
+    groups = runs.groupby(by or runs.index, sort=False)
+    return layout(header, [fill(row, some) for _, some in groups])

@@ -1,24 +1,11 @@
 """The sentences and lists that quote numbers on the pages and in the lessons; see tables.py."""
 
 import re
-import statistics
-from collections.abc import Callable
+from functools import partial
 
-from benchmarks.measured import (
-    MANY_SEEDS,
-    SEEDS,
-    column,
-    groups,
-    median,
-    percent,
-    results,
-    runs_of,
-    spread,
-    where,
-)
+from benchmarks.measured import Values, fill, results, runs_of
 
-NUMBERS = {3: "three", 5: "five", 20: "20"}
-XOR_DEFAULT = "none: 8 and 4 units, `relu`, `adam`, learning rate 0.001"
+NUMBERS = {3: "three", 5: "five"}
 XOR_BEST = "activation-tanh_learning-rate-0.01"
 XOR_FLAGS = "hidden|activation|optimizer|learning-rate"
 
@@ -26,198 +13,125 @@ XOR_FLAGS = "hidden|activation|optimizer|learning-rate"
 def flags_of(variant: str) -> str:
     """Spell a variant as flags: `hidden-2_activation-elu` as `--hidden 2 --activation elu`."""
     found = re.findall(rf"({XOR_FLAGS})-(.*?)(?=_(?:{XOR_FLAGS})-|$)", variant)
-    return " ".join(f"--{flag} {values.replace('-', ' ')}" for flag, values in found).replace(
-        " none", ""
-    )
+    flags = " ".join(f"--{flag} {values.replace('-', ' ')}" for flag, values in found)
+    return flags.replace(" none", "")
 
 
-# The lessons
+def overlap(*values) -> bool:
+    """Tell whether the ranges of these lists have a point in common."""
+    return max(map(min, values)) <= min(map(max, values))
+
+
+def by_backend() -> dict[str, list[list[float]]]:
+    """Collect the results of backends.py: lesson -> values of TensorFlow, of JAX, of PyTorch."""
+    figures = results("backends").groupby(["lesson", "backend"], sort=False).figure.agg(list)
+    return figures.groupby("lesson", sort=False).agg(list).to_dict()
+
+
+# Texts that columns are put into
+
+TEXTS = {  # name of the block: the lesson whose runs they are, and the text
+    "lesson-03-splits": (
+        "03",
+        "Over {count} seeds, each with its own split and initial weights, the median test error is {test_mae:2~} MPG.",
+    ),
+    "lesson-08-scores": (
+        "08, seed 42",
+        "With seed 42:",
+        "",
+        "- test MSE of the house values: `sequential` {test_mse_sequential:.3f}, `deep` {test_mse_deep:.3f}, `wide_deep` {test_mse_wide_deep:.3f}, `two_inputs` {test_mse_two_inputs:.3f}, `two_outputs` {test_mse_two_outputs:.3f}",
+        "- left digit right: `digits_only` {test_accuracy_left_digits_only:.1%}, `both_answers` {test_accuracy_left_both_answers:.1%}",
+        "- larger digit right: `larger_only` {test_accuracy_larger_larger_only:.1%}, `both_answers` {test_accuracy_larger_both_answers:.1%}",
+    ),
+    "lesson-10-errors": (
+        "10, seed 42",
+        "Test MSE with seed 42: `naive` {test_mse_naive:.4f}, `linear` {test_mse_linear:.4f}, `simple_rnn` {test_mse_simple_rnn:.4f}, `deep_rnn` {test_mse_deep_rnn:.4f}, `gru` {test_mse_gru:.4f}.",
+    ),
+    "lesson-13-difference": (
+        "13, seed 42",
+        "With seed 42 the weights differ by up to {weight_difference:.3f}.",
+    ),
+}
+
+
+def tell(whose: str, *lines: str) -> list[str]:
+    """Make an entry of TEXTS."""
+    lesson, _, seed = whose.partition(", seed ")
+    runs = runs_of(lesson)
+    return [fill(line, runs[runs.seed == int(seed)] if seed else runs) for line in lines]
+
+
+# Texts that compute something
 
 
 def lesson_02_ngrams() -> list[str]:
     """Tell what pairs of words add to lesson 02."""
-    words, pairs = (column(runs_of("02", v), "test_accuracy") for v in ("", "ngrams-2"))
+    words, pairs = (Values(runs_of("02", flags).test_accuracy) for flags in ("", "ngrams-2"))
     return [
-        f"Test accuracy: {spread(words, 3)} with single words, {spread(pairs, 3)} with "
-        "`--ngrams 2` (median and range of three seeds)."
-    ]
-
-
-def lesson_03_splits() -> list[str]:
-    """Tell how much the error of lesson 03 varies."""
-    errors = column(runs_of("03", seeds=MANY_SEEDS), "test_mae")
-    return [
-        f"Over {len(errors)} seeds, each with its own split and initial weights, the median test "
-        f"error is {spread(errors, 2)} MPG."
+        f"Test accuracy: {words:3~} with single words, {pairs:3~} with `--ngrams 2` (median and "
+        "range of three seeds)."
     ]
 
 
 def lesson_06_timings() -> list[str]:
     """Tell how long lesson 06's function takes in three ways."""
-    rows = groups(results("06_timings"), "numbers")
+    text = "{numpy_ms:.2g} ms in NumPy, {eager_ms:.2g} ms eagerly, {function_ms:.2g} ms as `tf.function`"
+    names = {10: "ten numbers", 1_000_000: "a million numbers"}
+    times = results("06_timings").groupby("numbers")
     return ["On two CPU cores the function took:", ""] + [
-        f"- for {label}: {median(rows[numbers], 'numpy_ms'):.2g} ms in NumPy, "
-        f"{median(rows[numbers], 'eager_ms'):.2g} ms eagerly, "
-        f"{median(rows[numbers], 'function_ms'):.2g} ms as `tf.function`"
-        for numbers, label in (("10", "ten numbers"), ("1000000", "a million numbers"))
+        fill(f"- for {name}: {text}", times.get_group(numbers)) for numbers, name in names.items()
     ]
 
 
 def lesson_07_speedup() -> list[str]:
     """Tell how much faster a compiled step of lesson 07 is."""
-    runs = runs_of("07")
-    ratios = [float(run["eager_step_ms"]) / float(run["function_step_ms"]) for run in runs]
+    ratios = Values(runs_of("07").eager_step_ms / runs_of("07").function_step_ms)
     return [
-        f"On two CPU cores the step that `tf.function` compiled was {spread(ratios, 0)} times as "
-        "fast as the eager one (median and range of three runs)."
-    ]
-
-
-def lesson_08_scores() -> list[str]:
-    """Tell what the models of lesson 08 reach with seed 42."""
-    (run,) = runs_of("08", seeds=("42",))
-    houses = ("sequential", "deep", "wide_deep", "two_inputs", "two_outputs")
-    errors = [f"`{model}` {float(run[f'test_mse_{model}']):.3f}" for model in houses]
-
-    def share(question, model):
-        return f"`{model}` {percent(float(run[f'test_accuracy_{question}_{model}']), 1)}"
-
-    return [
-        "With seed 42:",
-        "",
-        f"- test MSE of the house values: {', '.join(errors)}",
-        f"- left digit right: {share('left', 'digits_only')}, {share('left', 'both_answers')}",
-        f"- larger digit right: {share('larger', 'larger_only')}, "
-        f"{share('larger', 'both_answers')}",
+        f"On two CPU cores the step that `tf.function` compiled was {ratios:0~} times as fast as "
+        "the eager one (median and range of three runs)."
     ]
 
 
 def lesson_09_choices() -> list[str]:
     """Tell what the choices of lesson 09 gave with seed 42, with the digits that it prints."""
-    errors = {
-        part: {row["choice"]: float(row["median"]) for row in rows}
-        for part, rows in groups(results("09_choices"), "part").items()
-    }
-
-    def error(part, choice):
-        return f"{errors[part][choice]:.4f}"
-
-    def others(part, choice):
-        values = [value for name, value in errors[part].items() if name != choice]
-        return f"{min(values):.4f} to {max(values):.4f}"
-
+    errors = results("09_choices").set_index(["part", "choice"])["median"].map("{:.4f}".format)
+    schedules, shapes = (
+        f"{errors[part].drop(choice).min()} to {errors[part].drop(choice).max()}"
+        for part, choice in (("schedules", "constant"), ("shapes", "1 x 500"))
+    )
+    rates, batches = errors["rates"], errors["batches"]
     return [
         "Validation MSE after 20 epochs, median of three trainings:",
         "",
-        f"- learning rate: a third of our choice {error('rates', 'a third')}, our choice "
-        f"{error('rates', 'our choice')}, three times as much {error('rates', 'three times')}",
-        f"- schedule: constant {error('schedules', 'constant')}, the others "
-        f"{others('schedules', 'constant')}",
-        f"- batch size: 32 {error('batches', '32')}, 512 {error('batches', '512')}, 512 with the "
-        f"learning rate scaled {error('batches', '512 rate scaled')}, growing from 8 to 128 "
-        f"{error('batches', '8 then 32 then 128')}",
-        f"- shape: one layer of 500 units {error('shapes', '1 x 500')}, two to six narrower layers "
-        f"{others('shapes', '1 x 500')}",
+        f"- learning rate: a third of our choice {rates['a third']}, our choice "
+        f"{rates['our choice']}, three times as much {rates['three times']}",
+        f"- schedule: constant {errors['schedules', 'constant']}, the others {schedules}",
+        f"- batch size: 32 {batches['32']}, 512 {batches['512']}, 512 with the learning rate scaled "
+        f"{batches['512 rate scaled']}, growing from 8 to 128 {batches['8 then 32 then 128']}",
+        f"- shape: one layer of 500 units {errors['shapes', '1 x 500']}, two to six narrower "
+        f"layers {shapes}",
     ]
-
-
-def lesson_10_errors() -> list[str]:
-    """Tell the errors of lesson 10 with seed 42."""
-    (run,) = runs_of("10", seeds=("42",))
-    models = ("naive", "linear", "simple_rnn", "deep_rnn", "gru")
-    errors = [f"`{model}` {float(run[f'test_mse_{model}']):.4f}" for model in models]
-    return [f"Test MSE with seed 42: {', '.join(errors)}."]
-
-
-def lesson_13_difference() -> list[str]:
-    """Tell how far the weights of lesson 13 differ."""
-    (run,) = runs_of("13", seeds=("42",))
-    return [f"With seed 42 the weights differ by up to {float(run['weight_difference']):.3f}."]
-
-
-# benchmarks/
 
 
 def computers() -> list[str]:
     """Describe the two computers."""
     names = {"with `amx`": "with_amx/same_work", "without `amx`": "same_work"}
-    return [f"- {label}: {results(name)[0]['machine']}" for label, name in names.items()]
-
-
-def same_work_memory() -> list[str]:
-    """Tell how much more memory the lessons with little data need."""
-    tasks = ("xor", "churn", "auto_mpg", "imdb")
-    ratios = {row["task"]: float(row["peak_memory_ratio"]) for row in results("same_work_ratios")}
-    more = [100 * (ratios[task] - 1) for task in tasks]
-    return [
-        f"- Where the data are small ({', '.join(f'`{task}`' for task in tasks)}), the lesson "
-        f"needs {min(more):.0f} to {max(more):.0f}% more memory than the plain script."
-    ]
-
-
-def time_to_accuracy_shares() -> list[str]:
-    """Compare the trainings of time_to_accuracy.py."""
-    parts = groups(results("time_to_accuracy"), "part")
-    whole = median(parts["published"], "fit_seconds")
-    shares = {part: median(rows, "fit_seconds") / whole for part, rows in parts.items()}
-    wrong = {part: round(1e4 * (1 - median(rows, "test_accuracy"))) for part, rows in parts.items()}
-    return [
-        f"- Training time, compared with all epochs of `published`: `fast` "
-        f"{percent(shares['fast'], 1)}, `best` {percent(shares['best'])}, `best_fashion` "
-        f"{percent(shares['best_fashion'])}.",
-        f"- Of the 10,000 test images `published` gets {wrong['published']} wrong, `fast` "
-        f"{wrong['fast']}, `best` {wrong['best']}.",
-    ]
-
-
-def clothing_step_shares() -> list[str]:
-    """Tell what a training step of conv_net_best on clothing spends its time on."""
-    rows = {row["network"]: row for row in results("clothing_step")}
-    parts = ["as it is", *(f"{n} of the 6 convolutions, no normalisation" for n in (6, 1))]
-
-    def shares(name):
-        whole, six, first = (float(rows[part][name]) for part in parts)
-        return (
-            f"the five convolutions after the first {percent((six - first) / whole)}, "
-            f"normalization {percent(1 - six / whole)}"
-        )
-
-    whole, published, plain = (
-        float(rows[name]["least_ms"])
-        for name in ("as it is", "published", "with TensorFlow's gradients of filters")
-    )
-    return [
-        f"- A step takes {whole / published:.1f} times as long as one of `published`, and "
-        f"{whole / plain:.2f} times as long as with TensorFlow's own gradients of the filters.",
-        f"- Share of a step, from the fastest turns: {shares('least_ms')}.",
-        f"- The same from the medians: {shares('median_ms')}.",
-    ]
+    return [f"- {label}: {results(name).machine[0]}" for label, name in names.items()]
 
 
 def peers_by_split() -> list[str]:
     """Compare the network for Auto MPG with scikit-learn's models, split by split."""
-    errors = {
-        label: {row["seed"]: float(row["value"]) for row in where(results("peers"), model=model)}
-        for model, label in (
-            ("RandomForestRegressor", "the random forest"),
-            ("HistGradientBoostingRegressor", "gradient boosting"),
-        )
-    }
-    seeds = tuple(errors["the random forest"])
-    errors["the network"] = {
-        run["seed"]: float(run["test_mae"]) for run in runs_of("03", seeds=seeds)
-    }
-    network = errors["the network"]
-    better = {
-        label: sum(values[seed] < network[seed] for seed in seeds)
-        for label, values in errors.items()
-    }
+    peers = results("peers").query("task == 'auto_mpg'")
+    errors = peers.pivot(index="seed", columns="model", values="value")
+    errors.columns = ["gradient boosting", "the random forest"]  # in order of the alphabet
+    errors.insert(2, "the network", runs_of("03").set_index("seed").test_mae)
     told = [
-        f"{label} {statistics.median(found):.2f} and {statistics.mean(found):.2f}"
-        for label, found in ((label, values.values()) for label, values in errors.items())
+        f"{name} {errors[name].median():.2f} and {errors[name].mean():.2f}"
+        for name in ("the random forest", "gradient boosting", "the network")
     ]
+    better = errors.lt(errors["the network"], axis=0).sum()
     return [
-        f"Auto MPG, median and mean error over the {len(seeds)} splits: {', '.join(told)}. Split "
+        f"Auto MPG, median and mean error over the {len(errors)} splits: {', '.join(told)}. Split "
         f"by split the random forest beats the network in {better['the random forest']}, gradient "
         f"boosting in {better['gradient boosting']}."
     ]
@@ -225,166 +139,95 @@ def peers_by_split() -> list[str]:
 
 def serving_memory() -> list[str]:
     """Tell what ten minutes of load did to the memory of the service."""
-    (run,) = where(results("serving_load"), part="memory")
+    (run,) = results("serving_load").query("part == 'memory'").itertuples()
     return [
-        f"Over {float(run['seconds']) / 60:.0f} minutes of that load (`--memory "
-        f"{float(run['seconds']):.0f}`), {run['failed']} of {int(run['requests']):,} requests "
-        f"failed, and the memory of the service went from {float(run['memory_begin_mb']):.0f} to "
-        f"{float(run['memory_end_mb']):.0f} MB; other programs were running meanwhile."
+        f"Over {run.seconds / 60:.0f} minutes of that load (`--memory {run.seconds:.0f}`), "
+        f"{run.failed} of {run.requests:,} requests failed, and the memory of the service went "
+        f"from {run.memory_begin_mb:.0f} to {run.memory_end_mb:.0f} MB; other programs were "
+        "running meanwhile."
     ]
-
-
-def by_backend() -> dict[str, dict[str, list[float]]]:
-    """Collect the results of backends.py: lesson -> back-end -> values, in order of the seeds."""
-    return {
-        lesson: {
-            backend: column(runs, "figure") for backend, runs in groups(rows, "backend").items()
-        }
-        for lesson, rows in groups(results("backends"), "lesson").items()
-    }
-
-
-def overlap(*values: list[float]) -> bool:
-    """Tell whether the ranges of these lists have a point in common."""
-    return max(map(min, values)) <= min(map(max, values))
-
-
-# xor/, churn/, mnist/
 
 
 def xor_starts() -> list[str]:
     """Tell when the starts of xor made their last mistake, and how many units died."""
-    starts, told = groups(results("xor_starts"), "setting"), {}
-    for setting, rows in starts.items():
-        solved = where(rows, solved="True")
-        told[setting] = (
-            f"{len(solved)} of {len(rows)} starts solve it; their last mistake is in epoch "
-            f"{spread(column(solved, 'last_mistake'), 0)}"
-        )
-    dead = column(where(starts[""], solved="True"), "dead_units")
+    text = "{solved:sum} of {count} starts solve it; their last mistake is in epoch "
+    told = {}
+    for setting, starts in results("xor_starts").groupby("setting"):
+        solved = starts[starts.solved]
+        told[setting] = fill(text, starts) + fill("{last_mistake:0~}", solved)
+    dead = results("xor_starts").query("solved and setting == ''").dead_units.max()
     return [
         f"- `{flags_of(XOR_BEST)}`: {told[XOR_BEST]}",
-        f"- the default: {told['']}, and up to {max(dead):.0f} of their 12 units are dead",
+        f"- the default: {told['']}, and up to {dead} of their 12 units are dead",
     ]
 
 
 def churn_flawed() -> list[str]:
     """Tell what the flawed evaluation says, and what the same network reaches on other rows."""
-    flawed = spread(column(results("churn"), "flawed_accuracy"), 3)
-    honest = spread(
-        column(where(results("churn_models"), model="old network"), "accuracy_at_half"), 3
-    )
+    flawed = Values(results("churn").flawed_accuracy)
+    honest = Values(results("churn_models").query("model == 'old network'").accuracy_at_half)
     return [
-        f"Measured here, median and range of five seeds: accuracy {flawed} on the training rows; "
-        f"{honest} for the same network on customers it has not seen."
+        f"Measured here, median and range of five seeds: accuracy {flawed:3~} on the training "
+        f"rows; {honest:3~} for the same network on customers it has not seen."
     ]
 
 
 def mnist_comparison() -> list[str]:
-    """Count the mistakes of mnist's models, and compare their last epochs with their best."""
+    """Tell what the table of mnist's models does not: losses, and last epochs against best ones."""
     runs = results("mnist")
-    models = groups(runs, "variant")
-    wrong, loss = (
-        {model: median(rows, name) for model, rows in models.items()}
-        for name in ("test_accuracy", "test_loss")
-    )
-    counts = [
-        f"`{model}` {10_000 * (1 - wrong[model]):.0f}" for model in ("mlp_one_layer", "conv_net")
-    ]
-    losses = [f"`{model}` {loss[model]:.3f}" for model in ("conv_net", "conv_net_augmented")]
-    gains = [float(run["test_accuracy_of_best"]) - float(run["test_accuracy"]) for run in runs]
+    loss = runs.groupby("variant").test_loss.median().map("{:.3f}".format)
+    gain = runs.test_accuracy_of_best - runs.test_accuracy
     return [
-        f"- mistakes among the 10,000 test images: {', '.join(counts)}",
-        f"- test loss: {', '.join(losses)}",
-        f"- test accuracy of the best epoch by the validation images: better than that of the last "
-        f"in {sum(gain > 0 for gain in gains)} of the {len(runs)} runs, worse in "
-        f"{sum(gain < 0 for gain in gains)}",
+        f"- test loss: `conv_net` {loss.conv_net}, `conv_net_augmented` {loss.conv_net_augmented}",
+        "- test accuracy of the best epoch by the validation images: better than that of the last "
+        f"in {sum(gain > 0)} of the {len(runs)} runs, worse in {sum(gain < 0)}",
     ]
 
 
-SENTENCES = [
-    lesson_02_ngrams,
-    lesson_03_splits,
-    lesson_06_timings,
-    lesson_07_speedup,
-    lesson_08_scores,
-    lesson_09_choices,
-    lesson_10_errors,
-    lesson_13_difference,
-    computers,
-    same_work_memory,
-    time_to_accuracy_shares,
-    clothing_step_shares,
-    peers_by_split,
-    serving_memory,
-    xor_starts,
-    churn_flawed,
-    mnist_comparison,
-]
+FUNCTIONS = [lesson_02_ngrams, lesson_06_timings, lesson_07_speedup, lesson_09_choices, computers]
+FUNCTIONS += [peers_by_split, serving_memory, xor_starts, churn_flawed, mnist_comparison]
+SENTENCES = {
+    **{name: partial(tell, *entry) for name, entry in TEXTS.items()},
+    **{function.__name__.replace("_", "-"): function for function in FUNCTIONS},
+}
 
 
 # What the header of a lesson promises
 
 
-def promise(
-    lesson: str,
-    metric: str,
-    what: str,
-    digits: int = 3,
-    seeds: tuple = SEEDS,
-    of="median and range",
-) -> Callable[[], str]:
-    """Make the function that tells a result of a lesson; `{}` in `what` is the result."""
-
-    def tell() -> str:
-        runs = runs_of(lesson, seeds=seeds)
-        value = what.format(spread(column(runs, metric), digits))
-        return f"{value}, {of} of {NUMBERS[len(runs)]} seeds."
-
-    return tell
+def promise(lesson: str, what: str) -> str:
+    """Make an entry of PROMISES; a project's runs have a table of their own."""
+    runs = runs_of(lesson) if lesson[0].isdigit() else results(lesson)
+    if lesson == "mnist":  # it trains this one by default
+        runs = runs[runs.variant == "mlp_one_layer"]
+    return fill(what, runs).replace("COUNT", str(NUMBERS.get(len(runs), len(runs))))
 
 
 def promise_of_xor() -> str:
     """Tell how many starts of xor solve it."""
-    solved = {run["variant"]: f"{float(run['solved']):.0f}" for run in results("xor")}
+    solved = results("xor").set_index("variant").solved
     usual, best = solved["seeds-20"], solved[f"{XOR_BEST}_seeds-20"]
-    return f"of 20 starts, {usual} solve it; with {flags_of(XOR_BEST)}, {best}."
+    return f"of 20 starts, {usual:.0f} solve it; with {flags_of(XOR_BEST)}, {best:.0f}."
 
 
-def promise_of_churn() -> str:
-    """Tell the honest result of churn."""
-    runs = results("churn")
-    auc = spread(column(runs, "test_auc"), 3)
-    return f"test ROC AUC {auc}, median and range of {NUMBERS[len(runs)]} splits."
-
-
-def promise_of_mnist() -> str:
-    """Tell the result of the model that mnist.py trains by default."""
-    runs = where(results("mnist"), variant="mlp_one_layer")
-    accuracy = spread(column(runs, "test_accuracy"), 4)
-    return f"test accuracy {accuracy} with mlp_one_layer, median and range of three seeds."
-
-
-ACCURACY = "test accuracy {}"
-EXPECTATIONS = {
-    "01_fashion_mnist_classification": promise("01", "test_accuracy", ACCURACY),
-    "02_imdb_binary_classification": promise("02", "test_accuracy", ACCURACY),
-    "03_autompg_regression": promise(
-        "03", "test_mae", "test error (MAE) {} MPG", digits=2, seeds=MANY_SEEDS
-    ),
-    "04_regularization_dropout": promise("04", "test_accuracy", ACCURACY),
-    "05_save_restore": promise("05", "test_accuracy", ACCURACY),
-    "06_eager_tensors": promise("06", "test_accuracy", ACCURACY),
-    "07_autodiff": promise("07", "test_accuracy", ACCURACY),
-    "08_functional_api": promise("08", "test_mse_wide_deep", "test MSE {} with wide_deep"),
-    "09_tuning": promise("09", "test_mse", "test MSE {}"),
-    "10_time_series_rnn": promise("10", "test_mse_gru", "test MSE {} with the GRU", digits=4),
-    "11_transfer_learning": promise(
-        "11", "test_accuracy_frozen_10", "test accuracy {} from ten images per digit", of="median"
-    ),
-    "12_look_inside": promise("12", "test_accuracy", ACCURACY),
-    "13_distributed_training": promise("13", "test_accuracy", ACCURACY),
-    "xor": promise_of_xor,
-    "churn": promise_of_churn,
-    "mnist": promise_of_mnist,
+RANGE = "median and range of COUNT seeds."
+ACCURACY = f"test accuracy {{test_accuracy:3~}}, {RANGE}"
+PROMISES = {
+    "01_fashion_mnist_classification": ACCURACY,
+    "02_imdb_binary_classification": ACCURACY,
+    "03_autompg_regression": f"test error (MAE) {{test_mae:2~}} MPG, {RANGE}",
+    "04_regularization_dropout": ACCURACY,
+    "05_save_restore": ACCURACY,
+    "06_eager_tensors": ACCURACY,
+    "07_autodiff": ACCURACY,
+    "08_functional_api": f"test MSE {{test_mse_wide_deep:3~}} with wide_deep, {RANGE}",
+    "09_tuning": f"test MSE {{test_mse:3~}}, {RANGE}",
+    "10_time_series_rnn": f"test MSE {{test_mse_gru:4~}} with the GRU, {RANGE}",
+    "11_transfer_learning": "test accuracy {test_accuracy_frozen_10:3~} from ten images per digit, median of COUNT seeds.",
+    "12_look_inside": ACCURACY,
+    "13_distributed_training": ACCURACY,
+    "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
+    "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }
+EXPECTATIONS = {lesson: partial(promise, lesson, what) for lesson, what in PROMISES.items()}
+EXPECTATIONS["xor"] = promise_of_xor

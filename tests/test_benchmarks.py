@@ -9,11 +9,11 @@ import pytest
 from conftest import ROOT
 
 from benchmarks import blocks, measure, plain, reproduce, same_work, tables
-from benchmarks.measured import RESULTS, read_table, results
+from benchmarks.measure import RESULTS, read_table
+from benchmarks.measured import results, runs_of
 
 BEGIN, END, OLD = "<!-- results: sum -->", "<!-- end -->", "- 1 + 1 = 3"
 SUM = {"sum": lambda: ["| a |", "- 1 + 1 = 2"]}
-HEADER = '# %%\n"""\n# 01 Title\n\nWhy.\n\n{}    python 01_lesson.py\n"""\n'
 
 
 @pytest.mark.parametrize("comment", ["", "# "])
@@ -43,30 +43,24 @@ def test_a_broken_block_is_refused_in_one_line(tmp_path, monkeypatch, capsys, pa
     with pytest.raises(SystemExit) as stop:
         tables.main()
     error = capsys.readouterr().err
-    assert (
-        stop.value.code == 2 and error.startswith(f"{path}, {message}") and error.count("\n") == 1
-    )
-    assert path.read_text() == page
+    assert stop.value.code == 2 and error.count("\n") == 1
+    assert error.startswith(f"{path}, {message}") and path.read_text() == page
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("", "Expect: 2.\n\n"),
-        ("Run it:\n\n", "Expect: 2.\n\nRun it:\n\n"),
-        ("Expect: 3.\n\n", "Expect: 2.\n\n"),
-    ],
-)
-def test_a_header_has_one_expectation(tmp_path, old, new):
-    path = tmp_path / "01_lesson.py"
-    expectations = {"01_lesson": lambda: "2."}
-    path.write_text(HEADER.format(old))
+@pytest.mark.parametrize("old", ["Expect:", "Expect: 3.", "Expect: 2."])
+def test_the_expectation_of_a_lesson_is_replaced(tmp_path, old):
+    path, expectations = tmp_path / "01_lesson.py", {"01_lesson": lambda: "2."}
+    path.write_text(f'"""Title\n\n{old}\n\n    python 01_lesson.py\n"""\n')
     text, changed = blocks.regenerate(path, {}, expectations)
-    assert (text, changed) == (HEADER.format(new), ["Expect:"])
-    path.write_text(text)
-    assert blocks.regenerate(path, {}, expectations) == (text, [])
+    assert text == path.read_text().replace(old, "Expect: 2.")
+    assert changed == ["Expect:"] * (old != "Expect: 2.")
     with pytest.raises(blocks.BlockError, match="no expectation for 01_lesson"):
         blocks.regenerate(path, {}, {})
+    path.write_text(2 * text)
+    with pytest.raises(blocks.BlockError, match="2 lines begin with Expect:"):
+        blocks.regenerate(path, {}, expectations)
+    path.write_text('"""Title"""\n')
+    assert blocks.regenerate(path, {}, expectations) == (path.read_text(), [])
 
 
 def test_ratios_are_those_of_medians_and_time_and_memory_must_both_be_met():
@@ -86,41 +80,28 @@ def test_ratios_are_those_of_medians_and_time_and_memory_must_both_be_met():
 
 
 def test_the_ratios_that_are_kept_are_those_of_the_runs():
-    kept = results("same_work_ratios")
+    kept, runs = (read_table(RESULTS / f"{name}.csv") for name in ("same_work_ratios", "same_work"))
     assert [result["task"] for result in kept] == [task.name for task in same_work.TASKS]
     for task, result in zip(same_work.TASKS, kept, strict=True):
-        rows = [row for row in results("same_work") if row["task"] == task.name]
+        rows = [row for row in runs if row["task"] == task.name]
         expected = same_work.compare(task._replace(bar=float(result["fit_bar"])), rows)
         expected["machine"] = result["machine"]
         assert {k: str(v) for k, v in expected.items()} == result
         assert len(rows) == 2 * task.turns and (task.plain or task.name) in plain.TASKS
 
 
-@pytest.mark.parametrize(
-    ("task", "table", "variant"),
-    [
-        ("xor", "xor", "seeds-20"),
-        ("auto_mpg", "lessons", ""),
-        ("imdb", "lessons", ""),
-        ("mlp_one_layer", "mnist", "mlp_one_layer"),
-        ("conv_net", "mnist", "conv_net"),
-    ],
-)
-def test_the_plain_script_trains_a_network_as_large_as_the_lessons(
-    monkeypatch, task, table, variant
-):
+@pytest.mark.parametrize("task", ["xor", "auto_mpg", "imdb", "mlp_one_layer", "conv_net"])
+def test_the_plain_script_trains_a_network_as_large_as_the_lessons(monkeypatch, task):
     class Seen(Exception):
         pass
 
     def look(model, *arrays, **options):
         raise Seen(str(model.count_params()))
 
-    lesson = task.replace("auto_mpg", "autompg") if table == "lessons" else table
-    (parameters,) = {
-        row["parameters"]
-        for row in results(table)
-        if lesson in row["lesson"] and row["variant"] == variant
-    }
+    lessons = {"auto_mpg": runs_of("03"), "imdb": runs_of("02")}
+    runs = results("xor" if task == "xor" else "mnist") if task not in lessons else lessons[task]
+    variant = {"xor": "seeds-20"}.get(task, task)
+    (parameters,) = runs[runs.variant.isin(["", variant])].parameters.unique()
     monkeypatch.setattr(plain, "load", lambda name: plain.find_dataset(name, "sample", None)[0])
     monkeypatch.setattr(plain, "timed_fit", look)
     with pytest.raises(Seen, match=rf"^{parameters}$"):
@@ -171,12 +152,13 @@ def test_runs_in_the_tables_of_others_count_as_well(tmp_path, figure, fake_runs)
 
 def test_the_table_of_figures_is_that_of_the_runs_that_are_kept():
     names = ("lessons", "mnist", "mnist_recipes", "churn", "xor")
-    runs, expected = [run for name in names for run in results(name)], []
+    runs = [run for name in names for run in read_table(RESULTS / f"{name}.csv")]
+    expected = []
     for figure in reproduce.FIGURES:
         rows = [row for row in reproduce.rows_of(figure, runs) if int(row["seed"]) in figure.seeds]
         assert len(rows) == len(figure.seeds), figure.name
         expected.append({k: str(v) for k, v in reproduce.measured(figure, rows).items()})
-    assert results("reproduce") == expected
+    assert read_table(RESULTS / "reproduce.csv") == expected
 
 
 def test_a_trial_leaves_the_tables_alone(tmp_path, monkeypatch, capsys, figure, fake_runs):
@@ -209,9 +191,10 @@ def test_the_back_end_is_the_one_that_the_tables_name(monkeypatch):
     assert seen == ["tensorflow", "jax"]
 
 
-@pytest.mark.parametrize(
-    "name", ["reproduce", "same_work", "time_to_accuracy", "peers", "mnist_tries"]
-)
+SCRIPTS = ["reproduce", "same_work", "time_to_accuracy", "peers", "mnist_tries"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_a_wrong_flag_is_refused_in_one_line(name):
     words = ["--only", *(["01"] if name == "reproduce" else []), "nonsense"]
     command = [sys.executable, ROOT / "benchmarks" / f"{name}.py", *words]
