@@ -4,12 +4,10 @@ import re
 import warnings
 
 import pytest
-from conftest import ROOT
+from conftest import LESSONS, ROOT
 
 PAGES = sorted((ROOT / "notes").glob("*.md"))
-LINKED = (
-    sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("[a-z]*/*.md")) + sorted(ROOT.glob("notes/*/*.md"))
-)
+LINKED = sorted(page for at in ("", "[a-z]*/", "notes/*/") for page in ROOT.glob(f"{at}*.md"))
 LONG = {"callbacks", "hyperparameters", "recurrent_networks"}  # their blocks train much
 OLD = (ROOT / "notes" / "keras2_to_keras3.md").read_text(encoding="utf-8")
 OLD_LINES = re.findall(r"^\| `([^|]*)` \| (warns: )?`([^|]*)` \|", OLD, re.M)
@@ -51,28 +49,32 @@ def test_links_and_commands_lead_somewhere(page):
         assert (ROOT / script).exists() or (page.parent / script).exists(), script
 
 
-def test_the_readme_links_to_every_lesson():
-    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert {path.name for path in ROOT.glob("[0-9][0-9]_*.py")} <= set(links)
+def test_nothing_is_left_out():
+    readme, index = (
+        set(re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")))
+        for page in (ROOT / "README.md", ROOT / "notes" / "README.md")
+    )
+    assert set(LESSONS) <= readme
+    pages = {name for name in index if re.fullmatch(r"\w+\.md", name)}
+    assert pages == {page.name for page in PAGES} - {"README.md"}
+    assert len(OLD_LINES) > 70
 
 
 @pytest.fixture
-def old_names():
+def old_names(tmp_path, monkeypatch):
     """What the page of old lines begins with."""
+    monkeypatch.chdir(tmp_path)
     names = {}
     exec(BLOCK.search(OLD)[1], names)
     return names
 
 
 @pytest.mark.parametrize(("line", "warns", "message"), OLD_LINES)
-def test_an_old_line_says_today_what_the_page_says(
-    line, warns, message, old_names, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
+def test_an_old_line_says_today_what_the_page_says(line, warns, message, old_names):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            exec(line, dict(old_names))
+            exec(line, old_names)
             assert warns, "it runs"
             said = str(caught[0].message)
         except Exception as error:
@@ -81,13 +83,3 @@ def test_an_old_line_says_today_what_the_page_says(
     said = " ".join(said.replace("`", "'").split())
     for part in message.split("..."):
         assert part.strip() in said, said
-
-
-def test_the_page_of_old_lines_has_been_read():
-    assert len(OLD_LINES) > 70
-
-
-def test_the_index_names_every_page():
-    index = (ROOT / "notes" / "README.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"\]\((\w+\.md)\)", index))
-    assert named == {page.name for page in PAGES} - {"README.md"}
