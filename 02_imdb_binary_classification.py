@@ -203,6 +203,11 @@ print(
 # %% [markdown]
 # ## 6 Evaluate
 # The test reviews have waited until now. Half of them are positive, so guessing gives 0.5.
+#
+# <!-- results: lesson-02-ngrams -->
+# Test accuracy: 0.879 (0.878 to 0.879) with single words, 0.910 (0.909 to 0.911) with `--ngrams 2`
+# (median and range of three seeds).
+# <!-- end -->
 
 # %%
 test = model.evaluate(test_numbers, test_labels, batch_size=1000, verbose=0, return_dict=True)

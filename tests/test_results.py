@@ -13,18 +13,15 @@ from benchmarks.measured import results, runs_of
 from benchmarks.sentences import EXPECTATIONS, by_backend, computers, overlap
 from mnist.recipes import BEST, FAST
 
-LATER = set(LESSONS[8:])  # these five may still lack the line that begins with Expect:
-
 
 def test_pages_and_lessons_show_what_was_measured():
     shown = {page: blocks.regenerate(page, tables.BLOCKS, EXPECTATIONS) for page in blocks.pages()}
     changed = {blocks.name_of(page): found for page, (_, found) in shown.items() if found}
     assert not changed, f"{changed} differ from results/: run `python benchmarks/tables.py --write`"
     without = {name for name in LESSONS + PROJECTS if "\nExpect: " not in shown[ROOT / name][0]}
-    assert without <= LATER
+    assert not without
     text = "".join(text for text, _ in shown.values())
-    waiting = [name for name in tables.BLOCKS if f"<!-- results: {name} -->" not in text]
-    assert [name for name in waiting if not name.startswith("lesson-")] == []  # theirs may wait
+    assert [name for name in tables.BLOCKS if f"<!-- results: {name} -->" not in text] == []
     lines = [line for make in tables.BLOCKS.values() for line in blocks.wrapped(make(), "# ")]
     lines += [f"Expect: {make()}" for make in EXPECTATIONS.values()]
     assert [line for line in lines if len(line) > 100 and "|" not in line] == []
