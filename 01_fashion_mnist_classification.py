@@ -93,8 +93,8 @@ train = lesson.batches(train_images, train_labels)
 # - `Rescaling` maps pixels from 0..255 to 0..1: training works best when inputs are small numbers.
 #   Until then the pixels stay bytes, a quarter of the memory of 32-bit floats.
 # - `Flatten` lays the 28x28 pixels out as a row of 784 numbers.
-# - `Dense(128)` has 128 *neurons* (Keras says *units*). Each multiplies every input by a *weight* of
-#   its own, adds everything up, and adds one more number, its *bias*. The *activation function*
+# - `Dense(128)` has 128 *neurons* (Keras says *units*). Each multiplies every input by a *weight*
+#   of its own, adds everything up, and adds one more number, its *bias*. The *activation function*
 #   `relu` then replaces negative results by 0. Without it, two Dense layers in a row could do no
 #   more than one.
 # - `Dense(10)` gives a score for each class, and `softmax` turns ten scores into ten probabilities.
@@ -135,9 +135,9 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# Compare training and validation accuracy. Where training goes on improving and validation does not,
-# the network *overfits*: it *memorizes* the training images instead of learning what *generalizes*
-# to new ones. `fit` returns the history of both.
+# Compare training and validation accuracy. Where training goes on improving and validation does
+# not, the network *overfits*: it *memorizes* the training images instead of learning what
+# *generalizes* to new ones. `fit` returns the history of both.
 
 # %%
 history = model.fit(
@@ -158,11 +158,11 @@ lesson.save_figure("accuracy", figure)
 
 # %% [markdown]
 # ## 6 Evaluate
-# Only now do we use the test images. *Precision*: of the images that the network called "shirt", the
-# fraction that really are shirts. *Recall*: of the real shirts, the fraction that it found. The
+# Only now do we use the test images. *Precision*: of the images that the network called "shirt",
+# the fraction that really are shirts. *Recall*: of the real shirts, the fraction that it found. The
 # *F1 score* combines both, 2PR / (P + R); *support* is the number of images. In the *confusion
-# matrix* a row is the true class, a column the prediction: shirts, T-shirts, pullovers and coats are
-# often confused.
+# matrix* a row is the true class, a column the prediction: shirts, T-shirts, pullovers and coats
+# are often confused.
 
 # %%
 test_loss, test_accuracy = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0)
@@ -179,8 +179,8 @@ lesson.save_figure("confusion_matrix", figure)
 # %% [markdown]
 # ## 7 Predict
 # `predict` gave ten probabilities for each test image. We print the three highest of the first
-# image, and show 25 images with the predictions, the wrong ones in red with the true class below. Is
-# the network less sure where it is wrong? Not always: a high probability is no guarantee.
+# image, and show 25 images with the predictions, the wrong ones in red with the true class below.
+# Is the network less sure where it is wrong? Not always: a high probability is no guarantee.
 
 # %%
 highest = probabilities[0].argsort()[::-1][:3]

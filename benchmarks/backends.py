@@ -1,11 +1,12 @@
 """The same lessons on TensorFlow, JAX and PyTorch: are they as good, and how quick are they here?
 
     pip install jax torch                  beside requirements.txt
-    python benchmarks/backends.py          every lesson on each back-end, three seeds: half an hour on two cores
+    python benchmarks/backends.py          three seeds: half an hour on two cores
     python benchmarks/backends.py --only 01 xor --seeds 42
 
 Each lesson runs as it is on the real data, the last three for fewer epochs than usual; only
-`KERAS_BACKEND` differs. Back-ends take turns. Let nothing else run meanwhile. Writes results/backends.csv, a row a run.
+`KERAS_BACKEND` differs. Back-ends take turns. Let nothing else run meanwhile. Writes
+results/backends.csv, a row a run.
 """
 
 import sys

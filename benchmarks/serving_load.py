@@ -1,7 +1,7 @@
 """How many digits a second does the service name? Beside it, a server as tutorials write them.
 
     python benchmarks/serving_load.py                three turns of 30 seconds each
-    python benchmarks/serving_load.py --memory 600   one of ten minutes: does it need more and more memory?
+    python benchmarks/serving_load.py --memory 600   ten minutes: does its memory grow?
 
 32 connections, each with one digit a request, and the next as soon as the answer is there. Clients
 and server are processes of their own on the same computer, so they share its cores. The network is

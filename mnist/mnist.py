@@ -81,9 +81,7 @@ if lesson.label_smoothing:
     targets = [np.eye(10, dtype="float32")[labels] for labels in targets]  # 2: 0 0 1 0 0 0 0 0 0 0
 train_targets, val_targets, test_targets = targets
 train = lesson.batches(train_images, train_targets)
-print(
-    f"{len(train_images)} images to train, {len(val_images)} to validate, {len(test_images)} to test"
-)
+print("images to train, validate, test:", len(train_images), len(val_images), len(test_images))
 
 # %% [markdown]
 # ## 3 Define

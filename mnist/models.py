@@ -21,7 +21,7 @@ def mlp_one_layer():
         layers.Dense(512, activation="relu"),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def mlp_two_layers():
@@ -34,7 +34,7 @@ def mlp_two_layers():
         layers.Dense(512, activation="relu"),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def mlp_two_layers_dropout():
@@ -49,7 +49,7 @@ def mlp_two_layers_dropout():
         layers.Dropout(0.5),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def conv_net():
@@ -66,7 +66,7 @@ def conv_net():
         layers.Dense(64, activation="relu"),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def conv_net_dropout():
@@ -85,7 +85,7 @@ def conv_net_dropout():
         layers.Dropout(0.5),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def conv_net_batch_norm():
@@ -109,7 +109,7 @@ def conv_net_batch_norm():
         layers.BatchNormalization(),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def conv_net_l1():
@@ -126,7 +126,7 @@ def conv_net_l1():
         layers.Dense(64, activation="relu", kernel_regularizer=keras.regularizers.L1(1e-4)),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def conv_net_l2():
@@ -143,7 +143,7 @@ def conv_net_l2():
         layers.Dense(64, activation="relu", kernel_regularizer=keras.regularizers.L2(1e-4)),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def le_net():
@@ -159,7 +159,7 @@ def le_net():
         layers.Dense(500, activation="relu"),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def conv_net_augmented():
@@ -185,7 +185,7 @@ def conv_net_augmented():
         layers.Dense(64, activation="relu"),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def conv_net_fast():
@@ -213,7 +213,7 @@ def conv_net_fast():
         layers.Dropout(0.4),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def conv_net_best():
@@ -245,7 +245,7 @@ def conv_net_best():
         layers.Dropout(0.4),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 def conv_net_best_of_clothing():
@@ -280,7 +280,7 @@ def conv_net_best_of_clothing():
         layers.Dropout(0.25),
         layers.Dense(10),
         layers.Activation("softmax", dtype="float32"),
-    ])  # fmt: skip
+    ])
 
 
 MODELS = {

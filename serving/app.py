@@ -37,7 +37,7 @@ def create_app(model: ServedModel, test_digits=None) -> FastAPI:
 
     Args:
         model: answers.
-        test_digits: images (n, 28, 28) and labels (n,) to choose from on the page; none if left out.
+        test_digits: images (n, 28, 28) and labels (n,) to choose from on the page; or none.
     """
     executor = ThreadPoolExecutor(1)
 

@@ -66,7 +66,7 @@ class Batcher:
             await self.answer(batch)
 
     async def answer(self, batch: list) -> None:
-        """Answer requests in one call; if it fails, each alone: one wrong request spoils no other."""
+        """Answer requests in one call; if it fails, each alone: a wrong one spoils no other."""
         together = {
             name: np.concatenate([columns[name] for columns, _ in batch]) for name in batch[0][0]
         }

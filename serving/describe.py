@@ -1,4 +1,4 @@
-"""What the service says of itself: examples for its description, and a page that needs no network."""
+"""What the service says of itself: examples for its description, a page without network."""
 
 import json
 from html import escape

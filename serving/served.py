@@ -98,8 +98,7 @@ class ServedModel:
         }
 
     def _predict(self, columns: dict) -> dict:
-        """Answer at most LARGEST_BATCH rows. They are filled up to a power of two: few sizes have to
-        be compiled."""
+        """Answer at most LARGEST_BATCH rows, filled up to a power of two: few sizes to compile."""
         count = len(next(iter(columns.values())))
         size = 1 << (count - 1).bit_length()
         filled = {

@@ -82,7 +82,7 @@ def pytest_sessionstart(session):
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Share the tests out by lesson, so that a lesson that many look at runs in one process only."""
+    """Share the tests out by lesson: one that many tests look at runs in one process only."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByLesson(LoadFileScheduling):

@@ -159,7 +159,7 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
     assert rates[top] == pytest.approx(0.006, rel=0.1) and abs(top / steps - 0.3) < 0.1
     assert (np.diff(rates[:top]) > 0).all() and (np.diff(rates[top:]) < 0).all()
     assert rates[0] == pytest.approx(0.0006) and rates[-1] < 1e-6
-    # On the training images: on others, after so few steps, it was 0.11 to 0.35 with the seeds 42, 43, 44.
+    # On training images: on others, after so few steps, it was 0.11 to 0.35 with seeds 42 to 44.
     assert run.names["history"].history["accuracy"][-1] > 0.8
 
 
@@ -384,7 +384,7 @@ def test_a_killed_model_ends_all_and_is_named(tmp_path, monkeypatch, capsys):
 
 ALL = f"""
 import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # the background job of a script ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job ignores it
 sys.path.insert(0, {str(ROOT)!r})
 from mnist.run_all import run_to_the_end
 try:

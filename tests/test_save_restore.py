@@ -1,4 +1,4 @@
-"""Lesson 05: every form is read again from its files, by another piece of code than the lesson's."""
+"""Lesson 05: every form is read again from its files, by other code than the lesson's."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""serving/: TensorFlow Serving's contract, pictures, wrong requests, many at once, a real process."""
+"""serving/: TensorFlow Serving's contract, pictures, wrong requests, many at once, a process."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Lessons 06 and 07. What their prose says is asserted in them; here is what only a run can show."""
+"""Lessons 06 and 07: what only a run can show; what their prose says is asserted in them."""
 
 import numpy as np
 import pandas as pd

@@ -3,11 +3,11 @@
     python tools/ask.py                  10,000 requests: some minutes
     python tools/ask.py --requests 300   a few: what the tests do
 
-Needs schemathesis (pip install schemathesis), which makes requests out of the service's own description,
-`/openapi.json`: right ones, and ones that break it. A quarter of the requests are made here: pictures
-with damaged bytes, and rows with one damaged number. Every answer has to be right, or say in a
-status from 400 to 499 what is wrong; it has to come in time, and show no path and no trace. Writes
-benchmarks/results/requests.csv, a row for each address and status.
+Needs schemathesis (pip install schemathesis), which makes requests out of the service's own
+description, `/openapi.json`: right ones, and ones that break it. A quarter of the requests are made
+here: pictures with damaged bytes, and rows with one damaged number. Every answer has to be right,
+or say in a status from 400 to 499 what is wrong; it has to come in time, and show no path and no
+trace. Writes benchmarks/results/requests.csv, a row for each address and status.
 """
 
 import argparse

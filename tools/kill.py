@@ -3,9 +3,9 @@
     python tools/kill.py               30 kills of each of three lessons: half an hour
     python tools/kill.py --kills 2     a few: what the tests do
 
-Every kill comes after the first checkpoint; every other one waits until a file is being written. The
-samples serve as data, and a checkpoint is written after every epoch. Equal means: every weight and
-every state of the optimizer to the bit, the history, and the figures. Every file that is left
+Every kill comes after the first checkpoint; every other one waits until a file is being written.
+The samples serve as data, and a checkpoint is written after every epoch. Equal means: every weight
+and every state of the optimizer to the bit, the history, and the figures. Every file that is left
 must be readable. Writes benchmarks/results/kills.csv, a row a kill.
 """
 
@@ -75,7 +75,7 @@ def check_end(process: subprocess.Popen, lesson: str) -> None:
 
 
 def temporary_files(out: Path) -> set[tuple[Path, int]]:
-    """Find the files that are being written now, with their number on the disk: names come again."""
+    """Find the files that are being written now, with their inode: names come again."""
     found = set()
     for path in [path for depth in ("", "*/", "*/*/") for path in out.glob(f"{depth}.writing-*")]:
         with contextlib.suppress(OSError):  # it is whole now, and has its own name
@@ -100,7 +100,7 @@ def kill_after(process: subprocess.Popen, seconds: float) -> None:
 
 
 def kill_in_a_write(process: subprocess.Popen, out: Path, number: int) -> bool:
-    """Kill a process while it writes its `number`-th file, as far as we see them; tell if it was."""
+    """Kill a process while it writes its `number`-th file, as far as we see; tell if it was."""
     seen, before = 0, set()
     while process.poll() is None:
         now = temporary_files(out)

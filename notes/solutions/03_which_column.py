@@ -1,4 +1,4 @@
-"""Which column does the newest model of lesson 03 need most? Shuffle one at a time, on its test cars."""
+"""Which column does the newest model of lesson 03 need most? Shuffle one at a time, and test."""
 
 from saved import newest_run
 
