@@ -1,5 +1,6 @@
 """Callbacks of every training: the time of each epoch, a progress bar; and whole model files."""
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -51,21 +52,29 @@ class EpochBar(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.bar, self.latest = None, None
+        self.alive = in_notebook() or sys.stdout.isatty()
 
     def on_epoch_end(self, epoch, logs=None):
         if self.params.get("verbose") != 0:  # `fit` shows something itself
             return
         if self.bar is None:
-            alive = in_notebook() or sys.stdout.isatty()
-            self.bar = keras.utils.Progbar(
-                self.params["epochs"],
-                verbose=1 if alive else 2,
-                interval=0.2,
-                stateful_metrics=logs,
-                unit_name="epoch",
-            )
-        self.latest = epoch + 1, list(logs.items())
+            options = {"verbose": 1 if self.alive else 2, "width": 10, "interval": 0.2}
+            options |= {"stateful_metrics": logs, "unit_name": "epoch"}
+            self.bar = keras.utils.Progbar(self.params["epochs"], **options)
+        self.latest = epoch + 1, self.fitting(logs)
         self.bar.update(*self.latest, finalize=False)
+
+    def fitting(self, logs: dict) -> list[tuple[str, float]]:
+        """Choose what fits on a line of the terminal, the losses first: a longer one scrolls."""
+        if not self.alive:
+            return list(logs.items())
+        room, chosen = shutil.get_terminal_size().columns - 42, []
+        for name in sorted(logs, key=lambda name: name not in ("loss", "val_loss")):
+            room -= len(name) + 11
+            if room < 0:
+                break
+            chosen.append((name, logs[name]))
+        return chosen
 
     def on_train_end(self, logs=None):
         if self.bar:

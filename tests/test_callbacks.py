@@ -1,5 +1,7 @@
 """common/callbacks.py: the clock of a training, and models that are whole at every moment."""
 
+import re
+import sys
 from pathlib import Path
 
 import keras
@@ -63,3 +65,27 @@ def test_the_best_model_so_far_stays_whole_while_a_better_one_is_written(tmp_pat
         best.on_epoch_end(0, {"loss": 1.0})
     assert [path.name for path in tmp_path.iterdir()] == ["best-01.keras"]
     assert (tmp_path / "best-01.keras").read_bytes() == whole
+
+
+def fit_with_bar(capsys) -> str:
+    """Train three epochs with the bar; return what it printed."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae", "mse", "mape"])
+    arrays = np.ones((4, 1)), np.zeros((4, 1))
+    bar = callbacks.EpochBar()
+    model.fit(*arrays, validation_data=arrays, epochs=3, verbose=0, callbacks=[bar])
+    return capsys.readouterr().out
+
+
+def test_bar_writes_one_line_to_a_file(capsys):
+    (line,) = fit_with_bar(capsys).splitlines()
+    assert line.startswith("3/3 ") and "val_mape" in line
+
+
+def test_bar_fits_the_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    printed = re.sub(r"\x1b\[\d*m|\x08", "", fit_with_bar(capsys))
+    lines = [line for line in re.split(r"[\r\n]", printed) if line.strip()]
+    assert "3/3 " in lines[-1] and "val_loss" in lines[-1]
+    assert max(map(len, lines)) < 80
