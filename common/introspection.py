@@ -34,11 +34,8 @@ def input_gradients(model, inputs, chosen=None) -> np.ndarray:
     chosen = np.ones((len(inputs), outputs)) if chosen is None else np.eye(outputs)[chosen]
     asker = InputsAsWeights(model, inputs)
     optimizer = keras.optimizers.SGD(1.0, momentum=0.5)
-    asker.compile(
-        optimizer,
-        loss=lambda mask, answer: keras.ops.sum(mask * answer),
-        run_eagerly=True,  # a single step: to compile it would take longer than to run it
-    )
+    # Eagerly, since it is a single step: to compile it would take longer than to run it.
+    asker.compile(optimizer, lambda mask, answer: keras.ops.sum(mask * answer), run_eagerly=True)
     asker.train_on_batch(np.zeros((len(inputs), 1), "float32"), chosen.astype("float32"))
     return -keras.ops.convert_to_numpy(optimizer.momentums[0])
 
@@ -78,17 +75,16 @@ def diagram(model, title: str):
         for depth, row in enumerate(rows)
         for place, name in enumerate(row)
     }
+    style = {"color": "gray", "shrinkA": 0, "shrinkB": 0}
     for name, above in with_waypoints(parents).items():
+        head, to_box = ("-|>", 0.34) if isinstance(name, str) else ("-", 0)
         for parent in above:
             from_box = 0.32 if isinstance(parent, str) else 0
-            to_box = 0.34 if isinstance(name, str) else 0
             (x0, y0), (x1, y1) = places[parent], places[name]
-            arrow = {"arrowstyle": "-|>" if to_box else "-", "color": "gray"}
-            arrow |= {"shrinkA": 0, "shrinkB": 0}
+            arrow = {"arrowstyle": head, **style}
             axes.annotate("", (x1, y1 + to_box), (x0, y0 - from_box), arrowprops=arrow)
     box = {"boxstyle": "round,pad=0.35", "fc": "aliceblue", "ec": "tab:blue"}
-    # The layers of a Sequential model lack its input.
-    for layer in model._functional.layers if hasattr(model, "_functional") else model.layers:
+    for layer in as_functional(model).layers:
         text = f"{layer.name}\n{type(layer).__name__}\n{layer.output.shape}"
         axes.text(*places[layer.name], text, ha="center", va="center", fontsize=8, bbox=box)
     axes.set_xlim(-WIDTH * columns / 2, WIDTH * columns / 2)
@@ -98,27 +94,19 @@ def diagram(model, title: str):
     return figure
 
 
+def as_functional(model):
+    """Return the functional model within a Sequential one, which has the input as a layer too."""
+    return getattr(model, "_functional", model)
+
+
 def parents_of(model) -> dict[str, list[str]]:
     """Name, for each layer, the layers that it takes its inputs from, in the order of the model."""
-    configs = model.get_config()["layers"]
-    names = [config["config"]["name"] for config in configs]
-    if not any("inbound_nodes" in config for config in configs):  # Sequential: one after the other
-        return {name: names[max(0, number - 1) : number] for number, name in enumerate(names)}
-    return {
-        name: list(dict.fromkeys(sources(config["inbound_nodes"])))
-        for name, config in zip(names, configs, strict=True)
-    }
-
-
-def sources(node) -> list[str]:
-    """Collect the names of layers whose outputs are mentioned anywhere in a layer's call."""
-    if isinstance(node, dict):
-        if "keras_history" in node:
-            return [node["keras_history"][0]]
-        node = list(node.values())
-    if isinstance(node, list | tuple):
-        return [name for part in node for name in sources(part)]
-    return []
+    model = as_functional(model)
+    parents = {layer.name: [] for layer in model.operations}
+    for _, calls in sorted(model._nodes_by_depth.items(), reverse=True):  # the inputs first
+        for call in calls:
+            parents[call.operation.name] += [node.operation.name for node in call.parent_nodes]
+    return {name: list(dict.fromkeys(above)) for name, above in parents.items()}
 
 
 def depths_of(parents: dict) -> dict:
@@ -132,8 +120,8 @@ def depths_of(parents: dict) -> dict:
 def with_waypoints(parents: dict) -> dict:
     """Give an arrow that skips rows a waypoint in each, a tuple, so that it crosses no box."""
     depths, found = depths_of(parents), {name: [] for name in parents}
-    for name, all_parents in parents.items():
-        for parent in all_parents:
+    for name, above in parents.items():
+        for parent in above:
             last = parent
             for depth in range(depths[parent] + 1, depths[name]):
                 waypoint = (parent, name, depth)
@@ -150,11 +138,6 @@ def arrange(parents: dict) -> list[list]:
     for name in found:
         rows[depths[name] if name in depths else name[2]].append(name)
     for above, row in pairwise(rows):
-        places = {name: place for place, name in enumerate(above)}
-
-        def mean_place(name, places=places):
-            near = [places[parent] for parent in found[name] if parent in places]
-            return sum(near) / len(near) if near else (len(places) - 1) / 2
-
-        row.sort(key=mean_place)
+        means = {name: np.mean([above.index(parent) for parent in found[name]]) for name in row}
+        row.sort(key=means.get)
     return rows
