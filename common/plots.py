@@ -23,15 +23,7 @@ def save(figure, path) -> None:
 
 
 def new_figure(width: float = 7, height: float = 4.5, rows: int = 1, columns: int = 1):
-    """Make a figure whose parts do not overlap.
-
-    Args:
-        width: in inches, 100 pixels each.
-        height: in inches.
-
-    Returns:
-        The figure and its axes, as `plt.subplots` gives them.
-    """
+    """Make a figure of so many inches, and its axes, as `plt.subplots` does; no parts overlap."""
     return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", dpi=100)
 
 
@@ -48,17 +40,17 @@ def history(history: dict, units: dict[str, str] | None = None, without=()) -> d
     """
     figures = {}
     for name, values in history.items():
-        if name.startswith("val_") or name in ("learning_rate", *without):
-            continue
-        if repeats_loss(name, history):
+        undrawn = name.startswith("val_") or name in ("learning_rate", *without)
+        if undrawn or repeats_loss(name, history):
             continue
         figure, axes = new_figure()
         draw_curve(axes, values, "training", RIGHT)
-        if f"val_{name}" in history:
-            draw_curve(axes, history[f"val_{name}"], "validation", "tab:orange")
+        validation = history.get(f"val_{name}", [])
+        if validation:
+            draw_curve(axes, validation, "validation", "tab:orange")
         widen(axes, values)
         if axes.get_yscale() == "linear":
-            leave_out_the_start(axes, [*values, *history.get(f"val_{name}", [])])
+            leave_out_the_start(axes, [*values, *validation])
         label = (units or {}).get(name, name.replace("_", " "))
         axes.set(xlabel="epoch", ylabel=label, title=f"{label} during training")
         axes.legend()
@@ -192,35 +184,32 @@ def prediction_versus_truth(true_values, predicted_values, quantity: str, unit: 
     return figure
 
 
-def compare_runs(records: list[dict], histories: list[dict]):
+def compare_runs(runs: list[tuple[dict, dict]]):
     """Draw the curves of many runs on one figure: a row for each lesson, a panel for each quantity.
 
     The validation values are drawn. The quantities are those of a lesson's newest run.
 
     Args:
-        records: what `common.runs.finished_runs` returns.
-        histories: the columns of each run's `history.csv`.
+        runs: what `common.runs.with_history` returns.
     """
-    lessons = {}
-    for record, columns in zip(records, histories, strict=True):
+    lessons, quantities = {}, {}
+    for record, columns in runs:  # the newest last
         lessons.setdefault(record["lesson"], []).append((record, columns))
-    quantities = {}
-    for lesson, runs in lessons.items():
-        newest = runs[-1][1]
-        names = [name for name in newest if f"val_{name}" in newest]
-        quantities[lesson] = [name for name in names if not repeats_loss(name, newest)]
+        names = [name for name in columns if f"val_{name}" in columns]
+        quantities[record["lesson"]] = [n for n in names if not repeats_loss(n, columns)]
     across = max(map(len, quantities.values())) + 1  # the last place of a row is for its legend
     figure, axes = new_figure(4.2 * across, 3.8 * len(lessons), len(lessons), across)
-    for row, (lesson, runs) in zip(np.reshape(axes, (-1, across)), lessons.items(), strict=True):
-        for panel in row[len(quantities[lesson]) :]:
-            panel.axis("off")
+    for row, lesson in zip(np.reshape(axes, (-1, across)), lessons, strict=True):
+        drawn = lessons[lesson][-MOST_LINES:]
         for panel, name in zip(row, quantities[lesson], strict=False):
-            draw_runs(panel, runs[-MOST_LINES:], name)
+            draw_runs(panel, drawn, name)
+        empty = row[len(quantities[lesson]) :]
+        for panel in empty:
+            panel.axis("off")
         row[0].set_title(lesson, loc="left", fontsize=10)
-        title = f"runs (the last {MOST_LINES})" if len(runs) > MOST_LINES else "runs"
-        legend = row[len(quantities[lesson])]
+        title = f"runs (the last {MOST_LINES})" if len(lessons[lesson]) > MOST_LINES else "runs"
         curves, labels = row[0].get_legend_handles_labels()
-        legend.legend(curves, labels, loc="upper left", fontsize=8, title=title)
+        empty[0].legend(curves, labels, loc="upper left", fontsize=8, title=title)
     return figure
 
 
@@ -229,8 +218,7 @@ def draw_runs(panel, runs: list[tuple[dict, dict]], name: str) -> None:
     lowest = np.nanmin([columns[f"val_{name}"][-1] for _, columns in runs])
     for number, (record, columns) in enumerate(runs):
         values = columns[f"val_{name}"]
-        label = f"{record['run']}\n{record['data']} data, seed {record['seed']}, "
-        label += f"{record['epochs']} epochs"
+        label = "{run}\n{data} data, seed {seed}, {epochs} epochs".format(**record)
         if not values[-1] <= 10_000 * lowest:  # it diverged, and would hide all the others
             values, label = [], f"{label}, off the scale"
         draw_curve(panel, values, label, plt.get_cmap("tab20")(number))

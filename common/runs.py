@@ -5,6 +5,7 @@ python -m common.runs 01_fashion_mnist_classification  one lesson's
 """
 
 import csv
+import functools
 import json
 import sys
 from pathlib import Path
@@ -22,7 +23,6 @@ KINDS = {  # of the values of a record
     **{"finished": bool, "seed": int, "peak_memory_mb": int | float | None},
 }
 LEADING = ["lesson", "variant", "run", "data", "seed", "epochs", "parameters"]
-LEFT_OUT = set()  # folders that the reader has been told of
 
 
 class DamagedRecordError(Exception):
@@ -43,9 +43,8 @@ def read_record(folder: Path) -> dict:
     for name, kind in KINDS.items():
         if not isinstance(record, dict) or not isinstance(record.get(name, kind), kind):
             raise DamagedRecordError(f"{path}: holds no {name!r} of a run; remove that folder")
-    numbers = {**record["metrics"], **record["seconds"]}
-    if record["finished"]:
-        numbers |= {name: record.get(name) for name in ("epochs", "parameters")}
+    numbers = {name: record.get(name) for name in ("epochs", "parameters")}
+    numbers |= record["metrics"] | record["seconds"]
     for name, value in numbers.items():
         if not isinstance(value, int | float) and (record["finished"] or value is not None):
             raise DamagedRecordError(f"{path}: {name!r} is no number; remove that folder")
@@ -65,7 +64,7 @@ def all_runs(out: Path) -> list[dict]:
         try:
             records.append({**read_record(folder), "folder": folder, "run": folder.name})
         except DamagedRecordError as error:
-            tell_left_out(folder, error)
+            tell_left_out(str(error))
     return records
 
 
@@ -107,13 +106,13 @@ def write_table(out: Path) -> None:
     Another run may finish meanwhile and write the table too. Whoever writes last has looked at the
     records afterwards, so no row is lost.
     """
-    rows, written = table_rows(out), None
-    while repr(rows) != repr(written):  # as texts: nan is not equal to itself
+    written = ""
+    while written != repr(rows := [table_row(record) for record in finished_runs(out)]):
         names = dict.fromkeys(name for row in rows for name in row if name not in LEADING)
         names = sorted(names, key=lambda name: not name.startswith("test_"))  # those first
         columns = [*LEADING, *names]
         write_csv(Path(out) / "runs.csv", columns, ([row.get(n) for n in columns] for row in rows))
-        rows, written = table_rows(out), rows
+        written = repr(rows)  # as a text: nan is not equal to itself
 
 
 def write_csv(path: Path, columns, rows) -> None:
@@ -121,11 +120,6 @@ def write_csv(path: Path, columns, rows) -> None:
     with atomic_write(path) as temporary:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([columns, *rows])
-
-
-def table_rows(out: Path) -> list[dict]:
-    """Make a row of every finished run below `out`."""
-    return [table_row(record) for record in finished_runs(out)]
 
 
 def write_history(path: Path, history: dict, seconds: list[float]) -> None:
@@ -161,15 +155,14 @@ def with_history(records: list[dict]) -> list[tuple[dict, dict]]:
         try:
             pairs.append((record, read_history(record["folder"])))
         except DamagedRecordError as error:
-            tell_left_out(record["folder"], error)
+            tell_left_out(str(error))
     return pairs
 
 
-def tell_left_out(folder: Path, error) -> None:
-    """Say once, on standard error, that a run is left out."""
-    if folder not in LEFT_OUT:
-        LEFT_OUT.add(folder)
-        print(f"left out: {error}", file=sys.stderr)
+@functools.cache  # says it once
+def tell_left_out(why: str) -> None:
+    """Say on standard error that a run is left out."""
+    print(f"left out: {why}", file=sys.stderr)
 
 
 def print_table(records: list[dict]) -> None:
@@ -206,7 +199,7 @@ def main() -> None:
 
     path = flags.out / "runs.png"
     with atomic_write(path) as temporary:
-        plots.save(plots.compare_runs(records, [history for _, history in pairs]), temporary)
+        plots.save(plots.compare_runs(pairs), temporary)
     write_table(flags.out)
     print(f"\ncurves: {path}\ntable:  {flags.out / 'runs.csv'}")
 
