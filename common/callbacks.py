@@ -16,8 +16,7 @@ class EpochTimer(keras.callbacks.Callback):
 
     Attributes:
         seconds: list of floats, one per epoch.
-        total: seconds from `start` to `stop`, and of the epochs of a resumed run before it was
-            stopped.
+        total: seconds from `start` to `stop`, and of the epochs before a run was resumed.
     """
 
     def __init__(self):

@@ -27,7 +27,6 @@ from common.batches import EpochCounter
 from common.errors import fail, finish_first
 from common.files import atomic_write, fsync
 
-SUFFIX, BEFORE = ".npz", ".before.npz"
 SUM = 32  # bytes of SHA-256 behind the file that NumPy wrote
 EVERY = 5.0  # seconds between two checkpoints: at most this much work is lost
 PLAIN = (bool, int, float, str, type(None), np.generic)
@@ -64,10 +63,8 @@ class Checkpoints(keras.callbacks.Callback):
             try:
                 self.restore(saved)
             except (ValueError, TypeError, IndexError) as error:
-                fail(
-                    f"--resume: {self.path} does not fit this model ({error}); "
-                    "was the lesson changed? Start a new run without --resume"
-                )
+                remedy = "was the lesson changed? Start a new run without --resume"
+                fail(f"--resume: {self.path} does not fit this model ({error}); {remedy}")
 
     def restore(self, saved: "Saved") -> None:
         """Put back what a checkpoint holds; the history follows when the first epoch begins."""
@@ -111,30 +108,27 @@ class Checkpoints(keras.callbacks.Callback):
 
         Args:
             next_epoch: counted from 0; the number of epochs if training has ended.
-            logs: the figures of the last epoch, which Keras adds to the history only after the
-                callbacks have run.
+            logs: the last epoch's values: Keras adds them to the history only afterwards.
         """
         history = {name: list(values) for name, values in self.model.history.history.items()}
         for name, value in logs.items():
             history.setdefault(name, []).append(float(value))
-        callbacks = [
-            {name: value for name, value in vars(callback).items() if is_kept(name, value)}
-            for callback in self.others
-        ]
-        state = {"epoch": next_epoch, "history": history, "callbacks": callbacks}
-        text = json.dumps(state, default=lambda number: number.item())
-        parts = {"state": np.frombuffer(text.encode(), np.uint8)}
         # `savez` makes an array of one variable at a time. Arrays of all of them, and a copy of the
         # file, would take 185 MB for a model of 5 million weights.
-        for number, variable in enumerate(self.model.weights):
-            parts[f"weights/{number}"] = variable
+        parts = {f"weights/{number}": one for number, one in enumerate(self.model.weights)}
         for number, variable in enumerate(self.model.optimizer.variables):
             parts[f"optimizer/{number}"] = variable
+        callbacks = [{} for _ in self.others]
         for number, callback in enumerate(self.others):
             for name, value in vars(callback).items():
-                if is_arrays(value):
-                    for position, array in enumerate(value):
-                        parts[f"callbacks/{number}/{name}/{position}"] = array
+                if is_plain(name, value):
+                    callbacks[number][name] = value
+                elif is_arrays(value):
+                    for place, array in enumerate(value):
+                        parts[f"callbacks/{number}/{name}/{place}"] = array
+        state = {"epoch": next_epoch, "history": history, "callbacks": callbacks}
+        text = json.dumps(state, default=lambda number: number.item())
+        parts["state"] = np.frombuffer(text.encode(), np.uint8)
         with atomic_write(self.path) as temporary:
             with temporary.open("wb+") as file:
                 np.savez(file, **parts)
@@ -146,26 +140,18 @@ class Checkpoints(keras.callbacks.Callback):
 
 
 class Saved(NamedTuple):
-    """What a checkpoint holds.
+    """What a checkpoint holds."""
 
-    Attributes:
-        epoch: the epoch to go on with, counted from 0.
-        history: a list of values, one an epoch, for the loss and every metric.
-        weights: those of the model, as `set_weights` takes them.
-        optimizer: the values of its variables.
-        callbacks: for each the values of its public attributes.
-    """
-
-    epoch: int
-    history: dict[str, list[float]]
-    weights: list[np.ndarray]
-    optimizer: list[np.ndarray]
-    callbacks: list[dict]
+    epoch: int  # to go on with, counted from 0
+    history: dict[str, list[float]]  # a value per epoch, for the loss and every metric
+    weights: list[np.ndarray]  # of the model, as `set_weights` takes them
+    optimizer: list[np.ndarray]  # the values of its variables
+    callbacks: list[dict]  # for each the values of its public attributes
 
 
 def before(path: Path) -> Path:
     """Name the checkpoint before the newest: `checkpoint.before.npz`."""
-    return path.with_name(path.name.removesuffix(SUFFIX) + BEFORE)
+    return path.with_suffix(".before.npz")
 
 
 def read(path: Path) -> Saved | None:
@@ -174,19 +160,15 @@ def read(path: Path) -> Saved | None:
     A damaged one is renamed, and one line on standard error says so.
     """
     saved, damaged = None, []
-    for candidate in (path, before(path)):
-        if not candidate.exists():
-            continue
+    for candidate in filter(Path.exists, [path, before(path)]):
         if saved := read_whole(candidate):
             break
-        candidate.rename(candidate.with_name(candidate.name + ".damaged"))
+        candidate.rename(f"{candidate}.damaged")
         damaged.append(candidate.name)
     if damaged:
         instead = f"with {candidate.name}, the one before" if saved else "from the start"
-        print(
-            f"{' and '.join(damaged)} in {path.parent}: damaged, so this goes on {instead}",
-            file=sys.stderr,
-        )
+        found = f"{' and '.join(damaged)} in {path.parent}: damaged"
+        print(f"{found}, so this goes on {instead}", file=sys.stderr)
     return saved
 
 
@@ -201,16 +183,15 @@ def read_whole(path: Path) -> Saved | None:
     if hashlib.sha256(content[:-SUM]).digest() != content[-SUM:]:
         return None
     parts = dict(np.load(io.BytesIO(content[:-SUM])))
-    state = json.loads(parts["state"].tobytes())
-    kinds = {"weights": [], "optimizer": []}
+    state = {"weights": [], "optimizer": [], **json.loads(parts.pop("state").tobytes())}
     for name, array in parts.items():  # in the order in which they were written
         kind, *place = name.split("/")
-        if kind in kinds:
-            kinds[kind].append(array)
-        elif kind == "callbacks":
+        if kind == "callbacks":
             number, attribute, _ = place
-            state["callbacks"][int(number)].setdefault(attribute, []).append(array)
-    return Saved(**state, **kinds)
+            state[kind][int(number)].setdefault(attribute, []).append(array)
+        else:
+            state[kind].append(array)
+    return Saved(**state)
 
 
 def next_epoch(path: Path) -> int:
@@ -219,7 +200,7 @@ def next_epoch(path: Path) -> int:
     return saved.epoch if saved else 0
 
 
-def is_kept(name: str, value) -> bool:
+def is_plain(name: str, value) -> bool:
     """Tell whether a callback's attribute is public and plain: numbers, texts, lists of them."""
     items = value if isinstance(value, list) else [value]
     # A folder may have moved: where a callback writes is not its state. And Keras turns the sign of
@@ -237,18 +218,13 @@ def is_arrays(value) -> bool:
 
 
 def random_generators(model) -> list[tuple]:
-    """Find the random generators of a model's layers.
-
-    Returns:
-        For each: the place of its layer, its number in that layer, and the generator.
-    """
-    return [
-        (place, number, generator)
-        for place, layer in enumerate(model._flatten_layers())
-        for number, generator in enumerate(
-            value for value in vars(layer).values() if isinstance(value, keras.random.SeedGenerator)
-        )
-    ]
+    """Find the random generators of a model: place of the layer, number in it, generator."""
+    found = []
+    for place, layer in enumerate(model._flatten_layers()):
+        values = vars(layer).values()
+        own = [value for value in values if isinstance(value, keras.random.SeedGenerator)]
+        found += [(place, number, generator) for number, generator in enumerate(own)]
+    return found
 
 
 def seed_generators(generators, seed: int, epoch: int) -> None:

@@ -45,33 +45,30 @@ def on_interrupt(message: Callable[[], str]) -> None:
     """
 
     def show(kind, error, trace):
-        known = None
-        interrupted = issubclass(kind, KeyboardInterrupt) or was_interrupted(error)
+        interrupted, known = was_interrupted(error), None
         if interrupted:
             known = "\nstopped"
-        elif issubclass(kind, OSError):
+        elif isinstance(error, OSError):
             known = f"error: {describe(error)}"
-        elif issubclass(kind, MemoryError) or is_lack_of_memory(error):
-            full = "No space left" in str(error)
-            known = (
-                f"error: {'the disk is full' if full else 'memory ran out: close other programs'}"
-            )
+        elif is_lack_of_memory(error):
+            known = "error: memory ran out: close other programs"
+            if "No space left" in str(error):
+                known = "error: the disk is full"
         if known is None or debugging():
             sys.__excepthook__(kind, error, trace)
         if known and not (interrupted and CHILD_PROCESS in os.environ):
             print(f"{known}; {message()}", file=sys.stderr)
-        if interrupted and not issubclass(kind, KeyboardInterrupt):
+        if interrupted and not isinstance(error, KeyboardInterrupt):
             end_as_interrupted()
 
     sys.excepthook = show
 
 
-def was_interrupted(error: BaseException) -> bool:
-    """Tell whether an error came up while Ctrl-C was dealt with, as some do on JAX."""
-    while error := error.__context__:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-    return False
+def was_interrupted(error: BaseException | None) -> bool:
+    """Tell whether an error is Ctrl-C, or came up while that was dealt with, as some do on JAX."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def end_as_interrupted() -> None:
@@ -83,7 +80,9 @@ def end_as_interrupted() -> None:
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
-    """Tell whether TensorFlow, JAX or PyTorch could not get the memory that it asked for."""
+    """Tell whether Python, TensorFlow, JAX or PyTorch could not get the memory it asked for."""
+    if isinstance(error, MemoryError):
+        return True
     kinds = ("ResourceExhaustedError", "OutOfMemoryError")
     texts = ("RESOURCE_EXHAUSTED", "can't allocate memory")
     return type(error).__name__ in kinds or any(text in str(error) for text in texts)

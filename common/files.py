@@ -16,7 +16,6 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     If the block raises, `path` stays as it was and the temporary file goes.
     """
-    path = Path(path)
     temporary = temporary_path(path)
     try:
         yield temporary
@@ -60,7 +59,7 @@ def is_another_running(process: int) -> bool:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:
+    except OSError:  # it may not be asked, so it is there
         pass
     return True
 
