@@ -22,22 +22,11 @@ class EpochCounter:
 
 
 def epoch_order(examples: int, seed: int, epoch: int) -> np.ndarray:
-    """Draw the order in which an epoch visits the examples.
-
-    Returns:
-        A permutation of 0 to examples - 1, of shape (examples,) and dtype int64.
-    """
+    """Draw the order of an epoch: the numbers 0 to examples - 1, int64 of shape (examples,)."""
     return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
-def shuffled_batches(
-    features,
-    targets,
-    batch_size: int,
-    seed: int,
-    counter: EpochCounter | None = None,
-    repeat: bool = False,
-):
+def shuffled_batches(features, targets, batch_size: int, seed: int, counter=None, repeat=False):
     """Cut arrays into batches that are reshuffled for every epoch.
 
     A batch is gathered from the arrays when it is needed: they keep their dtype, and a sparse array
@@ -50,8 +39,8 @@ def shuffled_batches(
         targets: array of shape (examples,) or (examples, outputs); for several outputs likewise.
         batch_size: examples in a batch.
         seed: what the orders are drawn from.
-        counter: tells the epoch when an order is drawn, and is set to the next one; if left out,
-            the first pass is epoch 0.
+        counter: an `EpochCounter`: tells the epoch when an order is drawn, and is set to the next
+            one. If left out, the first pass is epoch 0.
         repeat: go on without end, for `fit(..., steps_per_epoch=...)`: an epoch then needs no new
             iterator, which takes TensorFlow about 20 ms.
 
@@ -102,13 +91,7 @@ def ordered_batches(features, targets, batch_size: int):
     Keras rebuilds the pipeline of `validation_data=(x, y)` after every epoch, and converts a sparse
     array anew for every model; this pipeline is built once.
 
-    Args:
-        features: as in `shuffled_batches`.
-        targets: as in `shuffled_batches`.
-        batch_size: examples in a batch; the last may be smaller.
-
-    Returns:
-        A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
+    It takes and returns what `shuffled_batches` does.
     """
     features, targets = as_arrays(features), as_arrays(targets)
     if keras.backend.backend() != "tensorflow":
@@ -161,10 +144,9 @@ def gather_rows(rows, features, targets, ahead: int, steps: int | None):
 
     readers = keras.tree.map_structure(reader, (features, targets))
     batches = rows.map(lambda rows: keras.tree.map_structure(lambda read: read(rows), readers))
-    batches = batches.prefetch(ahead)
+    dataset = untuned(batches.prefetch(ahead))
     if steps:
-        batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
-    dataset = untuned(batches)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     weakref.finalize(dataset, held.clear)  # an iterator keeps its dataset
     return dataset
 

@@ -213,7 +213,7 @@ def is_plain(name: str, value) -> bool:
 
 
 def is_arrays(value) -> bool:
-    """Tell whether a callback's attribute is a list of arrays, as `EarlyStopping`'s best weights."""
+    """Tell whether a callback's attribute is a list of arrays, as the best weights so far are."""
     return isinstance(value, list) and any(isinstance(item, np.ndarray) for item in value)
 
 

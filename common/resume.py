@@ -47,9 +47,8 @@ def find_unfinished(run) -> dict:
 
 def newest(run) -> Path:
     """Find the newest unfinished run of this variant that no process is training."""
-    wanted = (run.lesson, run.variant, False)
-    keys = ("lesson", "variant", "finished")
-    unfinished = [r for r in runs.all_runs(run.out) if tuple(r[key] for key in keys) == wanted]
+    wanted = {"lesson": run.lesson, "variant": run.variant, "finished": False}.items()
+    unfinished = [record for record in runs.all_runs(run.out) if wanted <= record.items()]
     found = [record for record in unfinished if not is_live(record)]
     if unfinished and not found:
         folder, number = unfinished[-1]["folder"], unfinished[-1]["process"]["number"]

@@ -91,17 +91,14 @@ def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "aut
             lambda record: "TensorFlowTrainer" not in record.getMessage()
         )
     except ModuleNotFoundError as error:
-        fail(
-            f"the package {error.name} is not installed; run: pip install -r requirements.txt"
-            + (f" {error.name}" if error.name in ("jax", "torch") else "")
-        )
+        also = f" {error.name}" if error.name in ("jax", "torch") else ""
+        remedy = f"run: pip install -r requirements.txt{also}"
+        fail(f"the package {error.name} is not installed; {remedy}")
     except ValueError as error:
         if "backend" not in str(error):
             raise
-        fail(
-            f"KERAS_BACKEND={os.environ.get('KERAS_BACKEND')}: {error}; "
-            "use tensorflow, jax or torch"
-        )
+        backend = os.environ.get("KERAS_BACKEND")
+        fail(f"KERAS_BACKEND={backend}: {error}; use tensorflow, jax or torch")
     finally:
         gc.freeze()  # and they are left out for good
         gc.enable()
@@ -117,7 +114,5 @@ def make_devices(count: int) -> None:
         try:
             tf.config.set_logical_device_configuration(cpu, parts)
         except RuntimeError:  # in a notebook, say
-            print(
-                "note: TensorFlow has started already, with the devices that it has; for "
-                f"{count} of them start anew"
-            )
+            started = "TensorFlow has started already, with the devices that it has"
+            print(f"note: {started}; for {count} of them start anew")

@@ -26,6 +26,7 @@ from conftest import (
     run_script,
 )
 
+from common import datasets
 from common.datasets import NAMES, readers, samples
 
 
@@ -141,7 +142,7 @@ def make_noise(path):
     path.write_bytes(np.random.default_rng(0).bytes(5000))
 
 
-FILES = [(name, file) for name in NAMES for file in readers.FILES[name]]
+FILES = [(name, file) for name in NAMES for file in datasets.FILES[name]]
 
 
 @pytest.mark.parametrize("damage", [cut_short, make_empty, make_web_page, make_noise])

@@ -18,6 +18,7 @@ from conftest import ROOT
 from data_files import pack
 
 from common.datasets import (
+    FILES,
     NAMES,
     REAL,
     SAMPLE,
@@ -300,7 +301,7 @@ def test_a_file_that_another_run_has_downloaded_is_used(data_folder, tmp_path, m
 
     def lose_the_race(name):
         folder.mkdir(parents=True)
-        for file in readers.FILES[name]:
+        for file in FILES[name]:
             shutil.copy(data_folder / file, folder)
         raise download.DownloadError("the archive is gone")
 
@@ -325,7 +326,7 @@ def test_an_exported_folder_can_be_read(data_folder, tmp_path, monkeypatch):
     target = tmp_path / "class"
     export(monkeypatch, "--export", target, "--data-dir", data_folder)
     assert {path.name for path in target.iterdir()} == {
-        file for files in readers.FILES.values() for file in files
+        file for files in FILES.values() for file in files
     }
     for name in NAMES:
         assert equal(readers.READERS[name](target), readers.READERS[name](data_folder))
@@ -342,7 +343,7 @@ def test_export_goes_on_after_a_failed_download(server, data_folder, tmp_path, m
 
 def test_export_of_all_data_sets(server, data_folder, tmp_path, monkeypatch, capsys):
     for name in ("mnist", "auto_mpg"):
-        (file,) = readers.FILES[name]
+        (file,) = FILES[name]
         server(name, {file: (data_folder / file).read_bytes()})
     monkeypatch.setattr("common.datasets.NAMES", ["mnist", "auto_mpg", "churn"])
     export(monkeypatch, "--export", tmp_path / "class")

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from churn.predict import read_customer
-from common import runs
+from common import datasets, runs
 from common.datasets import readers
 from common.flags import LessonParser
 
@@ -126,13 +126,13 @@ def damaged(draw, content: bytes) -> bytes:
     return content
 
 
-FILES = [(name, file) for name in readers.FILES for file in readers.FILES[name]]
+FILES = [(name, file) for name in datasets.FILES for file in datasets.FILES[name]]
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("name", "file"), FILES)
 def test_any_damage_is_read_or_named(whole_files, tmp_path, name, file):
-    for needed in readers.FILES[name]:
+    for needed in datasets.FILES[name]:
         shutil.copy(whole_files / needed, tmp_path)
     whole = (tmp_path / file).read_bytes()
 
@@ -157,7 +157,7 @@ ARRAYS = st.builds(
 @pytest.mark.filterwarnings("ignore")  # NumPy warns of casts that make no sense
 @pytest.mark.parametrize("name", ["mnist", "imdb"])
 def test_arrays_of_any_kind_are_read_or_named(whole_files, tmp_path, name):
-    file = tmp_path / readers.FILES[name][0]
+    file = tmp_path / datasets.FILES[name][0]
     shutil.copytree(whole_files, tmp_path, dirs_exist_ok=True)
     with np.load(file) as whole:
         arrays = dict(whole)

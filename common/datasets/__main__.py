@@ -20,12 +20,8 @@ def main() -> None:
     parser = Parser(prog="python -m common.datasets", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="data sets (default: all)")
     parser.add_argument("--export", type=Path, required=True, metavar="DIR", help="folder to write")
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        metavar="DIR",
-        help="copy from this folder (default: $KERAS_TUTORIAL_DATA, the cache or a download)",
-    )
+    where = "copy from this folder (default: $KERAS_TUTORIAL_DATA, the cache or a download)"
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help=where)
     flags = parser.parse_args()
     on_interrupt(lambda: "the files written so far are complete: give the same command again")
 
@@ -49,11 +45,9 @@ def main() -> None:
                 failed.append(name)
             print(f"{'left out' if optional else 'error'}: {name}: {error}", file=sys.stderr)
         except OSError as error:
-            fail(
-                f"--export {flags.export}: cannot write there ({error.strerror}); "
-                "give a folder that you may write to, with room for 100 MB",
-                1 if error.errno in FULL else 2,
-            )
+            problem = f"--export {flags.export}: cannot write there ({error.strerror})"
+            remedy = "give a folder that you may write to, with room for 100 MB"
+            fail(f"{problem}; {remedy}", 1 if error.errno in FULL else 2)
     missing = f"; go online and run this again for {', '.join(failed)}" if failed else ""
     print(f"{flags.export}: wrote {', '.join(written) or 'nothing'}{missing}")
     if failed:

@@ -52,9 +52,8 @@ ADDRESSES = {  # the files to download for each data set
     "imdb": ["https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"],
     "auto_mpg": [f"{UCI}/auto-mpg/auto-mpg.data"],
     "california_housing": [f"{STORAGE}/california_housing.npz"],
-    "churn": [],  # nobody publishes this file at an address that needs no account
 }
-BY_HAND = {
+BY_HAND = {  # nobody publishes these at an address that needs no account
     "churn": "Churn_Modelling.csv cannot be downloaded without an account; fetch it by hand from "
     "kaggle.com/datasets/shantanudhakadd/bank-customer-churn-prediction"
 }
@@ -67,30 +66,25 @@ class DownloadError(Exception):
     """A data set is not in the cache and could not be downloaded; the text says why."""
 
 
-def cache_root() -> Path:
-    """Return the folder of all downloads, below `$KERAS_HOME` or `~/.keras` as for Keras itself."""
-    return Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")) / "datasets"
+def cache_folder(name: str, published: bool = False) -> Path:
+    """Return the cache's folder for a data set in the formats of a `--data-dir`, or as published.
+
+    It lies below `$KERAS_HOME` or `~/.keras`, as for Keras itself.
+    """
+    home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
+    own = name in CONVERTERS and not published
+    return home / "datasets" / (OWN_FOLDER if own else KERAS_FOLDERS.get(name, OWN_FOLDER))
 
 
-def cache_folder(name: str) -> Path:
-    """Return the folder of the cache for a data set in the formats of a `--data-dir`."""
-    converted = name in CONVERTERS
-    return cache_root() / (OWN_FOLDER if converted else KERAS_FOLDERS.get(name, OWN_FOLDER))
-
-
-def fetch(name: str) -> Path:
-    """Download a data set into the cache, unless Keras itself has downloaded it before.
-
-    Returns:
-        The folder that now holds its files, in the formats of a `--data-dir`.
+def fetch(name: str) -> None:
+    """Download a data set into its `cache_folder`, unless Keras has downloaded it before.
 
     Raises:
         DownloadError: if a file cannot be downloaded completely.
     """
-    if not ADDRESSES[name]:
+    if name in BY_HAND:
         raise DownloadError(BY_HAND[name])
-    folder = cache_folder(name)
-    downloads = cache_root() / KERAS_FOLDERS.get(name, OWN_FOLDER)
+    folder, downloads = cache_folder(name), cache_folder(name, published=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
@@ -100,7 +94,6 @@ def fetch(name: str) -> Path:
             CONVERTERS[name](files, folder)
     except (OSError, EOFError, ValueError, KeyError, tarfile.TarError) as error:
         raise DownloadError(f"nothing can be downloaded into {folder} ({error})") from error
-    return folder
 
 
 def fetch_file(address: str, folder: Path) -> Path:
@@ -127,10 +120,8 @@ def fetch_file(address: str, folder: Path) -> Path:
                 break
             print(f"{address}: {reason}; trying again", file=sys.stderr, flush=True)
             time.sleep(PAUSE * attempt)
-    raise DownloadError(
-        f"{address} could not be downloaded ({reason}). To fetch it by hand, open that address in "
-        f"a browser and save the file as {path}"
-    )
+    remedy = f"To fetch it by hand, open that address in a browser and save the file as {path}"
+    raise DownloadError(f"{address} could not be downloaded ({reason}). {remedy}")
 
 
 def receive(address: str, path: str, _) -> None:
@@ -197,14 +188,13 @@ def explain(error: Exception) -> tuple[str, bool]:
 
 def convert_idx(files: list[Path], folder: Path) -> None:
     """Convert the four published idx files of Fashion-MNIST to `fashion_mnist.npz`."""
-    contents = [gzip.decompress(file.read_bytes()) for file in files]
-    images = [np.frombuffer(content, np.uint8, offset=16) for content in contents[::2]]
-    x_train, x_test = (pixels.reshape(-1, 28, 28) for pixels in images)
-    y_train, y_test = (np.frombuffer(content, np.uint8, offset=8) for content in contents[1::2])
+    arrays = {}
+    for name, file in zip(["x_train", "y_train", "x_test", "y_test"], files, strict=True):
+        header, shape = (16, (-1, 28, 28)) if name.startswith("x") else (8, -1)
+        content = gzip.decompress(file.read_bytes())
+        arrays[name] = np.frombuffer(content, np.uint8, offset=header).reshape(shape)
     with atomic_write(folder / "fashion_mnist.npz") as temporary:
-        np.savez_compressed(
-            temporary, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test
-        )
+        np.savez_compressed(temporary, **arrays)
 
 
 def convert_imdb(files: list[Path], folder: Path) -> None:

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from common.datasets import FILES as FILES
-
 AUTO_MPG_COLUMNS = (
     "mpg cylinders displacement horsepower weight acceleration model_year origin car_name".split()
 )
@@ -65,11 +63,7 @@ def is_between(array: np.ndarray, low: float, high: float) -> bool:
 
 
 def is_complete(table, text_columns: list[str], optional: list[str] = ()) -> bool:
-    """Tell whether a table has finite numbers outside its text columns, and no missing field.
-
-    Args:
-        optional: columns in which a field may be missing.
-    """
+    """Tell whether a table has finite numbers beside its texts, and all but optional fields."""
     from pandas.api.types import is_numeric_dtype
 
     numbers = table.drop(columns=text_columns)
