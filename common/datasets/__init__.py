@@ -97,25 +97,19 @@ def read_real(name: str, data_dir: Path | None):
     for origin, folder in named.items():
         if folder:
             return read_named(name, Path(folder), origin), Path(folder)
-    folder = download.cache_folder(name)
-    if has_files(folder, name):
-        with contextlib.suppress(readers.DamagedFileError):  # a damaged file is fetched again
-            return readers.READERS[name](folder), folder
+    folder, read = download.cache_folder(name), readers.READERS[name]
+    with contextlib.suppress(readers.DamagedFileError):  # a missing or damaged file is fetched
+        return read(folder), folder
     try:
         download.fetch(name)
     except download.DownloadError as error:
-        if not has_files(folder, name):
+        if not all(os.path.isfile(folder / file) for file in FILES[name]):
             raise
         try:  # another run, started at the same time, may have fetched it
-            return readers.READERS[name](folder), folder
+            return read(folder), folder
         except readers.DamagedFileError as damaged:
             raise download.DownloadError(f"{folder}: {damaged}, and {error}") from error
-    return readers.READERS[name](folder), folder
-
-
-def has_files(folder: Path, name: str) -> bool:
-    """Tell whether a folder holds the files of a data set; False if it may not be entered."""
-    return all(os.path.isfile(folder / file) for file in FILES[name])
+    return read(folder), folder
 
 
 def read_named(name: str, folder: Path, origin: str):
