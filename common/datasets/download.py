@@ -53,7 +53,7 @@ ADDRESSES = {  # the files to download for each data set
     "auto_mpg": [f"{UCI}/auto-mpg/auto-mpg.data"],
     "california_housing": [f"{STORAGE}/california_housing.npz"],
 }
-BY_HAND = {  # nobody publishes these at an address that needs no account
+BY_HAND = {  # what nobody publishes at an address that needs no account
     "churn": "Churn_Modelling.csv cannot be downloaded without an account; fetch it by hand from "
     "kaggle.com/datasets/shantanudhakadd/bank-customer-churn-prediction"
 }

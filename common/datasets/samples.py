@@ -119,10 +119,7 @@ def make_reviews(train: int = 2500, test: int = 1000):
 
 
 def make_cars(count: int = 398):
-    """Compute cars whose fuel economy depends on weight, power, year and origin.
-
-    The horsepower of 6 cars is missing.
-    """
+    """Compute cars whose economy depends on weight, power, year, origin; 6 lack a horsepower."""
     import pandas as pd
 
     random = np.random.default_rng(SEED)
