@@ -1,9 +1,9 @@
 """Data sets: from a folder, the Keras cache or a download, else the built-in sample.
 
-| name | a folder given by --data-dir holds | what `load_dataset` returns |
+| name | files in a folder given by --data-dir | what `load_dataset` returns |
 |---|---|---|
-| fashion_mnist, mnist | `fashion_mnist.npz`, `mnist.npz` | `(train_images, train_labels), (test_images, test_labels)` |
-| imdb | `imdb.npz`, `imdb_word_index.json` | `(train_reviews, train_labels), (test_reviews, test_labels), word_index` |
+| fashion_mnist, mnist | `fashion_mnist.npz`, `mnist.npz` | (training images, labels), (test ...) |
+| imdb | `imdb.npz`, `imdb_word_index.json` | (training reviews, labels), (test ...), ranks |
 | auto_mpg | `auto-mpg.data` | a table of 398 cars |
 | churn | `Churn_Modelling.csv` | a table of 10,000 customers |
 | california_housing | `california_housing.npz` | a table of about 20,000 districts |
