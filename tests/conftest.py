@@ -1,4 +1,4 @@
-"""What the tests share: lessons run in this process, on the built-in sample, in temporary folders.
+"""Shared fixtures: lessons run in this process, on the built-in sample, in temporary folders.
 
 Nothing reaches the network and nothing is written outside temporary folders.
 """
@@ -25,7 +25,7 @@ LESSONS = sorted(path.name for path in ROOT.glob("[0-9][0-9]_*.py"))
 FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS[:7]
 FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE, DISTRIBUTED = LESSONS[7:]
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
-SHORTER = {  # fewer of the trainings that a lesson has many of
+SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
     FUNCTIONAL: ["--models", "both_answers", "two_outputs"],
     TUNING: ["--parts", "search", "--trials", "2"],
@@ -33,7 +33,7 @@ SHORTER = {  # fewer of the trainings that a lesson has many of
     TRANSFER: ["--limit", "1000", "--steps", "10"],
     LOOK_INSIDE: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
 }
-OWN_FILE = {  # where a lesson is looked at most
+OWN_FILE = {  # the file that tests a lesson most
     FASHION: "test_lessons.py",
     IMDB: "test_lessons.py",
     AUTO_MPG: "test_lessons.py",
@@ -51,7 +51,7 @@ OWN_FILE = {  # where a lesson is looked at most
     MNIST: "test_mnist.py",
     XOR: "test_xor.py",
 }
-QUICK_JAX = {  # environment of a process that trains little: to compile well takes longest
+QUICK_JAX = {  # for a process that trains little: optimized compilation would take longest
     "KERAS_BACKEND": "jax",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
 }
@@ -75,23 +75,23 @@ os.fsync = lambda descriptor: None  # no test needs to survive a power cut; the 
 
 
 def pytest_sessionstart(session):
-    """Start Keras, but not in a process that only shares out the tests."""
+    """Start Keras, but not in the process that only distributes the tests."""
     if session.config.getoption("dist") == "no":
         start_keras(devices=2)  # lesson 13 needs two
-        gc.set_threshold(20_000)  # Keras' many objects stay: to look for garbage less often is fine
+        gc.set_threshold(20_000)  # Keras' many objects stay alive: collect less often
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Share the tests out by lesson: one that many tests look at runs in one process only."""
+    """Distribute the tests by lesson, so that each lesson runs in one process only."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByLesson(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            """Name what stays together: the tests of a file, with those of its lesson elsewhere."""
+            """Group the tests of a file with the tests of its lesson in other files."""
             number = nodeid.partition("[")[2][:3]  # of a lesson, or of the script of a solution
             files = [file for script, file in OWN_FILE.items() if script.startswith(number)]
             place = f"tests/{files[0]}" if number and files else super()._split_scope(nodeid)
-            return place.replace("test_runs.py", "test_lessons.py")  # it looks at runs of 01 and 03
+            return place.replace("test_runs.py", "test_lessons.py")  # it uses runs of 01 and 03
 
     return ByLesson(config, log)
 
@@ -117,26 +117,26 @@ def no_network(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def whole_files(tmp_path_factory):
-    """A folder of whole files, to be copied."""
-    from data_files import write_real_looking
+def intact_files(tmp_path_factory):
+    """A folder with all data files, intact; `data_folder` copies it."""
+    from data_files import write_data_files
 
     folder = tmp_path_factory.mktemp("whole")
-    write_real_looking(folder)
+    write_data_files(folder)
     return folder
 
 
 @pytest.fixture
-def data_folder(whole_files, tmp_path):
-    """A folder of whole files, as --data-dir names one; a test may damage them."""
-    return Path(shutil.copytree(whole_files, tmp_path / "data"))
+def data_folder(intact_files, tmp_path):
+    """A folder with all data files for --data-dir; a test may damage them."""
+    return Path(shutil.copytree(intact_files, tmp_path / "data"))
 
 
 def run_script(script: str, *flags: str) -> dict:
     """Run a script as the shell would, in this process.
 
     Returns:
-        The script's names when it has ended.
+        The script's global names at its end.
     """
     argv, path, hook = sys.argv, sys.path[:], sys.excepthook
     sys.argv = [str(ROOT / script), *map(str, flags)]
@@ -144,21 +144,19 @@ def run_script(script: str, *flags: str) -> dict:
         return runpy.run_path(sys.argv[0], run_name="__main__")
     finally:
         sys.argv, sys.path[:], sys.excepthook = argv, path, hook
-        sys.modules["keras"].config.set_dtype_policy(
-            "float32"
-        )  # mnist/ sets another, the next test has its own
+        sys.modules["keras"].config.set_dtype_policy("float32")  # mnist/ sets another
 
 
 def run_lesson(script: str, out: Path, *flags: str, figures: bool = False) -> SimpleNamespace:
     """Run a lesson and collect what it left: `names`, `folder` and `record` of its newest run.
 
     Args:
-        figures: write them as the lesson does. To turn one into an image takes a tenth of a second,
-            so most tests leave that out: the file is there and empty.
+        figures: write them as the lesson does. Rendering one takes a tenth of a second, so most
+            tests skip it and get empty files.
     """
     with pytest.MonkeyPatch.context() as patch:
         if not figures:
-            patch.setattr("common.plots.save", leave_empty)
+            patch.setattr("common.plots.save", save_empty)
             patch.setattr("pandas.plotting.scatter_matrix", lambda *_, **__: None)  # the slowest
         names = run_script(script, "--out", out, *flags)
     folder = names["lesson"].folder
@@ -166,18 +164,18 @@ def run_lesson(script: str, out: Path, *flags: str, figures: bool = False) -> Si
     return SimpleNamespace(names=names, folder=folder, record=record, out=out)
 
 
-def leave_empty(figure, path) -> None:
-    """Stand for `plots.save`."""
+def save_empty(figure, path) -> None:
+    """Replace `plots.save`: leave an empty file."""
     from matplotlib import pyplot as plt
 
     plt.close(figure)
     path.touch()
 
 
-def run_and_listen(script: str, out: Path, *flags: str, figures: bool = False) -> SimpleNamespace:
+def run_and_capture(script: str, out: Path, *flags: str, figures: bool = False) -> SimpleNamespace:
     """Run a lesson as `run_lesson` does; its run also has `printed` and `noise`.
 
-    `noise` is what standard error got, from Python or from TensorFlow, and the warnings that a
+    `noise` holds the lines on standard error, from Python or TensorFlow, and the warnings that a
     shell would show.
     """
     printed = io.StringIO()
@@ -224,9 +222,9 @@ class LessonRuns(Mapping):
     def __getitem__(self, script: str) -> SimpleNamespace:
         if script not in self.runs:
             words = self.flags[script]
-            self.runs[script] = run_and_listen(script, self.out, *words, figures=self.figures)
+            self.runs[script] = run_and_capture(script, self.out, *words, figures=self.figures)
             gc.collect()
-            gc.freeze()  # it stays to the end
+            gc.freeze()  # it is kept to the end
         return self.runs[script]
 
     def __iter__(self):
@@ -238,7 +236,7 @@ class LessonRuns(Mapping):
 
 @pytest.fixture(scope="session")
 def smoke_runs(tmp_path_factory):
-    """Every lesson once, two epochs on the built-in sample: script -> run."""
+    """A run of every lesson, two epochs on the built-in sample: script -> run."""
     flags = {
         script: [*on_sample(script), "--epochs", "2", *SHORTER.get(script, [])]
         for script in LESSONS + PROJECTS
@@ -249,11 +247,11 @@ def smoke_runs(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small_runs(tmp_path_factory):
-    """Some lessons, an epoch on as few examples as they take, with flags that change them."""
+    """Runs of some lessons with other flags, one epoch on the fewest examples they accept."""
     flags = {
         FASHION: ["--data", "sample", "--hidden", "300", "100", "--optimizer", "sgd"],
         IMDB: ["--data", "sample"],
-        AUTO_MPG: ["--hidden"],  # there is no network and no folder: it falls back to the sample
+        AUTO_MPG: ["--hidden"],  # no network and no folder: falls back to the sample
         CHURN: ["--data", "sample", "--hidden"],
         MNIST: [
             "--data",

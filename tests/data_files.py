@@ -11,8 +11,8 @@ from common.datasets import samples
 PARTS = ("train", "test")
 
 
-def write_real_looking(folder):
-    """Write the samples in the formats of a --data-dir."""
+def write_data_files(folder):
+    """Write the samples in the file formats that --data-dir expects."""
     for name in ("fashion_mnist", "mnist"):
         arrays = {}
         for part, (images, labels) in zip(PARTS, samples.MAKERS[name](), strict=True):

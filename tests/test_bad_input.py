@@ -1,4 +1,4 @@
-"""Bad input: one line that names the thing and the remedy, exit code 2, nothing deleted."""
+"""Bad input: one line that names the cause and the remedy, exit code 2, nothing deleted."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ from common.datasets import NAMES, readers, samples
 
 
 def error_of(capsys, script, *flags, code=2) -> str:
-    """Run a lesson that must fail and return its one line on standard error."""
+    """Run a lesson that must fail; return the single line that it prints on standard error."""
     with pytest.raises(SystemExit) as stop:
         run_script(script, *flags)
     lines = capsys.readouterr().err.splitlines()
@@ -57,14 +57,14 @@ def error_of(capsys, script, *flags, code=2) -> str:
         (["--data-dir", "nowhere"], "--data-dir nowhere: no such folder"),
     ],
 )
-def test_flags(tmp_path, capsys, script, flags, message):
+def test_common_flag_errors(tmp_path, capsys, script, flags, message):
     if script == XOR and flags[0] in ("--limit", "--data", "--data-dir"):  # it loads no data
         message = f"unrecognized arguments: {' '.join(flags)}"
     assert message in error_of(capsys, script, "--out", tmp_path, *flags)
 
 
 @pytest.mark.parametrize("script", [*LESSONS, CHURN, MNIST])
-def test_real_data_without_network(tmp_path, capsys, script):
+def test_real_data_without_network_fails(tmp_path, capsys, script):
     error = error_of(capsys, script, "--out", tmp_path, "--data", "real", code=1)
     assert "give --data-dir DIR with" in error and "or use --data sample" in error
     assert not list(tmp_path.glob("*/*"))
@@ -100,12 +100,12 @@ def test_real_data_without_network(tmp_path, capsys, script):
         (MNIST, ["-m", "all", "--resume", "here"], "with -m all give --resume alone"),
     ],
 )
-def test_flags_of_one_lesson(capsys, script, flags, message):
+def test_lesson_flag_errors(capsys, script, flags, message):
     assert message in error_of(capsys, script, *flags)
 
 
 @pytest.mark.parametrize("script", [*LESSONS, CHURN, MNIST])
-def test_a_folder_without_the_data(tmp_path, capsys, script, monkeypatch):
+def test_data_dir_without_data_is_refused(tmp_path, capsys, script, monkeypatch):
     (tmp_path / "data").mkdir()
     error = error_of(capsys, script, "--out", tmp_path, "--data-dir", tmp_path / "data")
     assert f"--data-dir {tmp_path / 'data'}: holds no " in error and "--export" in error
@@ -114,7 +114,7 @@ def test_a_folder_without_the_data(tmp_path, capsys, script, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_whole_files_are_read(data_folder, name):
+def test_intact_files_are_read(data_folder, name):
     data = readers.READERS[name](data_folder)
     made = samples.MAKERS[name]()
     if isinstance(made, tuple):
@@ -126,7 +126,7 @@ def test_whole_files_are_read(data_folder, name):
         assert [kind.kind for kind in data.dtypes] == [kind.kind for kind in made.dtypes]
 
 
-def cut_short(path):
+def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
@@ -145,9 +145,9 @@ def make_noise(path):
 FILES = [(name, file) for name in NAMES for file in datasets.FILES[name]]
 
 
-@pytest.mark.parametrize("damage", [cut_short, make_empty, make_web_page, make_noise])
+@pytest.mark.parametrize("damage", [truncate, make_empty, make_web_page, make_noise])
 @pytest.mark.parametrize(("name", "file"), FILES)
-def test_damaged_files_are_named(data_folder, name, file, damage):
+def test_damaged_file_is_named(data_folder, name, file, damage):
     damage(data_folder / file)
     with pytest.raises(readers.DamagedFileError, match=file):
         readers.READERS[name](data_folder)
@@ -167,16 +167,16 @@ def test_damaged_files_are_named(data_folder, name, file, damage):
         (MNIST, "mnist.npz"),
     ],
 )
-def test_a_truncated_file_stops_the_lesson_and_stays(data_folder, tmp_path, capsys, script, file):
-    cut_short(data_folder / file)
+def test_truncated_file_is_reported_and_kept(data_folder, tmp_path, capsys, script, file):
+    truncate(data_folder / file)
     before = (data_folder / file).read_bytes()
     error = error_of(capsys, script, "--out", tmp_path / "out", "--data-dir", data_folder)
     assert file in error and "replace that file" in error
     assert (data_folder / file).read_bytes() == before
 
 
-def unpacks_to_a_gigabyte(path):
-    """A zip bomb: a few megabytes, and more than 2**30 bytes once it is unpacked."""
+def write_zip_bomb(path):
+    """Write a few megabytes that unpack to more than 2**30 bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("x_train.npy", "w", force_zip64=True) as member:
             for _ in range(2**10 + 1):
@@ -184,14 +184,14 @@ def unpacks_to_a_gigabyte(path):
 
 
 @pytest.mark.slow
-def test_a_zip_bomb_is_not_unpacked(data_folder):
-    unpacks_to_a_gigabyte(data_folder / "mnist.npz")
+def test_zip_bomb_is_refused(data_folder):
+    write_zip_bomb(data_folder / "mnist.npz")
     assert (data_folder / "mnist.npz").stat().st_size < 3_000_000
     with pytest.raises(readers.DamagedFileError, match="at most 1,073,741,824 bytes"):
         readers.READERS["mnist"](data_folder)
 
 
-def test_the_churn_table_has_its_columns_in_order(data_folder):
+def test_malformed_churn_table_is_refused(data_folder):
     path = data_folder / "Churn_Modelling.csv"
     whole = pd.read_csv(path)
     for table in (
@@ -218,7 +218,7 @@ def test_the_churn_table_has_its_columns_in_order(data_folder):
         {"y_test": lambda labels: labels + 9},
     ],
 )
-def test_images_of_another_shape_or_dtype(data_folder, change):
+def test_inconsistent_image_arrays_are_refused(data_folder, change):
     with np.load(data_folder / "mnist.npz") as file:
         arrays = {name: change.get(name, lambda array: array)(file[name]) for name in file}
     np.savez(data_folder / "mnist.npz", **arrays)
@@ -226,7 +226,7 @@ def test_images_of_another_shape_or_dtype(data_folder, change):
         readers.READERS["mnist"](data_folder)
 
 
-def test_a_pickle_is_not_loaded(data_folder):
+def test_pickled_arrays_are_refused(data_folder):
     arrays = np.array([[1, 2], [3]], dtype=object)
     np.savez(
         data_folder / "mnist.npz", x_train=arrays, y_train=arrays, x_test=arrays, y_test=arrays
@@ -236,7 +236,7 @@ def test_a_pickle_is_not_loaded(data_folder):
 
 
 @pytest.mark.parametrize("script", LESSONS + PROJECTS)
-def test_an_out_that_cannot_be_written(tmp_path, capsys, script):
+def test_unwritable_output_folder_is_refused(tmp_path, capsys, script):
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         error = error_of(capsys, script, *on_sample(script), "--out", out)
@@ -244,7 +244,7 @@ def test_an_out_that_cannot_be_written(tmp_path, capsys, script):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_backend_that_is_unknown_or_missing(tmp_path):
+def test_unavailable_backend_is_refused(tmp_path):
     for backend, message in (("abacus", "use tensorflow, jax or torch"), ("jax", "pip install")):
         (tmp_path / "jax.py").write_text("raise ModuleNotFoundError(name='jax')\n")
         result = subprocess.run(

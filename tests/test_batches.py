@@ -1,4 +1,4 @@
-"""The batches: a new order in every epoch, the same for every back-end, and what `fit` sees."""
+"""Batches: a new order every epoch, equal on all back-ends, and as `fit` sees them."""
 
 import functools
 import gc
@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 from common import batches
 from common.batches import LARGE, EpochCounter, OrderedBatches, ShuffledBatches, ordered_batches
 
-# Trains a model that notes the examples it is shown, epoch by epoch, and prints them.
+# Trains a model that records and prints the examples it sees, in order.
 WATCH = """
 import json, sys
 sys.path.insert(0, {root!r})
@@ -54,7 +54,7 @@ print(json.dumps(seen))
 
 
 def shuffled(features, targets, batch_size=4, seed=7, epoch=0, repeat=False):
-    """Make shuffled batches that begin with an epoch."""
+    """Make shuffled batches, starting at an epoch."""
     counter = EpochCounter()
     counter.epoch = epoch
     return batches.shuffled_batches(features, targets, batch_size, seed, counter, repeat)
@@ -82,7 +82,7 @@ def numbers(count: int = 10) -> np.ndarray:
 
 
 @pytest.mark.parametrize("repeat", [False, True])
-def test_every_epoch_is_another_permutation(repeat):
+def test_shuffle_order_differs_between_epochs(repeat):
     train = shuffled(numbers(), numbers(), repeat=repeat)
     if not repeat:
         assert len(train) == 3
@@ -92,7 +92,7 @@ def test_every_epoch_is_another_permutation(repeat):
 
 
 @pytest.mark.parametrize("make", [shuffled, on_jax])
-def test_several_inputs_and_outputs_stay_together(make):
+def test_multiple_inputs_and_outputs_stay_aligned(make):
     inputs, outputs = (numbers(), csr_array(numbers() * 2)), {"a": numbers() * 3, "b": numbers()}
     dataset = make(inputs, outputs)
     assert len(dataset) == 3
@@ -102,7 +102,7 @@ def test_several_inputs_and_outputs_stay_together(make):
             np.testing.assert_array_equal(np.asarray(one) * times, np.asarray(part))
 
 
-def test_order_depends_on_seed_and_epoch_alone():
+def test_order_depends_only_on_seed_and_epoch():
     whole = orders(shuffled(numbers(), numbers()), 5)
     assert orders(shuffled(numbers(), numbers(), repeat=True), 5) == whole
     assert orders(on_jax(numbers(), numbers()), 5) == whole
@@ -112,13 +112,13 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert orders(shuffled(numbers(), numbers(), seed=8), 1) != whole[:1]
 
 
-def test_a_batch_may_be_larger_than_the_data():
+def test_batch_size_may_exceed_data_size():
     train = shuffled(numbers(), numbers(), 10**9)
     assert len(train) == 1
     assert sorted(orders(train, 1, 1)[0]) == list(range(10))
 
 
-def check_what_fit_saw(printed: str) -> None:
+def check_order_in_fit(printed: str) -> None:
     seen = json.loads(printed.splitlines()[-1])
     epochs = [seen[i : i + 10] for i in range(0, 40, 10)]
     assert epochs == orders(on_jax(numbers(), numbers()), 4)
@@ -126,9 +126,9 @@ def check_what_fit_saw(printed: str) -> None:
 
 
 @pytest.mark.parametrize(("repeat", "options"), [(False, ""), (True, "steps_per_epoch=3")])
-def test_fit_sees_a_new_order_every_epoch(capsys, repeat, options):
+def test_fit_reshuffles_every_epoch(capsys, repeat, options):
     exec(WATCH.format(root=str(ROOT), repeat=repeat, options=options), {})
-    check_what_fit_saw(capsys.readouterr().out)
+    check_order_in_fit(capsys.readouterr().out)
 
 
 OTHERS = [name for name in ("jax", "torch") if find_spec(name)]
@@ -137,16 +137,16 @@ if OTHERS:
     @pytest.mark.slow
     @pytest.mark.parametrize("options", ["", "steps_per_epoch=3"])
     @pytest.mark.parametrize("backend", OTHERS)
-    def test_fit_sees_the_same_orders_on_other_backends(backend, options):
+    def test_shuffle_order_is_equal_across_backends(backend, options):
         result = subprocess.run(
             [sys.executable, "-c", WATCH.format(root=str(ROOT), repeat=True, options=options)],
             env={**os.environ, "KERAS_BACKEND": backend},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-        check_what_fit_saw(result.stdout)
+        check_order_in_fit(result.stdout)
 
 
-def test_one_batch_is_evaluated_like_the_arrays():
+def test_single_batch_evaluates_like_arrays():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse", metrics=["mae"])
     batch = ordered_batches(numbers(), numbers() + 1, 10)
@@ -163,7 +163,7 @@ def sparse_numbers() -> tuple[csr_array, np.ndarray]:
     return csr_array(full), full
 
 
-def test_large_arrays_go_with_their_batches_and_not_before():
+def test_large_arrays_are_released_with_batches():
     images = np.zeros((20, LARGE // 20 + 1), "uint8")
     images[:, 0] = range(20)
     alive = weakref.ref(images)
@@ -180,7 +180,7 @@ def test_large_arrays_go_with_their_batches_and_not_before():
 
 
 @pytest.mark.parametrize("make", [shuffled, on_jax])
-def test_batches_of_a_sparse_array_are_those_of_the_full_one(make):
+def test_sparse_and_dense_batches_are_equal(make):
     sparse, full = sparse_numbers()
     pairs = zip(make(sparse, full), shuffled(full, full), strict=True)
     for (features, targets), (full_features, full_targets) in itertools.islice(pairs, 3):
@@ -190,7 +190,7 @@ def test_batches_of_a_sparse_array_are_those_of_the_full_one(make):
 
 
 @pytest.mark.parametrize("make", [ordered_batches, OrderedBatches])
-def test_ordered_batches_cover_the_rows_once_and_in_order(make):
+def test_ordered_batches_keep_row_order(make):
     for features in sparse_numbers():
         found = make(features, sparse_numbers()[1], 4)
         found = [found[i] for i in range(3)] if make is OrderedBatches else list(found)
@@ -204,5 +204,5 @@ def test_ordered_batches_cover_the_rows_once_and_in_order(make):
     lambda: shuffled(numbers(), numbers()), lambda: ordered_batches(numbers(), numbers(), 4),
     lambda: ordered_batches(numbers(), numbers(), 10),
 ])  # fmt: skip
-def test_no_pipeline_tunes_itself(dataset):
+def test_autotune_is_disabled(dataset):
     assert dataset().options().autotune.enabled is False

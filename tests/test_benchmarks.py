@@ -17,7 +17,7 @@ SUM = {"sum": lambda: ["| a |", "- 1 + 1 = 2"]}
 
 
 @pytest.mark.parametrize("comment", ["", "# "])
-def test_a_block_is_replaced_and_prose_is_left_alone(comment):
+def test_fill_blocks_keeps_surrounding_prose(comment):
     text = f"prose\n{comment}{BEGIN}\n{comment}{OLD}\n{comment}{END}\nmore"
     new = f"prose\n{comment}{BEGIN}\n{comment}| a |\n{comment}- 1 + 1 = 2\n{comment}{END}\nmore"
     assert blocks.fill_blocks(text, SUM, "page") == (new, ["sum"])
@@ -36,9 +36,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("page", "message"), BROKEN.items())
-def test_what_cannot_be_written_is_refused_in_one_line(
-    tmp_path, monkeypatch, capsys, page, message
-):
+def test_malformed_page_is_refused(tmp_path, monkeypatch, capsys, page, message):
     path = tmp_path / "01_lesson.py"
     path.write_text(page)
     monkeypatch.setattr(tables, "pages", lambda: [path])
@@ -52,7 +50,7 @@ def test_what_cannot_be_written_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize("old", ["Expect:", "Expect: 3.", "Expect: 2."])
-def test_the_expectation_of_a_lesson_is_replaced(tmp_path, old):
+def test_expect_line_is_regenerated(tmp_path, old):
     path, expectations = tmp_path / "01_lesson.py", {"01_lesson": lambda: "2."}
     path.write_text(f'"""Title\n\n{old}\n\n    python 01_lesson.py\n"""\n')
     text, changed = blocks.regenerate(path, {}, expectations)
@@ -62,7 +60,7 @@ def test_the_expectation_of_a_lesson_is_replaced(tmp_path, old):
     assert blocks.regenerate(path, {}, expectations) == (path.read_text(), [])
 
 
-def test_ratios_are_those_of_medians_and_time_and_memory_must_both_be_met():
+def test_compare_checks_median_time_and_memory():
     def rows(side, seconds, memory):
         values = {"peak_memory_mb": memory, "figure": 0.98, "side": side}
         return [{"fit_seconds": s, "process_seconds": s + 8, **values} for s in seconds]
@@ -78,7 +76,7 @@ def test_ratios_are_those_of_medians_and_time_and_memory_must_both_be_met():
     assert same_work.compare(task, plain_rows + greedy)["met"] == "no"
 
 
-def test_the_ratios_that_are_kept_are_those_of_the_runs():
+def test_stored_ratios_match_runs():
     kept, runs = (read_table(RESULTS / f"{name}.csv") for name in ("same_work_ratios", "same_work"))
     assert [result["task"] for result in kept] == [task.name for task in same_work.TASKS]
     for task, result in zip(same_work.TASKS, kept, strict=True):
@@ -90,7 +88,7 @@ def test_the_ratios_that_are_kept_are_those_of_the_runs():
 
 
 @pytest.mark.parametrize("task", ["xor", "auto_mpg", "imdb", "mlp_one_layer", "conv_net"])
-def test_the_plain_script_trains_a_network_as_large_as_the_lessons(monkeypatch, task):
+def test_plain_script_matches_lesson_parameter_count(monkeypatch, task):
     class Seen(Exception):
         pass
 
@@ -113,7 +111,7 @@ def figure():
 
 @pytest.fixture
 def fake_runs(monkeypatch):
-    """Lessons leave a record at once; returns the seeds that were run."""
+    """Replace runs by ready-made records; the list holds the seeds that were run."""
     seeds = []
 
     def run(script, *flags):
@@ -132,7 +130,7 @@ def fake_runs(monkeypatch):
     return seeds
 
 
-def test_a_figure_is_measured_over_its_seeds_and_nothing_is_run_twice(tmp_path, figure, fake_runs):
+def test_reproduce_reuses_finished_runs(tmp_path, figure, fake_runs):
     row = reproduce.reproduce(figure, (42, 43, 44), tmp_path)
     assert fake_runs == [42, 43, 44]
     assert (row["smallest"], row["median"], row["largest"]) == (2.1, 2.15, 2.2)
@@ -145,7 +143,7 @@ def test_a_figure_is_measured_over_its_seeds_and_nothing_is_run_twice(tmp_path, 
     assert fake_runs == [42, 43, 44, 45]
 
 
-def test_the_table_of_figures_is_that_of_the_runs_that_are_kept():
+def test_stored_figures_match_runs():
     names, expected = ("lessons", "mnist", "mnist_recipes", "churn", "xor"), []
     runs = [run for name in names for run in read_table(RESULTS / f"{name}.csv")]
     for figure in reproduce.FIGURES:
@@ -155,7 +153,7 @@ def test_the_table_of_figures_is_that_of_the_runs_that_are_kept():
     assert read_table(RESULTS / "reproduce.csv") == expected
 
 
-def test_a_trial_leaves_the_tables_alone(tmp_path, monkeypatch, capsys, figure, fake_runs):
+def test_trial_does_not_change_tables(tmp_path, monkeypatch, capsys, figure, fake_runs):
     before = (RESULTS / "reproduce.csv").read_bytes()
     words = ["reproduce.py", "--only", figure.name, "--seeds", "42", "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", words)
@@ -164,14 +162,14 @@ def test_a_trial_leaves_the_tables_alone(tmp_path, monkeypatch, capsys, figure, 
     assert (RESULTS / "reproduce.csv").read_bytes() == before
 
 
-def test_new_rows_replace_those_of_their_kind_only(tmp_path):
+def test_replace_rows_keeps_other_kinds(tmp_path):
     path = tmp_path / "table.csv"
     measure.write_table(path, [{"task": "a", "value": 1}, {"task": "b", "value": 2}])
     measure.replace_rows(path, [{"task": "a", "value": 3}], "task", order=["a", "b"])
     assert read_table(path) == [{"task": "a", "value": "3"}, {"task": "b", "value": "2"}]
 
 
-def test_the_back_end_is_the_one_that_the_tables_name(monkeypatch):
+def test_measure_run_sets_backend(monkeypatch):
     seen = []
 
     def run(command, env, **options):
@@ -186,7 +184,7 @@ def test_the_back_end_is_the_one_that_the_tables_name(monkeypatch):
 
 
 @pytest.mark.parametrize("name", "reproduce same_work time_to_accuracy peers mnist_tries".split())
-def test_a_wrong_flag_is_refused_in_one_line(name):
+def test_flag_errors(name):
     words = ["--only", *(["01"] if name == "reproduce" else []), "nonsense"]
     command = [sys.executable, ROOT / "benchmarks" / f"{name}.py", *words]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -194,7 +192,7 @@ def test_a_wrong_flag_is_refused_in_one_line(name):
     assert len(done.stderr.splitlines()) == 1 and "nonsense" in done.stderr
 
 
-def test_a_command_that_fails_is_shown_with_its_last_words(capsys):
+def test_failed_command_shows_its_error(capsys):
     with pytest.raises(SystemExit) as stop:
         measure.run("xor/xor.py", "--epochs", "none")
     assert stop.value.code == 1

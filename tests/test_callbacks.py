@@ -1,4 +1,4 @@
-"""common/callbacks.py: the clock of a training, and models that are whole at every moment."""
+"""common/callbacks.py: training time, and atomic model checkpoints."""
 
 import re
 import sys
@@ -14,7 +14,7 @@ from common.run import Training
 
 
 class Slow(keras.callbacks.Callback):
-    """Takes seconds, by a clock of its own, whenever `fit` calls it."""
+    """Advances a fake clock whenever `fit` calls it."""
 
     def __init__(self, clock):
         super().__init__()
@@ -30,7 +30,7 @@ class Slow(keras.callbacks.Callback):
         self.clock[0] += 100
 
 
-def test_the_seconds_of_a_training_are_those_of_the_whole_fit(tmp_path, monkeypatch):
+def test_timer_covers_whole_fit(tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(callbacks.time, "perf_counter", lambda: clock[0])
     training = Training(tmp_path / "checkpoint.npz", 1, EpochCounter())
@@ -48,7 +48,7 @@ def test_the_seconds_of_a_training_are_those_of_the_whole_fit(tmp_path, monkeypa
     assert len(training.timer.seconds) == 2
 
 
-def test_the_best_model_so_far_stays_whole_while_a_better_one_is_written(tmp_path, monkeypatch):
+def test_model_checkpoint_is_atomic(tmp_path, monkeypatch):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     best = callbacks.ModelCheckpoint(tmp_path / "best-{epoch:02d}.keras", "loss", mode="min")
     best.set_model(model)

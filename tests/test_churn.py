@@ -1,4 +1,4 @@
-"""churn/: an honest split, preprocessing inside the saved model, and `--predict`."""
+"""churn/: a split without leakage, preprocessing inside the saved model, and `--predict`."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from sklearn.metrics import f1_score
 CUSTOMER = json.loads((ROOT / "churn" / "customer.json").read_text())
 
 
-def test_the_old_network_is_the_published_one(smoke_runs):
+def test_old_network_matches_published_architecture(smoke_runs):
     model = smoke_runs[CHURN].names["old_model"]
     assert [layer.count_params() for layer in model.layers] == [72, 42, 7]
     names = smoke_runs[CHURN].names
@@ -24,7 +24,7 @@ def test_the_old_network_is_the_published_one(smoke_runs):
     np.testing.assert_allclose(names["old_features"].mean(axis=0), 0, atol=1e-3)
 
 
-def test_the_split_is_stratified_and_nothing_is_learnt_from_held_out_rows(smoke_runs):
+def test_stratified_split_without_leakage(smoke_runs):
     names = smoke_runs[CHURN].names
     parts = [names[f"{part}_customers"] for part in ("train", "val", "test")]
     assert [len(part) for part in parts] == [1280, 320, 400]
@@ -43,7 +43,7 @@ def test_the_split_is_stratified_and_nothing_is_learnt_from_held_out_rows(smoke_
     assert (features[:, 7:].sum(axis=1) == 1).all()
 
 
-def test_the_old_network_meets_its_old_columns_again(smoke_runs):
+def test_old_network_inputs_are_standardized(smoke_runs):
     names = smoke_runs[CHURN].names
     assert [part.shape for part in names["old_inputs"]] == [(1280, 11), (320, 11), (400, 11)]
     train_part = names["old_inputs"][0]
@@ -53,14 +53,14 @@ def test_the_old_network_meets_its_old_columns_again(smoke_runs):
     assert counts == [72, 42, 7]
 
 
-def test_the_network_has_the_parameters_of_its_units(smoke_runs):
+def test_network_parameter_counts(smoke_runs):
     for name in ("network", "network, class weights"):
         model = smoke_runs[CHURN].names["networks"][name]
         dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
         assert [layer.count_params() for layer in dense] == [768, 2080, 33]
 
 
-def test_columns_left_out_do_not_change_the_answer(smoke_runs):
+def test_unused_columns_do_not_affect_encoding(smoke_runs):
     names = smoke_runs[CHURN].names
     table = names["test_customers"].head(5)
     other = table.assign(CreditScore=1, Tenure=99, HasCrCard=1, EstimatedSalary=5.0)
@@ -68,7 +68,7 @@ def test_columns_left_out_do_not_change_the_answer(smoke_runs):
     np.testing.assert_array_equal(before, after)
 
 
-def test_the_threshold_is_the_best_of_the_validation_rows(smoke_runs):
+def test_threshold_maximizes_validation_f1(smoke_runs):
     names = smoke_runs[CHURN].names
     val_scores, _ = names["probabilities"]["network"]
     targets = names["val_targets"]
@@ -78,13 +78,13 @@ def test_the_threshold_is_the_best_of_the_validation_rows(smoke_runs):
     assert smoke_runs[CHURN].record["metrics"]["threshold"] == names["threshold"]
 
 
-def test_class_weights_make_both_kinds_count_the_same(smoke_runs):
+def test_class_weights_balance_classes(smoke_runs):
     names = smoke_runs[CHURN].names
     left = names["train_targets"].sum()
     assert names["balanced"][1] * left == pytest.approx(names["balanced"][0] * (1280 - left))
 
 
-def test_the_table_compares_five_models_on_the_same_rows(smoke_runs):
+def test_table_compares_five_models(smoke_runs):
     models = smoke_runs[CHURN].names["models"].set_index("model")
     assert list(models.index) == [
         "old network",
@@ -100,7 +100,7 @@ def test_the_table_compares_five_models_on_the_same_rows(smoke_runs):
 
 
 @pytest.mark.slow
-def test_the_saved_model_answers_for_raw_columns_in_a_fresh_process(smoke_runs):
+def test_predict_flag_in_fresh_process(smoke_runs):
     run = smoke_runs[CHURN]
     command = [sys.executable, "churn.py", "--predict", "customer.json", "--out", run.out]
     result = subprocess.run(command, cwd=ROOT / "churn", capture_output=True, text=True)
@@ -108,7 +108,7 @@ def test_the_saved_model_answers_for_raw_columns_in_a_fresh_process(smoke_runs):
     check_answer(run, result.stdout)
 
 
-def test_the_saved_model_answers_for_raw_columns(smoke_runs, capsys):
+def test_predict_flag_matches_trained_network(smoke_runs, capsys):
     run = smoke_runs[CHURN]
     with pytest.raises(SystemExit) as stop:
         run_script(CHURN, "--predict", ROOT / "churn" / "customer.json", "--out", run.out)
@@ -117,7 +117,7 @@ def test_the_saved_model_answers_for_raw_columns(smoke_runs, capsys):
 
 
 def check_answer(run, text: str) -> None:
-    """Compare what was printed with the answer of the network that the run trained."""
+    """Compare the printed answer with that of the trained network."""
     printed = float(re.search(r"probability of leaving: ([\d.]+)", text)[1])
     table = run.names["customers"].iloc[:1].assign(**CUSTOMER)
     features = np.asarray(run.names["encode"](run.names["columns_of"](table)))
@@ -127,7 +127,7 @@ def check_answer(run, text: str) -> None:
     assert f"answer: {answer} " in text
 
 
-def test_the_saved_model_gives_the_networks_probabilities(smoke_runs):
+def test_saved_model_matches_network_probabilities(smoke_runs):
     run = smoke_runs[CHURN]
     model = keras.models.load_model(run.folder / "model.keras")
     columns = run.names["columns_of"](run.names["test_customers"])
@@ -157,8 +157,8 @@ def test_the_saved_model_gives_the_networks_probabilities(smoke_runs):
         ({"Shoe": 3}, "unknown field 'Shoe'; fields: CreditScore, "),
     ],
 )
-def test_a_wrong_field_is_named(smoke_runs, tmp_path, capsys, change, message):
-    error = error_of(smoke_runs, tmp_path, capsys, json.dumps(CUSTOMER | change))
+def test_invalid_field_is_named(smoke_runs, tmp_path, capsys, change, message):
+    error = customer_error(smoke_runs, tmp_path, capsys, json.dumps(CUSTOMER | change))
     assert message in error
 
 
@@ -173,17 +173,17 @@ def test_a_wrong_field_is_named(smoke_runs, tmp_path, capsys, change, message):
         (b"\xff\xfe\x00", "is not JSON"),
     ],
 )
-def test_a_wrong_file_is_named(smoke_runs, tmp_path, capsys, text, message):
-    assert message in error_of(smoke_runs, tmp_path, capsys, text)
+def test_invalid_customer_file_is_refused(smoke_runs, tmp_path, capsys, text, message):
+    assert message in customer_error(smoke_runs, tmp_path, capsys, text)
 
 
-def error_of(smoke_runs, tmp_path, capsys, text) -> str:
+def customer_error(smoke_runs, tmp_path, capsys, text) -> str:
     path = tmp_path / "customer.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return failed(capsys, "--predict", path, "--out", smoke_runs[CHURN].out)
+    return predict_error(capsys, "--predict", path, "--out", smoke_runs[CHURN].out)
 
 
-def failed(capsys, *flags) -> str:
+def predict_error(capsys, *flags) -> str:
     with pytest.raises(SystemExit) as stop:
         run_script(CHURN, *flags)
     (line,) = capsys.readouterr().err.splitlines()
@@ -191,14 +191,14 @@ def failed(capsys, *flags) -> str:
     return line
 
 
-def test_a_missing_file_and_a_missing_model(tmp_path, capsys):
-    assert "cannot be read" in failed(capsys, "--predict", tmp_path / "none.json")
+def test_missing_file_or_model_is_refused(tmp_path, capsys):
+    assert "cannot be read" in predict_error(capsys, "--predict", tmp_path / "none.json")
     customer = ROOT / "churn" / "customer.json"
-    error = failed(capsys, "--predict", customer, "--out", tmp_path)
+    error = predict_error(capsys, "--predict", customer, "--out", tmp_path)
     assert "first train: python churn/churn.py" in error
 
 
-def test_columns_that_are_not_used_may_stay(smoke_runs, tmp_path, capsys):
+def test_unused_columns_are_accepted(smoke_runs, tmp_path, capsys):
     path = tmp_path / "customer.json"
     path.write_text(json.dumps(CUSTOMER | {"RowNumber": 1, "Surname": "Doe", "Exited": 0}))
     with pytest.raises(SystemExit) as stop:
@@ -206,35 +206,35 @@ def test_columns_that_are_not_used_may_stay(smoke_runs, tmp_path, capsys):
     assert not stop.value.code and "probability of leaving: " in capsys.readouterr().out
 
 
-@pytest.mark.slow  # lesson 03 stands for it
-def test_other_hidden_layers(small_runs):
+@pytest.mark.slow  # lesson 03 covers it
+def test_hidden_flag_without_layers(small_runs):
     run = small_runs[CHURN]
     assert run.record["variant"] == "hidden-none"
     assert run.names["networks"]["network"].count_params() == 12
 
 
-def cut(path):
+def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def no_model(path):
+def write_web_page(path):
     path.write_text("<!DOCTYPE html>")
 
 
-def another_model(path):
+def save_other_model(path):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
 
 
-def a_model_with_code(path):
+def save_lambda_model(path):
     keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x)]).save(path)
 
 
-def an_older_format(path):
-    another_model(path.with_suffix(".h5"))
+def save_as_h5(path):
+    save_other_model(path.with_suffix(".h5"))
     path.with_suffix(".h5").replace(path)
 
 
-def a_file_that_leaves_its_folder(path):
+def add_path_traversal(path):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("../../outside.txt", "escaped")
         archive.writestr("config.json", "{}")
@@ -242,28 +242,21 @@ def a_file_that_leaves_its_folder(path):
 
 @pytest.mark.parametrize(
     "damage",
-    [
-        cut,
-        no_model,
-        another_model,
-        a_model_with_code,
-        an_older_format,
-        a_file_that_leaves_its_folder,
-    ],
+    [truncate, write_web_page, save_other_model, save_lambda_model, save_as_h5, add_path_traversal],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_model_that_is_none_of_this_lesson_is_named(smoke_runs, tmp_path, capsys, damage):
+def test_unusable_model_is_named(smoke_runs, tmp_path, capsys, damage):
     run = smoke_runs[CHURN]
     folder = tmp_path / "out" / "churn" / run.folder.name
     shutil.copytree(run.folder, folder)
     damage(folder / "model.keras")
     customer = ROOT / "churn" / "customer.json"
-    error = failed(capsys, "--predict", customer, "--out", tmp_path / "out")
+    error = predict_error(capsys, "--predict", customer, "--out", tmp_path / "out")
     assert str(folder / "model.keras") in error and "train again" in error
     assert not list(tmp_path.rglob("outside.txt"))
 
 
-def test_the_saved_model_is_served_and_an_unknown_country_refused(smoke_runs):
+def test_served_model_refuses_unknown_country(smoke_runs):
     from concurrent.futures import ThreadPoolExecutor
 
     from fastapi.testclient import TestClient

@@ -1,4 +1,4 @@
-"""mnist/convolutions.py: the same gradients, another way, and only where it is faster."""
+"""mnist/convolutions.py: the same gradients as TensorFlow's, only where it is faster."""
 
 import keras
 import numpy as np
@@ -11,18 +11,18 @@ from mnist import convolutions, precision
 
 @pytest.fixture
 def processor(monkeypatch, tmp_path):
-    """Returns a function that lets the processor have these features."""
+    """A function that sets the features that the processor reports."""
 
-    def has(features):
+    def set_features(features):
         (tmp_path / "cpuinfo").write_text(f"flags\t\t: {features}\n")
 
     monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: [])  # no GPU
-    return has
+    return set_features
 
 
 def network(dtype="mixed_bfloat16"):
-    """Two convolutions that can be quickened, and some that cannot."""
+    """Build a model with two convolutions that can be quickened and some that cannot."""
     return keras.Sequential([
         keras.Input((9, 9, 1)),
         layers.Conv2D(4, 3, activation="relu", dtype=dtype, name="one_channel"),
@@ -35,7 +35,7 @@ def network(dtype="mixed_bfloat16"):
     ])
 
 
-def quickened(model):
+def quickened_layers(model):
     return [
         layer.name
         for layer in model.layers
@@ -52,23 +52,23 @@ def quickened(model):
         ("avx512f", "mixed_bfloat16", []),
     ],
 )
-def test_only_what_it_makes_quicker_is_changed(processor, features, dtype, names):
+def test_only_faster_layers_are_replaced(processor, features, dtype, names):
     processor(features)
     model = network(dtype)
     convolutions.quicken_convolutions(model)
-    assert quickened(model) == names
+    assert quickened_layers(model) == names
 
 
-def test_nothing_is_changed_where_there_is_a_gpu(processor, monkeypatch):
+def test_layers_are_unchanged_with_gpu(processor, monkeypatch):
     processor("avx512_bf16")
     monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: [f"{kind}:0"])
     model = network()
     convolutions.quicken_convolutions(model)
-    assert quickened(model) == []
+    assert quickened_layers(model) == []
 
 
 @pytest.mark.parametrize(("size", "names"), [(13, ["nine"]), (None, [])])
-def test_pictures_that_are_large_or_of_any_size_are_left_alone(processor, size, names):
+def test_large_or_variable_sizes_are_unchanged(processor, size, names):
     processor("avx512_bf16")
     model = keras.Sequential([
         keras.Input((size, size, 2)),
@@ -76,11 +76,11 @@ def test_pictures_that_are_large_or_of_any_size_are_left_alone(processor, size, 
         layers.Conv2D(2, 3, dtype="mixed_bfloat16", name="nine"),
     ])
     convolutions.quicken_convolutions(model)
-    assert quickened(model) == names
+    assert quickened_layers(model) == names
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (2, 3), (1, 1)])
-def test_answers_and_gradients_are_those_of_tensorflow(shape):
+def test_outputs_and_gradients_match_tensorflow(shape):
     random = np.random.default_rng(0)
     images = tf.constant(random.normal(size=(8, 7, 6, 4)), tf.float32)
     filters = tf.constant(random.normal(size=(*shape, 4, 5)), tf.float32)
@@ -98,7 +98,7 @@ def test_answers_and_gradients_are_those_of_tensorflow(shape):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-3)
 
 
-def test_a_quickened_model_learns_the_same_and_is_saved_as_any_other(processor, tmp_path):
+def test_quickened_model_trains_and_saves_normally(processor, tmp_path):
     images = np.random.default_rng(0).normal(size=(30, 9, 9, 1)).astype("float32")
     targets = np.arange(30) % 3
     answers = []
@@ -107,13 +107,13 @@ def test_a_quickened_model_learns_the_same_and_is_saved_as_any_other(processor, 
         keras.utils.set_random_seed(1)
         model = network()
         convolutions.quicken_convolutions(model)
-        assert bool(quickened(model)) == bool(features)
+        assert bool(quickened_layers(model)) == bool(features)
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         model.fit(images, targets, batch_size=8, epochs=3, shuffle=False, verbose=0)  # last: 6
         answers.append(model.predict(images, verbose=0))
         model.save(tmp_path / "model.keras")
         loaded = keras.models.load_model(tmp_path / "model.keras")
-        assert not quickened(loaded)
+        assert not quickened_layers(loaded)
         np.testing.assert_array_equal(loaded.predict(images, verbose=0), answers[-1])
     np.testing.assert_allclose(*answers, atol=0.05)
     assert np.ptp(answers[0]) > 0.5

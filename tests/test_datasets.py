@@ -1,4 +1,4 @@
-"""Samples, downloads from a small server on this computer, the cache, and --export."""
+"""Samples, downloads from a local server, the cache, and --export."""
 
 import contextlib
 import gzip
@@ -72,8 +72,8 @@ def test_split_words():
     assert words == ["it's", "great", "isn't", "it", "br", "10", "10"]
 
 
-def test_no_download_library_is_imported_without_a_download(data_folder):
-    """Nor NumPy, by what parses the flags."""
+def test_download_libraries_are_imported_lazily(data_folder):
+    """Parsing the flags does not import NumPy either."""
     code = (
         "import sys, common.flags; print('numpy' in sys.modules)\n"
         "from common.datasets import find_dataset\n"
@@ -88,7 +88,7 @@ def test_no_download_library_is_imported_without_a_download(data_folder):
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Serves what `files` holds; `asked` lists the requests; `fault` says what goes wrong."""
+    """Serves `files`, lists the requests in `asked`, and simulates a `fault`."""
 
     files: dict = {}  # noqa: RUF012
     asked: list = []  # noqa: RUF012
@@ -108,7 +108,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         if self.fault == "cut" or (self.fault == "once cut" and len(self.asked) == 1):
             content = content[: len(content) // 2]
         step = 1 if self.fault == "slow" else len(content)
-        with contextlib.suppress(OSError):  # the other side has given up
+        with contextlib.suppress(OSError):  # the client has given up
             for place in range(0, len(content), step):
                 self.wfile.write(content[place : place + step])
                 time.sleep(0.01)
@@ -119,7 +119,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    """A publisher on this computer, with an empty cache to download into."""
+    """A function that publishes files on a local server; the download cache is empty."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(download, "PAUSE", 0)
     Server.files, Server.asked, Server.fault = {}, [], ""
@@ -147,40 +147,40 @@ OWN_FOLDER = Path("cache", "datasets", "keras-lessons")
 
 @pytest.fixture
 def cars(server, data_folder, tmp_path):
-    """The path in the cache of a small file that the server publishes."""
+    """The cache path of a small file that the server publishes."""
     server("auto_mpg", {"auto-mpg.data": (data_folder / "auto-mpg.data").read_bytes()})
     (tmp_path / OWN_FOLDER).mkdir(parents=True)
     return tmp_path / OWN_FOLDER / "auto-mpg.data"
 
 
-def test_a_file_is_downloaded_once(server, data_folder, tmp_path, capfd):
+def test_file_is_downloaded_once(server, data_folder, tmp_path, capfd):
     server("mnist", {"mnist.npz": (data_folder / "mnist.npz").read_bytes()})
     for _ in range(2):
         data, origin, _ = find_dataset("mnist", "auto", None)
         assert origin == REAL and equal(data, MAKERS["mnist"]())
     assert Server.asked == ["/mnist.npz"] and cached_files(tmp_path) == ["mnist.npz"]
-    assert capfd.readouterr() == ("", "")  # a progress bar belongs in a terminal
+    assert capfd.readouterr() == ("", "")  # a progress bar is for terminals only
 
 
-def test_a_download_is_as_readable_as_other_files(cars, tmp_path):
+def test_download_has_default_permissions(cars, tmp_path):
     """So that users can share a cache."""
     (tmp_path / "other").touch()
     download.fetch("auto_mpg")
     assert cars.stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
-def test_a_terminal_shows_a_progress_bar(cars, monkeypatch, capsys):
+def test_progress_bar_in_terminal(cars, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     download.fetch("auto_mpg")
     assert "auto-mpg.data: 100%" in capsys.readouterr().err
 
 
-def test_a_damaged_file_in_the_cache_is_downloaded_again(cars):
+def test_damaged_cache_file_is_downloaded_again(cars):
     cars.write_text("<html>")
     assert find_dataset("auto_mpg", "real", None)[1] == REAL
 
 
-def test_a_damaged_file_in_the_cache_stays_without_a_network(cars):
+def test_damaged_cache_file_is_kept_offline(cars):
     cars.write_text("<html>")
     Server.fault = "missing"
     _, origin, source = find_dataset("auto_mpg", "auto", None)
@@ -188,7 +188,7 @@ def test_a_damaged_file_in_the_cache_stays_without_a_network(cars):
     assert cars.read_text() == "<html>"
 
 
-def test_temporary_files_of_killed_downloads_are_removed(cars):
+def test_leftovers_of_killed_downloads_are_removed(cars):
     code = (
         "import sys; from common.datasets import download\n"
         "download.ADDRESSES['auto_mpg'] = [sys.argv[1]]; download.fetch('auto_mpg')"
@@ -207,7 +207,7 @@ def test_temporary_files_of_killed_downloads_are_removed(cars):
     assert list(cars.parent.iterdir()) == [cars]
 
 
-def test_fashion_mnist_is_converted_from_the_published_files(server, tmp_path):
+def test_fashion_mnist_is_converted_from_idx(server, tmp_path):
     data = MAKERS["fashion_mnist"]()
     files = {}
     for part, (images, labels) in zip(("train", "t10k"), data, strict=True):
@@ -223,7 +223,7 @@ def test_fashion_mnist_is_converted_from_the_published_files(server, tmp_path):
     assert Server.asked == [f"/{name}" for name in files]
 
 
-def test_reviews_are_ranked_from_the_published_texts(server, tmp_path):
+def test_imdb_words_are_ranked_by_frequency(server, tmp_path):
     archive = pack({
         "README": "the the the the",
         "imdb.vocab": "the",
@@ -261,7 +261,7 @@ def test_reviews_are_ranked_from_the_published_texts(server, tmp_path):
         ("login", "not the published one", 6),  # each asks twice
     ],
 )
-def test_a_failed_download_says_why_and_leaves_nothing(
+def test_failed_download_is_explained_and_cleaned_up(
     cars, tmp_path, monkeypatch, fault, message, tries
 ):
     Server.fault = fault
@@ -285,17 +285,17 @@ def test_a_failed_download_says_why_and_leaves_nothing(
     assert origin == SAMPLE and message in source and equal(data, MAKERS["auto_mpg"]())
     with pytest.raises(SystemExit) as stop:
         find_dataset("auto_mpg", "real", None)
-    assert stop.value.code == 1  # no fault of the user's
+    assert stop.value.code == 1  # not a user error
 
 
-def test_a_broken_download_is_tried_again(cars, tmp_path, capsys):
+def test_broken_download_is_retried(cars, tmp_path, capsys):
     Server.fault = "once cut"
     assert find_dataset("auto_mpg", "real", None)[1] == REAL
     assert len(Server.asked) == 2 and cached_files(tmp_path) == [cars.name]
     assert "trying again" in capsys.readouterr().err
 
 
-def test_a_file_that_another_run_has_downloaded_is_used(data_folder, tmp_path, monkeypatch):
+def test_file_from_concurrent_download_is_used(data_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
     folder = download.cache_folder("imdb")
 
@@ -309,7 +309,7 @@ def test_a_file_that_another_run_has_downloaded_is_used(data_folder, tmp_path, m
     assert find_dataset("imdb", "real", None)[1] == REAL
 
 
-def test_a_cache_that_cannot_be_written(server, tmp_path, monkeypatch):
+def test_unwritable_cache_is_refused(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
     with pytest.raises(download.DownloadError, match="nothing can be downloaded into"):
@@ -322,7 +322,7 @@ def export(monkeypatch, *words) -> None:
     __main__.main()
 
 
-def test_an_exported_folder_can_be_read(data_folder, tmp_path, monkeypatch):
+def test_exported_folder_can_be_read(data_folder, tmp_path, monkeypatch):
     target = tmp_path / "class"
     export(monkeypatch, "--export", target, "--data-dir", data_folder)
     assert {path.name for path in target.iterdir()} == {
@@ -332,7 +332,7 @@ def test_an_exported_folder_can_be_read(data_folder, tmp_path, monkeypatch):
         assert equal(readers.READERS[name](target), readers.READERS[name](data_folder))
 
 
-def test_export_goes_on_after_a_failed_download(server, data_folder, tmp_path, monkeypatch, capsys):
+def test_export_continues_after_failed_download(server, data_folder, tmp_path, monkeypatch, capsys):
     server("mnist", {"mnist.npz": (data_folder / "mnist.npz").read_bytes()})
     with pytest.raises(SystemExit) as stop:
         export(monkeypatch, "--export", tmp_path / "class", "churn", "mnist")
@@ -341,7 +341,7 @@ def test_export_goes_on_after_a_failed_download(server, data_folder, tmp_path, m
     assert "fetch it by hand" in capsys.readouterr().err
 
 
-def test_export_of_all_data_sets(server, data_folder, tmp_path, monkeypatch, capsys):
+def test_export_defaults_to_all_data_sets(server, data_folder, tmp_path, monkeypatch, capsys):
     for name in ("mnist", "auto_mpg"):
         (file,) = FILES[name]
         server(name, {file: (data_folder / file).read_bytes()})
@@ -352,7 +352,7 @@ def test_export_of_all_data_sets(server, data_folder, tmp_path, monkeypatch, cap
     assert printed.err.startswith("left out: churn")
 
 
-def test_export_of_an_unknown_name(tmp_path, monkeypatch, capsys):
+def test_export_refuses_unknown_name(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         export(monkeypatch, "--export", tmp_path / "class", "minst")
     assert stop.value.code == 2 and "minst: no such data set" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Lesson 13: several devices learn what one learns; processes that are killed; wrong addresses."""
+"""Lesson 13: several devices give the results of one; killed processes; wrong flags."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ def run(smoke_runs):
     return smoke_runs[DISTRIBUTED]
 
 
-def test_two_devices_hold_equal_weights_and_learn_what_one_learns(run):
+def test_two_devices_match_one(run):
     assert run.names["devices"] == 2 and run.record["metrics"]["equal"] == 1
     assert run.record["metrics"]["loss_difference"] < 1e-4
     assert run.record["metrics"]["weight_difference"] < 1e-2
@@ -31,7 +31,7 @@ def test_two_devices_hold_equal_weights_and_learn_what_one_learns(run):
     assert together[-1] < together[0]
 
 
-def test_the_shares_of_a_batch_are_all_of_it_and_nothing_twice(run):
+def test_shares_partition_each_batch(run):
     batches = [(np.arange(10), np.arange(10) * 2)]
     shares = [run.names["Share"](batches, process, 3)[0] for process in range(3)]
     assert sorted(np.concatenate([images for images, _ in shares])) == list(range(10))
@@ -39,24 +39,24 @@ def test_the_shares_of_a_batch_are_all_of_it_and_nothing_twice(run):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (["--process", "1"], "belong together"),
         (["--addresses", "a:1", "b:2"], "belong together"),
         (["--addresses", "a:1", "b:2", "--process", "2"], "there are 2 addresses"),
     ],
 )
-def test_wrong_flags(flags, said):
+def test_flag_errors(flags, message):
     done = subprocess.run(
         [sys.executable, ROOT / DISTRIBUTED, *flags],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-EPOCHS = 20  # so many that a checkpoint is written before the last
+EPOCHS = 20  # enough for a checkpoint before the last one
 
 
 def jax_lesson(out, *flags):
@@ -82,22 +82,22 @@ def jax_lesson(out, *flags):
 
 
 def workers_of(process) -> list[int]:
-    """List the processes that a process has started (Linux), the first worker first."""
+    """List the ids of the child processes (Linux), the first worker first."""
     children = f"/proc/{process.pid}/task/{process.pid}/children"
     with open(children) as file:
         return sorted(map(int, file.read().split()))
 
 
 def wait_for(out, name, process) -> None:
-    """Wait until the processes that train together have written a file of that name."""
+    """Wait until the workers have written a file of that name."""
     end = time.monotonic() + 120
     while not list(out.glob(f"*/*/together/*/*/{name}")):
         assert time.monotonic() < end and process.poll() is None
         time.sleep(0.05)
 
 
-def left(folder):
-    """Collect what a finished run on JAX has left: weights and history."""
+def results_in(folder):
+    """Return the record, weights and losses of a finished run."""
     (record,) = finished_runs(folder)
     model = keras.models.load_model(record["folder"] / "model.keras")
     return record, model.get_weights(), read_history(record["folder"])["loss"]
@@ -105,7 +105,7 @@ def left(folder):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """A run of two processes on JAX that nobody disturbed."""
+    """The output of an undisturbed run of two processes on JAX."""
     assert find_spec("jax"), "pip install jax"
     out = tmp_path_factory.mktemp("jax")
     done = jax_lesson(out, "--epochs", EPOCHS)
@@ -115,21 +115,19 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns(tmp_path):
+def test_two_processes_match_one(tmp_path):
     done = jax_lesson(tmp_path, "--epochs", 2)
-    said, errors = done.communicate(timeout=200)
+    printed, errors = done.communicate(timeout=200)
     assert done.returncode == 0, errors
-    record, _, loss = left(tmp_path)
-    assert "the weights on all devices are equal to the bit" in said
+    record, _, loss = results_in(tmp_path)
+    assert "the weights on all devices are equal to the bit" in printed
     assert record["metrics"]["equal"] == 1 and record["metrics"]["loss_difference"] < 1e-4
     assert loss[-1] < loss[0]
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_stops_the_others_and_the_run_goes_on_exactly(
-    undisturbed, tmp_path, victim
-):
+def test_resume_is_exact_after_killed_process(undisturbed, tmp_path, victim):
     process = jax_lesson(tmp_path, "--epochs", EPOCHS)
     try:
         wait_for(tmp_path, "checkpoint-together.npz", process)
@@ -151,13 +149,13 @@ def test_a_killed_process_stops_the_others_and_the_run_goes_on_exactly(
     resumed = jax_lesson(tmp_path, "--epochs", EPOCHS, "--resume")
     _, errors = resumed.communicate(timeout=200)
     assert resumed.returncode == 0, errors
-    (_, weights, loss), (_, expected, expected_loss) = left(tmp_path), left(undisturbed)
+    (_, weights, loss), (_, expected, expected_loss) = results_in(tmp_path), results_in(undisturbed)
     assert loss == expected_loss
     assert all((a == b).all() for a, b in zip(weights, expected, strict=True))
 
 
 @pytest.mark.faults
-def test_the_workers_end_with_the_one_that_started_them(tmp_path):
+def test_workers_end_with_parent(tmp_path):
     process = jax_lesson(tmp_path, "--epochs", EPOCHS)
     wait_for(tmp_path, "run.json", process)
     workers = workers_of(process)
@@ -170,7 +168,7 @@ def test_the_workers_end_with_the_one_that_started_them(tmp_path):
 
 
 @pytest.mark.slow
-def test_processes_that_are_told_their_addresses_meet(tmp_path):
+def test_processes_connect_by_address(tmp_path):
     addresses = free_addresses(2)
     both = [
         jax_lesson(tmp_path, "--epochs", 1, "--addresses", *addresses, "--process", number)

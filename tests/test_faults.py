@@ -1,4 +1,4 @@
-"""What goes wrong around a run: killed, two at once, a damaged checkpoint, a full disk, no home."""
+"""Faults around a run: kills, concurrent runs, damaged checkpoints, a full disk, no home."""
 
 import contextlib
 import csv
@@ -14,13 +14,13 @@ from conftest import AUTO_MPG, ROOT, run_lesson, run_script
 from common import checkpoints
 from tools import ask, kill
 
-resource = pytest.importorskip("resource", reason="Windows has no such limits and signals")
+resource = pytest.importorskip("resource", reason="needs POSIX limits and signals")
 SMALL = ["--data", "sample", "--epochs", "2"]
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("lesson", kill.LESSONS)
-def test_a_killed_lesson_goes_on_to_the_same_end(lesson, monkeypatch, capsys):
+def test_resume_is_exact_after_kill(lesson, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["kill.py", "--kills", "2", "--only", lesson])
     with pytest.raises(SystemExit) as stop:
         kill.main()
@@ -30,7 +30,7 @@ def test_a_killed_lesson_goes_on_to_the_same_end(lesson, monkeypatch, capsys):
 
 
 def shell(script, *flags, **options):
-    """Run a script in a process of its own."""
+    """Start a script in a separate process."""
     return subprocess.Popen(
         [sys.executable, ROOT / script, *map(str, flags)],
         text=True,
@@ -41,7 +41,7 @@ def shell(script, *flags, **options):
 
 
 @pytest.mark.slow
-def test_two_runs_at_once_both_leave_their_records(tmp_path):
+def test_concurrent_runs_are_both_recorded(tmp_path):
     both = [shell(AUTO_MPG, *SMALL, "--out", tmp_path) for _ in range(2)]
     for process in both:
         assert process.communicate()[1] == "" and process.returncode == 0
@@ -53,7 +53,7 @@ def test_two_runs_at_once_both_leave_their_records(tmp_path):
 
 @contextlib.contextmanager
 def limited_files(size: int):
-    """Let no file become larger than `size` bytes, as if the disk were full."""
+    """Limit files to `size` bytes, as if the disk were full."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -63,17 +63,17 @@ def limited_files(size: int):
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_named_in_one_line(tmp_path):
+def test_full_disk_error(tmp_path):
     with limited_files(30_000):
         full = shell(AUTO_MPG, *SMALL, "--out", tmp_path)
     error = full.communicate()[1].splitlines()
     assert full.returncode == 1 and len(error) == 1, error
     assert error[0].startswith("error: ") and "go on with: python" in error[0]
     assert "File too large" in error[0]
-    assert not list(tmp_path.glob("*/*/.*"))  # no half of a file
+    assert not list(tmp_path.glob("*/*/.*"))  # no partial file
 
 
-def test_a_disk_that_is_nearly_full_is_named_at_the_start(tmp_path, monkeypatch, capsys):
+def test_nearly_full_disk_is_refused_at_start(tmp_path, monkeypatch, capsys):
     usage = shutil.disk_usage(tmp_path)._replace(free=3_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(SystemExit) as stop:
@@ -87,13 +87,13 @@ FOUR_EPOCHS = ["--data", "sample", "--epochs", "4"]
 
 @pytest.fixture(scope="module")
 def whole_run(tmp_path_factory):
-    """A run of lesson 03 that nothing happened to."""
+    """An undisturbed run of lesson 03."""
     return run_lesson(AUTO_MPG, tmp_path_factory.mktemp("whole"), *FOUR_EPOCHS)
 
 
 @pytest.fixture(scope="module")
 def stopped_by_a_full_disk(tmp_path_factory):
-    """An output folder with that run, stopped as its fourth checkpoint did not fit on the disk."""
+    """The output of that run, stopped because its fourth checkpoint did not fit on the disk."""
     out = tmp_path_factory.mktemp("stopped")
     save = checkpoints.Checkpoints.save
 
@@ -109,7 +109,7 @@ def stopped_by_a_full_disk(tmp_path_factory):
     return out
 
 
-def test_the_checkpoint_before_a_full_disk_is_whole(stopped_by_a_full_disk, whole_run, tmp_path):
+def test_checkpoint_survives_full_disk(stopped_by_a_full_disk, whole_run, tmp_path):
     shutil.copytree(stopped_by_a_full_disk, tmp_path, dirs_exist_ok=True)
     resumed = run_lesson(AUTO_MPG, tmp_path, *FOUR_EPOCHS, "--resume")
     assert resumed.names["lesson"].first_epoch == 3
@@ -120,7 +120,7 @@ def test_the_checkpoint_before_a_full_disk_is_whole(stopped_by_a_full_disk, whol
     "damage",
     ["flipped", "both", *(pytest.param(d, marks=pytest.mark.slow) for d in ("cut", "empty"))],
 )
-def test_a_damaged_checkpoint_is_noticed(
+def test_resume_falls_back_from_damaged_checkpoint(
     stopped_by_a_full_disk, whole_run, tmp_path, capsys, damage
 ):
     shutil.copytree(stopped_by_a_full_disk, tmp_path, dirs_exist_ok=True)
@@ -144,14 +144,14 @@ def test_a_damaged_checkpoint_is_noticed(
 
 
 @pytest.mark.slow
-def test_without_a_home_folder(tmp_path):
+def test_lesson_runs_without_home_folder(tmp_path):
     environment = {**os.environ, "HOME": "/dev/null/none", "MPLCONFIGDIR": str(tmp_path / "plots")}
     environment.pop("KERAS_HOME", None)
     run = shell(AUTO_MPG, *SMALL, "--out", tmp_path, env=environment)
     assert run.communicate()[1] == "" and run.returncode == 0
 
 
-def test_debug_shows_where_an_error_came_from(tmp_path, capsys):
+def test_debug_flag_shows_traceback(tmp_path, capsys):
     for more, traceback in (([], False), (["--debug"], True)):
         with pytest.raises(SystemExit) as stop:
             run_script(AUTO_MPG, "--out", tmp_path, "--data-dir", "nowhere", *more)
@@ -161,7 +161,7 @@ def test_debug_shows_where_an_error_came_from(tmp_path, capsys):
         assert error.splitlines()[-1].startswith("error: --data-dir nowhere: no such folder")
 
 
-def test_a_damaged_record_stops_no_other_run(tmp_path, capsys):
+def test_damaged_record_does_not_stop_runs(tmp_path, capsys):
     folder = tmp_path / "01_lesson" / "20260101-000000"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text("{")
@@ -172,7 +172,7 @@ def test_a_damaged_record_stops_no_other_run(tmp_path, capsys):
 
 
 @pytest.mark.faults
-def test_the_service_answers_whatever_it_is_asked(monkeypatch, capsys):
+def test_service_survives_damaged_requests(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ask.py", "--requests", "400"])
     ask.main()
     assert "a trial" in capsys.readouterr().out

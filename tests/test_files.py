@@ -1,4 +1,4 @@
-"""Files that are whole, and what killed processes have left."""
+"""common/files.py: leftovers of killed processes."""
 
 import os
 import subprocess
@@ -7,12 +7,12 @@ import sys
 from common.files import WRITING, remove_leftovers
 
 
-def test_what_killed_processes_have_left_goes_and_nothing_else(tmp_path):
+def test_remove_leftovers_of_killed_processes_only(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     running = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     (tmp_path / "saved").mkdir()
-    # A killed process may have had the number that this one has now.
+    # A killed process may have had this process's number.
     left = [
         tmp_path / f"{WRITING}{ended.pid}-run.json",
         tmp_path / f"{WRITING}{os.getpid()}-x.npz",

@@ -1,4 +1,4 @@
-"""Lesson 08: the graphs, and what each input and output gets."""
+"""Lesson 08: the model graphs, and the data of each input and output."""
 
 import keras
 import numpy as np
@@ -21,12 +21,12 @@ def names(smoke_runs):
         ("two_outputs", 6 * 30 + 30 + 30 * 30 + 30 + 35 + 1 + 30 + 1),
     ],
 )
-def test_the_models_have_the_weights_of_their_units(names, name, trained):
+def test_parameter_counts(names, name, trained):
     model = names["BUILDERS"][name]()
     assert sum(np.prod(weight.shape) for weight in model.trainable_weights) == trained
 
 
-def test_each_input_gets_its_columns_normalized(names):
+def test_inputs_are_normalized_separately(names):
     model = names["models"]["two_outputs"]
     features = names["train_features"]
     wide, deep = names["inputs_for"]("two_outputs", features)
@@ -38,7 +38,7 @@ def test_each_input_gets_its_columns_normalized(names):
     np.testing.assert_allclose(means[1], deep.mean(axis=0), rtol=1e-3)
 
 
-def test_the_losses_are_weighted(names):
+def test_loss_weights_are_applied(names):
     model, features = names["models"]["two_outputs"], names["test_features"]
     inputs, values = names["inputs_for"]("two_outputs", features), names["test_values"]
     loss = model.evaluate(inputs, (values, values), verbose=0, return_dict=True)["loss"]
@@ -48,7 +48,7 @@ def test_the_losses_are_weighted(names):
     assert names["scores"]["test_mse_two_outputs"] == pytest.approx(np.mean((value - values) ** 2))
 
 
-def test_the_answers_fit_the_pictures(names):
+def test_pair_labels_match_images(names):
     digits = np.arange(10, dtype="uint8")[:, None, None] * np.ones((28, 28), "uint8")
     images, answers = names["pair_up"](digits, np.arange(10), 50)
     assert images.shape == (50, 28, 56, 1) and images.dtype == np.uint8
@@ -57,7 +57,7 @@ def test_the_answers_fit_the_pictures(names):
     np.testing.assert_array_equal(answers["larger"], answers["left"] > answers["right"])
 
 
-def test_the_answers_are_scored_by_name(names):
+def test_outputs_are_scored_by_name(names):
     model, images = names["models"]["both_answers"], names["test_images"]
     probabilities = model.predict(images, batch_size=1000, verbose=0)
     left = (probabilities["left"].argmax(axis=1) == names["test_answers"]["left"]).mean()
@@ -67,14 +67,14 @@ def test_the_answers_are_scored_by_name(names):
 
 
 @pytest.mark.slow
-def test_one_answer_alone_is_scored_too(tmp_path):
+def test_single_output_is_scored(tmp_path):
     flags = ["--data", "sample", "--limit", "500", "--epochs", "1"]
     run = run_lesson(FUNCTIONAL, tmp_path, *flags, "--models", "larger_only", "wide_deep")
     assert (run.folder / "wide_deep_diagram.png").exists()
     assert "test_accuracy_larger_larger_only" in run.record["metrics"]
 
 
-def test_unknown_model(tmp_path, capsys):
+def test_unknown_model_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         run_script(FUNCTIONAL, "--models", "none", "--out", tmp_path)
     assert stop.value.code == 2 and "--models: invalid choice: 'none'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Thousands of generated flags and damaged files: every one is read, or refused in one line."""
+"""Thousands of generated flags and damaged files: each is read, or refused in one line."""
 
 import contextlib
 import io
@@ -24,12 +24,12 @@ MANY = settings(
 
 
 class Captured(Exception):
-    """Carries a lesson's parser out of the lesson."""
+    """Carries the parser out of a lesson."""
 
 
 @pytest.fixture(scope="module")
 def parsers():
-    """The parser of every lesson, taken before it reads anything."""
+    """The parser of every lesson, captured before it parses."""
     found = {}
 
     def capture(self, *_):
@@ -45,9 +45,9 @@ def parsers():
 
 
 def refusal_of(action, *values) -> str:
-    """Do something that may be refused; return the refusal, or nothing.
+    """Call a function that may refuse its input; return the error line, or an empty text.
 
-    A refusal is exit code 2 and one line; anything else that is raised fails the test.
+    A refusal is exit code 2 and one line; any other exception fails the test.
     """
     errors = io.StringIO()
     try:
@@ -83,7 +83,7 @@ VALUES = st.one_of(NUMBERS, ODD, st.text(max_size=12))
 
 
 @pytest.mark.parametrize("script", LESSONS + PROJECTS)
-def test_any_flags_are_read_or_refused(parsers, script):
+def test_arbitrary_flags_are_read_or_refused(parsers, script):
     parser = parsers[script]
     flags = st.sampled_from([*parser._option_string_actions, "--nonsense"])
     choices = st.sampled_from([
@@ -100,7 +100,7 @@ def test_any_flags_are_read_or_refused(parsers, script):
 
 
 def damaged(draw, content: bytes) -> bytes:
-    """Cut, change, or lengthen the content of a file at drawn places."""
+    """Cut, change or lengthen the content of a file at random places."""
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, max(0, len(content) - 1)))
         kind = draw(st.sampled_from(["cut", "flip", "insert", "drop", "text"]))
@@ -131,9 +131,9 @@ FILES = [(name, file) for name in datasets.FILES for file in datasets.FILES[name
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("name", "file"), FILES)
-def test_any_damage_is_read_or_named(whole_files, tmp_path, name, file):
+def test_damaged_files_are_read_or_refused(intact_files, tmp_path, name, file):
     for needed in datasets.FILES[name]:
-        shutil.copy(whole_files / needed, tmp_path)
+        shutil.copy(intact_files / needed, tmp_path)
     whole = (tmp_path / file).read_bytes()
 
     @MANY
@@ -156,9 +156,9 @@ ARRAYS = st.builds(
 
 @pytest.mark.filterwarnings("ignore")  # NumPy warns of casts that make no sense
 @pytest.mark.parametrize("name", ["mnist", "imdb"])
-def test_arrays_of_any_kind_are_read_or_named(whole_files, tmp_path, name):
+def test_arbitrary_arrays_are_read_or_refused(intact_files, tmp_path, name):
     file = tmp_path / datasets.FILES[name][0]
-    shutil.copytree(whole_files, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(intact_files, tmp_path, dirs_exist_ok=True)
     with np.load(file) as whole:
         arrays = dict(whole)
 
@@ -181,7 +181,7 @@ JSON = st.recursive(
 )
 
 
-def test_any_customer_is_read_or_refused(tmp_path):
+def test_arbitrary_customers_are_read_or_refused(tmp_path):
     path = tmp_path / "customer.json"
     customer = json.loads((Path(__file__).parent.parent / "churn" / "customer.json").read_text())
 
@@ -220,7 +220,7 @@ RECORD = {
 }
 
 
-def test_any_record_is_read_or_left_out(tmp_path):
+def test_arbitrary_records_are_read_or_skipped(tmp_path):
     folder = tmp_path / "01_lesson" / "20260101-000000"
     folder.mkdir(parents=True)
 
@@ -242,7 +242,7 @@ def test_any_record_is_read_or_left_out(tmp_path):
     @MANY
     @given(st.dictionaries(st.sampled_from(list(RECORD)), JSON, min_size=1, max_size=3))
     def check_fields(odd):
-        in_the_table(json.dumps(RECORD | odd).encode())  # whether it is in or not, nothing breaks
+        in_the_table(json.dumps(RECORD | odd).encode())  # listed or skipped, it must not fail
 
     check()
     check_fields()

@@ -8,7 +8,7 @@ from keras import layers
 from common.introspection import arrange, diagram, input_gradients, parents_of, with_waypoints
 
 
-def test_the_gradients_are_those_of_finite_differences():
+def test_input_gradients_match_finite_differences():
     keras.utils.set_random_seed(1)
     model = keras.Sequential([
         keras.Input((3,)),
@@ -32,7 +32,7 @@ def test_the_gradients_are_those_of_finite_differences():
     assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_tiny_gradients_are_not_lost():
+def test_tiny_gradients_do_not_underflow():
     model = keras.Sequential([keras.Input((1,)), layers.Dense(1, use_bias=False)])
     model.layers[0].set_weights([np.array([[1e-20]])])
     np.testing.assert_allclose(input_gradients(model, np.ones((1, 1))), [[1e-20]], rtol=1e-5)
@@ -49,7 +49,7 @@ def branched():
     return keras.Model([wide, deep], [value, alone])
 
 
-def test_a_diagram_shows_every_layer_and_its_parents(branched):
+def test_diagram_shows_layers_and_parents(branched):
     parents = parents_of(branched)
     assert set(parents) == {layer.name for layer in branched.layers}
     assert parents["wide"] == parents["deep"] == []
@@ -58,7 +58,7 @@ def test_a_diagram_shows_every_layer_and_its_parents(branched):
     assert any(text.startswith("value\nDense\n(None, 1)") for text in texts)
 
 
-def test_no_arrow_of_a_diagram_passes_a_box(branched):
+def test_diagram_arrows_avoid_boxes(branched):
     found = parents_of(branched)
     row_of = {name: number for number, row in enumerate(arrange(found)) for name in row}
     arrows = with_waypoints(found)
@@ -67,7 +67,7 @@ def test_no_arrow_of_a_diagram_passes_a_box(branched):
         assert all(row_of[name] == row_of[parent] + 1 for parent in parents)
 
 
-def test_a_chain_is_drawn_too():
+def test_diagram_of_sequential_model():
     model = keras.Sequential([keras.Input((2,)), layers.Dense(3), layers.Dense(1)])
     rows = arrange(parents_of(model))
     assert [len(row) for row in rows] == [1, 1, 1]

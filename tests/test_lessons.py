@@ -1,4 +1,4 @@
-"""Each lesson on the built-in sample: what it leaves and what it holds."""
+"""Every lesson on the built-in sample: the files it writes and the values it computes."""
 
 import ast
 import csv
@@ -46,7 +46,7 @@ PARAMETERS = {
     SAVING: 50_890,
     TENSORS: 7_850,
     AUTODIFF: 50_890,
-    FUNCTIONAL: 1_207 + 24,  # the second number counts what is measured, not trained
+    FUNCTIONAL: 1_207 + 24,  # 24 for normalization, not trained
     TRANSFER: 320 + 18_496 + 1_600 * 64 + 64 + 64 * 5 + 5,
     LOOK_INSIDE: 160 + 4_640 + 800 * 64 + 64 + 650,
     MNIST: 407_050,
@@ -110,12 +110,12 @@ OTHERS = {
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
-EPOCHS = {TUNING: 10, TRANSFER: 10}  # five times as many for the winner; 10 steps, one an epoch
+EPOCHS = {TUNING: 10, TRANSFER: 10}  # five times as many for the winner; 10 steps, one per epoch
 STEPS = ["Load", "Prepare", "Define", "Compile", "Fit", "Evaluate", "Predict"]
 
 
 @pytest.mark.parametrize("script", LESSONS + PROJECTS)
-def test_a_run_leaves_its_record_and_figures(smoke_runs, script):
+def test_run_writes_record_and_figures(smoke_runs, script):
     run = smoke_runs[script]
     record = run.record
     assert record["finished"] and record["lesson"] == Path(script).stem
@@ -140,7 +140,7 @@ def test_a_run_leaves_its_record_and_figures(smoke_runs, script):
 
 
 @pytest.mark.parametrize("script", LESSONS + PROJECTS)
-def test_the_loss_is_finite_and_falls(smoke_runs, script):
+def test_loss_is_finite_and_decreases(smoke_runs, script):
     loss = read_history(smoke_runs[script].folder)["loss"]
     assert np.isfinite(loss).all() and loss[1] < loss[0]
 
@@ -159,7 +159,7 @@ def test_the_loss_is_finite_and_falls(smoke_runs, script):
         (XOR, "inputs"),
     ],
 )
-def test_the_saved_model_predicts_the_same(smoke_runs, script, inputs):
+def test_reloaded_model_gives_equal_predictions(smoke_runs, script, inputs):
     run = smoke_runs[script]
     examples = run.names[inputs][:100]
     examples = examples.toarray() if issparse(examples) else np.asarray(examples)
@@ -169,7 +169,7 @@ def test_the_saved_model_predicts_the_same(smoke_runs, script, inputs):
 
 
 @pytest.mark.parametrize("script", LESSONS + PROJECTS)
-def test_the_lesson_is_told_in_seven_steps(script):
+def test_lesson_has_seven_steps(script):
     text = (ROOT / script).read_text()
     assert re.findall(r"^# ## \d (\w+)", text, re.M) == STEPS
     assert text.startswith('# %% [markdown]\n"""\n# ')
@@ -178,23 +178,23 @@ def test_the_lesson_is_told_in_seven_steps(script):
 
 
 @pytest.mark.parametrize("script", LESSONS + PROJECTS)
-def test_a_run_prints_no_noise(smoke_runs, script):
+def test_run_prints_no_warnings(smoke_runs, script):
     assert smoke_runs[script].noise == []
 
 
-def test_the_sample_is_announced_at_the_start_and_at_the_end(smoke_runs):
+def test_sample_data_is_announced_twice(smoke_runs):
     lines = smoke_runs[AUTO_MPG].printed.splitlines()
     loud = [number for number, line in enumerate(lines) if "BUILT-IN SAMPLE" in line]
     assert len(loud) == 2 and loud[0] < 5 and loud[1] == len(lines) - 1
 
 
-def test_without_network_auto_falls_back_to_the_sample(small_runs):
+def test_auto_falls_back_to_sample_offline(small_runs):
     run = small_runs[AUTO_MPG]
     assert run.names["lesson"].data == "auto" and run.record["data"] == "sample"
     assert "could not be downloaded (" in run.printed
 
 
-def test_the_program_that_opens_lesson_01_runs_as_it_stands(monkeypatch):
+def test_opening_program_of_lesson_01_runs(monkeypatch):
     doc = ast.get_docstring(ast.parse((ROOT / FASHION).read_text()))
     program = re.search(r"^    import keras\n.*?(?=^\S)", doc, re.M | re.S)[0]
     sample = MAKERS["fashion_mnist"]()
@@ -206,7 +206,7 @@ def test_the_program_that_opens_lesson_01_runs_as_it_stands(monkeypatch):
     assert accuracy > 0.7
 
 
-def test_the_300_100_network_has_the_parameters_that_the_notes_count(small_runs):
+def test_hidden_300_100_parameter_counts(small_runs):
     run = small_runs[FASHION]
     dense = [layer for layer in run.names["model"].layers if isinstance(layer, keras.layers.Dense)]
     assert [layer.count_params() for layer in dense] == [235_500, 30_100, 1_010]
@@ -215,7 +215,7 @@ def test_the_300_100_network_has_the_parameters_that_the_notes_count(small_runs)
     assert run.folder.name.endswith("-hidden-300-100_optimizer-sgd")
 
 
-def test_fashion_mnist_holds_out_a_tenth_and_keeps_bytes(smoke_runs):
+def test_fashion_mnist_validation_split_and_dtype(smoke_runs):
     names = smoke_runs[FASHION].names
     assert names["train_images"].shape == (1800, 28, 28) and len(names["val_images"]) == 200
     assert names["train_images"].dtype == np.uint8
@@ -223,7 +223,7 @@ def test_fashion_mnist_holds_out_a_tenth_and_keeps_bytes(smoke_runs):
     np.testing.assert_allclose(names["probabilities"].sum(axis=1), 1, rtol=1e-5)
 
 
-def test_reviews_are_padded_behind_and_cut_in_front(smoke_runs):
+def test_imdb_padding_and_truncation(smoke_runs):
     to_numbers = smoke_runs[IMDB].names["to_numbers"]
     short, long, rare = np.arange(1, 4), np.arange(1, 400), np.array([9_998, 9_999, 80_000])
     numbers = to_numbers([short, long, rare])
@@ -233,7 +233,7 @@ def test_reviews_are_padded_behind_and_cut_in_front(smoke_runs):
     assert numbers[2, :3].tolist() == [9_999, 1, 1]
 
 
-def test_imdb_holds_out_two_fifths_and_restores_the_best_epoch(smoke_runs):
+def test_imdb_validation_split_and_best_epoch(smoke_runs):
     names = smoke_runs[IMDB].names
     assert len(names["val_numbers"]) == 0.4 * 2500
     loss = names["model"].evaluate(
@@ -242,14 +242,14 @@ def test_imdb_holds_out_two_fifths_and_restores_the_best_epoch(smoke_runs):
     assert loss == pytest.approx(min(names["val_loss"]), rel=1e-4)
 
 
-def test_a_sentence_of_the_users_is_judged(smoke_runs):
+def test_imdb_classifies_user_text(smoke_runs):
     lines = smoke_runs[IMDB].printed.splitlines()
     line = next(line for line in lines if line.startswith("your text"))
     assert 0 <= float(re.search(r"probability ([\d.]+)", line)[1]) <= 1
     assert line.endswith("not in the vocabulary: zyzzyva")
 
 
-def test_pairs_of_the_training_reviews_count_too(tmp_path, capsys):
+def test_imdb_with_bigrams(tmp_path, capsys):
     flags = ["--data", "sample", "--epochs", "2", "--ngrams", "2"]
     run = run_lesson(IMDB, tmp_path, *flags, "--text", "A wonderful film. Zyzzyva!")
     assert re.search(r"probability 0\.\d+ .*vocabulary: zyzzyva$", capsys.readouterr().out, re.M)
@@ -281,7 +281,7 @@ def test_pairs_of_the_training_reviews_count_too(tmp_path, capsys):
     assert names["guess"][30_000] == pytest.approx(np.log((positive + 1) / (negative + 1)))
 
 
-def test_unknown_horsepower_is_dropped_and_origin_is_one_hot(smoke_runs):
+def test_auto_mpg_preprocessing(smoke_runs):
     names = smoke_runs[AUTO_MPG].names
     assert len(names["cars"]) == 392 and names["unknown"].sum() == 6
     features = names["features"]
@@ -290,19 +290,19 @@ def test_unknown_horsepower_is_dropped_and_origin_is_one_hot(smoke_runs):
     assert [len(names[f"{part}_features"]) for part in ("train", "val", "test")] == [250, 63, 79]
 
 
-def test_the_normalization_is_learnt_from_training_rows_only(smoke_runs):
+def test_normalization_uses_training_rows_only(smoke_runs):
     names = smoke_runs[AUTO_MPG].names
     expected = names["train_features"].to_numpy().mean(axis=0)
     np.testing.assert_allclose(np.ravel(names["normalization"].mean), expected, rtol=1e-4)
 
 
-def test_without_hidden_layers_it_is_linear_regression(small_runs):
+def test_no_hidden_layers_is_linear_regression(small_runs):
     run = small_runs[AUTO_MPG]
     assert run.record["parameters"] == 19 + 9 + 1
     assert run.record["variant"] == "hidden-none"
 
 
-def test_limit_keeps_the_first_training_examples(small_runs):
+def test_limit_shortens_training_data_only(small_runs):
     names = small_runs[FASHION].names
     assert len(names["train_images"]) + len(names["val_images"]) == SMALLEST_LIMIT
     assert len(names["test_images"]) == 500
@@ -312,6 +312,6 @@ def test_limit_keeps_the_first_training_examples(small_runs):
     "script",
     [FASHION, AUTO_MPG, *(pytest.param(s, marks=pytest.mark.slow) for s in (IMDB, CHURN, MNIST))],
 )
-def test_the_smallest_limit_is_enough(small_runs, script):
+def test_lesson_runs_with_smallest_limit(small_runs, script):
     record = small_runs[script].record
     assert record["finished"] and record["flags"]["limit"] == SMALLEST_LIMIT

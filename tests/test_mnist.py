@@ -1,4 +1,4 @@
-"""mnist/: the models as they are published, the run of all, the report; and clothing.py."""
+"""mnist/: the published models, the run of all models, the report; and clothing.py."""
 
 import base64
 import copy
@@ -75,12 +75,12 @@ SHAPES = {
 }
 
 
-def test_the_names_are_those_of_the_functions():
+def test_model_names_match_functions():
     assert NAMES == list(MODELS) == list(PARAMETERS)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_has_its_shapes(name):
+def test_model_output_shapes(name):
     model = MODELS[name]()
     assert model.count_params() == PARAMETERS[name]
     kinds = (layers.Conv2D, layers.MaxPooling2D, layers.Flatten, layers.Dense)
@@ -89,7 +89,7 @@ def test_a_model_has_its_shapes(name):
     assert model.layers[-1].compute_dtype == "float32"
 
 
-def test_the_best_of_clothing_has_more_filters_and_normalises_each_convolution():
+def test_clothing_model_filters_and_batch_norm():
     kinds = (layers.Conv2D, layers.BatchNormalization)
     of_digits, of_clothing = (
         [layer for layer in model.layers if isinstance(layer, kinds)]
@@ -102,7 +102,7 @@ def test_the_best_of_clothing_has_more_filters_and_normalises_each_convolution()
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_learns_and_is_saved(name, tmp_path):
+def test_model_trains_and_reloads(name, tmp_path):
     keras.utils.clear_session()
     keras.utils.set_random_seed(1)
     model = MODELS[name]()
@@ -117,7 +117,7 @@ def test_a_model_learns_and_is_saved(name, tmp_path):
     np.testing.assert_array_equal(reloaded.predict(images, verbose=0), probabilities)
 
 
-def test_l1_and_l2_add_to_the_loss_and_the_others_do_not():
+def test_l1_and_l2_penalties():
     for name in ("conv_net", "conv_net_l1", "conv_net_l2"):
         model = MODELS[name]()
         *hidden, _ = [layer for layer in model.layers if hasattr(layer, "kernel")]
@@ -133,7 +133,7 @@ def test_l1_and_l2_add_to_the_loss_and_the_others_do_not():
 @pytest.mark.parametrize(
     ("name", "moves"), [("conv_net_augmented", 4), ("conv_net_fast", 1), ("conv_net_best", 3)]
 )
-def test_augmentation_is_drawn_from_seed_and_epoch_and_only_in_training(name, moves):
+def test_augmentation_is_seeded_and_training_only(name, moves):
     model = MODELS[name]()
     image = np.zeros((1, 28, 28, 1), np.uint8)
     image[:, 8:20, 10:18] = 255
@@ -145,11 +145,11 @@ def test_augmentation_is_drawn_from_seed_and_epoch_and_only_in_training(name, mo
 
     assert np.array_equal(moved(1), moved(1)) and not np.array_equal(moved(1), moved(2))
     assert np.array_equal(np.asarray(moves(image, training=False)), image)
-    assert moved(1)[0, 0].max() == 0  # what is uncovered is black
+    assert moved(1)[0, 0].max() == 0  # empty margins are black
 
 
 @pytest.mark.slow
-def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls(tmp_path):
+def test_fast_model_one_cycle_schedule(tmp_path):
     run = run_lesson(MNIST, tmp_path, "--data", "sample", "-m", "conv_net_fast")
     assert run.record["flags"]["epochs"] == run.record["epochs"] == 5
     assert run.record["flags"]["schedule"] == "one_cycle"
@@ -165,7 +165,7 @@ def test_the_fast_model_has_its_own_epochs_and_its_learning_rate_rises_and_falls
 
 @pytest.fixture
 def read_flags(monkeypatch):
-    """Returns a function that gives the `Lesson` of mnist.py for some flags, and trains nothing."""
+    """A function that returns the `Lesson` of mnist.py for some flags, without training."""
 
     def read(*words) -> Lesson:
         found = []
@@ -205,14 +205,14 @@ def read_flags(monkeypatch):
         ),
     ],
 )
-def test_flags_that_are_not_given_are_the_models_own(read_flags, words, filled, folder):
+def test_recipe_fills_omitted_flags(read_flags, words, filled, folder):
     lesson = read_flags(*words.split())
     assert (lesson.epochs, lesson.schedule, lesson.peak, lesson.label_smoothing) == filled
     assert lesson.variant() == folder
 
 
 @pytest.mark.slow
-def test_clothing_smooths_labels_and_looks_ten_times(tmp_path):
+def test_clothing_label_smoothing_and_test_time_augmentation(tmp_path):
     run = run_lesson(CLOTHING, tmp_path, "--data", "sample", "--epochs", "1")
     assert (run.record["lesson"], run.record["variant"]) == ("clothing", "")
     assert run.record["parameters"] == 835_642
@@ -226,7 +226,7 @@ def test_clothing_smooths_labels_and_looks_ten_times(tmp_path):
     loss = -(asked * np.log(np.maximum(probabilities, 1e-7))).sum(axis=1).mean()
     assert run.record["metrics"]["test_loss"] == pytest.approx(loss, rel=1e-3)
     places = [
-        shift(images, (0, down, right, 0), order=0)  # what comes in is 0
+        shift(images, (0, down, right, 0), order=0)  # margins are filled with 0
         for down, right in [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]
     ]
     looks = [*places, *(place[:, :, ::-1] for place in places)]
@@ -237,7 +237,7 @@ def test_clothing_smooths_labels_and_looks_ten_times(tmp_path):
     keras.models.load_model(run.folder / "model.keras")
 
 
-def test_a_run_keeps_the_best_and_the_last_model(smoke_runs):
+def test_run_keeps_best_and_last_model(smoke_runs):
     run = smoke_runs[MNIST]
     assert run.record["variant"] == "mlp_one_layer"
     assert run.folder.name.endswith("-mlp_one_layer")
@@ -256,7 +256,7 @@ def test_a_run_keeps_the_best_and_the_last_model(smoke_runs):
     assert f"{metrics['test_accuracy']:.4f}" in text
 
 
-def test_the_mistakes_are_the_surest_first():
+def test_mistakes_are_sorted_by_confidence():
     labels = np.array([0, 1, 2, 3])
     probabilities = np.eye(10)[[0, 9, 8, 7]] * [[0.9], [0.5], [0.8], [0.6]]
     images = np.zeros((4, 28, 28, 1), np.uint8)
@@ -266,7 +266,7 @@ def test_the_mistakes_are_the_surest_first():
     assert surest_mistakes(images[:1], labels[:1], probabilities[:1], CLASS_NAMES["mnist"]) is None
 
 
-def test_sixteen_bits_are_used_where_the_processor_can(monkeypatch, tmp_path):
+def test_bfloat16_is_chosen_if_supported(monkeypatch, tmp_path):
     from mnist import precision
 
     cpuinfo = tmp_path / "cpuinfo"
@@ -286,7 +286,7 @@ def test_sixteen_bits_are_used_where_the_processor_can(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_sixteen_bits_leave_weights_and_probabilities_in_32(small_runs):
+def test_bfloat16_keeps_weights_in_float32(small_runs):
     run = small_runs[MNIST]
     model = run.names["model"]
     assert run.record["flags"]["precision"] == "bfloat16"
@@ -296,18 +296,18 @@ def test_sixteen_bits_leave_weights_and_probabilities_in_32(small_runs):
 
 
 @pytest.mark.slow
-def test_clothing_has_its_own_names_and_folder(small_runs):
+def test_fashion_mnist_class_names_and_folder(small_runs):
     run = small_runs[MNIST]
     assert run.record["variant"] == "conv_net_dataset-fashion_mnist"
     assert "ankle boot" in (run.folder / "classification_report.txt").read_text()
 
 
-# The run of all: two models stand for ten.
+# The run of all models, with two instead of ten.
 
 
 @pytest.fixture
 def finished(smoke_runs, tmp_path):
-    """An output folder with a finished run of mlp_one_layer alone; returns the run's `Lesson`."""
+    """The `Lesson` of a finished run of mlp_one_layer, alone in its output folder."""
     folder = smoke_runs[MNIST].folder
     shutil.copytree(folder, tmp_path / "mnist" / folder.name)
     lesson = copy.copy(smoke_runs[MNIST].names["lesson"])
@@ -315,8 +315,8 @@ def finished(smoke_runs, tmp_path):
     return lesson
 
 
-def run_here(command) -> int:
-    """Stand for `run_to_the_end`: run the script in this process."""
+def run_in_process(command) -> int:
+    """Replace `run_to_the_end`: run the script in this process."""
     assert command[:2] == [sys.executable, str(ROOT / MNIST)]
     try:
         run_script(MNIST, *command[2:])
@@ -327,10 +327,10 @@ def run_here(command) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fresh", [False, True])
-def test_all_can_be_stopped_and_continued(finished, tmp_path, monkeypatch, capfd, fresh):
+def test_run_all_resumes(finished, tmp_path, monkeypatch, capfd, fresh):
     names, lesson = ["mlp_one_layer", "mlp_two_layers"], finished
     if not fresh:
-        monkeypatch.setattr("mnist.run_all.run_to_the_end", run_here)
+        monkeypatch.setattr("mnist.run_all.run_to_the_end", run_in_process)
     lesson.resume = "newest"
     assert run_all(names, lesson) == 0
     printed = capfd.readouterr().out
@@ -340,12 +340,12 @@ def test_all_can_be_stopped_and_continued(finished, tmp_path, monkeypatch, capfd
     page = (tmp_path / "mnist" / "report.html").read_text()
     assert "2 runs." in page
 
-    lesson.resume, lesson.epochs = None, 0  # the first model fails: so does the whole
+    lesson.resume, lesson.epochs = None, 0  # the first model fails, so all fail
     assert run_all(names, lesson) == 2
 
 
-def test_all_goes_on_with_the_run_of_these_flags(finished, tmp_path, monkeypatch):
-    """The newest stopped run may be one of another seed."""
+def test_run_all_resumes_matching_run(finished, tmp_path, monkeypatch):
+    """The newest stopped run may have another seed."""
     lesson = finished
     (folder,) = (record["folder"] for record in finished_runs(tmp_path, "mnist"))
     record = json.loads((folder / "run.json").read_text()) | {"finished": False}
@@ -359,11 +359,11 @@ def test_all_goes_on_with_the_run_of_these_flags(finished, tmp_path, monkeypatch
         (tmp_path / "mnist" / name / "run.json").write_text(json.dumps(changed))
     commands = []
 
-    def pretend(command):
+    def record_command(command):
         commands.append(command)
         return 0
 
-    monkeypatch.setattr("mnist.run_all.run_to_the_end", pretend)
+    monkeypatch.setattr("mnist.run_all.run_to_the_end", record_command)
     lesson.resume, lesson.seed = "newest", 43
     run_all(["mlp_one_layer"], lesson)
     assert commands[-1][-2:] == [
@@ -375,7 +375,7 @@ def test_all_goes_on_with_the_run_of_these_flags(finished, tmp_path, monkeypatch
     assert "--resume" not in commands[-1]
 
 
-def test_a_killed_model_ends_all_and_is_named(tmp_path, monkeypatch, capsys):
+def test_run_all_names_killed_model(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("mnist.run_all.run_to_the_end", lambda command: -9)
     with pytest.raises(SystemExit):
         run_script(MNIST, "-m", "all", "--out", tmp_path)
@@ -407,8 +407,8 @@ time.sleep(60)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a group of processes")
-def test_after_ctrl_c_all_waits_for_the_model_to_end(tmp_path):
-    """Both get Ctrl-C; the model writes its checkpoint to the end, however long that takes."""
+def test_run_all_waits_after_ctrl_c(tmp_path):
+    """Both receive Ctrl-C; the model still finishes its checkpoint."""
     (tmp_path / "all.py").write_text(ALL)
     (tmp_path / "model.py").write_text(MODEL)
     process = subprocess.Popen(
@@ -431,7 +431,7 @@ def page(smoke_runs):
     return (smoke_runs[MNIST].out / "mnist" / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_page_is_well_formed_and_needs_nothing_else(page):
+def test_report_is_well_formed_and_self_contained(page):
     root = ElementTree.fromstring(page)
     names = {element.tag.split("}")[-1] for element in root.iter()}
     assert {"table", "svg", "img", "details", "script", "style"} <= names
@@ -441,12 +441,12 @@ def test_the_page_is_well_formed_and_needs_nothing_else(page):
             if name.split("}")[-1] in ("src", "href"):
                 assert value.startswith(("data:image/png;base64,", "#")), value
     addresses = set(re.findall(r"https?://[^\s\"'<>]+", page))
-    assert all("www.w3.org" in address for address in addresses)  # names of formats, not fetched
+    assert all("www.w3.org" in address for address in addresses)  # namespaces, not fetched
     assert "url(http" not in page and "@import" not in page
     assert "prefers-color-scheme: dark" in page and "width=device-width" in page
 
 
-def test_every_picture_is_there_and_whole(page, smoke_runs):
+def test_report_embeds_all_figures(page, smoke_runs):
     run = smoke_runs[MNIST]
     pictures = [base64.b64decode(text) for text in re.findall(r"base64,([^\"]+)", page)]
     assert len(pictures) == len(report.FIGURES)
@@ -455,7 +455,7 @@ def test_every_picture_is_there_and_whole(page, smoke_runs):
         assert Image.open(io.BytesIO(picture)).size[0] > 300
 
 
-def test_the_figures_are_those_of_the_records(page, smoke_runs):
+def test_report_values_match_records(page, smoke_runs):
     record = read_record(smoke_runs[MNIST].folder)
     root = ElementTree.fromstring(page)
     space = "{http://www.w3.org/1999/xhtml}"
@@ -478,11 +478,11 @@ def test_the_figures_are_those_of_the_records(page, smoke_runs):
     assert text.strip() in "".join(root.itertext())
 
 
-def test_the_sample_is_told_in_the_page(page):
+def test_report_mentions_sample_data(page):
     assert "built-in sample" in page
 
 
-def test_the_report_alone(smoke_runs, tmp_path, capsys):
+def test_report_flag(smoke_runs, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         run_script(MNIST, "--report", "--out", smoke_runs[MNIST].out)
     assert not stop.value.code and "report.html" in capsys.readouterr().out
@@ -492,7 +492,7 @@ def test_the_report_alone(smoke_runs, tmp_path, capsys):
     assert stop.value.code == 2 and "first run: python mnist/mnist.py" in error
 
 
-def test_a_run_that_lacks_files(smoke_runs, tmp_path, capsys):
+def test_report_with_missing_files(smoke_runs, tmp_path, capsys):
     shutil.copytree(smoke_runs[MNIST].out / "mnist", tmp_path / "mnist")
     run = tmp_path / "mnist" / smoke_runs[MNIST].folder.name
     other = tmp_path / "mnist" / "other"
@@ -507,7 +507,7 @@ def test_a_run_that_lacks_files(smoke_runs, tmp_path, capsys):
     assert page.count("<pre>") == len(report.TEXTS) - 1
 
 
-def test_a_record_cannot_break_the_page(smoke_runs, tmp_path):
+def test_report_escapes_record_values(smoke_runs, tmp_path):
     nasty = "<script>'\"&</script>"
     folder = tmp_path / "mnist" / "run"
     shutil.copytree(smoke_runs[MNIST].folder, folder)
@@ -522,7 +522,7 @@ def test_a_record_cannot_break_the_page(smoke_runs, tmp_path):
     assert "".join(root.itertext()).count(nasty) >= 8
 
 
-def test_jinja_is_imported_only_for_the_report():
+def test_report_imports_jinja_lazily():
     code = "import sys; from mnist import report; print({'jinja2', 'matplotlib'} & {*sys.modules})"
     command = [sys.executable, "-c", code]
     assert subprocess.check_output(command, cwd=ROOT, text=True) == "set()\n"

@@ -1,4 +1,4 @@
-"""The pages: Python in notes/ runs; links and commands lead somewhere; nothing is left out."""
+"""Pages: Python blocks in notes/ run, links and commands are valid, indexes are complete."""
 
 import re
 import warnings
@@ -8,7 +8,7 @@ from conftest import LESSONS, ROOT
 
 PAGES = sorted((ROOT / "notes").glob("*.md"))
 LINKED = sorted(page for at in ("", "[a-z]*/", "notes/*/") for page in ROOT.glob(f"{at}*.md"))
-LONG = {"callbacks", "hyperparameters", "recurrent_networks"}  # their blocks train much
+LONG = {"callbacks", "hyperparameters", "recurrent_networks"}  # their blocks train for long
 OLD = (ROOT / "notes" / "keras2_to_keras3.md").read_text(encoding="utf-8")
 OLD_LINES = re.findall(r"^\| `([^|]*)` \| (warns: )?`([^|]*)` \|", OLD, re.M)
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -19,7 +19,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
     [pytest.param(p, marks=[pytest.mark.slow] * (p.stem in LONG)) for p in PAGES],
     ids=lambda page: page.stem,
 )
-def test_every_block_of_a_page_runs(page, tmp_path, monkeypatch):
+def test_code_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text, names = page.read_text(encoding="utf-8"), {"__name__": "notes"}
     with warnings.catch_warnings():
@@ -31,14 +31,14 @@ def test_every_block_of_a_page_runs(page, tmp_path, monkeypatch):
 
 
 def anchors(page):
-    """List what the headings of a page are called in links."""
+    """List the link anchors of a page's headings."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     for heading in re.findall(r"^#+ (.*)$", text, re.M):
         yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_and_commands_lead_somewhere(page):
+def test_links_and_commands_are_valid(page):
     text = page.read_text(encoding="utf-8")
     for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", text):
         if not target.startswith("https://"):
@@ -49,7 +49,7 @@ def test_links_and_commands_lead_somewhere(page):
         assert (ROOT / script).exists() or (page.parent / script).exists(), script
 
 
-def test_nothing_is_left_out():
+def test_indexes_are_complete():
     readme, index = (
         set(re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")))
         for page in (ROOT / "README.md", ROOT / "notes" / "README.md")
@@ -62,7 +62,7 @@ def test_nothing_is_left_out():
 
 @pytest.fixture
 def old_names(tmp_path, monkeypatch):
-    """What the page of old lines begins with."""
+    """The names that the first block of keras2_to_keras3.md defines."""
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(BLOCK.search(OLD)[1], names)
@@ -70,7 +70,7 @@ def old_names(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("line", "warns", "message"), OLD_LINES)
-def test_an_old_line_says_today_what_the_page_says(line, warns, message, old_names):
+def test_keras2_line_gives_documented_message(line, warns, message, old_names):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

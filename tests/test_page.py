@@ -1,4 +1,4 @@
-"""The page that is drawn on, in headless Chromium: python -m pytest -m browser
+"""The drawing page in headless Chromium: python -m pytest -m browser
 
 Needs Chromium, and playwright (pip install playwright).
 """
@@ -39,7 +39,7 @@ STROKES = {  # on 280x280 pixels
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """Where a trained conv_net_fast is served: trained on the real digits, or on the sample."""
+    """The address of a served conv_net_fast, trained on the real digits or on the sample."""
     import uvicorn
 
     from serving.app import create_app
@@ -81,7 +81,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, address):
-    """The page, opened anew; whatever it complains of fails the test."""
+    """The page, freshly opened; any console message or failed request fails the test."""
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     complaints = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -121,11 +121,11 @@ def wait_until(page, condition: str):
 
 
 def answered(page) -> str:
-    """Read which digit the page names."""
+    """Return the digit that the page shows as its answer."""
     return page.locator("#bars .best span").first.text_content()
 
 
-def test_it_names_nine_of_ten_drawn_digits(page):
+def test_drawn_digits_are_recognized(page):
     right = {}
     for digit, strokes in STROKES.items():
         page.click("#clear")
@@ -136,7 +136,7 @@ def test_it_names_nine_of_ten_drawn_digits(page):
     assert sum(str(digit) == name for digit, name in right.items()) >= least, right
 
 
-def test_it_shows_what_the_model_sees_and_what_mattered(page):
+def test_model_input_and_importance_are_shown(page):
     draw(page, STROKES[7])
     for name in ("seen", "mattered"):
         brightest = page.evaluate(
@@ -151,7 +151,7 @@ def test_it_shows_what_the_model_sees_and_what_mattered(page):
     assert page.locator("#bars output").first.text_content() == "0.0 %"
 
 
-def test_by_keyboard(page):
+def test_page_works_by_keyboard(page):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "drawing"
     for _ in range(8):
@@ -174,7 +174,7 @@ def test_by_keyboard(page):
 
 @pytest.mark.parametrize("width", [375, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_and_can_be_read(browser, address, width, scheme):
+def test_layout_fits_and_has_contrast(browser, address, width, scheme):
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, has_touch=True
     )
@@ -202,7 +202,7 @@ def contrast(*colors: str) -> float:
     return (max(lights) + 0.05) / (min(lights) + 0.05)
 
 
-def test_a_screen_reader_hears_what_it_is(page):
+def test_accessibility_tree(page):
     draw(page, STROKES[1])
     tree = page.locator("main").aria_snapshot()
     assert 'heading "Draw a digit"' in tree and "This is a 1" in tree

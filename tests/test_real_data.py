@@ -1,4 +1,4 @@
-"""The real files, where $KERAS_TUTORIAL_DATA names a folder of them; see conftest.py."""
+"""Real data files, from the folder that $KERAS_TUTORIAL_DATA names; see conftest.py."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from common.datasets import NAMES, REAL, download, find_dataset, readers
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_real_files_are_read(monkeypatch, name):
+def test_real_files_are_read(monkeypatch, name):
     monkeypatch.setenv("KERAS_TUTORIAL_DATA", REAL_DATA)
     data, kind, source = find_dataset(name, "auto", None)
     assert (kind, source) == (REAL, REAL_DATA)
@@ -26,8 +26,8 @@ def test_the_real_files_are_read(monkeypatch, name):
     assert len(data[0][0] if isinstance(data, tuple) else data) == sizes[name]
 
 
-def test_the_real_ranking_is_rebuilt_from_the_words(tmp_path):
-    """Write 500 real reviews out as texts; ranking those again gives the same order."""
+def test_imdb_ranking_is_rebuilt_from_texts(tmp_path):
+    """Rank the words of 500 real reviews, written out as texts: the order stays the same."""
     (train, labels), _, word_index = readers.read_imdb(Path(REAL_DATA))
     words = {rank: word for word, rank in word_index.items()}
     texts = {}
@@ -47,7 +47,7 @@ def test_the_real_ranking_is_rebuilt_from_the_words(tmp_path):
     assert (np.diff(counts) <= 0).all()
 
 
-def test_a_lesson_runs_on_the_real_data(tmp_path):
+def test_lesson_runs_on_real_data(tmp_path):
     flags = ["--data-dir", REAL_DATA, "--limit", "500", "--epochs", "1"]
     run = run_lesson(LESSONS[0], tmp_path, *flags)
     assert run.record["data"] == "real"
@@ -55,7 +55,7 @@ def test_a_lesson_runs_on_the_real_data(tmp_path):
     assert len(run.names["test_images"]) == 10_000
 
 
-def test_customers_with_two_products_stay_as_the_notes_of_churn_say():
+def test_churn_rates_match_notes():
     customers = readers.read_churn(Path(REAL_DATA))
     shares = customers.groupby("NumOfProducts").Exited.mean()
     assert shares[[1, 2, 3]].round(2).tolist() == [0.28, 0.08, 0.83]

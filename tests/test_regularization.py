@@ -1,4 +1,4 @@
-"""Lesson 04: ten models of one function, their sparse input and their table."""
+"""Lesson 04: ten variants of one model, their sparse input and their table."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def check_parameters(parameters: dict) -> None:
         assert count == expected.get(name, 160_305), name
 
 
-def test_the_models_have_the_parameters_that_the_notes_count(smoke_runs, names):
+def test_parameter_counts(smoke_runs, names):
     table = pd.read_csv(smoke_runs[REGULARIZATION].folder / "models.csv", index_col="model")
     assert list(table.index) == names["lesson"].models
     check_parameters(table.parameters.to_dict())
@@ -31,13 +31,13 @@ def test_the_models_have_the_parameters_that_the_notes_count(smoke_runs, names):
 
 @pytest.fixture(scope="module")
 def all_ten(tmp_path_factory):
-    """The lesson with all its models."""
+    """A run with all ten models."""
     flags = ["--data", "sample", "--epochs", "2"]
     return run_lesson(REGULARIZATION, tmp_path_factory.mktemp("ten"), *flags, figures=True)
 
 
 @pytest.mark.slow
-def test_all_ten_models_are_trained_and_compared(all_ten):
+def test_all_models_are_trained_and_compared(all_ten):
     run = all_ten
     table = pd.read_csv(run.folder / "models.csv", index_col="model")
     assert list(table.index) == list(run.names["NAMES"]) and len(table) == 10
@@ -48,7 +48,7 @@ def test_all_ten_models_are_trained_and_compared(all_ten):
         assert (run.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_reviews_become_sparse_rows_of_the_commonest_words(names):
+def test_multi_hot_encoding_is_sparse(names):
     reviews = [np.array([3, 1, 3]), np.array([9_999, 10_000, 80_000]), np.array([20_000])]
     rows = names["multi_hot"](reviews)
     assert rows.shape == (3, 10_000) and rows.dtype == np.uint8
@@ -56,12 +56,12 @@ def test_reviews_become_sparse_rows_of_the_commonest_words(names):
     assert rows.max() == 1
 
 
-def test_the_table_follows_from_the_curves(names):
+def test_table_matches_curves(names):
     check_table(names)
 
 
 @pytest.mark.slow
-def test_the_table_of_all_ten_follows_from_the_curves(all_ten):
+def test_table_matches_curves_for_all_models(all_ten):
     check_table(all_ten.names)
 
 
@@ -77,12 +77,12 @@ def check_table(names) -> None:
     assert figures["binary_crossentropy"] == pytest.approx(best, abs=1e-4)
 
 
-def test_the_compared_loss_leaves_the_penalty_out(names):
+def test_compared_loss_excludes_penalty(names):
     check_penalties(names)
 
 
 @pytest.mark.slow
-def test_the_compared_loss_of_all_ten_leaves_the_penalty_out(all_ten):
+def test_compared_loss_excludes_penalty_for_all_models(all_ten):
     check_penalties(all_ten.names)
 
 
@@ -92,17 +92,17 @@ def check_penalties(names) -> None:
         assert (penalty > 0.01).all() if "L" in name else np.allclose(penalty, 0, atol=1e-4)
 
 
-def test_a_fifth_is_not_the_baseline(names):
+def test_a_fifth_differs_from_baseline(names):
     assert names["curves"]["baseline"] != names["curves"]["a_fifth"]
 
 
 @pytest.mark.slow
-def test_early_stopping_is_the_baseline(all_ten):
+def test_early_stopping_matches_baseline(all_ten):
     curves = all_ten.names["curves"]
     assert curves["early_stopping"] == curves["baseline"]
 
 
-def test_dropout_and_batch_normalization_are_where_they_are_said_to_be(names):
+def test_dropout_and_batch_norm_placement(names):
     kinds = {
         name: [type(layer).__name__ for layer in names["build_model"](**arguments).layers]
         for name, arguments in names["ARGUMENTS"].items()

@@ -1,4 +1,4 @@
-"""Same seed, same weights to the bit; and a run that was stopped ends where it would have ended."""
+"""Reproducibility: the same seed gives bit-identical weights, and resume is exact."""
 
 import csv
 import functools
@@ -33,7 +33,7 @@ def weights(run) -> list[np.ndarray]:
     return run.names["model"].get_weights()
 
 
-def same(one, other) -> bool:
+def equal(one, other) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
@@ -42,17 +42,17 @@ def same(one, other) -> bool:
     "script",
     [AUTO_MPG, *(pytest.param(s, marks=pytest.mark.slow) for s in (*LESSONS[:2], AUTODIFF))],
 )
-def test_one_seed_gives_equal_weights_and_two_differ(smoke_runs, tmp_path, script):
+def test_weights_are_determined_by_seed(smoke_runs, tmp_path, script):
     flags = ["--data", "sample", "--epochs", "2"]
     again = run_lesson(script, tmp_path, *flags)
-    assert same(weights(again), weights(smoke_runs[script]))
+    assert equal(weights(again), weights(smoke_runs[script]))
     if script != AUTODIFF:
         other = run_lesson(script, tmp_path, *flags, "--seed", "43")
-        assert not same(weights(other), weights(again))
+        assert not equal(weights(other), weights(again))
 
 
 class StopAfter(keras.callbacks.Callback):
-    """Stands for a power cut during the epoch after `epochs` whole ones."""
+    """Simulates a power cut in the epoch after `epochs` complete ones."""
 
     def __init__(self, epochs: int):
         super().__init__()
@@ -66,7 +66,7 @@ class StopAfter(keras.callbacks.Callback):
 def train_with_everything(path, epochs=12, stop_after=None, patience=4, sign=1):
     """Train a network with dropout, batch normalisation, schedules and early stopping.
 
-    With `sign` -1 the validation targets are the wrong way round: the first epochs are the best.
+    With `sign` -1 the validation targets are negated: the first epochs are the best.
     """
     keras.utils.set_random_seed(1)
     random = np.random.default_rng(0)
@@ -100,7 +100,7 @@ def train_with_everything(path, epochs=12, stop_after=None, patience=4, sign=1):
 
 @pytest.fixture(scope="module")
 def whole_training(tmp_path_factory):
-    """A function that trains a task without a stop, once: the checkpoint, and what came out."""
+    """A function that trains once without a stop and returns the checkpoint and the results."""
     out = tmp_path_factory.mktemp("whole")
 
     @functools.cache
@@ -114,14 +114,14 @@ def whole_training(tmp_path_factory):
 @pytest.mark.parametrize(
     ("sign", "patience", "stop_after"),
     [
-        (-1, 7, 5),  # early stopping has begun to count when training is stopped
+        (-1, 7, 5),  # early stopping is already counting at the stop
         *(
             pytest.param(*task, marks=pytest.mark.slow)
             for task in ((1, 4, 1), (1, 4, 5), (1, 4, 11), (-1, 20, 9))
         ),
     ],
 )
-def test_a_stopped_training_goes_on_to_the_same_end(
+def test_resumed_training_is_exact(
     whole_training, tmp_path, monkeypatch, sign, patience, stop_after
 ):
     _, whole = whole_training(sign, patience)
@@ -135,20 +135,20 @@ def test_a_stopped_training_goes_on_to_the_same_end(
         train_with_everything(path, stop_after=stop_after, **task)
     assert next_epoch(path) == stop_after
     resumed = train_with_everything(path, **task)
-    assert same(resumed[0], whole[0])
+    assert equal(resumed[0], whole[0])
     assert resumed[1] == whole[1] and resumed[2] == whole[2]
 
 
-def test_a_training_that_has_ended_is_not_trained_again(whole_training, tmp_path):
+def test_finished_training_is_not_repeated(whole_training, tmp_path):
     ended, whole = whole_training(-1, 7)
     path = Path(shutil.copy(ended, tmp_path))
     assert next_epoch(path) == 12
     again = train_with_everything(path, sign=-1, patience=7)
-    assert same(again[0], whole[0]) and again[1:] == whole[1:]
+    assert equal(again[0], whole[0]) and again[1:] == whole[1:]
 
 
 def stop_in_epoch(monkeypatch, count: int):
-    """Let the next run of a lesson be stopped when its `count`-th epoch begins."""
+    """Stop the next run of a lesson when its `count`-th epoch begins."""
     begun = []
     begin = callbacks.EpochTimer.on_epoch_begin
 
@@ -165,7 +165,7 @@ def stop_in_epoch(monkeypatch, count: int):
 FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
 
 
-@pytest.mark.slow  # lesson 03 stands for these, below
+@pytest.mark.slow  # lesson 03 covers these, below
 @pytest.mark.parametrize(
     ("script", "flags", "count", "table"),
     [
@@ -176,16 +176,14 @@ FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
         (XOR, ["--epochs", "3", "--seeds", "3"], 5, "starts.csv"),
     ],
 )
-def test_a_lesson_that_was_stopped_ends_as_if_it_had_not_been(
-    tmp_path, monkeypatch, script, flags, count, table
-):
+def test_resumed_lesson_is_exact(tmp_path, monkeypatch, script, flags, count, table):
     whole = run_lesson(script, tmp_path / "whole", *flags)
     with monkeypatch.context() as patch:
         stop_in_epoch(patch, count)
         with pytest.raises(KeyboardInterrupt):
             run_lesson(script, tmp_path / "stopped", *flags)
     resumed = run_lesson(script, tmp_path / "stopped", *flags, "--resume")
-    assert same(weights(resumed), weights(whole)) and columns(resumed.folder) == columns(
+    assert equal(weights(resumed), weights(whole)) and columns(resumed.folder) == columns(
         whole.folder
     )
     assert resumed.record["metrics"] == whole.record["metrics"]
@@ -194,7 +192,7 @@ def test_a_lesson_that_was_stopped_ends_as_if_it_had_not_been(
         assert (resumed.folder / table).read_text() == (whole.folder / table).read_text()
 
 
-def test_a_long_history_fits_into_a_checkpoint(tmp_path):
+def test_checkpoint_holds_long_history(tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     model.history = SimpleNamespace(history={"loss": [1 / 3] * 20_000})
@@ -209,7 +207,7 @@ def test_a_long_history_fits_into_a_checkpoint(tmp_path):
     assert saved.callbacks[0]["best"] == 0.5 and next_epoch(path) == 20_001
 
 
-def test_a_checkpoint_needs_no_memory_for_a_copy_of_the_model(tmp_path):
+def test_checkpoint_is_saved_without_model_copy(tmp_path):
     model = keras.Sequential([keras.Input((200,)), *[keras.layers.Dense(200) for _ in range(20)]])
     model.compile("adam", "mse")
     model.optimizer.build(model.trainable_variables)
@@ -236,8 +234,8 @@ def test_dropout_masks_differ_between_epochs_and_layers():
     for epoch in (0, 1, 0):
         checkpoints.seed_generators(checkpoints.random_generators(model), 1, epoch)
         masks += [np.asarray(layer(np.ones((1, 50)), training=True)) for layer in model.layers]
-    assert not same([masks[0]], [masks[1]]) and not same([masks[0]], [masks[2]])
-    assert same(masks[:2], masks[4:])
+    assert not equal([masks[0]], [masks[1]]) and not equal([masks[0]], [masks[2]])
+    assert equal(masks[:2], masks[4:])
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +252,7 @@ def stopped_once(tmp_path_factory):
 
 @pytest.fixture
 def stopped(stopped_once, tmp_path):
-    """The folder of that run, in a copy of the output folder."""
+    """The folder of that run, in a copy of its output folder."""
     shutil.copytree(stopped_once, tmp_path, dirs_exist_ok=True)
     (folder,) = (tmp_path / "03_autompg_regression").iterdir()
     assert not json.loads((folder / "run.json").read_text())["finished"]
@@ -273,7 +271,7 @@ def columns(folder) -> list[dict]:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
-def test_resume_continues_the_newest_unfinished_run(smoke_runs, stopped, tmp_path):
+def test_resume_continues_newest_unfinished_run(smoke_runs, stopped, tmp_path):
     for source in (["--data-dir", tmp_path], ["--data", "real"]):
         with pytest.raises(SystemExit):
             run_script(AUTO_MPG, "--out", tmp_path, *source)
@@ -282,7 +280,7 @@ def test_resume_continues_the_newest_unfinished_run(smoke_runs, stopped, tmp_pat
     whole = smoke_runs[AUTO_MPG]
     resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "2", "--resume")
     assert resumed.folder == stopped and resumed.names["lesson"].first_epoch == 1
-    assert same(weights(resumed), weights(whole))
+    assert equal(weights(resumed), weights(whole))
     assert resumed.record["metrics"] == whole.record["metrics"]
     assert columns(resumed.folder) == columns(whole.folder) and len(columns(stopped)) == 2
     assert not (stopped / "checkpoint.npz").exists()
@@ -297,7 +295,7 @@ def test_resume_continues_the_newest_unfinished_run(smoke_runs, stopped, tmp_pat
         (["--epochs", "2", "--resume", "nowhere"], "holds no run.json"),
     ],
 )
-def test_a_resume_that_cannot_be_is_refused(stopped, tmp_path, capsys, flags, message):
+def test_resume_flag_errors(stopped, tmp_path, capsys, flags, message):
     before = sorted((path, path.read_bytes()) for path in stopped.iterdir())
     with pytest.raises(SystemExit) as stop:
         run_script(AUTO_MPG, "--out", tmp_path, "--data", "sample", *flags)
@@ -311,7 +309,7 @@ def change_record(folder, **changes) -> None:
     (folder / "run.json").write_text(json.dumps(record | changes))
 
 
-def test_a_run_that_is_still_being_trained_is_left_alone(stopped, tmp_path, capsys):
+def test_resume_refuses_active_run(stopped, tmp_path, capsys):
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     change_record(stopped, process={"computer": platform.node(), "number": other.pid})
     with pytest.raises(SystemExit) as stop:
@@ -323,7 +321,7 @@ def test_a_run_that_is_still_being_trained_is_left_alone(stopped, tmp_path, caps
     assert run.folder == stopped
 
 
-def test_other_versions_and_another_model_are_told(stopped, tmp_path, capsys):
+def test_resume_reports_version_and_model_mismatch(stopped, tmp_path, capsys):
     record = json.loads((stopped / "run.json").read_text())
     change_record(stopped, versions=record["versions"] | {"keras": "3.0.0"})
     content = dict(np.load(stopped / "checkpoint.npz"))
@@ -340,8 +338,8 @@ def test_other_versions_and_another_model_are_told(stopped, tmp_path, capsys):
     assert len(error.splitlines()) == 1
 
 
-def test_what_counts_as_an_improvement_survives_a_stop(tmp_path):
-    """Keras turns the sign of `min_delta` when training begins, every time."""
+def test_early_stopping_min_delta_survives_resume(tmp_path):
+    """Keras flips the sign of `min_delta` every time that training begins."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     arrays = np.ones((4, 1)), np.zeros((4, 1))
@@ -353,14 +351,14 @@ def test_what_counts_as_an_improvement_survives_a_stop(tmp_path):
 
 
 @pytest.mark.parametrize("resume", [[], ["--resume"], ["--resume", "a folder"]])
-def test_the_command_that_is_named_after_ctrl_c_continues_the_run(tmp_path, monkeypatch, resume):
+def test_resume_command_after_interrupt(tmp_path, monkeypatch, resume):
     run = SimpleNamespace(finished=False, resumed=resume[-1] if resume else None)
     monkeypatch.setattr("sys.argv", ["lesson.py", "--epochs", "6", *resume])
     command = shlex.split(Run.how_to_go_on(run).removeprefix("go on with: "))
     assert command == ["python", "lesson.py", "--epochs", "6", *(resume or ["--resume"])]
 
 
-def test_a_run_is_not_resumed_on_other_data(stopped, tmp_path, capsys, monkeypatch):
+def test_resume_refuses_other_data(stopped, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
         "common.datasets.load_dataset", lambda *_: (make_cars(), "real", "a folder")
     )
@@ -370,7 +368,7 @@ def test_a_run_is_not_resumed_on_other_data(stopped, tmp_path, capsys, monkeypat
     assert "was started on sample data" in capsys.readouterr().err
 
 
-def test_a_finished_run_is_not_run_again(smoke_runs, capsys):
+def test_resume_refuses_finished_run(smoke_runs, capsys):
     run = smoke_runs[AUTO_MPG]
     flags = ["--data", "sample", "--epochs", "2", "--resume"]
     for folder in ([], [run.folder]):

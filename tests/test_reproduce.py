@@ -1,7 +1,7 @@
-"""Every figure at full length on the real data: python -m pytest -m reproduce
+"""All published figures at full length on the real data: python -m pytest -m reproduce
 
-Takes hours on two cores, and the data from $KERAS_TUTORIAL_DATA, the cache or a download. Runs that
-are in outputs/reproduce/ already are not run again.
+Takes hours on two cores. The data comes from $KERAS_TUTORIAL_DATA, the cache or a download. Runs
+that are already in outputs/reproduce/ are not repeated.
 """
 
 import csv
@@ -20,7 +20,7 @@ REGULARIZATION = LESSONS[3]
 
 @pytest.mark.reproduce
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
-def test_the_figure_is_met(figure, monkeypatch):
+def test_figure_meets_its_bar(figure, monkeypatch):
     for name in ("KERAS_TUTORIAL_DATA", "KERAS_HOME"):  # as the user has them
         monkeypatch.delenv(name, raising=False)
         if name in ENVIRONMENT:
@@ -30,7 +30,7 @@ def test_the_figure_is_met(figure, monkeypatch):
 
 
 @pytest.mark.reproduce
-def test_capacity_and_remedies(tmp_path):
+def test_regularization_claims(tmp_path):
     for seed in (42, 43, 44):
         command = [sys.executable, ROOT / REGULARIZATION, "--data", "real"]
         command += ["--seed", seed, "--out", tmp_path]

@@ -1,4 +1,4 @@
-"""benchmarks/results/: pages and lessons show it as it is, and their claims are true of it."""
+"""benchmarks/results/: pages and lessons match it, and it supports their claims."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ from benchmarks.sentences import EXPECTATIONS, by_backend, computers, overlap
 from mnist.recipes import BEST, FAST
 
 
-def test_pages_and_lessons_show_what_was_measured():
+def test_pages_match_results():
     shown = {page: blocks.regenerate(page, tables.BLOCKS, EXPECTATIONS) for page in blocks.pages()}
     changed = {blocks.name_of(page): found for page, (_, found) in shown.items() if found}
     assert not changed, f"{changed} differ from results/: run `python benchmarks/tables.py --write`"
@@ -27,13 +27,13 @@ def test_pages_and_lessons_show_what_was_measured():
     assert [line for line in lines if len(line) > 100 and "|" not in line] == []
 
 
-def test_the_writer_needs_neither_keras_nor_common():
+def test_tables_import_without_keras_and_common():
     code = "import sys, benchmarks.tables; print({'keras', 'common'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
 
 
-def test_every_bar_is_met_on_real_data_over_three_seeds():
+def test_all_bars_are_met():
     assert set(results("reproduce").met) == {"yes"}
     for name in ("lessons", "mnist", "mnist_recipes", "churn"):
         assert {*results(name).data, *results(name).device} == {"real", "CPU (2 cores)"}
@@ -41,7 +41,7 @@ def test_every_bar_is_met_on_real_data_over_three_seeds():
     assert all(found >= {42, 43, 44} for found in seeds) and len(runs_of("03")) == 20
 
 
-def test_capacity_and_remedies():
+def test_regularization_claims():
     assert set(results("04_models").seed) == {42, 43, 44}
     models = results("04_models").groupby("model").median()
     end, best, epoch = models.end_val_loss, models.best_val_loss, models.best_epoch
@@ -54,7 +54,7 @@ def test_capacity_and_remedies():
     assert runs_of("04").peak_memory_mb.max() < 1500
 
 
-def test_later_lessons():
+def test_claims_of_lessons_07_to_13():
     loops = runs_of("07")
     assert (loops.test_accuracy - loops.test_accuracy_of_fit).abs().max() < 0.005
     first, second = (runs_of("08").set_index("seed").loc[seed] for seed in (42, 43))
@@ -80,7 +80,7 @@ def test_later_lessons():
     assert split.efficiency.max() < 0.5
 
 
-def test_xor():
+def test_xor_claims():
     runs = results("xor").set_index("variant")
     solved = runs.solved.rename(lambda name: name.removesuffix("seeds-20").strip("_"))
     assert len(runs) == 13 and set(runs.seed) == {42} and set(runs.epochs) == {500}
@@ -94,7 +94,7 @@ def test_xor():
     assert starts[(starts.setting == "") & ~starts.solved].seed.tolist() == [44, 50]
 
 
-def test_churn():
+def test_churn_claims():
     models = results("churn_models")
     assert set(models.seed) == set(results("churn").seed) == {42, 43, 44, 45, 46}
     auc = models.pivot(index="seed", columns="model", values="auc")
@@ -114,7 +114,7 @@ def test_churn():
     assert steps.diff().idxmax() == 5  # four columns left out
 
 
-def test_mnist():
+def test_mnist_claims():
     runs = results("mnist")
     counts = dict(runs.variant.value_counts())
     assert set(runs.epochs) == {60} and len(counts) == 10
@@ -134,7 +134,7 @@ def test_mnist():
     assert middle.test_accuracy_of_best.conv_net_augmented > accuracy.conv_net_augmented
 
 
-def test_mnist_recipes():
+def test_mnist_recipe_claims():
     gains = []
     for part in ("val_accuracy", "test_accuracy"):
         tries = 100 * results("mnist_tries").pivot(index="try", columns="seed", values=part)
@@ -155,7 +155,7 @@ def test_mnist_recipes():
     assert test.min() > 0 and (validation > 0).sum() == 1
 
 
-def test_convolutions_take_most_of_a_step():
+def test_convolutions_dominate_step_time():
     times = results("clothing_step").set_index("network")[["least_ms", "median_ms"]]
     whole, plain = times.loc["as it is"], times.loc["with TensorFlow's gradients of filters"]
     six, one = (times.loc[f"{n} of the 6 convolutions, no normalisation"] for n in (6, 1))
@@ -163,7 +163,7 @@ def test_convolutions_take_most_of_a_step():
     assert (whole / plain).between(0.82, 0.84).all()
 
 
-def test_tables_name_their_computer():
+def test_tables_name_their_machine():
     amx, usual = (line.partition("`: ")[2] for line in computers())
     assert "(amx_bf16 " in amx and "amx" not in usual
     for name in ("same_work", "same_work_ratios", "time_to_accuracy"):
@@ -174,7 +174,7 @@ def test_tables_name_their_computer():
         assert results(name).machine.str.startswith(amx).all()
 
 
-def test_both_computers_are_fast_and_agree():
+def test_results_agree_across_machines():
     ratios = [results(f"{at}same_work_ratios").set_index("task") for at in ("", "with_amx/")]
     assert {name for table in ratios for name in table.met} == {"yes"}
     memory = ratios[0].peak_memory_ratio
@@ -193,7 +193,7 @@ def test_both_computers_are_fast_and_agree():
         assert parts.fit_seconds.median().fast <= 0.1 * parts.fit_seconds.median().published
 
 
-def test_time_to_accuracy():
+def test_time_to_accuracy_claims():
     runs = results("time_to_accuracy")
     clothing = re.search(r"epochs=(\d+)", (ROOT / "mnist" / "clothing.py").read_text())
     epochs = {"published": 60, "fast": FAST.epochs, "best": BEST.epochs}
@@ -208,7 +208,7 @@ def test_time_to_accuracy():
     assert accuracy.fast >= 0.9934 and accuracy.best >= 0.9965 and accuracy.best_fashion >= 0.94
 
 
-def test_peers_checkpoints_kills_and_requests():
+def test_peer_checkpoint_and_robustness_claims():
     reached = results("reproduce").set_index("figure")["median"]
     peer = results("peers").set_index("task").value.imdb
     assert reached["02 words"] < peer < reached["02 words and pairs"]
@@ -221,7 +221,7 @@ def test_peers_checkpoints_kills_and_requests():
     assert requests[requests.request.str.startswith("POST")].status.min() >= 400
 
 
-def test_backends():
+def test_backend_claims():
     runs = results("backends").groupby(["lesson", "backend"]).median(numeric_only=True)
     names = ("fit_seconds", "process_seconds", "peak_memory_mb")
     fit, process, memory = (runs[name].unstack() for name in names)
@@ -234,7 +234,7 @@ def test_backends():
     assert all(ours > max(others) for ours, *others in zip(*found["02"], strict=True))
 
 
-def test_activations_initializers_and_optimizers():
+def test_activation_initializer_and_optimizer_claims():
     runs = results("choices").groupby(["part", "choice", "setting"]).val_accuracy.median()
     found = runs["activations"].droplevel("setting").sort_values()
     assert found.relu < found.sigmoid + 0.006 and found.relu > found.sigmoid

@@ -1,4 +1,4 @@
-"""The table of runs and the figure of their curves."""
+"""common/runs.py: the table of runs and the figure of their learning curves."""
 
 import csv
 import json
@@ -13,15 +13,15 @@ from common import plots, runs
 SOME = [AUTO_MPG, FASHION]
 
 
-def call(monkeypatch, *words) -> None:
+def run_main(monkeypatch, *words) -> None:
     monkeypatch.setattr(sys, "argv", ["common.runs", *map(str, words)])
     runs.main()
 
 
-def test_the_table_names_every_run_and_the_figure_is_drawn(smoke_runs, monkeypatch, capsys):
+def test_table_lists_runs_and_figure_is_drawn(smoke_runs, monkeypatch, capsys):
     every = [smoke_runs[script] for script in SOME]
     out = smoke_runs.out
-    call(monkeypatch, "--out", out)
+    run_main(monkeypatch, "--out", out)
     table = capsys.readouterr().out
     for run in every:
         (line,) = [
@@ -34,23 +34,23 @@ def test_the_table_names_every_run_and_the_figure_is_drawn(smoke_runs, monkeypat
     assert (out / "runs.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_figures_of_a_run_that_went_wrong_stay_short():
+def test_short_uses_exponent_for_large_numbers():
     assert runs.short(0.88431) == "0.8843" and runs.short(1.7e28) == "1.70e+28"
 
 
-def test_a_metric_that_is_the_loss_is_drawn_once():
+def test_metric_equal_to_loss_is_detected():
     columns = {"loss": [446.9, 2.813], "mse": [446.90002, 2.8129998], "mae": [20.4, 1.3]}
     assert [name for name in columns if plots.repeats_loss(name, columns)] == ["mse"]
 
 
-def test_one_lesson_alone(smoke_runs, monkeypatch, capsys):
+def test_table_of_one_lesson(smoke_runs, monkeypatch, capsys):
     first, second = smoke_runs[AUTO_MPG], smoke_runs[FASHION]
-    call(monkeypatch, first.record["lesson"], "--out", first.out)
+    run_main(monkeypatch, first.record["lesson"], "--out", first.out)
     table = capsys.readouterr().out
     assert first.record["lesson"] in table and second.record["lesson"] not in table
 
 
-def test_runs_csv_agrees_with_the_records(smoke_runs):
+def test_runs_csv_matches_records(smoke_runs):
     every = [smoke_runs[script] for script in SOME]
     runs.write_table(smoke_runs.out)
     with (smoke_runs.out / "runs.csv").open() as file:
@@ -63,7 +63,7 @@ def test_runs_csv_agrees_with_the_records(smoke_runs):
         assert float(row["fit_seconds"]) == pytest.approx(run.record["seconds"]["fit"], abs=0.01)
 
 
-def test_history_csv_holds_an_epoch_a_row(smoke_runs):
+def test_history_csv_has_one_row_per_epoch(smoke_runs):
     for run in (smoke_runs[script] for script in SOME):
         columns = runs.read_history(run.folder)
         history = run.names["model"].history.history
@@ -75,13 +75,13 @@ def test_history_csv_holds_an_epoch_a_row(smoke_runs):
 @pytest.mark.parametrize(
     ("words", "message"), [([], "no finished run; run a lesson"), (["04"], "no finished run of 04")]
 )
-def test_no_runs(tmp_path, monkeypatch, capsys, words, message):
+def test_missing_runs_error(tmp_path, monkeypatch, capsys, words, message):
     with pytest.raises(SystemExit) as stop:
-        call(monkeypatch, *words, "--out", tmp_path)
+        run_main(monkeypatch, *words, "--out", tmp_path)
     assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
-def test_the_figures_of_a_run_that_went_wrong_are_in_the_table(smoke_runs, tmp_path):
+def test_runs_csv_keeps_nan_metrics(smoke_runs, tmp_path):
     folder = tmp_path / "03_autompg_regression" / "20260101-000000"
     folder.mkdir(parents=True)
     record = smoke_runs[AUTO_MPG].record | {"metrics": {"test_mae": float("nan")}}
@@ -91,25 +91,23 @@ def test_the_figures_of_a_run_that_went_wrong_are_in_the_table(smoke_runs, tmp_p
 
 
 @pytest.mark.parametrize("content", [b"", b"epoch,loss\n1,x\n", b"\xff", None])
-def test_a_run_with_a_damaged_history_is_left_out(
-    smoke_runs, tmp_path, monkeypatch, capsys, content
-):
+def test_run_with_damaged_history_is_skipped(smoke_runs, tmp_path, monkeypatch, capsys, content):
     for number, run in enumerate((smoke_runs[AUTO_MPG], smoke_runs[FASHION])):
         folder = shutil.copytree(run.folder, tmp_path / run.record["lesson"] / "20260101-000000")
         if number == 1 and content is not None:
             (folder / "history.csv").write_bytes(content)
         elif number == 1:
             (folder / "history.csv").unlink()
-    call(monkeypatch, "--out", tmp_path)
+    run_main(monkeypatch, "--out", tmp_path)
     printed, error = capsys.readouterr()
     assert "03_autompg" in printed and "mnist" not in printed
     assert "history.csv: cannot be read" in error and len(error.splitlines()) == 1
 
 
-def test_a_damaged_record_is_named(tmp_path, monkeypatch, capsys):
+def test_damaged_record_is_named(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "01_lesson" / "20260101-000000"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text("{")
     with pytest.raises(SystemExit) as stop:
-        call(monkeypatch, "--out", tmp_path)
+        run_main(monkeypatch, "--out", tmp_path)
     assert stop.value.code == 2 and str(folder / "run.json") in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Lesson 05: every form is read again from its files, by other code than the lesson's."""
+"""Lesson 05: every saved format is loaded again by code other than the lesson's."""
 
 import json
 
@@ -39,19 +39,19 @@ LOADERS = {
 
 
 @pytest.mark.parametrize("file", LOADERS)
-def test_a_reloaded_model_predicts_the_same_to_the_bit(names, saved, file):
+def test_reloaded_predictions_are_bit_identical(names, saved, file):
     model = LOADERS[file](names, saved / file)
     images, expected = names["test_images"], names["probabilities"]
     np.testing.assert_array_equal(model.predict(images, batch_size=1000, verbose=0), expected)
 
 
-def test_the_export_answers_the_same_through_its_signature(names, saved):
+def test_exported_signature_matches_model(names, saved):
     serve = tf.saved_model.load(saved / "exported").signatures["serving_default"]
     answers = serve(tf.constant(names["test_images"]))["output_0"]
     np.testing.assert_array_equal(answers, names["probabilities"])
 
 
-def test_the_json_holds_the_architecture_and_no_weights(names, saved):
+def test_json_holds_architecture_only(names, saved):
     text = (saved / "architecture.json").read_text()
     assert len(json.loads(text)["config"]["layers"]) == 5
     model = keras.models.model_from_json(text)
@@ -59,7 +59,7 @@ def test_the_json_holds_the_architecture_and_no_weights(names, saved):
     assert not np.array_equal(model.get_weights()[0], names["model"].get_weights()[0])
 
 
-def test_the_table_says_what_each_form_keeps(smoke_runs, saved):
+def test_table_lists_contents_of_each_format(smoke_runs, saved):
     table = pd.read_csv(smoke_runs[SAVING].folder / "forms.csv", index_col="form")
     keeps = {
         form: [row.weights, row.architecture, row.compile_settings, row.optimizer]
@@ -89,16 +89,16 @@ def test_weights_files_hold_no_architecture(saved):
             keras.models.load_model(saved / file)
 
 
-def test_training_goes_on_exactly_only_with_the_state_of_the_optimizer(names):
+def test_exact_resume_needs_optimizer_state(names):
     assert names["with_state"] == 0 < names["without_state"]
 
 
-def test_a_lambda_is_refused(saved):
+def test_lambda_layer_is_refused(saved):
     with pytest.raises(ValueError, match="Lambda"):
         keras.models.load_model(saved / "lambda.keras")
 
 
-def test_saving_as_h5_takes_the_optimizer_out_of_the_compile_settings(names, saved, tmp_path):
+def test_h5_saving_loses_optimizer_settings(names, saved, tmp_path):
     model = keras.models.load_model(saved / "whole.keras")
     model.save(tmp_path / "old.h5")
     model.save(tmp_path / "after.keras")

@@ -1,4 +1,4 @@
-"""serving/: TensorFlow Serving's contract, pictures, wrong requests, many at once, a process."""
+"""serving/: TensorFlow Serving's REST API, pictures, invalid and concurrent requests."""
 
 import io
 import json
@@ -27,7 +27,7 @@ from serving.served import ServedModel
 
 @pytest.fixture(scope="module")
 def digits_file(tmp_path_factory):
-    """A network for digits, as mnist/ saves them."""
+    """A saved network for digits, in the format of mnist/."""
     import keras
     from keras import layers
 
@@ -63,7 +63,7 @@ def client(model, digits):
 
 @pytest.fixture(scope="module")
 def customers(tmp_path_factory):
-    """A model that takes raw columns, text and numbers, as churn/ saves it; and its client."""
+    """A model of raw text and number columns, as in churn/, and its client."""
     import keras
     from keras import layers
 
@@ -84,7 +84,7 @@ def customers(tmp_path_factory):
 PREDICT = "/v1/models/mnist:predict"
 
 
-def test_rows_and_columns_are_answered_as_tensorflow_serving_does(client, model, digits):
+def test_predict_row_and_column_formats(client, model, digits):
     images = digits[0][:3, ..., None]
     expected = model.model.predict(images, verbose=0)
     rows = client.post(PREDICT, json={"instances": images.tolist()})
@@ -102,7 +102,7 @@ def test_rows_and_columns_are_answered_as_tensorflow_serving_does(client, model,
     assert versioned.json() == columns.json()
 
 
-def test_grey_pictures_may_come_without_their_channel(client, digits):
+def test_channel_axis_is_optional(client, digits):
     flat = client.post(PREDICT, json={"instances": digits[0][:1].tolist()})
     assert (
         flat.json()
@@ -110,7 +110,7 @@ def test_grey_pictures_may_come_without_their_channel(client, digits):
     )
 
 
-def test_state_and_metadata(client, model):
+def test_model_status_and_metadata(client, model):
     state = client.get("/v1/models/mnist").json()["model_version_status"]
     assert state == [
         {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
@@ -129,12 +129,12 @@ def test_state_and_metadata(client, model):
     "path",
     ["/v1/models/other", "/v1/models/other/metadata", "/v1/models/mnist/versions/7", "/nowhere"],
 )
-def test_what_is_not_there_is_404(client, path):
+def test_unknown_path_is_404(client, path):
     answer = client.get(path)
     assert answer.status_code == 404 and answer.json()["error"]
 
 
-def test_raw_columns_of_text_and_numbers(customers):
+def test_predict_raw_columns(customers):
     model, client = customers
     rows = [{"Geography": "Spain", "Age": 40}, {"Geography": "Nowhere", "Age": 20.5}]
     answer = client.post("/v1/models/churn:predict", json={"instances": rows})
@@ -156,7 +156,7 @@ def test_raw_columns_of_text_and_numbers(customers):
         {"Geography": "Spain", "Age": 1, "b": 2},
     ):
         assert client.post("/v1/models/churn:predict", json={"instances": [row]}).status_code == 400
-    assert client.get("/").status_code == 404  # there is nothing to draw for it
+    assert client.get("/").status_code == 404  # it has no drawing page
 
 
 PICTURE = [[0] * 28] * 28
@@ -196,14 +196,14 @@ WRONG_BODIES = [
 
 
 @pytest.mark.parametrize("body", WRONG_BODIES, ids=lambda body: body[:40].decode("latin-1"))
-def test_a_wrong_body_is_400_and_says_why(client, body):
+def test_invalid_body_is_400_with_message(client, body):
     answer = client.post(PREDICT, content=body)
     assert answer.status_code == 400
     (message,) = answer.json().values()
     assert 5 < len(message) < 300 and "/" not in message and "Traceback" not in message
 
 
-def test_too_much_is_413(client, monkeypatch):
+def test_oversized_request_is_413(client, monkeypatch):
     many = {"instances": [PICTURE] * 1025}
     assert client.post(PREDICT, json=many).status_code == 413
     monkeypatch.setattr(service, "LARGEST_BODY", 1000)
@@ -230,13 +230,13 @@ JSON = st.recursive(
     suppress_health_check=list(HealthCheck),
 )
 @given(JSON)
-def test_generated_bodies_get_clean_answers(client, body):
+def test_arbitrary_json_body_is_refused(client, body):
     answer = client.post(PREDICT, content=json.dumps(body).encode())
     assert answer.status_code in (400, 413) and answer.json()["error"]
 
 
 def stroke(paper="white", ink="black", size=(200, 300), kind="PNG", at=(60, 80, 100, 220)):
-    """Make a file with a thick line on it."""
+    """Make an image file with a thick line."""
     picture = Image.new("RGB", size, paper)
     ImageDraw.Draw(picture).line(at, fill=ink, width=20)
     file = io.BytesIO()
@@ -244,7 +244,7 @@ def stroke(paper="white", ink="black", size=(200, 300), kind="PNG", at=(60, 80, 
     return file.getvalue()
 
 
-def test_a_picture_becomes_what_mnist_has():
+def test_picture_is_converted_to_mnist_format():
     digit = pictures.as_digit(stroke())
     assert digit.shape == (28, 28) and digit.dtype == np.uint8 and digit.max() == 255
     rows, columns = np.nonzero(digit)
@@ -261,7 +261,7 @@ def test_a_picture_becomes_what_mnist_has():
     assert np.abs(jpeg.astype(int) - digit).mean() < 5
 
 
-def test_transparent_paper_is_white():
+def test_transparent_background_is_white():
     picture = Image.new("RGBA", (100, 100), (0, 0, 0, 0))
     ImageDraw.Draw(picture).line((50, 10, 50, 90), fill="black", width=10)
     file = io.BytesIO()
@@ -269,7 +269,7 @@ def test_transparent_paper_is_white():
     assert pictures.as_digit(file.getvalue()).max() == 255
 
 
-def test_a_picture_is_answered_and_shown(client, model):
+def test_predict_picture(client, model):
     answer = client.post("/predict", content=stroke())
     told = answer.json()
     assert answer.status_code == 200 and told["success"] is True
@@ -283,8 +283,8 @@ def test_a_picture_is_answered_and_shown(client, model):
     assert form.json() == told
 
 
-def bomb():
-    """Make a small file that says it has 60,000 times 60,000 pixels."""
+def decompression_bomb():
+    """Make a small file that claims to have 60,000 x 60,000 pixels."""
     picture = bytearray(stroke())
     picture[16:24] = (60_000).to_bytes(4, "big") * 2
     import zlib
@@ -301,11 +301,11 @@ def bomb():
         (stroke()[:200], 400),
         (stroke(kind="GIF"), 400),
         (stroke(ink="white"), 400),
-        (bomb(), 413),
+        (decompression_bomb(), 413),
         (stroke(kind="JPEG")[:300], 400),
     ],
 )
-def test_a_wrong_picture_is_refused(client, body, status):
+def test_invalid_picture_is_refused(client, body, status):
     answer = client.post("/predict", content=body)
     assert answer.status_code == status and "/" not in answer.json()["error"]
 
@@ -319,7 +319,7 @@ def test_a_wrong_picture_is_refused(client, body, status):
         {"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=a"}},
     ],
 )
-def test_a_wrong_form_is_refused(client, form):
+def test_invalid_form_is_refused(client, form):
     assert client.post("/predict", **form).status_code == 400
 
 
@@ -331,7 +331,7 @@ def test_a_wrong_form_is_refused(client, form):
     suppress_health_check=list(HealthCheck),
 )
 @given(st.sampled_from(["PNG", "JPEG"]), st.integers(0, 10**6), st.binary(min_size=1, max_size=8))
-def test_damaged_pictures_get_clean_answers(client, kind, place, damage):
+def test_damaged_picture_causes_no_server_error(client, kind, place, damage):
     body = bytearray(stroke(kind=kind))
     place %= len(body)
     body[place : place + len(damage)] = damage
@@ -339,7 +339,7 @@ def test_damaged_pictures_get_clean_answers(client, kind, place, damage):
     assert answer.status_code in (200, 400, 413)
 
 
-def test_the_pixels_that_mattered(client):
+def test_explain_returns_pixel_importance(client):
     seen = client.post("/predict", content=stroke()).json()["image"]
     answer = client.post("/explain", json={"instances": [seen]})
     importance = np.array(answer.json()["importance"])
@@ -348,7 +348,7 @@ def test_the_pixels_that_mattered(client):
     assert client.post("/explain", json={"instances": [seen, seen]}).status_code == 400
 
 
-def test_test_digits(client, digits):
+def test_digits_endpoint(client, digits):
     told = client.get("/digits/3").json()
     assert np.array_equal(told["image"], digits[0][3])
     assert (told["label"], told["count"]) == (digits[1][3], 20)
@@ -356,7 +356,7 @@ def test_test_digits(client, digits):
     assert client.get("/digits/x").status_code == 400
 
 
-def test_the_page_and_its_description_need_no_network(client):
+def test_pages_are_self_contained(client):
     for path, kind in (
         ("/", "text/html"),
         ("/page.js", "text/javascript"),
@@ -372,9 +372,7 @@ def test_the_page_and_its_description_need_no_network(client):
         assert path in client.get("/docs").text
 
 
-def test_many_at_once_are_answered_in_few_calls_each_with_its_own(
-    client, model, digits, monkeypatch
-):
+def test_concurrent_requests_are_batched(client, model, digits, monkeypatch):
     predict, sizes = model.predict, []
 
     def slow(columns):
@@ -396,7 +394,7 @@ def test_many_at_once_are_answered_in_few_calls_each_with_its_own(
     assert sum(sizes) == 20 and len(sizes) < 15
 
 
-def test_more_than_can_wait_are_told_to_come_back(model, digits, monkeypatch):
+def test_overload_is_429(model, digits, monkeypatch):
     monkeypatch.setattr(batching, "MOST_WAITING", 2)
     monkeypatch.setattr(batching, "LONGEST_WAIT", 0.5)
     monkeypatch.setattr(model, "predict", lambda columns: time.sleep(1))
@@ -409,11 +407,11 @@ def test_more_than_can_wait_are_told_to_come_back(model, digits, monkeypatch):
     assert set(codes) == {429}
 
 
-def test_a_fault_of_the_model_shows_nothing(model, monkeypatch):
-    def break_down(columns):
+def test_model_error_hides_details(model, monkeypatch):
+    def fail(columns):
         raise RuntimeError("/secret/path")
 
-    monkeypatch.setattr(model, "predict", break_down)
+    monkeypatch.setattr(model, "predict", fail)
     with TestClient(create_app(model), raise_server_exceptions=False) as client:
         answer = client.post(PREDICT, json={"instances": [PICTURE]})
     assert (answer.status_code, answer.json()) == (500, {"error": "the service failed"})
@@ -423,7 +421,7 @@ SERVE = [sys.executable, str(ROOT / "serving" / "serve.py")]
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         ([], "--latest"),
         (["a.keras", "--latest", "mnist"], "--latest"),
@@ -432,21 +430,21 @@ SERVE = [sys.executable, str(ROOT / "serving" / "serve.py")]
         (["a.keras", "--port", "70000"], "--port"),
     ],
 )
-def test_wrong_flags(flags, said, tmp_path):
+def test_flag_errors(flags, message, tmp_path):
     done = subprocess.run(
         [*SERVE, *flags], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
     )
-    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_answers_leave_at_once():
+def test_accepted_socket_allows_tcp_nodelay():
     with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
-        with connection:  # what asyncio looks at before it turns the waiting off
+        with connection:  # asyncio checks this before it sets TCP_NODELAY
             assert connection.proto == socket.IPPROTO_TCP
 
 
-def test_a_damaged_file_is_refused(tmp_path, capsys):
+def test_damaged_model_file_is_refused(tmp_path, capsys):
     path = tmp_path / "model.keras"
     path.write_bytes(b"damaged")
     with pytest.raises(SystemExit) as stop:
@@ -455,11 +453,11 @@ def test_a_damaged_file_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_real_process_serves_until_ctrl_c(digits_file, whole_files, tmp_path):
+def test_server_process_runs_until_ctrl_c(digits_file, intact_files, tmp_path):
     process = subprocess.Popen(
         [*SERVE, str(digits_file), "--port", "0", "--name", "mine"],
         cwd=tmp_path,
-        env={**ENVIRONMENT, "KERAS_HOME": str(tmp_path), "KERAS_TUTORIAL_DATA": str(whole_files)},
+        env={**ENVIRONMENT, "KERAS_HOME": str(tmp_path), "KERAS_TUTORIAL_DATA": str(intact_files)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,4 +1,4 @@
-"""notes/solutions/: each lesson ends with three exercises, and what solves them works."""
+"""notes/solutions/: every lesson has three exercises, and their solutions work."""
 
 import re
 import shlex
@@ -19,7 +19,7 @@ LESSON_COMMANDS = [words[1:] for words in COMMANDS if words[1] in LESSONS]
 
 
 @pytest.mark.parametrize("script", LESSONS)
-def test_three_exercises_have_three_solutions(script):
+def test_exercises_have_solutions(script):
     _, cell = (ROOT / script).read_text().split("# %% [markdown]\n# ## Exercises\n")
     solved = re.findall(r"^\*\*(\d)\. ", PAGES[script].read_text(), re.M)
     assert re.findall(r"^# (\d)\. ", cell, re.M) == solved == ["1", "2", "3"]
@@ -27,19 +27,19 @@ def test_three_exercises_have_three_solutions(script):
 
 
 @pytest.mark.parametrize("words", LESSON_COMMANDS, ids=shlex.join)
-def test_the_flags_of_a_solution_are_understood(words, monkeypatch):
-    class Understood(Exception):
+def test_solution_flags_are_valid(words, monkeypatch):
+    class Parsed(Exception):
         pass
 
     def stop(self, *_):
-        raise Understood
+        raise Parsed
 
     monkeypatch.setattr("common.startup.start_keras", stop)
-    with pytest.raises(Understood):
+    with pytest.raises(Parsed):
         run_script(*words)
 
 
-def test_every_other_command_is_a_script_of_solutions_or_the_table_of_runs():
+def test_other_commands_are_solution_scripts():
     others = [words for words in COMMANDS if words[1] not in LESSONS]
     named = [words[1] for words in others if words[1:] != ["-m", "common.runs"]]
     assert sorted(named) == [f"notes/solutions/{script}" for script in SCRIPTS]
@@ -47,7 +47,7 @@ def test_every_other_command_is_a_script_of_solutions_or_the_table_of_runs():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", [name for name in SCRIPTS if name != "11_imagenet.py"])
-def test_a_script_runs(script, smoke_runs, monkeypatch, capsys):
+def test_solution_script_runs(script, smoke_runs, monkeypatch, capsys):
     monkeypatch.syspath_prepend(FOLDER)
     (lesson,) = (lesson for lesson in LESSONS if lesson[:2] == script[:2])
     trained = "newest_run" in (FOLDER / script).read_text()
@@ -55,7 +55,7 @@ def test_a_script_runs(script, smoke_runs, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
-def test_a_script_that_finds_no_run_says_what_to_do(monkeypatch, capsys):
+def test_solution_script_without_run_fails(monkeypatch, capsys):
     monkeypatch.syspath_prepend(FOLDER)
     monkeypatch.setattr("saved.finished_runs", lambda out, lesson: [])
     with pytest.raises(SystemExit) as stop:
@@ -64,7 +64,7 @@ def test_a_script_that_finds_no_run_says_what_to_do(monkeypatch, capsys):
     assert capsys.readouterr().err.endswith(f"run python {FASHION} first\n")
 
 
-# The last of a page that sets a flag of the lesson's own.
+# The last command of each page that sets one of the lesson's own flags.
 LAST_COMMANDS = {
     words[0]: words
     for words in LESSON_COMMANDS
@@ -75,7 +75,7 @@ LAST_COMMANDS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", LAST_COMMANDS)
-def test_the_last_command_of_a_page_runs(script, tmp_path):
+def test_last_solution_command_runs(script, tmp_path):
     words = LAST_COMMANDS[script]
     few = ["--epochs", "1", "--data", "sample", *([] if "--limit" in words else ["--limit", "300"])]
     fewer = {"09": ["--repeats", "1", "--trials", "1"], "12": ["--mistakes", "wrong_loss"]}

@@ -1,4 +1,4 @@
-"""From the shell: a quick --help, a quiet start, errors that still come through."""
+"""From the shell: quick --help, quiet start-up, visible errors."""
 
 import gc
 import json
@@ -29,7 +29,7 @@ AUTO_MPG = LESSONS[2]
 
 
 def python(*words, cwd="/", **environment) -> subprocess.CompletedProcess:
-    """Run Python in a process of its own, in another folder than the lessons'."""
+    """Run Python in a separate process, outside the lessons' folder."""
     return subprocess.run(
         [sys.executable, *map(str, words)],
         env={**os.environ, **environment},
@@ -40,7 +40,7 @@ def python(*words, cwd="/", **environment) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("script", LESSONS + PROJECTS)
-def test_help_is_answered_before_anything_heavy_is_imported(script):
+def test_help_avoids_heavy_imports(script):
     result = python("-X", "importtime", ROOT / script, "--help")
     assert result.returncode == 0
     shared = ["--epochs", "--batch-size", "--seed", "--out", "--resume"]
@@ -53,7 +53,7 @@ def test_help_is_answered_before_anything_heavy_is_imported(script):
 FLAGS = ["--data", "sample", "--limit", "100", "--epochs", "1"]
 
 
-def test_a_lesson_on_tensorflow_itself_refuses_another_backend(tmp_path):
+def test_tensorflow_lessons_refuse_other_backends(tmp_path):
     for script in LESSONS[5:7]:
         result = python(ROOT / script, *FLAGS, "--out", tmp_path, KERAS_BACKEND="numpy")
         assert result.returncode == 2
@@ -62,7 +62,7 @@ def test_a_lesson_on_tensorflow_itself_refuses_another_backend(tmp_path):
         )
 
 
-def test_a_lesson_runs_from_the_shell_and_prints_no_noise(tmp_path):
+def test_lesson_runs_quietly_from_shell(tmp_path):
     result = python(ROOT / LESSONS[0], *FLAGS, "--out", tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert "on tensorflow " in result.stdout and "BUILT-IN SAMPLE" in result.stdout
@@ -70,7 +70,7 @@ def test_a_lesson_runs_from_the_shell_and_prints_no_noise(tmp_path):
     assert json.loads(record.read_text())["finished"]
 
 
-def test_what_keras_makes_at_its_start_is_not_searched_for_garbage():
+def test_keras_objects_are_frozen_in_gc():
     assert gc.isenabled() and gc.get_freeze_count() > 100_000
 
 
@@ -81,7 +81,7 @@ MORE = SHORTER | {  # than the usual run trains
 
 
 def run_quietly(lessons, out, backend):
-    """Run lessons in one process, since a back-end takes seconds to start."""
+    """Run lessons in one process, as a back-end takes seconds to start; expect no noise."""
     flags = {
         str(ROOT / script): ["--epochs", "1"] if script == XOR else FLAGS + MORE.get(script, [])
         for script in lessons
@@ -101,12 +101,12 @@ def run_quietly(lessons, out, backend):
 
 
 @pytest.mark.slow
-def test_the_lessons_on_tensorflow_itself_print_no_noise(tmp_path):
+def test_tensorflow_lessons_run_quietly(tmp_path):
     run_quietly(LESSONS[5:7], tmp_path, "tensorflow")
 
 
 @pytest.mark.parametrize("script", PROJECTS)
-def test_a_project_runs_from_its_own_folder(script):
+def test_project_runs_from_own_folder(script):
     folder, name = script.split("/")
     result = python(name, "--epochs", "0", cwd=ROOT / folder)
     assert result.returncode == 2
@@ -119,11 +119,11 @@ if find_spec("jax"):
 
     @pytest.mark.slow
     @pytest.mark.parametrize("lessons", [LESSONS[:5] + PROJECTS, LESSONS[7:12]])
-    def test_all_but_06_and_07_run_on_jax(lessons, tmp_path):  # 13: see test_distributed.py
+    def test_lessons_run_quietly_on_jax(lessons, tmp_path):  # 13: see test_distributed.py
         run_quietly(lessons, tmp_path, "jax")
 
 
-def test_an_error_of_tensorflow_is_still_printed(capfd):
+def test_tensorflow_exception_is_printed(capfd):
     start_keras()
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         tf.matmul(tf.ones((2, 3)), tf.ones((2, 3)))
@@ -134,7 +134,7 @@ def test_an_error_of_tensorflow_is_still_printed(capfd):
     assert printed.endswith("written below Python\n")
 
 
-def test_what_a_failing_import_prints_is_shown(tmp_path):
+def test_failed_import_output_is_shown(tmp_path):
     (tmp_path / "tensorflow.py").write_text(
         "import os\nos.write(2, b'libsomething.so is missing\\n')\nraise ImportError('broken')\n"
     )
@@ -145,19 +145,19 @@ def test_what_a_failing_import_prints_is_shown(tmp_path):
     assert "libsomething.so is missing" in result.stderr and "broken" in result.stderr
 
 
-def test_errors_that_tensorflow_logs_are_let_through(capfd):
+def test_tensorflow_error_log_is_shown(capfd):
     with quiet_stderr():
         os.write(2, b"I0000 start-up line\nE0000 00:00:1 disk.cc:1] out of memory\n")
     assert capfd.readouterr().err == "E0000 00:00:1 disk.cc:1] out of memory\n"
 
 
-def test_looking_in_vain_for_a_gpu_is_no_error():
+def test_missing_gpu_log_is_not_error():
     assert not is_error("W0000 00:00:1 x.cc:1] a warning")
     assert not is_error("E0000 00:00:1 x.cc:1] Unable to register cuDNN factory")
 
 
 @pytest.mark.slow
-def test_ctrl_c_says_how_to_go_on_in_one_line(tmp_path):
+def test_ctrl_c_prints_resume_command(tmp_path):
     flags = ["--data", "sample", "--limit", "100", "--epochs", "100000", "--out", str(tmp_path)]
     process = subprocess.Popen(
         [sys.executable, str(ROOT / LESSONS[0]), *flags],
@@ -181,7 +181,7 @@ def test_ctrl_c_says_how_to_go_on_in_one_line(tmp_path):
 
 
 @pytest.mark.slow
-def test_device_cpu_leaves_gpus_alone():
+def test_device_cpu_hides_gpus():
     source = (
         "from common.startup import start_keras; start_keras(device='cpu'); import os; "
         "print(*(os.environ[name] for name in ('CUDA_VISIBLE_DEVICES', 'JAX_PLATFORMS', "

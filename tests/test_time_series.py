@@ -10,7 +10,7 @@ def names(smoke_runs):
     return smoke_runs[TIME_SERIES].names
 
 
-def test_the_series_are_two_sines_and_noise(names):
+def test_series_are_sines_with_noise(names):
     series = names["make_series"](2000)
     assert series.shape == (2000, 60, 1) and series.dtype == np.float32
     assert abs(series).max() < 0.5 + 0.2 + 0.05 + 1e-6
@@ -18,12 +18,12 @@ def test_the_series_are_two_sines_and_noise(names):
     assert series.std() == pytest.approx(np.sqrt(0.5**2 / 2 + 0.2**2 / 2), rel=0.05)
 
 
-def test_the_series_are_those_of_the_book(names):
+def test_series_match_book(names):
     series = names["make_series"](10_000)[7000:9000, :, 0]
     assert np.mean((series[:, 50] - series[:, 49]) ** 2) == pytest.approx(0.0202, abs=5e-5)
 
 
-def test_the_targets_follow_what_is_shown(names):
+def test_targets_follow_inputs(names):
     series = names["series"]
     shown, wanted = names["one_ahead"](series)
     np.testing.assert_array_equal(np.concatenate([shown, wanted[:, None]], axis=1), series[:, :51])
@@ -31,7 +31,7 @@ def test_the_targets_follow_what_is_shown(names):
     np.testing.assert_array_equal(np.concatenate([shown[..., 0], wanted], axis=1), series[..., 0])
 
 
-def test_the_parts_do_not_overlap(names):
+def test_splits_do_not_overlap(names):
     train, test, val = (names[f"{part}_series"] for part in ("train", "test", "val"))
     assert [len(train), len(test), len(val)] == [500, 2000, 1000]  # --limit 500
     np.testing.assert_array_equal(train, names["series"][:500])
@@ -48,11 +48,11 @@ def test_the_parts_do_not_overlap(names):
         ("gru", 3 * ((1 + 20) * 20 + 40) + 3 * ((20 + 20) * 20 + 40) + 21),
     ],
 )
-def test_the_models_have_the_weights_that_the_notes_count(names, name, weights):
+def test_parameter_counts(names, name, weights):
     assert names["build_model"](name).count_params() == weights
 
 
-def test_the_figures_are_those_of_the_forecasts(names):
+def test_errors_match_forecasts(names):
     shown, wanted = names["one_ahead"](names["test_series"])
     naive = np.mean((shown[:, -1] - wanted) ** 2)
     assert names["errors"]["test_mse_naive"] == pytest.approx(naive)
@@ -64,14 +64,14 @@ def test_the_figures_are_those_of_the_forecasts(names):
 
 @pytest.fixture(scope="module")
 def other_run(tmp_path_factory):
-    """The lesson with the two networks that its other run here leaves out."""
+    """A run with the two networks that `smoke_runs` leaves out."""
     flags = ["--data", "sample", "--limit", "500", "--epochs", "2", "--models"]
     flags += ["ten_ahead", "reviews"]
     return run_lesson(TIME_SERIES, tmp_path_factory.mktemp("others"), *flags, figures=True)
 
 
 @pytest.mark.slow
-def test_ten_steps_are_foreseen_at_once(other_run):
+def test_ten_step_forecast(other_run):
     names = other_run.names
     shown, wanted = names["ten_ahead"](names["test_series"])
     forecast = names["models"]["ten_ahead"].predict(shown, batch_size=1000, verbose=0)
@@ -81,13 +81,13 @@ def test_ten_steps_are_foreseen_at_once(other_run):
 
 
 @pytest.mark.slow
-def test_a_network_reads_reviews(other_run):
+def test_review_classifier_accuracy(other_run):
     assert 0.4 < other_run.record["metrics"]["test_accuracy_reviews"] <= 1
     assert (other_run.folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow
-def test_reviews_are_cut_at_their_start(other_run):
+def test_reviews_are_truncated_at_start(other_run):
     names = other_run.names
     (row,) = names["to_numbers"]([np.arange(1, 301, dtype="int32")])
     assert len(row) == 200 and row[-1] == 301 and row[0] == 102

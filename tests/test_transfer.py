@@ -1,4 +1,4 @@
-"""Lesson 11: which digits, which weights move; and the names of a picture."""
+"""Lesson 11: digit splits, trainable weights, and the ImageNet script."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ def names(smoke_runs):
     return smoke_runs[TRANSFER].names
 
 
-def test_the_tasks_have_other_digits(names):
+def test_tasks_use_disjoint_digits(names):
     images, labels = names["train_images"], names["train_labels"]
     low, low_labels = names["digits"](images, labels, 0)
     high, high_labels = names["digits"](images, labels, 5)
@@ -24,12 +24,12 @@ def test_the_tasks_have_other_digits(names):
     np.testing.assert_array_equal(high_labels, labels[labels >= 5] - 5)
 
 
-def test_few_pictures_of_each_digit_are_taken(names):
+def test_take_balances_digits(names):
     images, labels = names["take"](10)
     assert len(images) == 50 and np.bincount(labels).tolist() == [10] * 5
 
 
-def test_only_the_head_learns_while_the_features_are_frozen(names):
+def test_frozen_features_leave_head_trainable(names):
     features = names["build_features"]()
     features.trainable = False
     model = names["with_head"](features)
@@ -39,7 +39,7 @@ def test_only_the_head_learns_while_the_features_are_frozen(names):
     )
 
 
-def test_fine_tuning_changes_the_features(names):
+def test_fine_tuning_changes_features(names):
     after = names["known"].get_weights()
     moved = [not np.array_equal(a, b) for a, b in zip(names["learned"], after, strict=True)]
     assert all(moved)
@@ -47,13 +47,13 @@ def test_fine_tuning_changes_the_features(names):
     assert all((a == b).all() for a, b in zip(names["learned"], untouched, strict=True))
 
 
-def test_a_picture_is_named(tmp_path, monkeypatch, capsys):
-    class Pretender:
+def test_imagenet_script_classifies_picture(tmp_path, monkeypatch, capsys):
+    class FakeModel:
         def predict(self, pixels, verbose):
             assert pixels.shape == (1, 224, 224, 3) and -1 <= pixels.min() <= pixels.max() <= 1
             return np.eye(1000)[[281]]
 
-    monkeypatch.setattr(keras.applications, "MobileNetV2", lambda weights: Pretender())
+    monkeypatch.setattr(keras.applications, "MobileNetV2", lambda weights: FakeModel())
     names = [[("n1", "tabby", 0.9), ("n2", "tiger_cat", 0.1)]]
     monkeypatch.setattr(
         keras.applications.mobilenet_v2, "decode_predictions", lambda answer, top: names
@@ -71,7 +71,7 @@ def test_a_picture_is_named(tmp_path, monkeypatch, capsys):
         ("picture", 1, "the weights of MobileNetV2 could not be downloaded"),
     ],
 )
-def test_what_cannot_be_named(tmp_path, capsys, content, code, message):
+def test_imagenet_script_errors(tmp_path, capsys, content, code, message):
     path = tmp_path / "cat.png"
     if content == "picture":
         Image.new("RGB", (300, 200)).save(path)  # there is no network in the tests

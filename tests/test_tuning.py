@@ -1,4 +1,4 @@
-"""Lesson 09: the range test, equal budgets, the searches."""
+"""Lesson 09: the learning-rate range test, equal budgets, the searches."""
 
 import shutil
 
@@ -16,14 +16,14 @@ def run(smoke_runs):
 
 @pytest.fixture(scope="module")
 def range_run(tmp_path_factory):
-    """The part that its other run here leaves out."""
+    """A run of the part that `smoke_runs` leaves out."""
     flags = ["--data", "sample", "--limit", "300", "--epochs", "2", "--parts", "range"]
     folder = tmp_path_factory.mktemp("range")
     return run_lesson(TUNING, folder, *flags, "--repeats", "2", figures=True)
 
 
 @pytest.mark.slow
-def test_the_rate_grows_from_a_millionth_to_ten(range_run):
+def test_learning_rate_range_test(range_run):
     names = range_run.names
     rates, losses = names["rates"], names["losses"]
     assert rates[0] == pytest.approx(1e-6) and rates[-1] == pytest.approx(10)
@@ -34,14 +34,14 @@ def test_the_rate_grows_from_a_millionth_to_ten(range_run):
 
 
 @pytest.mark.slow
-def test_rates_around_the_choice_are_compared(range_run):
+def test_neighboring_learning_rates_are_compared(range_run):
     table = pd.read_csv(range_run.folder / "rates.csv", index_col="choice")
     assert list(table.index) == ["a tenth", "a third", "our choice", "three times", "ten times"]
     assert (table.lowest < table.highest).all()  # two seeds
     assert (range_run.folder / "rates.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_shapes_have_about_as_many_weights(run):
+def test_weight_count_formula(run):
     build, weights = run.names["build_model"], run.names["weights"]
     for depth, width in ((1, 30), (3, 20)):
         trained = sum(np.prod(w.shape) for w in build([width] * depth).trainable_weights)
@@ -49,7 +49,7 @@ def test_shapes_have_about_as_many_weights(run):
 
 
 @pytest.mark.slow
-def test_all_schedules_have_the_same_steps(run):
+def test_schedules_run_equal_epochs(run):
     fit = run.names["fit"]
     plain = fit("plain", 1)
     grown = fit("grown", 1, batch_sizes=[32, 128])
@@ -58,7 +58,7 @@ def test_all_schedules_have_the_same_steps(run):
     assert len(plain["loss"]) == len(grown["loss"]) == len(three["loss"]) == epochs
 
 
-def test_every_trial_is_in_the_table(run):
+def test_table_lists_every_trial(run):
     trials = run.names["trials"]
     assert (trials.search == "random").sum() == 2 and (trials.search == "Hyperband").any()
     assert trials.val_mse.notna().all() and (trials.epochs > 0).all()
@@ -77,7 +77,7 @@ def test_every_trial_is_in_the_table(run):
     assert run.names["winner"].val_mse == trials.val_mse.min()
 
 
-def test_the_winner_is_trained_as_it_was_found(run):
+def test_winner_is_retrained_with_its_settings(run):
     winner, model = run.names["winner"], run.names["model"]
     hidden = [layer.units for layer in model.layers if hasattr(layer, "units")][:-1]
     assert hidden == [winner.units] * winner.layers
@@ -87,7 +87,7 @@ def test_the_winner_is_trained_as_it_was_found(run):
 
 
 @pytest.mark.slow
-def test_a_stopped_search_goes_on(tmp_path, capsys, monkeypatch):
+def test_interrupted_search_resumes(tmp_path, capsys, monkeypatch):
     flags = ["--data", "sample", "--limit", "300", "--epochs", "1"]
     flags += ["--parts", "search", "--trials", "3"]
     run_trial, tried = keras_tuner.RandomSearch.run_trial, []
@@ -108,7 +108,7 @@ def test_a_stopped_search_goes_on(tmp_path, capsys, monkeypatch):
     assert resumed.record["finished"]
 
 
-def test_a_search_that_was_killed_while_it_wrote_begins_anew(run, capsys):
+def test_damaged_search_restarts(run, capsys):
     folder = run.folder / "cut-short"
     shutil.copytree(run.folder / "random", folder)
     damaged = next(folder.glob("trial_*/trial.json"))

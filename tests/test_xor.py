@@ -1,17 +1,17 @@
-"""xor/: what it can and cannot learn, and the count over several starts."""
+"""xor/: what a network can and cannot learn, over several seeds."""
 
 import numpy as np
 import pytest
 from conftest import XOR, run_lesson
 
 
-def test_the_layers_have_the_parameters_that_the_notes_count(smoke_runs):
+def test_parameter_counts(smoke_runs):
     model = smoke_runs[XOR].names["model"]
     assert [layer.count_params() for layer in model.layers] == [24, 36, 5]
     assert smoke_runs[XOR].record["flags"]["batch_size"] == 1
 
 
-def test_the_recommended_setting_solves_it(tmp_path):
+def test_recommended_settings_solve_xor(tmp_path):
     run = run_lesson(XOR, tmp_path, "--activation", "tanh", "--learning-rate", "0.01")
     assert run.record["metrics"]["accuracy"] == 1
     answers = run.names["model"].predict(run.names["inputs"], verbose=0)[:, 0]
@@ -25,14 +25,14 @@ def test_the_recommended_setting_solves_it(tmp_path):
     assert run.record["metrics"]["last_mistake"] < 500
 
 
-def test_without_a_hidden_layer_one_row_stays_wrong(tmp_path):
+def test_linear_model_cannot_solve_xor(tmp_path):
     run = run_lesson(XOR, tmp_path, "--hidden", "--learning-rate", "0.1", "--epochs", "100")
     assert run.record["parameters"] == 3
     assert run.record["metrics"]["accuracy"] <= 0.75 and run.record["metrics"]["solved"] == 0
 
 
 @pytest.mark.slow
-def test_several_starts_are_trained_and_counted(smoke_runs, tmp_path, capsys):
+def test_multiple_seeds_are_counted(smoke_runs, tmp_path, capsys):
     flags = ["--seeds", "2", "--epochs", "2", "--seed", "41"]
     run = run_lesson(XOR, tmp_path, *flags, figures=True)
     starts, solved = run.names["starts"], run.names["solved"]
