@@ -22,14 +22,39 @@ def names(smoke_runs):
     ],
 )
 def test_parameter_counts(names, name, trained):
-    model = names["BUILDERS"][name]()
+    model = names["models"][name]
     assert sum(np.prod(weight.shape) for weight in model.trainable_weights) == trained
+
+
+def test_functional_chain_equals_sequential(names):
+    sequential, functional = names["models"]["sequential"], names["functional"]
+    features = names["test_features"]
+    expected = sequential.predict(features, verbose=0)
+    np.testing.assert_array_equal(functional.predict(features, verbose=0), expected)
+
+
+def test_shared_layer_has_one_set_of_weights(names):
+    deep, comparison = names["models"]["deep"], names["comparison"]
+    assert [id(weight) for weight in comparison.weights] == [id(weight) for weight in deep.weights]
+    a, b = names["test_features"][:20], names["test_features"][20:40]
+    expected = deep.predict(a, verbose=0) - deep.predict(b, verbose=0)
+    np.testing.assert_allclose(comparison.predict((a, b), verbose=0), expected, atol=1e-5)
+
+
+def test_inner_output_feeds_last_layer(names):
+    wide_deep, hidden_output = names["models"]["wide_deep"], names["hidden_output"]
+    features = names["test_features"]
+    hidden = hidden_output.predict(features, verbose=0)
+    assert hidden.shape == (len(features), 30) and (hidden >= 0).all()
+    both = np.concatenate([np.asarray(names["normalization"](features)), hidden], axis=1)
+    expected = wide_deep.predict(features, verbose=0)
+    np.testing.assert_allclose(both @ wide_deep.get_weights()[-2], expected, atol=1e-4)
 
 
 def test_inputs_are_normalized_separately(names):
     model = names["models"]["two_outputs"]
     features = names["train_features"]
-    wide, deep = names["inputs_for"]("two_outputs", features)
+    (wide, deep), _ = names["train"]["two_outputs"]
     np.testing.assert_array_equal(wide, features[:, :5])
     np.testing.assert_array_equal(deep, features[:, 2:])
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Normalization)]
@@ -39,8 +64,8 @@ def test_inputs_are_normalized_separately(names):
 
 
 def test_loss_weights_are_applied(names):
-    model, features = names["models"]["two_outputs"], names["test_features"]
-    inputs, values = names["inputs_for"]("two_outputs", features), names["test_values"]
+    model, values = names["models"]["two_outputs"], names["test_values"]
+    inputs, _ = names["test"]["two_outputs"]
     loss = model.evaluate(inputs, (values, values), verbose=0, return_dict=True)["loss"]
     value, alone = (np.ravel(answer) for answer in model.predict(inputs, verbose=0))
     expected = 0.9 * np.mean((value - values) ** 2) + 0.1 * np.mean((alone - values) ** 2)
