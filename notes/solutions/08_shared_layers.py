@@ -1,4 +1,4 @@
-"""A network that reads two digits with one set of convolutions: layers that are called twice."""
+"""A model that reads two digits with one set of convolutions: shared layers, called twice."""
 
 import keras
 import numpy as np
@@ -24,8 +24,8 @@ right = reader(layers.Cropping2D(((0, 0), (28, 0)))(scaled))
 model = keras.Model(image, {"left": left, "right": right})
 model.summary()
 
-picture = np.random.default_rng(0).integers(256, size=(1, 28, 28, 1), dtype="uint8")
-answers = model.predict(np.concatenate([picture, picture], axis=2), verbose=0)
-# One picture twice: one answer twice.
+digit = np.random.default_rng(0).integers(256, size=(1, 28, 28, 1), dtype="uint8")
+answers = model.predict(np.concatenate([digit, digit], axis=2), verbose=0)
+# The same image on both sides must give the same answer twice.
 assert np.allclose(answers["left"], answers["right"], atol=1e-6)
-print("called twice, counted once:", f"{model.count_params():,} weights")
+print("called twice, counted once:", f"{model.count_params():,} parameters")
