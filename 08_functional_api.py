@@ -5,8 +5,8 @@
 A `Sequential` model is one chain: each layer passes its output to the next, from one input to one
 output. Often that is enough. But to estimate a price from a photo *and* a row of a table, a model
 needs two inputs; to answer three questions about one image, it needs three outputs. In this lesson
-you build such models with the *functional API* of Keras: first for the values of houses, then for
-images.
+you build such models with the *functional API* of Keras. Part one predicts house values and
+measures the mean squared error (MSE); part two is about images.
 
 Expect: median test MSE: one hidden layer 0.350, two 0.318, two with a skip connection 0.320.
 
@@ -42,14 +42,14 @@ from common.introspection import diagram
 # %%
 districts = lesson.load("california_housing")
 (train_digits, train_labels), (test_digits, test_labels) = lesson.load("mnist")
-print(districts.describe().loc[["mean", "std", "min", "max"]].round(1).T.to_string())
+print(districts.describe().T[["mean", "std", "min", "max"]].round(1).to_string())
 
 # %% [markdown]
 # ## 2 Prepare
 # A district with many people has many rooms, which says little about its houses. Rooms *per
-# household* say more, so we divide three of the counts by the number of households. The target is
-# in units of 100,000 dollars, so that errors are numbers near 1. A quarter of the rows is the test
-# set; a quarter of the rest is for validation.
+# household* say more, so we divide rooms, bedrooms and people by the number of households. The
+# target is in units of 100,000 dollars, so that errors are numbers near 1. A quarter of the rows is
+# the test set; a quarter of the rest is for validation.
 
 # %%
 features = pd.DataFrame({
@@ -79,7 +79,8 @@ train_features, val_features, train_values, val_values = train_test_split(
 # %%
 def pair_up(digits, labels, pairs: int):
     """Return uint8 images of shape (pairs, 28, 56, 1), and their labels by name."""
-    left, right = np.random.default_rng(lesson.seed).integers(len(labels), size=(2, pairs))
+    random = np.random.default_rng(lesson.seed)
+    left, right = random.integers(len(labels), size=(2, pairs))  # which digits to pair
     images = np.concatenate([digits[left], digits[right]], axis=2)[..., np.newaxis]
     larger = labels[left] > labels[right]
     return images, {"left": labels[left], "right": labels[right], "larger": larger.astype("uint8")}
@@ -184,7 +185,8 @@ hidden_output = keras.Model(inputs, hidden)
 # ### Two inputs
 # A table and a photo would be two inputs. We have only one table, so we split it for practice: the
 # wide path gets the first five columns and the deep path the last six (three columns are in both).
-# Each path has an `Input` and a `Normalization` layer of its own.
+# Each path has an `Input` and a `Normalization` layer of its own. Layers can be given names; the
+# diagram and the history of `fit` show them.
 
 # %%
 WIDE, DEEP = slice(0, 5), slice(2, 8)  # features[:, WIDE] is features[:, 0:5]
@@ -233,9 +235,9 @@ print("parameters of deep and comparison:", deep.count_params(), comparison.coun
 # %% [markdown]
 # ### Three questions about one image
 # Part two: from one image we want the left digit, the right digit, and whether the left one is
-# larger. No chain can do that, because a chain has one output. A model that learns several tasks at
-# once is a *multi-task model*. It has a *trunk*, the layers that all tasks share, and for each task
-# a *head*, the layers that turn the trunk's output into an answer.
+# larger. No chain can do that, because a chain has one output: here we need the graph. A model that
+# learns several tasks at once is a *multi-task model*. It has a *trunk*, the layers that all tasks
+# share, and for each task a *head*, the layers that turn the trunk's output into an answer.
 #
 # The trunk has two convolutional layers. `Conv2D(16, 3)` slides 16 *filters*, small windows of 3x3
 # weights, over the image; each learns to respond to one local pattern, such as an edge.
@@ -351,7 +353,7 @@ for name in lesson.models:
     if name in IMAGES:
         epochs, batch_size = math.ceil(epochs / 4), 4 * batch_size
     print(f"\n{name}: {model.count_params():,} parameters")
-    batches = lesson.batches(*train[name], batch_size)
+    batches = lesson.batches(*train[name], batch_size)  # in a new random order every epoch
     model.steps_per_execution = len(batches)  # a whole epoch per call: faster
     history = model.fit(
         batches,
@@ -366,8 +368,10 @@ for name in lesson.models:
 
 # %% [markdown]
 # ## 6 Evaluate
-# An MSE of 0.36 means a typical error of √0.36 = 0.6, that is 60,000 dollars. We also print what
-# you get without any network: from always predicting the mean value, or always "not larger".
+# The loop puts the scores into a table. For house values they are MSEs: 0.36 means a typical error
+# of √0.36 = 0.6, that is 60,000 dollars. Of `two_outputs` we score only the main output; Keras put
+# its name before its loss, `value_loss`. Below the table stands what you get without any network:
+# from always predicting the mean value, or always "not larger".
 
 # %%
 scores, rows = {}, []
@@ -384,7 +388,7 @@ for name in lesson.models:
         continue
     results = model.evaluate(inputs, targets, batch_size=1000, verbose=0, return_dict=True)
     for output in targets:
-        # With several outputs, Keras puts the name of the output before that of the metric.
+        # Here, too, Keras puts the output's name first if there are several outputs.
         key = "accuracy" if len(targets) == 1 else f"{output}_accuracy"
         scores[f"test_accuracy_{output}_{name}"] = results[key]
         rows.append([name, f"accuracy of {output}", curve[f"val_{key}"][-1], results[key]])
@@ -420,7 +424,8 @@ if houses:
 # `deep` has the lowest error with every seed. So the gain over `sequential` comes from the second
 # hidden layer; the skip connection, the separate inputs and the auxiliary output add nothing here.
 # For these data a plain chain is the better choice. Skip connections matter in networks with dozens
-# of layers, where they let gradients reach the first ones.
+# of layers: there, gradients can shrink to almost nothing on the way back to the first layers
+# (*vanishing gradients*), and a skip connection is a way around.
 #
 # "Which one is larger?" is the hardest question for all: to answer it, a network must first find
 # out by itself how to read digits. `both_answers` reads digits about as well as `digits_only`, with
@@ -447,11 +452,11 @@ print("hidden_output:", hidden_output.predict(one, verbose=0).round(2))
 
 # %%
 if "both_answers" in lesson.models:
-    answers = both_answers.predict(test_images[:25], verbose=0)
+    probabilities = both_answers.predict(test_images[:25], verbose=0)
     answers = {
-        "left": answers["left"].argmax(axis=1),
-        "right": answers["right"].argmax(axis=1),
-        "larger": answers["larger"][:, 0] > 0.5,
+        "left": probabilities["left"].argmax(axis=1),  # the most probable of ten digits
+        "right": probabilities["right"].argmax(axis=1),
+        "larger": probabilities["larger"][:, 0] > 0.5,
     }
     wrong = np.any([answers[name] != test_answers[name][:25] for name in answers], axis=0)
     titles = [f"{a} {'>' if p else '≤'} {b}" for a, b, p in zip(*answers.values(), strict=True)]
