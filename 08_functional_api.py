@@ -235,7 +235,7 @@ print("parameters of deep and comparison:", deep.count_params(), comparison.coun
 # %% [markdown]
 # ### Three questions about one image
 # Part two: from one image we want the left digit, the right digit, and whether the left one is
-# larger. No chain can do that, because a chain has one output: here we need the graph. A model that
+# larger. A chain has a single output with a single loss, so here we need the graph. A model that
 # learns several tasks at once is a *multi-task model*. It has a *trunk*, the layers that all tasks
 # share, and for each task a *head*, the layers that turn the trunk's output into an answer.
 #
