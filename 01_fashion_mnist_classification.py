@@ -2,10 +2,10 @@
 """
 # 01 Fashion-MNIST: which piece of clothing is this?
 
-Train your first image classifier. It looks at a 28x28-pixel image of a piece of clothing and says
-which of ten *classes* it belongs to: sneaker, coat, bag and so on. Here is the whole program in
-plain Keras (x are the images, y their labels); the lesson explains each of its seven steps and adds
-a few options.
+Train your first *neural network*. It looks at an image of a piece of clothing and says which of ten
+*classes* it belongs to: sneaker, coat, bag and so on. That task is called *classification*. Here is
+the whole program in plain Keras (`x` are the images, `y` their classes). You need not understand it
+yet: the lesson explains it in seven steps, which every later lesson repeats.
 
     import keras
     from keras import layers
@@ -22,7 +22,9 @@ a few options.
     model.fit(x, y, batch_size=32, epochs=10, validation_split=0.1)
     model.evaluate(x_test, y_test)
 
-TensorFlow's own tutorial reports a test accuracy of about 0.88.
+The last line prints the *accuracy* on 10,000 new images, the *test* images: the fraction that it
+gets right. TensorFlow's tutorial reports about 0.88. Training involves chance; the *seed* is the
+number that fixes all random draws, and another seed gives a slightly different result.
 
 Expect: test accuracy 0.880 (0.879 to 0.884), median and range of three seeds.
 
@@ -33,6 +35,8 @@ Expect: test accuracy 0.880 (0.879 to 0.884), median and range of three seeds.
 # %%
 from common.lesson import Lesson
 
+# `lesson` is this collection's helper. It reads the flags of the command line (`lesson.epochs`),
+# sets the seed, and saves figures and results to a folder whose name it prints. The rest is Keras.
 lesson = Lesson(
     __doc__, epochs=10, batch_size=32, hidden=[128], optimizer=["adam", "rmsprop", "sgd"]
 )
@@ -48,10 +52,13 @@ from common import plots
 
 # %% [markdown]
 # ## 1 Load
-# Fashion-MNIST holds 70,000 grayscale images: 60,000 for training, 10,000 for the final test. An
-# image is an array of 28x28 numbers from 0 to 255, and has a *label*, the number of its class. Look
-# at data before you train on it: at the shapes, at the range of the values, at the number of images
-# in each class, and at some of the images.
+# Fashion-MNIST holds 70,000 grayscale images of clothing: 60,000 to train with and 10,000 for the
+# final test. An image is an array of 28x28 numbers (*pixels*), from 0 for the empty background to
+# 255. It comes with a *label*, the number of its class from 0 to 9.
+#
+# Look at your data before you train on it. Are the shapes and the range of the values what you
+# expect? Is every class equally frequent? (Here yes: 6,000 training images each.) Would you
+# recognize the images yourself?
 
 # %%
 CLASS_NAMES = [
@@ -61,7 +68,6 @@ CLASS_NAMES = [
 
 (train_images, train_labels), (test_images, test_labels) = lesson.load("fashion_mnist")
 print("training images:", train_images.shape, train_images.dtype)
-print("test images:", test_images.shape, test_images.dtype)
 print("values from", train_images.min(), "to", train_images.max())
 print("training images in each class:", np.bincount(train_labels, minlength=10))
 titles = [CLASS_NAMES[label] for label in train_labels[:25]]
@@ -69,15 +75,18 @@ lesson.save_figure("samples", plots.image_grid(train_images[:25], titles))
 
 # %% [markdown]
 # ## 2 Prepare
-# The network sees the training images many times. One pass over all of them is an *epoch*. It sees
-# them in groups of 32, the *batches*, in a new random order in every epoch.
+# Before training, we set a tenth of the 60,000 training images aside as *validation data*. The
+# network never learns from them; they show, while it trains, how well it does on new images.
 #
-# A tenth of the training images is set aside as *validation data*. The network never learns from
-# them; after every epoch they tell how well it does on images that it has not seen. By that you
-# choose your settings, and each choice fits your model to those images a little. So the test images
-# are used once, at the very end, and the final score is honest.
+# Why not use the test images for that? Because you will try other settings, the *hyperparameters*
+# (how many layers, how long to train), and keep those that do best on the images you look at. Each
+# choice fits your model to these images a little, so their accuracy becomes too optimistic. The
+# test images are used once, at the very end.
 #
-# `stratify` keeps the share of each class the same in both parts.
+# The 54,000 images that are left are shown to the network in *batches* of 32. One pass over all of
+# them is an *epoch*; every epoch takes them in a new random order. (`stratify` draws the same
+# fraction of every class. `lesson.batches` does what `batch_size=32` does in the program above, but
+# a run that was stopped can continue with exactly the same batches.)
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -87,104 +96,141 @@ train = lesson.batches(train_images, train_labels)
 
 # %% [markdown]
 # ## 3 Define
-# A neural network is a stack of *layers*. Each takes the numbers of the layer before it and
-# computes new ones.
+# A neural network is a stack of *layers*. Each layer takes the numbers that the layer before it
+# produced and computes new ones. Ours has four; `Input` only says what an image looks like.
 #
-# - `Rescaling` maps pixels from 0..255 to 0..1: training works best when inputs are small numbers.
-#   Until then the pixels stay bytes, a quarter of the memory of 32-bit floats.
-# - `Flatten` lays the 28x28 pixels out as a row of 784 numbers.
-# - `Dense(128)` has 128 *neurons* (Keras says *units*). Each multiplies every input by a *weight*
-#   of its own, adds everything up, and adds one more number, its *bias*. The *activation function*
-#   `relu` then replaces negative results by 0. Without it, two Dense layers in a row could do no
-#   more than one.
-# - `Dense(10)` gives a score for each class, and `softmax` turns ten scores into ten probabilities.
+# - `Rescaling` maps the pixels from 0..255 to 0..1, because training works best with small inputs.
+# - `Flatten` lays the 28x28 pixels out in one row of 784 numbers.
+# - `Dense(128)` has 128 *neurons* (Keras says *units*). Each neuron multiplies every input by a
+#   *weight* of its own, adds the products up, and adds one more number, its *bias*.
+# - `Dense(10)` computes one score per class.
 #
-# Weights and biases are the *parameters*, the numbers that training finds. Layers between input and
-# output are called *hidden*. The hidden layer has 784·128 + 128 = 100,480 parameters, the last one
-# 128·10 + 10 = 1,290.
+# Weights and biases are the *parameters*: the numbers that training finds. A layer between input
+# and output is called *hidden*. Our hidden layer has 784·128 weights and 128 biases, together
+# 100,480 parameters; the last layer has 128·10 + 10 = 1,290. (The flag `--hidden 300 100` makes two
+# hidden layers, of 300 and of 100 neurons.)
+#
+# What a neuron has computed goes through an *activation function*. `relu` replaces negative numbers
+# by 0. Without it, two Dense layers in a row could do no more than one, because a weighted sum of
+# weighted sums is again a weighted sum.
+#
+# `softmax` turns the ten scores into ten probabilities: it raises e to the power of each score and
+# divides by the sum, so that they add up to 1. Three scores 2, 1, 0 become 0.67, 0.24, 0.09.
 
 # %%
 model = keras.Sequential([
-    keras.Input((28, 28), dtype="uint8"),
+    keras.Input((28, 28), dtype="uint8"),  # bytes: whole numbers from 0 to 255
     layers.Rescaling(1 / 255),
     layers.Flatten(),
-    *[layers.Dense(units, activation="relu") for units in lesson.hidden],
+    *[layers.Dense(units, activation="relu") for units in lesson.hidden],  # one layer of 128
     layers.Dense(10, activation="softmax"),
 ])
 model.summary()
 
 # %% [markdown]
 # ## 4 Compile
-# The *loss* measures how wrong the predictions are. For one image it is -log(p), where p is the
-# probability that the network gave to the true class: 0.1 if p = 0.9, but 2.3 if p = 0.1. This is
-# *cross-entropy*; *sparse* means that labels are numbers (3), not rows such as 0 0 0 1 0 0 0 0 0 0.
+# All weights start as small random numbers, so the first predictions are guesses. To improve them
+# we need a number that says how wrong they are: the *loss*. For one image it is -log(p), where p is
+# the probability that the network gave to the true class and log is the natural logarithm. It is
+# 0.1 for p = 0.9 and 2.3 for p = 0.1, which is what even guessing among ten classes gives. This
+# loss is called *cross-entropy*. It is *sparse* if labels are numbers such as 3; the alternative is
+# a row 0 0 0 1 0 0 0 0 0 0 with a 1 in the place of the class, a *one-hot* label.
 #
-# One step of training: take a batch, compute its average loss and the *gradient*, which tells for
-# every parameter how fast the loss would rise if that parameter grew. Then move each parameter a
-# little the other way. The *optimizer* decides how far; `adam` is a good first choice. *Accuracy*,
-# the fraction of correct answers, is what we want to know, but a tiny change of a weight almost
-# never changes it: its gradient is zero nearly everywhere.
+# Training repeats one small step, *gradient descent*. Take a batch and compute its average loss.
+# Then compute the *gradient*: for every parameter, the derivative of the loss, that is, how fast
+# the loss would rise if that parameter grew (*backpropagation* is the algorithm for this). Subtract
+# it from the parameter, times a small number, the *learning rate*: with a derivative of 2 and a
+# rate of 0.01 the parameter becomes smaller by 0.02, and the loss falls. Too low a rate makes
+# training slow; too high a rate overshoots.
+#
+# The *optimizer* carries out that step. `sgd` (*stochastic* gradient descent, because batches are
+# random) does just that; `adam` also adapts the step to each parameter. Start with `adam`.
+#
+# Why not train on accuracy itself? A tiny change of one weight almost never changes which class
+# wins, so the derivative of the accuracy is zero nearly everywhere and shows no direction. We only
+# watch it: it is a *metric*.
 
 # %%
 model.compile(
     optimizer=lesson.optimizer,
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # a whole epoch in one call: faster
+    steps_per_execution=len(train),  # run all steps of an epoch in one call: same result, faster
 )
 
 # %% [markdown]
 # ## 5 Fit
-# Compare training and validation accuracy. Where training goes on improving and validation does
-# not, the network *overfits*: it *memorizes* the training images instead of learning what
-# *generalizes* to new ones. `fit` returns the history of both.
+# `fit` trains. An epoch has 54,000 / 32 = 1,687.5 steps, so 1,688: the last batch is half full.
+# After each epoch, one line shows accuracy and loss of the training images, then (`val_`) of the
+# validation images. `fit` returns these numbers, the *history*.
 
 # %%
 history = model.fit(
     train,
     validation_data=(val_images, val_labels),
     epochs=lesson.epochs,
-    callbacks=lesson.callbacks(),  # they time every epoch, and keep what a stopped run needs
-    verbose=2,
+    callbacks=lesson.callbacks(),  # called after every epoch: they save what --resume needs
+    verbose=2,  # one line per epoch
 )
 
 figure, axes = plt.subplots()
 epochs = [epoch + 1 for epoch in history.epoch]
 axes.plot(epochs, history.history["accuracy"], "o-", label="training")
 axes.plot(epochs, history.history["val_accuracy"], "o-", label="validation")
-axes.set(xlabel="epoch", ylabel="accuracy")
+axes.set(xlabel="epoch", ylabel="accuracy", title="accuracy during training")
 axes.legend()
 lesson.save_figure("accuracy", figure)
 
 # %% [markdown]
+# Compare the two curves. The training accuracy keeps rising; the validation accuracy rises more
+# slowly, wavers, and falls behind. A gap that widens while validation no longer improves means that
+# the network *overfits*: it *memorizes* details of the training images instead of learning what
+# *generalizes* to new ones. Lesson 04 shows what helps.
+#
 # ## 6 Evaluate
-# Only now do we use the test images. *Precision*: of the images that the network called "shirt",
-# the fraction that really are shirts. *Recall*: of the real shirts, the fraction that it found. The
-# *F1 score* combines both, 2PR / (P + R); *support* is the number of images. In the *confusion
-# matrix* a row is the true class, a column the prediction: shirts, T-shirts, pullovers and coats
-# are often confused.
+# Now, and only now, the test images. Accuracy is one number for all classes; a report per class
+# shows where the mistakes are. Suppose the network says "shirt" 800 times and is right 600 times,
+# and there are 1,000 real shirts:
+#
+# - *Precision* is the fraction of its "shirts" that really are shirts: 600 / 800 = 0.75.
+# - *Recall* is the fraction of the real shirts that it found: 600 / 1,000 = 0.60.
+# - The *F1 score* combines both, 2PR / (P + R) = 0.67, and is high only if both are.
+# - *Support* is the number of images of that class.
+#
+# The *confusion matrix* shows which classes are mistaken for which: each row is a true class, each
+# column a prediction, and correct predictions lie on the diagonal.
 
 # %%
 test_loss, test_accuracy = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0)
-probabilities = model.predict(test_images, batch_size=1000, verbose=0)  # (images, 10)
-predicted_labels = probabilities.argmax(axis=1)
-print(
-    classification_report(
-        test_labels, predicted_labels, target_names=CLASS_NAMES, digits=3, zero_division=0
-    )
+probabilities = model.predict(test_images, batch_size=1000, verbose=0)  # one row of 10 per image
+predicted_labels = probabilities.argmax(axis=1)  # the class with the highest probability
+report = classification_report(
+    test_labels, predicted_labels, target_names=CLASS_NAMES, digits=3, zero_division=0
 )
+print(report)
 figure = plots.confusion_matrix(test_labels, predicted_labels, CLASS_NAMES)
 lesson.save_figure("confusion_matrix", figure)
 
 # %% [markdown]
+# Shirts have the lowest precision and recall: they are confused with T-shirts, pullovers and coats.
+# Trousers and bags are almost always recognized.
+#
 # ## 7 Predict
-# `predict` gave ten probabilities for each test image. We print the three highest of the first
-# image, and show 25 images with the predictions, the wrong ones in red with the true class below.
-# Is the network less sure where it is wrong? Not always: a high probability is no guarantee.
+# `predict` wants a batch, even for one image: shape (1, 28, 28), not (28, 28). `np.newaxis` adds
+# the first dimension.
+#
+# A photo of your own must look like the training images: gray, 28x28, bright clothing on a
+# background of 0. For dark clothing on white paper:
+#
+#     photo = keras.utils.load_img("photo.png", color_mode="grayscale", target_size=(28, 28))
+#     image = 255 - np.array(photo)
 
 # %%
-highest = probabilities[0].argsort()[::-1][:3]
-print("first test image:", *[f"{CLASS_NAMES[i]} {probabilities[0, i]:.3f}" for i in highest])
+image = test_images[0]
+probability = model.predict(image[np.newaxis], verbose=0)[0]  # the first and only row
+for label in probability.argsort()[::-1][:3]:
+    print(f"first test image: {CLASS_NAMES[label]} {probability[label]:.1%}")
+
 titles, colors = [], []
 for i in range(25):
     predicted, true = predicted_labels[i], test_labels[i]
@@ -192,13 +238,25 @@ for i in range(25):
     titles.append(title if predicted == true else f"{title}\n(is {CLASS_NAMES[true]})")
     colors.append("tab:blue" if predicted == true else "tab:red")
 lesson.save_figure("predictions", plots.image_grid(test_images[:25], titles, colors))
-lesson.finish(model, history, test_loss=test_loss, test_accuracy=test_accuracy)
+lesson.finish(model, history, test_loss=test_loss, test_accuracy=test_accuracy)  # saves the model
+
+# %% [markdown]
+# The figure shows 25 predictions with their probabilities, the wrong ones in red. Is the network
+# less sure where it is wrong? Often, but not always: a high probability is no guarantee.
+#
+# ## Remember
+# - A network is a stack of layers; gradient descent finds the parameters that make the loss small.
+# - Learn from the training data, choose by the validation data, judge once by the test data.
+# - One of several classes is right: softmax in the last layer, cross-entropy as the loss.
+#
+# On your own data, try first: one hidden layer of 128, `adam`, batches of 32, and a look at the
+# confusion matrix.
 
 # %% [markdown]
 # ## Exercises
 # 1. How many parameters does `--hidden 300 100` have? Count first, then look at the summary.
-# 2. Remove the hidden layer with `--hidden`. How much accuracy do you lose?
+# 2. Remove the hidden layer: give `--hidden` without a number. How much accuracy do you lose?
 # 3. Which two classes are confused with each other most often? Write a short script that finds out
-#    from the saved model.
+#    from the saved model; `keras.models.load_model` reads it.
 #
 # Solutions: notes/solutions/01_fashion_mnist_classification.md

@@ -1,4 +1,4 @@
-"""Which kinds of clothing does the newest model of lesson 01 take for each other?"""
+"""Which classes does the newest model of lesson 01 confuse with each other most often?"""
 
 from saved import newest_run
 
@@ -12,26 +12,18 @@ import numpy as np
 from common.datasets import load_dataset
 
 NAMES = [
-    "T-shirt",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-]
+    "T-shirt", "trouser", "pullover", "dress", "coat",
+    "sandal", "shirt", "sneaker", "bag", "ankle boot",
+]  # fmt: skip
 flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
 (_, (images, labels)), _, source = load_dataset("fashion_mnist", flags)
 print(f"{len(labels)} test images, {source}")
 model = keras.models.load_model(folder / "model.keras")
-answers = model.predict(images, batch_size=1000, verbose=0).argmax(axis=1)
+predicted = model.predict(images, batch_size=1000, verbose=0).argmax(axis=1)
 
 counts = np.zeros((10, 10), int)
-np.add.at(counts, (labels, answers), 1)
-both = counts + counts.T  # a shirt taken for a coat, and a coat for a shirt
+np.add.at(counts, (labels, predicted), 1)
+both = counts + counts.T  # shirts taken for coats, and coats taken for shirts
 pairs = [(both[a, b], NAMES[a], NAMES[b]) for a in range(10) for b in range(a)]
 for count, a, b in sorted(pairs, reverse=True)[:3]:
     print(f"{a} and {b}: {count} times")
