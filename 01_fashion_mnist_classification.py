@@ -182,10 +182,11 @@ axes.legend()
 lesson.save_figure("accuracy", figure)
 
 # %% [markdown]
-# Compare the two curves. The training accuracy keeps rising; the validation accuracy rises more
-# slowly, wavers, and falls behind. A gap that widens while validation no longer improves means that
-# the network *overfits*: it *memorizes* details of the training images instead of learning what
-# *generalizes* to new ones. Lesson 04 shows what helps.
+# Compare the two curves. (At first validation may even be ahead: the training accuracy is an
+# average over the epoch, during which the network improves.) The training accuracy keeps rising;
+# the validation accuracy rises more slowly, wavers, and falls behind. A gap that widens while
+# validation no longer improves means that the network *overfits*: it *memorizes* details of the
+# training images instead of learning what *generalizes* to new ones. Lesson 04 shows what helps.
 #
 # ## 6 Evaluate
 # Now, and only now, the test images. Accuracy is one number for all classes; a report per class

@@ -2,11 +2,12 @@
 """
 # 03 Auto MPG: how far does this car go on a gallon?
 
-We predict a number instead of a class: the fuel economy of cars of the years 1970 to 1982, in
-miles per gallon (MPG), from seven facts about each. Only 398 cars: little data, so we must take
-care not to train too long.
+Predict a number instead of a class: that is *regression*. From seven facts about a car of the years
+1970 to 1982 a network predicts its fuel economy in miles per gallon (MPG). There are only 398 cars,
+as is common in practice, so you will see how to stop training in time, and how far to trust a score
+from few examples.
 
-TensorFlow's tutorial reports a mean absolute error of 1.80 to 2.3 MPG.
+TensorFlow's tutorial reports a mean absolute error (MAE) of 1.80 to 2.3 MPG.
 
 Expect: test error (MAE) 1.94 (1.60 to 2.40) MPG, median and range of 20 seeds.
 
@@ -35,8 +36,11 @@ from common import plots
 
 # %% [markdown]
 # ## 1 Load
-# One row a car. The table marks an unknown horsepower by a question mark; pandas reads it as NaN,
-# *not a number*. We drop those rows, and say so.
+# The data is a table with one row per car. The columns, apart from `mpg` and the car's name, are
+# the *features*: what the network may use to predict `mpg`, the *target*.
+#
+# A few values of horsepower are missing; pandas shows them as NaN, *not a number*. One NaN would
+# turn every prediction, the loss and then all weights into NaN, so we drop those rows.
 
 # %%
 cars = lesson.load("auto_mpg")
@@ -48,10 +52,11 @@ print(f"dropped {unknown.sum()} cars of unknown horsepower, {len(cars)} are left
 
 # %% [markdown]
 # ## 2 Prepare
-# `origin` is 1, 2 or 3, but Europe is not twice the USA: it becomes three columns of 0 and 1,
-# *one-hot*. A fifth of the cars is the test set. A fifth of the rest is held out for validation.
+# `origin` is 1 (USA), 2 (Europe) or 3 (Japan), but these are names, not amounts: Japan is not three
+# times the USA. So we *one-hot encode* it, as three columns of which one is 1 and the others are 0.
+# The seven features become nine columns.
 #
-# The scatter matrix shows four columns in pairs. Heavy cars with large engines go less far.
+# A fifth of the cars becomes the test set, and a fifth of the rest the validation set.
 
 # %%
 features = cars.drop(columns=["mpg", "car_name", "origin"])
@@ -65,45 +70,64 @@ train_features, test_features, train_mpg, test_mpg = train_test_split(
 train_features, val_features, train_mpg, val_mpg = train_test_split(
     train_features, train_mpg, test_size=0.2, random_state=lesson.seed
 )
+# An epoch takes milliseconds here. To prepare it anew each time would take longer, so the batches
+# repeat without end, and `steps` says how many make one epoch.
+train = lesson.batches(train_features, train_mpg, repeat=True)
+val = lesson.batches(val_features, val_mpg, len(val_mpg), shuffle=False)
+steps = math.ceil(len(train_mpg) / lesson.batch_size)
+
 shown = train_features[["displacement", "weight", "horsepower"]].assign(mpg=train_mpg)
 shown.columns = ["displacement [in³]", "weight [lb]", "power [hp]", "economy [MPG]"]
 figure, axes = plt.subplots(4, 4, figsize=(8, 8), layout="constrained", dpi=100)
 pd.plotting.scatter_matrix(shown, ax=axes, s=60, hist_kwds={"bins": 20})
 lesson.save_figure("scatter_matrix", figure)
 
-# An epoch takes milliseconds. Endless batches, and all of the validation data in one, keep it so.
-train = lesson.batches(train_features, train_mpg, repeat=True)
-val = lesson.batches(val_features, val_mpg, len(val_mpg), shuffle=False)
-steps = math.ceil(len(train_mpg) / lesson.batch_size)  # per epoch
-
 # %% [markdown]
-# ## 3 Define
-# A car weighs thousands of pounds and has up to eight cylinders. `Normalization` learns the mean
-# and the variance of each column, from the training rows only; it subtracts the mean and divides by
-# the standard deviation, so that all columns count alike. It is saved with the model.
+# The scatter matrix plots each of four columns against the others. Its bottom row says: the heavier
+# the car and the larger its engine (displacement), the fewer miles per gallon. The points follow a
+# curve, not a line, so a network with hidden layers has something to learn that a line misses.
 #
-# The seven facts are nine columns now: 9·64 + 64 = 640 parameters, then 64·64 + 64 = 4,160, then
-# 64 + 1 = 65. The last layer has no activation: any number can come out. The 19 numbers of
-# `Normalization` are measured, not trained. With `--hidden` and no sizes there is one layer of
-# 9 + 1 = 10 parameters: that is linear regression.
+# ## 3 Define
+# Weights are in thousands of pounds, cylinders go up to eight. A feature with large values would
+# have large gradients, and no single learning rate would suit both. *Normalization* puts all
+# columns on the same scale: subtract the column's mean, divide by its standard deviation. With mean
+# 3,000 and standard deviation 850, a car of 3,850 pounds becomes (3,850 - 3,000) / 850 = 1.
+#
+# The layer `Normalization` measures means and variances in `adapt`, on the training rows only. If
+# it saw the test rows, knowledge about them would leak into training: that is *data leakage*. As
+# part of the model it is saved with it, and you can feed it raw values.
+#
+# The last layer is a single neuron without activation, so that any number can come out.
 
 # %%
 normalization = layers.Normalization()
 normalization.adapt(train_features.to_numpy())
 model = keras.Sequential([keras.Input((train_features.shape[1],)), normalization])
-for units in lesson.hidden:
+for units in lesson.hidden:  # two layers of 64
     model.add(layers.Dense(units, activation="relu"))
 model.add(layers.Dense(1))
 model.summary()
 
 # %% [markdown]
-# ## 4 Compile
-# The loss is the mean squared error (mse): large errors count most. The mean absolute error (mae)
-# is easier to read, as it is in MPG. As a metric, mse repeats a loss that has no other terms.
+# The summary counts 9·64 + 64 = 640 parameters, then 64·64 + 64 = 4,160, then 64 + 1 = 65. The 19
+# numbers of `Normalization` (9 means, 9 variances, a count) are measured, not trained. `--hidden`
+# without a number leaves one layer of 9 + 1 = 10 parameters: that is *linear regression*.
 #
-# The optimizer `RMSprop` moves a weight by about the *learning rate* per step. 0.001 suits the
-# network, where many small changes add up. Linear regression has to move its one bias from 0 to
-# about 23 MPG: that would be 23,000 steps, so it gets 0.1.
+# ## 4 Compile
+# Two ways to measure the error, for predictions that miss by 1 and by 5 MPG:
+#
+# - *Mean absolute error* (MAE): (1 + 5) / 2 = 3 MPG. Easy to read: we are off by 3 MPG on average.
+# - *Mean squared error* (MSE): (1² + 5²) / 2 = 13 MPG². Large errors count most.
+#
+# We train on the MSE and read the MAE. The derivative of an error's square is twice the error, so a
+# large error pulls hard and a small one gently: steps become smaller near the goal. The derivative
+# of the absolute error is 1 or -1, however small the error is. (One can train on the MAE too; it
+# pays less attention to *outliers*, cars far from all others.)
+#
+# The optimizer `RMSprop` divides each gradient by its recent size, so a step changes a parameter by
+# about the learning rate. The usual 0.001 suits the network, where many small changes add up.
+# Linear regression has a single bias, which must go from 0 to about 23 MPG: at 0.001 per step that
+# takes 23,000 steps, so we give it 0.1.
 
 # %%
 learning_rate = lesson.learning_rate or (0.001 if lesson.hidden else 0.1)
@@ -111,13 +135,15 @@ model.compile(
     optimizer=keras.optimizers.RMSprop(learning_rate),
     loss="mse",
     metrics=["mae", "mse"],
-    steps_per_execution=steps,  # a whole epoch in one call: faster
+    steps_per_execution=steps,  # run all steps of an epoch in one call: same result, faster
 )
 
 # %% [markdown]
 # ## 5 Fit
-# Up to 1000 short epochs. `EarlyStopping` ends training when the validation loss has set no new low
-# for 10 epochs, or as many as `--patience` says, and puts back the weights of the best one.
+# How long should we train? With 250 cars and almost 5,000 parameters the network can overfit. So we
+# allow up to 1000 epochs, and `EarlyStopping` watches the validation loss. If that has not reached
+# a new minimum for 10 epochs (its *patience*), training stops. `restore_best_weights` puts back the
+# weights of the best epoch; otherwise we would keep those of the last one.
 
 # %%
 early_stopping = keras.callbacks.EarlyStopping(
@@ -131,51 +157,76 @@ history = model.fit(
     callbacks=lesson.callbacks(early_stopping),  # with a progress bar over the epochs
     verbose=0,
 )
-print(
-    f"trained {len(history.epoch)} epochs, kept the weights of epoch "
-    f"{np.argmin(history.history['val_loss']) + 1}"
-)
+best_epoch = np.argmin(history.history["val_loss"]) + 1
+print(f"trained {len(history.epoch)} epochs, kept the weights of epoch {best_epoch}")
 
 # %% [markdown]
 # ## 6 Evaluate
-# Compare with the error of always guessing the mean of the training cars.
+# An error means little by itself. Our *baseline* predicts for every car the mean of the training
+# cars, which takes no network at all.
 #
-# One score from 79 cars says little. Another seed gives another split and other starting weights:
+# And what can 79 test cars tell? The mean of n numbers is uncertain by about their standard
+# deviation divided by √n, the *standard error*. We print it after ±.
+
+# %%
+test = model.evaluate(test_features, test_mpg, verbose=0, return_dict=True)
+predicted_mpg = model.predict(test_features, verbose=0)[:, 0]
+errors = np.abs(predicted_mpg - test_mpg)
+baseline = np.abs(train_mpg.mean() - test_mpg).mean()
+uncertainty = errors.std() / math.sqrt(len(errors))
+print(f"mean absolute error on {len(errors)} test cars: {test['mae']:.2f} ± {uncertainty:.2f} MPG")
+print(f"baseline, always the mean: {baseline:.2f} MPG")
+
+# %% [markdown]
+# The network is far better than the baseline. But had other cars been drawn for the test, the score
+# would be another. Here each seed draws its own split and initial weights:
 #
 # <!-- results: lesson-03-splits -->
 # Over 20 seeds, each with its own split and initial weights, the median test error is 1.94 (1.60 to
 # 2.40) MPG.
 # <!-- end -->
 #
-# A network that looks 0.1 MPG better with one seed may be worse with the next: compare several.
-
-# %%
-test = model.evaluate(test_features, test_mpg, verbose=0, return_dict=True)
-guess = np.abs(test_mpg - train_mpg.mean()).mean()
-print(
-    f"mean absolute error on {len(test_mpg)} test cars: {test['mae']:.2f} MPG; "
-    f"of always guessing the mean: {guess:.2f} MPG"
-)
-
-# %% [markdown]
+# So a network that is 0.1 MPG better with one seed may be worse with the next. To compare two
+# networks on little data, train both with several seeds.
+#
 # ## 7 Predict
-# Points on the dashed line are exact. The histogram shows the errors: most are within a few MPG,
-# and they should lie on both sides of 0.
+# A car of your own is a table with one row and the same nine columns in the same order. The values
+# are raw: the model normalizes them itself. Stay within what it has seen; for a car of 2020 it
+# would *extrapolate*, and its answer would be a guess.
+#
+# Then we compare predictions and true values of the test cars.
 
 # %%
-predicted_mpg = model.predict(test_features, verbose=0)[:, 0]
+own_car = {"cylinders": 4, "displacement": 97, "horsepower": 75, "weight": 2200}  # in³, hp, lb
+own_car |= {"acceleration": 15, "model_year": 76}  # seconds from 0 to 60 mph, the year 1976
+own_car |= {"USA": 0, "Europe": 1, "Japan": 0}
+row = pd.DataFrame([own_car], columns=features.columns, dtype="float32")
+print(f"your own car: {model.predict(row, verbose=0)[0, 0]:.1f} MPG")
+
 names = cars.car_name[test_features.index]
-for name, truth, prediction in list(zip(names, test_mpg, predicted_mpg, strict=True))[:5]:
-    print(f"{name:<30} true {truth:4.1f} MPG, predicted {prediction:4.1f} MPG")
+for name, true, predicted in list(zip(names, test_mpg, predicted_mpg, strict=True))[:5]:
+    print(f"{name:<30} true {true:4.1f} MPG, predicted {predicted:4.1f} MPG")
 figure = plots.prediction_versus_truth(test_mpg, predicted_mpg, "fuel economy", "MPG")
 lesson.save_figure("predictions", figure)
-squared = "mean squared error [MPG²]"
-units = {"loss": squared, "mse": squared, "mae": "mean absolute error [MPG]"}
+units = {"loss": "mean squared error [MPG²]", "mae": "mean absolute error [MPG]"}
 lesson.finish(model, history, units=units, test_loss=test["loss"], test_mae=test["mae"])
 
 # %% [markdown]
+# Points on the dashed line are exact predictions. The histogram of the errors should be centered at
+# 0: otherwise the network would predict systematically too much or too little. Most errors are
+# within a few MPG. `loss.png` shows both losses becoming flat; exercise 2 shows what happens after
+# that.
+#
+# ## Remember
+# - Regression: one output neuron without activation; train on the MSE, read the MAE.
+# - Normalize features with means and variances of the training rows only.
+# - With little data, stop early, and never trust the score of a single split.
+#
+# On your own table, try first: linear regression, then two hidden layers of 64 with early stopping.
+
+# %% [markdown]
 # ## Exercises
-# 1. How many parameters has the network without hidden layers, and how much worse is it?
+# 1. How many parameters does the network without hidden layers have, and how much worse is it?
 # 2. Train for all 1000 epochs with `--patience 1000`. What do the two curves do?
 # 3. Which column matters most? Shuffle one column at a time and see how much the error grows.
 #

@@ -1,4 +1,4 @@
-"""Which column does the newest model of lesson 03 need most? Shuffle one at a time, and test."""
+"""Which column matters most to the newest model of lesson 03? Shuffles one at a time."""
 
 from saved import newest_run
 
