@@ -1,4 +1,4 @@
-"""Carry the first layer of the newest model of lesson 05 over into another model."""
+"""Transfers the first Dense layer of the newest model of lesson 05 to another model."""
 
 from saved import newest_run
 
@@ -14,13 +14,11 @@ before = old.layers[: old.layers.index(first)]  # what comes before has no weigh
 new = keras.Sequential([
     keras.Input(old.input_shape[1:]),
     *before,
-    layers.Dense(first.units, activation="relu", name="carried_over"),
+    layers.Dense(first.units, activation="relu", name="transferred"),
     layers.Dense(26, activation="softmax", name="letters"),
 ])
-new.get_layer("carried_over").set_weights(first.get_weights())
-for one, other in zip(
-    first.get_weights(), new.get_layer("carried_over").get_weights(), strict=True
-):
+new.get_layer("transferred").set_weights(first.get_weights())
+for one, other in zip(first.get_weights(), new.get_layer("transferred").get_weights(), strict=True):
     assert np.array_equal(one, other)
 new.summary()
-print("carried over:", *[weights.shape for weights in first.get_weights()])
+print("transferred:", *[weights.shape for weights in first.get_weights()])
