@@ -250,3 +250,41 @@ def compare_models(histories: dict[str, dict], quantity: str, title: str, log: b
         axes.set_ylim(bottom=0)
     figure.legend(loc="outside right upper")
     return figure
+
+
+def compare_with_baseline(histories: dict[str, dict], quantity: str, baseline: str):
+    """Draw one quantity of several models, a panel for each, with the baseline in grey.
+
+    Validation solid, training dashed.
+
+    Args:
+        histories: the columns of each model's history, by the model's name.
+        quantity: a column, such as "loss"; its validation values are in `val_<quantity>`.
+        baseline: the name of the model that the others are compared with; it may be missing.
+    """
+    names = [name for name in histories if name != baseline] or [baseline]
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure, panels = new_figure(3 * columns + 1.5, 2.6 * rows + 0.6, rows, columns)
+    panels = np.ravel(panels)
+    for panel, name in zip(panels, names, strict=False):
+        for one, color in {baseline: "gray", name: RIGHT}.items():
+            if one in histories:
+                draw_curve(panel, histories[one][f"val_{quantity}"], "", color)
+                draw_curve(panel, histories[one][quantity], "", color, "--")
+        plt.setp(panel.lines, marker="", linewidth=1.5)
+        panel.set_title(name)
+    highest = max(panel.get_ylim()[1] for panel in panels[: len(names)])
+    for number, panel in enumerate(panels):
+        panel.set_ylim(0, highest)
+        panel.tick_params(labelleft=number % columns == 0)
+        panel.axis("on" if number < len(names) else "off")
+    lines = {"solid: validation": "k-", "dashed: training": "k--"}
+    for label, style in lines.items():
+        panels[0].plot([], [], style, linewidth=1.5, label=label)
+    panels[0].plot([], [], color="gray", label=baseline)
+    panels[0].plot([], [], color=RIGHT, label="with the change named above")
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel(quantity.replace("_", " "), fontsize=10)
+    figure.legend(loc="outside right upper")
+    return figure
