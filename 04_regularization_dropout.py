@@ -2,9 +2,10 @@
 """
 # 04 Regularization: why does a network do worse on new data?
 
-Ten networks read the film reviews of lesson 02. First we change only their size, and see how soon
-each begins to memorize the training reviews. Then we keep one size and try the usual remedies:
-penalties on large weights, dropout, batch normalization, stopping early.
+Is this film review good or bad? Ten networks learn to answer from 15,000 of lesson 02's reviews,
+and if we let them, they memorize those reviews. You will see in the learning curves when that
+begins, and what the usual remedies do about it: a smaller network, L2 and L1 penalties, dropout,
+early stopping, more data. Only what a network can do with new data makes it useful.
 
 Expect: test accuracy 0.882 (0.881 to 0.884), median and range of three seeds.
 
@@ -24,9 +25,9 @@ lesson = Lesson(
     epochs=20,
     batch_size=512,
     models=NAMES,
-    l2=Flag(0.001, "weight of the L2 penalty"),
-    l1=Flag(0.0001, "weight of the L1 penalty"),
-    dropout=Flag(0.5, below=1),
+    l2=Flag(0.001, "strength of the L2 penalty"),
+    l1=Flag(0.0001, "strength of the L1 penalty"),
+    dropout=Flag(0.5, "fraction of the outputs that dropout sets to 0", below=1),
 )
 
 import keras
@@ -34,69 +35,117 @@ import numpy as np
 import pandas as pd
 from keras import layers
 from keras.regularizers import L1, L2
+from scipy.sparse import csr_array
 from sklearn.model_selection import train_test_split
 
 from common import plots
 
 # %% [markdown]
 # ## 1 Load
+# The task is that of lesson 02: given a film review, predict whether its writer liked the film
+# (label 1) or not (label 0). A review is an array of word ranks: 1 is the commonest word, 2 the
+# next. We hold out 40% of the 25,000 training reviews as validation data.
 
 # %%
 (train_reviews, train_labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
 train_reviews, val_reviews, train_labels, val_labels = train_test_split(
     train_reviews, train_labels, test_size=0.4, stratify=train_labels, random_state=lesson.seed
 )
-print(len(train_reviews), "training reviews,", end=" ")
-print(len(val_reviews), "validation reviews,", len(test_reviews), "test reviews")
+print(len(train_reviews), "training,", len(val_reviews), "validation,", len(test_reviews), "test")
 
 # %% [markdown]
 # ## 2 Prepare
+# Each review becomes a *multi-hot* vector of 10,000 numbers: 1 at the rank of every word that
+# occurs in it, 0 elsewhere. (Place 0 stays empty; rarer words are left out.) Word order and word
+# counts are lost. It is a simple but very wide input, on which a network overfits within a few
+# epochs: just what we want to study. Since nearly all numbers are 0, we store only the positions of
+# the ones, as a *sparse* array; `lesson.batches` turns each batch into an ordinary one.
 
 # %%
 WORDS = 10_000
 
 
 def multi_hot(reviews):
-    """Turn reviews (arrays of ranks) into rows of 0 and 1, of shape (reviews, WORDS)."""
     rows = np.zeros((len(reviews), WORDS), dtype="uint8")
     for row, review in zip(rows, reviews, strict=True):
         row[review[review < WORDS]] = 1
-    return rows
+    return csr_array(rows)  # sparse: keeps only the ones
 
 
-train_words, val_words = multi_hot(train_reviews), multi_hot(val_reviews)
-train_labels, val_labels = train_labels.reshape(-1, 1), val_labels.reshape(-1, 1)
+train_words, val_words, test_words = map(multi_hot, (train_reviews, val_reviews, test_reviews))
+train_labels, val_labels, test_labels = (
+    labels.reshape(-1, 1) for labels in (train_labels, val_labels, test_labels)
+)  # (reviews, 1), the shape of the predictions
 val = lesson.batches(val_words, val_labels, shuffle=False)
+test = lesson.batches(test_words, test_labels, shuffle=False)
 
 # %% [markdown]
 # ## 3 Define
+# A network *generalizes* if it does well on data it has never seen. How complicated a function it
+# can represent is its *capacity*, which grows with the number of layers and units. With too little
+# capacity, or too little training, a network *underfits*: it misses patterns that are there. With a
+# lot of both it *overfits*: it *memorizes* accidents of the training data, for instance that all
+# three reviews that mention a certain actor happen to be positive.
+#
+# Here is one architecture in three sizes: two hidden layers of 4, 16 or 512 units. The one with 16
+# is our *baseline*, the model with which we compare the others. Its first layer has 10,000·16 + 16
+# = 160,016 parameters. With 512 units the network has 5,383,681: that is 359 parameters for every
+# training review, enough to memorize them all.
 
 
 # %%
 def plain(units):
-    """Build the network without any remedy."""
     return keras.Sequential([
         keras.Input((WORDS,), dtype="uint8"),
         layers.Dense(units, activation="relu"),
         layers.Dense(units, activation="relu"),
         layers.Dense(1, activation="sigmoid"),
     ])
+
+
+# %% [markdown]
+# *Regularization* is whatever makes a network generalize better although it fits the training data
+# less closely. One way is to keep the weights small. Why does that help? With a huge weight a
+# single rare word can decide the answer, and that is how a review is memorized. With small weights
+# many words must agree, and what many words in many reviews agree on is likely to hold for new ones
+# too.
+#
+# An *L2 penalty* adds λ·Σw² to the loss: a small number λ (lambda) times the sum of a layer's
+# squared weights w. With λ = 0.001, our default, a weight of 2 costs 0.004 and a weight of 0.1 only
+# 0.00001. So a large weight must lower the error by more than it costs: it pays for a word that
+# tells something about many reviews, not for one that occurs in two. The derivative, 2λw, pulls
+# every weight towards 0 in proportion to its size. In plain gradient descent each weight thus
+# shrinks by a fixed percentage per step, hence the other name, *weight decay*. (With Adam that is
+# only roughly so; its own argument `weight_decay` does exactly that.)
+#
+# An *L1 penalty* adds λ·Σ|w|. Its derivative is λ or -λ, however small the weight: the pull never
+# weakens. So weights of little use end very close to 0, and only the useful ones stay large. (Not
+# exactly 0: a gradient step of Keras overshoots a little.) L2 makes all weights smaller, but its
+# pull fades near 0.
+#
+# The `kernel` of a layer is its weights without the biases. Only they get a penalty here.
 
 
 # %%
 def with_penalty(penalty):
-    """Build the baseline with a penalty on its weights."""
     return keras.Sequential([
         keras.Input((WORDS,), dtype="uint8"),
         layers.Dense(16, activation="relu", kernel_regularizer=penalty),
         layers.Dense(16, activation="relu", kernel_regularizer=penalty),
         layers.Dense(1, activation="sigmoid"),
     ])
+
+
+# %% [markdown]
+# *Dropout* sets each output of a layer to 0 with a certain probability, the *rate*, and draws anew
+# for every review in every training step. So no unit can rely on any particular other one, and the
+# network must find several signs for the same answer. The outputs that are left are divided by 1 -
+# rate, which keeps their sum the same on average: a rate of 0.5 doubles them, one of 0.8 makes them
+# five times as large. In validation and prediction nothing is dropped and nothing scaled.
 
 
 # %%
 def with_dropout(penalty=None):
-    """Build the baseline with dropout, and a penalty if one is given."""
     return keras.Sequential([
         keras.Input((WORDS,), dtype="uint8"),
         layers.Dense(16, activation="relu", kernel_regularizer=penalty),
@@ -105,11 +154,17 @@ def with_dropout(penalty=None):
         layers.Dropout(lesson.dropout),
         layers.Dense(1, activation="sigmoid"),
     ])
+
+
+# %% [markdown]
+# *Batch normalization* shifts and scales each unit's outputs to mean 0 and variance 1 over the
+# batch, then scales and shifts them again by two learned parameters; in prediction it uses running
+# averages of the training batches' means and variances. It was invented to train deep networks
+# faster. Since the mean of a batch is a little random, it is often called a remedy too. Is it?
 
 
 # %%
 def with_batch_normalization():
-    """Build the baseline with batch normalization."""
     return keras.Sequential([
         keras.Input((WORDS,), dtype="uint8"),
         layers.Dense(16, activation="relu"),
@@ -120,44 +175,50 @@ def with_batch_normalization():
     ])
 
 
-# %%
-BUILDERS = {
+BUILDERS = {  # the ten models; a lambda builds its model only when it is called
     "smaller": lambda: plain(4),
     "baseline": lambda: plain(16),
     "bigger": lambda: plain(512),
     "L2": lambda: with_penalty(L2(lesson.l2)),
     "L1": lambda: with_penalty(L1(lesson.l1)),
-    "dropout": with_dropout,
-    "batch_norm": with_batch_normalization,
+    "dropout": lambda: with_dropout(),
+    "batch_norm": lambda: with_batch_normalization(),
     "L2_dropout": lambda: with_dropout(L2(lesson.l2)),
-    "early_stopping": lambda: plain(16),  # the baseline, stopped in time
-    "a_fifth": lambda: plain(16),  # the baseline, trained on a fifth of the reviews
+    "early_stopping": lambda: plain(16),  # stopped in time
+    "a_fifth": lambda: plain(16),  # trained on a fifth of the reviews
 }
 
 # %% [markdown]
 # ## 4 Compile
+# We compile all ten alike. The loss of a model with a penalty includes the penalty, on validation
+# data too, so it cannot be compared with another model's. The metric `binary_crossentropy` leaves
+# the penalty out: from here on it is what we mean by training loss and validation loss.
 
 # %%
 models = {}
 for name in lesson.models:
-    keras.utils.set_random_seed(lesson.seed)  # every model starts from the same random draws
-    models[name] = BUILDERS[name]()
-    models[name].compile(
-        optimizer="adam", loss="binary_crossentropy", metrics=["accuracy", "binary_crossentropy"]
-    )
+    keras.utils.set_random_seed(lesson.seed)  # every model begins with the same random draws
+    model = models[name] = BUILDERS[name]()
+    metrics = ["accuracy", "binary_crossentropy"]
+    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=metrics)
 
 # %% [markdown]
 # ## 5 Fit
+# *Early stopping* ends training once the validation loss has not improved for `patience` epochs;
+# with `restore_best_weights` the model then gets back the weights of its best epoch. All ten models
+# get those back, but only `early_stopping` is also stopped early: the others go on for all 20
+# epochs, so that we can see what happens. `a_fifth` trains on 3,000 reviews only: how much do the
+# other 12,000 bring?
 
 # %%
 curves = {}
 for name, model in models.items():
     print(f"\n{name}: {model.count_params():,} parameters")
-    reviews = len(train_words) // (5 if name == "a_fifth" else 1)
+    reviews = len(train_labels) // (5 if name == "a_fifth" else 1)
     train = lesson.batches(train_words[:reviews], train_labels[:reviews])
     early_stopping = keras.callbacks.EarlyStopping(
         monitor="val_binary_crossentropy",
-        mode="min",
+        mode="min",  # lower is better
         patience=3 if name == "early_stopping" else lesson.epochs,
         restore_best_weights=True,
     )
@@ -172,10 +233,15 @@ for name, model in models.items():
 
 # %% [markdown]
 # ## 6 Evaluate
+# The validation loss minus the training loss is the *generalization gap*. While a network still
+# underfits, both losses are high and fall together. It overfits from the epoch on where the
+# training loss keeps falling but the validation loss has turned and rises: the gap widens.
+#
+# We choose the model with the lowest validation loss. Why not the highest accuracy? The loss also
+# notices how sure a wrong answer was, so it shows overfitting first. The test scores are only for
+# looking: the best of ten test scores would owe something to luck.
 
 # %%
-test_words, test_labels = multi_hot(test_reviews), test_labels.reshape(-1, 1)
-test = lesson.batches(test_words, test_labels, shuffle=False)
 rows = []
 for name, model in models.items():
     loss = curves[name]["binary_crossentropy"]
@@ -196,40 +262,78 @@ best = table.best_val_loss.idxmin()  # the number of its row
 table = table.round(4)
 lesson.save_table("models", table)
 
-sizes = {name: curves[name] for name in curves if name in ["smaller", "baseline", "bigger"]}
-remedies = {name: curves[name] for name in curves if name not in ["smaller", "bigger"]}
-if sizes:
-    figure = plots.compare_models(sizes, "binary_crossentropy", "one network in three sizes")
-    lesson.save_figure("capacity", figure)
-if remedies:
-    figure = plots.compare_with_baseline(remedies, "binary_crossentropy", "baseline")
-    lesson.save_figure("remedies", figure)
+for file, names in [("capacity", NAMES[:3]), ("remedies", [NAMES[1], *NAMES[3:]])]:
+    if shown := {name: curves[name] for name in names if name in curves}:
+        figure = plots.compare_with_baseline(shown, "binary_crossentropy", "baseline")
+        lesson.save_figure(file, figure)
+
+# %% [markdown]
+# What we saw with three seeds (medians of the validation losses, and their gap to the training
+# loss; the test accuracy is that of the best epoch's weights):
+#
+# <!-- results: lesson-04-losses -->
+# | model            | best epoch | its loss | last epoch's loss | its gap | test accuracy |
+# | ---------------- | ---------- | -------- | ----------------- | ------- | ------------- |
+# | `smaller`        | 9          | 0.277    | 0.358             | 0.306   | 0.881         |
+# | `baseline`       | 4          | 0.278    | 0.654             | 0.649   | 0.882         |
+# | `bigger`         | 1          | 0.295    | 0.839             | 0.839   | 0.869         |
+# | `L2`             | 4          | 0.280    | 0.461             | 0.413   | 0.882         |
+# | `L1`             | 4          | 0.282    | 0.435             | 0.364   | 0.880         |
+# | `dropout`        | 7          | 0.272    | 0.467             | 0.387   | 0.881         |
+# | `batch_norm`     | 10         | 0.337    | 0.464             | 0.462   | 0.848         |
+# | `L2_dropout`     | 7          | 0.275    | 0.368             | 0.247   | 0.880         |
+# | `early_stopping` | 4          | 0.278    | 0.315             | 0.231   | 0.882         |
+# | `a_fifth`        | 12         | 0.332    | 0.367             | 0.345   | 0.852         |
+# <!-- end -->
+#
+# - *Early stopping* does most. Every network overfits in the end: without its best weights each
+#   would have "last epoch's loss" instead of "its loss". The row `early_stopping` is the baseline
+#   again, only ended three epochs after its best one: it saves the time of the other epochs.
+# - *Capacity*: the more units, the earlier the best epoch and the worse the end. `bigger` is best
+#   after its first epoch, and even then worse than the baseline.
+# - *Penalties* slow overfitting down: the last epoch is much better than the baseline's. The best
+#   epoch is not, so if you stop in time they bring nothing here.
+# - *Dropout*, alone or with L2, is the only remedy whose best epoch beats the baseline's. (Its
+#   training loss is measured while units are switched off, which makes it too high and the gap too
+#   small: do not compare these two with the others.)
+# - *Batch normalization* is no remedy here: its best epoch is worse than the baseline's.
+# - *More data* helps more than any remedy: compare `a_fifth` with `baseline`.
+#
+# The figure `remedies` shows the same as curves, each remedy beside the baseline in grey.
 
 # %% [markdown]
 # ## 7 Predict
+# What has the chosen network learned? We give it 10,000 reviews of a single word each and print the
+# words with the lowest and the highest probability of a good review.
 
 # %%
 best_name = table.model[best]
 model = models[best_name]
-one_word_reviews = np.eye(WORDS, dtype="uint8")
+one_word_reviews = np.eye(WORDS, dtype="uint8")  # row r is 1 at place r only
 probabilities = model.predict(one_word_reviews, batch_size=512, verbose=0)[:, 0]
 words_by_rank = {rank: word for word, rank in word_index.items()}
 order = [rank for rank in probabilities.argsort() if rank in words_by_rank]
-for kind, ranks in (("negative", order[:10]), ("positive", order[:-11:-1])):
-    print(f"most {kind}:", *[f"{words_by_rank[rank]} {probabilities[rank]:.2f}" for rank in ranks])
+for side, ranks in (("negative", order[:10]), ("positive", order[:-11:-1])):
+    print(f"most {side}:", *[f"{words_by_rank[rank]} {probabilities[rank]:.2f}" for rank in ranks])
 print(f"\nlowest validation loss: {best_name}; its scores are in the record")
-lesson.finish(
-    model,
-    curves[best_name],
-    training=best_name,
-    test_loss=table.test_loss[best],
-    test_accuracy=table.test_accuracy[best],
-)
+scores = {score: table[score][best] for score in ["test_loss", "test_accuracy"]}
+lesson.finish(model, curves[best_name], training=best_name, **scores)
+
+# %% [markdown]
+# ## Remember
+# - A network does worse on new data because it memorizes accidents of the training data. You see it
+#   where the training loss keeps falling while the validation loss rises.
+# - Regularization (penalties, dropout, early stopping) trades some fit for better generalization.
+# - Compare validation losses without penalties, and keep the best epoch's weights, not the last.
+#
+# On your own data, try first: more data, and `EarlyStopping` with `restore_best_weights=True`.
+# Next, `Dropout(0.5)` after the hidden layers. Then fewer units, or an L2 penalty of 0.0001 to
+# 0.001. Change one thing at a time. More remedies: notes/overfitting.md
 
 # %% [markdown]
 # ## Exercises
 # 1. What does too much dropout look like? Try `--dropout 0.9`.
-# 2. And too strong a penalty, `--l2 0.1`?
+# 2. What does too strong a penalty do? Try `--l2 0.1`.
 # 3. With `--limit 3000`, which of the three sizes is best?
 #
 # Solutions: notes/solutions/04_regularization_dropout.md

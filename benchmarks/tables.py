@@ -235,6 +235,24 @@ def tables() -> dict[str, partial]:
 # Tables of another form
 
 
+def in_columns(lines: list[str]) -> list[str]:
+    """Pad the cells of a table, so that it is easy to read in the comments of a lesson."""
+    rows = [line.strip("| ").split(" | ") for line in lines]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    fills = ["-" if set("".join(row)) == {"-"} else " " for row in rows]
+    return [
+        "| " + " | ".join(map(str.ljust, row, widths, [fill] * len(row))) + " |"
+        for row, fill in zip(rows, fills, strict=True)
+    ]
+
+
+def lesson_04_losses() -> list[str]:
+    """Lay out what the best and the last epoch of each model of lesson 04 are worth."""
+    header = "| model | best epoch | its loss | last epoch's loss | its gap | test accuracy |"
+    row = "| `{model}` | {best_epoch:.0f} | {best_val_loss:.3f} | {end_val_loss:.3f} | {end_gap:.3f} | {test_accuracy:.3f} |"
+    return in_columns(tabulate("04_models", "model", header, row))
+
+
 def lesson_11_transfer() -> list[str]:
     """Lay out what lesson 11 reaches with few images, seed 42."""
     run = runs_of("11").query("seed == 42")
@@ -323,6 +341,7 @@ STARTS = "| initializer | with `relu` | with `tanh` |"
 BLOCKS = {
     "headlines": headlines,
     **tables(),
+    "lesson-04-losses": lesson_04_losses,
     "two-processors": two_processors,
     "lesson-11-transfer": lesson_11_transfer,
     "initializers": partial(by_setting, "initializers", STARTS),

@@ -50,7 +50,7 @@ def test_multi_hot_encoding(names):
     reviews = [np.array([3, 1, 3]), np.array([9_999, 10_000, 80_000]), np.array([20_000])]
     rows = names["multi_hot"](reviews)
     assert rows.shape == (3, 10_000) and rows.dtype == np.uint8
-    assert [np.flatnonzero(row).tolist() for row in rows] == [[1, 3], [9_999], []]
+    assert [np.flatnonzero(row).tolist() for row in rows.toarray()] == [[1, 3], [9_999], []]
     assert rows.max() == 1
 
 

@@ -50,7 +50,10 @@ def test_regularization_claims():
     assert end.drop(["smaller", "baseline", "bigger"]).max() < end.baseline
     assert set(best.nsmallest(2).index) == {"dropout", "L2_dropout"}
     assert best[["L1", "L2"]].min() >= best.baseline == best.early_stopping
-    assert best[["batch_norm", "a_fifth"]].min() > best.baseline
+    assert best[["batch_norm", "a_fifth", "bigger"]].min() > best.baseline
+    assert best.a_fifth - best.baseline > best.baseline - best.min()  # what more data bring
+    assert (end > best).all() and end.early_stopping < end.baseline
+    assert (end[["L1", "L2"]] < 0.75 * end.baseline).all()
     assert runs_of("04").peak_memory_mb.max() < 1500
 
 
