@@ -35,7 +35,7 @@ import numpy as np
 import pandas as pd
 from keras import layers
 from keras.regularizers import L1, L2
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array
 from sklearn.model_selection import train_test_split
 
 from common import plots
@@ -83,9 +83,9 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 # ## 3 Define
 # A network *generalizes* if it does well on data it has never seen. How complicated a function it
 # can represent is its *capacity*, which grows with the number of layers and units. With too little
-# capacity, or too little training, a network *underfits*: it misses patterns that are there. With a
-# lot of both it *overfits*: it *memorizes* accidents of the training data, for instance that all
-# three reviews that mention a certain actor happen to be positive.
+# capacity, or too little training, a network *underfits*: it misses patterns that are there. With
+# plenty of both it can *overfit*: it *memorizes* accidents of the training data, for instance that
+# all three reviews that mention a certain actor happen to be positive.
 #
 # Here is one architecture in three sizes: two hidden layers of 4, 16 or 512 units. The one with 16
 # is our *baseline*, the model with which we compare the others. Its first layer has 10,000·16 + 16
@@ -123,7 +123,7 @@ def plain(units):
 # exactly 0: a gradient step of Keras overshoots a little.) L2 makes all weights smaller, but its
 # pull fades near 0.
 #
-# The `kernel` of a layer is its weights without the biases. Only they get a penalty here.
+# The `kernel` of a layer is its weights without the biases. Only they are penalized here.
 
 
 # %%
@@ -139,9 +139,9 @@ def with_penalty(penalty):
 # %% [markdown]
 # *Dropout* sets each output of a layer to 0 with a certain probability, the *rate*, and draws anew
 # for every review in every training step. So no unit can rely on any particular other one, and the
-# network must find several signs for the same answer. The outputs that are left are divided by 1 -
-# rate, which keeps their sum the same on average: a rate of 0.5 doubles them, one of 0.8 makes them
-# five times as large. In validation and prediction nothing is dropped and nothing scaled.
+# network must find several signs for the same answer. To keep the sum of the outputs the same on
+# average, those that are left are divided by (1-rate): a rate of 0.5 doubles them, one of 0.8 makes
+# them five times as large. In validation and prediction nothing is dropped and nothing scaled.
 
 
 # %%
@@ -309,8 +309,11 @@ for file, names in [("capacity", NAMES[:3]), ("remedies", [NAMES[1], *NAMES[3:]]
 # %%
 best_name = table.model[best]
 model = models[best_name]
-one_word_reviews = np.eye(WORDS, dtype="uint8")  # row r is 1 at place r only
-probabilities = model.predict(one_word_reviews, batch_size=512, verbose=0)[:, 0]
+one_word_reviews = eye_array(WORDS, dtype="uint8", format="csr")  # row r has a 1 at place r only
+batches = lesson.batches(
+    one_word_reviews, np.zeros(WORDS), shuffle=False
+)  # predict needs no labels
+probabilities = model.predict(batches, verbose=0)[:, 0]
 words_by_rank = {rank: word for word, rank in word_index.items()}
 order = [rank for rank in probabilities.argsort() if rank in words_by_rank]
 for side, ranks in (("negative", order[:10]), ("positive", order[:-11:-1])):

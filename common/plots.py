@@ -265,7 +265,7 @@ def compare_with_baseline(histories: dict[str, dict], quantity: str, baseline: s
     names = [name for name in histories if name != baseline] or [baseline]
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
-    figure, panels = new_figure(3 * columns + 1.5, 2.6 * rows + 0.6, rows, columns)
+    figure, panels = new_figure(3 * columns, 2.6 * rows + 0.8, rows, columns)
     panels = np.ravel(panels)
     for panel, name in zip(panels, names, strict=False):
         for one, color in {baseline: "gray", name: RIGHT}.items():
@@ -275,16 +275,20 @@ def compare_with_baseline(histories: dict[str, dict], quantity: str, baseline: s
         plt.setp(panel.lines, marker="", linewidth=1.5)
         panel.set_title(name)
     highest = max(panel.get_ylim()[1] for panel in panels[: len(names)])
+    epochs = max(panel.get_xlim()[1] for panel in panels[: len(names)])
     for number, panel in enumerate(panels):
-        panel.set_ylim(0, highest)
+        panel.set(xlim=(0, epochs), ylim=(0, highest))
         panel.tick_params(labelleft=number % columns == 0)
         panel.axis("on" if number < len(names) else "off")
-    lines = {"solid: validation": "k-", "dashed: training": "k--"}
-    for label, style in lines.items():
-        panels[0].plot([], [], style, linewidth=1.5, label=label)
+    panels[0].plot([], [], color=RIGHT, label="the model named above")
     panels[0].plot([], [], color="gray", label=baseline)
-    panels[0].plot([], [], color=RIGHT, label="with the change named above")
+    panels[0].plot([], [], "k-", linewidth=1.5, label="solid: validation")
+    panels[0].plot([], [], "k--", linewidth=1.5, label="dashed: training")
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel(quantity.replace("_", " "), fontsize=10)
-    figure.legend(loc="outside right upper")
+    if len(names) < len(panels):  # there is an empty place
+        curves, labels = panels[0].get_legend_handles_labels()
+        panels[-1].legend(curves, labels, loc="center")
+    else:
+        figure.legend(loc="outside upper center", ncols=2)
     return figure
