@@ -1,10 +1,11 @@
 # %% [markdown]
 """
-# 12 Look inside: what has the network learnt, and what if it learns nothing?
+# 12 Look inside: what has the network learned, and what if it learns nothing?
 
-We take a network for digits apart: its layers and their sizes, its weights before and after
-training, what its filters see, which pixels made it decide. Then we break it in four ways, each a
-common mistake, and learn the symptoms.
+A trained network is thousands of numbers, but you need not take it on faith. You will open a small
+network for digits: the sizes of its layers, its weights before and after training, what its filters
+respond to, and which pixels decide its answer. Then you break it in four ways, each a common
+mistake, and learn to recognize the symptoms.
 
 Expect: test accuracy 0.986 (0.986 to 0.987), median and range of three seeds.
 
@@ -41,7 +42,9 @@ from common.introspection import diagram, input_gradients
 
 # %% [markdown]
 # ## 1 Load
-# Handwritten digits, 28x28 grey pixels from 0 to 255.
+# MNIST: images of handwritten digits, 28x28 gray pixels from 0 (background) to 255 (ink). There are
+# ten classes, 0 to 9. A convolution expects one more axis, the *channels* (a color image has
+# three): the shape becomes (images, 28, 28, 1).
 
 # %%
 (train_images, train_labels), (test_images, test_labels) = lesson.load("mnist")
@@ -49,7 +52,8 @@ train_images, test_images = train_images[..., np.newaxis], test_images[..., np.n
 
 # %% [markdown]
 # ## 2 Prepare
-# A tenth of the training images is held out for validation. We will look closely at one image.
+# A tenth of the training images is held out for validation. `picture` is the one test image that we
+# will look at closely.
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -60,16 +64,28 @@ picture = test_images[test_labels == lesson.digit][:1].astype("float32")  # (1, 
 
 # %% [markdown]
 # ## 3 Define
-# Two convolutions, each with pooling, and two dense layers. The table lists what a summary lists,
-# and beside it the side of the image by formula. A window of k pixels that moves s pixels at a time
-# fits floor((n - k) / s) + 1 times into a side of n pixels. A filter has k·k weights for each input
-# channel, and a bias: 16·(3·3 + 1) = 160 parameters in the first convolution,
-# 32·(3·3·16 + 1) = 4,640 in the second.
+# A *convolution* slides a small window over the image. At each position it computes a weighted sum
+# of the pixels in the window, adds a bias and applies `relu`. One set of weights is a *filter*; it
+# is the same at every position. `Conv2D(16, 3)` has 16 filters of 3x3 weights, and each makes a new
+# image, its *feature map*. *Max pooling* then keeps the largest of every 2x2 numbers and so halves
+# the sides. At the end two dense layers turn the maps into ten probabilities.
+#
+# **Size.** A window of k pixels that moves s pixels at a time fits floor((n - k) / s) + 1 times
+# into a side of n pixels. The first convolution (k = 3, s = 1) makes 28 into 26, pooling (k = 2,
+# s = 2) makes that 13.
+#
+# **Parameters.** A filter has k·k weights for each input channel, and a bias: 16·(3·3·1 + 1) = 160
+# in the first convolution. The second sees 16 channels: 32·(3·3·16 + 1) = 4,640.
+#
+# **Receptive field.** The part of the image that one number in a map depends on is its *receptive
+# field*. In `conv_1` it is 3x3 pixels. After pooling it is 4x4, since two neighboring windows
+# together span four pixels. In `conv_2` it is 8x8: three of those, each two pixels further on, span
+# 4 + 2 + 2. So later layers can respond to larger shapes.
 
 
 # %%
 def build_model(scale=1 / 255):
-    """Build the network; the same seed gives the same starting weights."""
+    """Build the network; the same seed gives the same initial weights."""
     keras.utils.set_random_seed(lesson.seed)
     return keras.Sequential([
         keras.Input((28, 28, 1)),
@@ -102,7 +118,7 @@ for layer in model.layers:
     assert expected in (None, layer.output.shape[1])
     rows.append({
         "layer": layer.name,
-        "kind": type(layer).__name__,
+        "type": type(layer).__name__,
         "output": str(layer.output.shape[1:]),
         "side by formula": expected or "",
         "parameters": layer.count_params(),
@@ -138,34 +154,36 @@ history = model.fit(
 
 # %% [markdown]
 # ## 6 Evaluate
-# **Weights.** Before training they are spread evenly around 0. Training moves most of them a little
-# and a few a lot; biases began at 0.
+# **Weights.** `get_layer(name).get_weights()` returns a layer's weights and biases as arrays.
+# Before training, weights are random, evenly spread around 0, and biases are 0. A histogram shows
+# how training changes them: most weights move a little, a few move far.
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
 print(f"test accuracy {test['accuracy']:.4f}")
-untrained = build_model()  # as `model` was before
-NAMES = ["conv_1", "conv_2", "dense", "answer"]
+untrained = build_model()  # as `model` was before training
 figure, axes = plt.subplots(2, 4, figsize=(10, 5), layout="constrained")
-for column, name in enumerate(NAMES):
+for column, name in enumerate(["conv_1", "conv_2", "dense", "answer"]):
     for row, part in enumerate(["weights", "biases"]):
         first, last = (
             network.get_layer(name).get_weights()[row].ravel() for network in (untrained, model)
         )
         bins = np.histogram_bin_edges([*first, *last], 40)
-        axes[row, column].hist(first, bins, alpha=0.6, label="before")
-        axes[row, column].hist(last, bins, alpha=0.6, label="after")
+        axes[row, column].hist(first, bins, alpha=0.6, label="before training")
+        axes[row, column].hist(last, bins, alpha=0.6, label="after training")
         axes[row, column].set(title=f"{name}: {part}", yticks=[])
         if part == "biases":  # all began at 0: that bar would hide the others
             axes[row, column].set_ylim(top=1.1 * np.histogram(last, bins)[0].max())
-axes[0, 0].legend()
+figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 lesson.save_figure("weights", figure)
 
 # %% [markdown]
-# **Filters and feature maps.** The sixteen filters of the first convolution, 3x3 weights each: dark
-# ones are positive, light ones negative. Then what each made of the image, its *feature map*, dark
-# where it is large. Some respond to edges on one side, some to strokes. The second convolution
-# looks at the first one's maps, no longer at pixels.
+# **Filters and feature maps.** A second model, from the same input to inner layers, shows what
+# these compute; it shares the trained weights. We draw the 16 filters of `conv_1` (dark weights are
+# positive, light ones negative), then what each makes of the image (dark where the number is
+# large). A filter with dark weights on one side and light ones on the other responds to *edges*,
+# where ink begins or ends. Some maps show mainly the horizontal stroke of the 7, others mainly the
+# slanted one. The maps of `conv_2` combine those of `conv_1` and are harder to read.
 
 # %%
 features = keras.Model(
@@ -182,78 +200,107 @@ def draw_grey(name, values, middle):
     lesson.save_figure(name, plots.image_grid(grey, titles, columns=8))
 
 
-draw_grey("filters", model.get_layer("conv_1").get_weights()[0][:, :, 0], middle=127.5)  # 0 is grey
+draw_grey("filters", model.get_layer("conv_1").get_weights()[0][:, :, 0], middle=127.5)  # 0 is gray
 draw_grey("feature_maps_1", maps_1[0], middle=0)
 draw_grey("feature_maps_2", maps_2[0], middle=0)
 
 # %% [markdown]
-# **Dead units.** A `relu` unit that is 0 for every image contributes nothing. The gradient of its
-# own weights is 0 then: only a change in the layers before it can wake it. For how many of 1,000
-# images is each unit of the dense layer above 0, before and after training?
+# **Dead units.** If the weighted sum of a `relu` unit is negative for every image, the unit always
+# outputs 0: it is *dead*. It contributes nothing, and it cannot recover by itself: `relu` is flat
+# below 0, so the gradient of the unit's own weights is 0. (A change in earlier layers may still
+# wake it.) For what fraction of 1,000 test images is each unit of the dense layer above 0?
 
 # %%
 alive = {}
 for label, network in (("before", untrained), ("after", model)):
     dense = keras.Model(network.inputs, network.get_layer("dense").output)
-    answers = dense.predict(test_images[:1000], batch_size=500, verbose=0)
-    alive[label] = (answers > 0).mean(axis=0)
+    outputs = dense.predict(test_images[:1000], batch_size=500, verbose=0)
+    alive[label] = (outputs > 0).mean(axis=0)
 dead = {label: int((shares == 0).sum()) for label, shares in alive.items()}
-print(f"units of the dense layer that are always 0: {dead['before']} before, {dead['after']} after")
+print(f"dead units in the dense layer: {dead['before']} before, {dead['after']} after training")
 figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for label, shares in alive.items():
-    axes.hist(shares, np.linspace(0, 1, 21), alpha=0.6, label=label)
-axes.set(xlabel="share of pictures for which a unit is above 0", ylabel="units")
-axes.legend(title="training")
+    axes.hist(shares, np.linspace(0, 1, 21), alpha=0.6, label=f"{label} training")
+axes.set(xlabel="fraction of images for which a unit is above 0", ylabel="number of units")
+axes.legend()
 lesson.save_figure("activations", figure)
 
 # %% [markdown]
-# **Which pixels mattered?** Two ways to ask. *Saliency*: how much does the answer change with each
-# pixel? That is a gradient, with respect to the input instead of the weights. We ask about the
-# score before softmax (the *logit*): where the network is sure, the probability is nearly 1 and
-# hardly moves with any pixel. *Occlusion*: cover a square of 5x5 pixels, see how far the
-# probability falls, and move the square. Bright pixels matter; the two outermost are never in the
-# middle of a square.
+# <!-- results: lesson-12-dead-units -->
+# Of the 64 units, 3 (2 to 4) were dead before training and 13 (11 to 21) after it (median and range
+# of 3 seeds).
+# <!-- end -->
+#
+# Training kills some units. Here it does no harm: enough others remain for these easy digits. If
+# most units of a layer die, lower the learning rate, or replace `relu` by `leaky_relu`, which is
+# not flat below 0.
+#
+# **Which pixels mattered?** A *saliency map* is a gradient: how much does the score of the
+# predicted class change with each pixel? Backpropagation computes it, with respect to the input
+# instead of the weights. The score is the one before softmax, the *logit*. The probability would
+# not do: where the network is sure, it is nearly 1, and hardly changes with any pixel.
+#
+# *Occlusion* asks another question: cover a square of 5x5 pixels with background, and see how far
+# the probability falls. Move the square and repeat. Each number is drawn at the square's center.
+# (The two outermost rows and columns are never a center and stay black.)
 
 # %%
-answer = model.predict(picture, verbose=0)[0]
-guess = int(answer.argmax())
-scores = keras.Sequential([*model.layers[:-1], layers.Dense(10, name="scores")])  # no softmax
-scores.build((None, 28, 28, 1))
-scores.layers[-1].set_weights(model.layers[-1].get_weights())
-saliency = np.abs(input_gradients(scores, picture, [guess]))[0, :, :, 0]
-places = [(row, column) for row in range(24) for column in range(24)]
-covered = np.repeat(picture, len(places), axis=0)
-for image, (row, column) in zip(covered, places, strict=True):
+probability = model.predict(picture, verbose=0)[0]
+guess = int(probability.argmax())
+logits = keras.Sequential([*model.layers[:-1], layers.Dense(10, name="logits")])  # no softmax
+logits.build((None, 28, 28, 1))
+logits.layers[-1].set_weights(model.layers[-1].get_weights())
+saliency = np.abs(input_gradients(logits, picture, [guess]))[0, :, :, 0]
+
+corners = [(row, column) for row in range(24) for column in range(24)]
+covered = np.repeat(picture, len(corners), axis=0)
+for image, (row, column) in zip(covered, corners, strict=True):
     image[row : row + 5, column : column + 5] = 0
 probabilities = model.predict(covered, batch_size=500, verbose=0)[:, guess].reshape(24, 24)
+fall = np.pad(probability[guess] - probabilities, 2)
+
+ink = picture[0, :, :, 0] > 0
+rows = [(ink.mean(), saliency[ink].sum() / saliency.sum(), fall.max())]
+columns = ["ink", "on_ink", "fall"]  # fraction of the pixels, of the saliency; probability
+lesson.save_table("pixels", pd.DataFrame(rows, columns=columns).round(3))
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
-for panel, values, title in [
-    (axes[0], picture[0, :, :, 0], f"a {lesson.digit}, taken for a {guess} ({answer[guess]:.0%})"),
-    (axes[1], saliency, "saliency: pixels that move the answer"),
-    (axes[2], np.pad(answer[guess] - probabilities, 2), "occlusion: what the answer needs"),
-]:
-    panel.imshow(values, cmap="gray_r" if panel is axes[0] else "magma")
-    panel.set_title(title, fontsize=9)
+title = f"a {lesson.digit}, classified as {guess} ({probability[guess]:.0%})"
+axes[0].imshow(picture[0, :, :, 0], cmap="gray_r")
+axes[1].imshow(saliency, cmap="magma")
+axes[2].imshow(fall, cmap="magma")
+for panel, text in zip(axes, (title, "saliency map", "occlusion"), strict=True):
+    panel.set_title(text, fontsize=10)
     panel.axis("off")
 lesson.save_figure("pixels", figure)
 
 # %% [markdown]
-# ## 7 Predict
-# What will a mistake look like? Four networks, each broken in one way; ten thousand images, three
-# epochs. For ten classes a network that knows nothing has a loss of 2.30, the natural logarithm of
-# 10, and is right in 10 % of the cases.
+# <!-- results: lesson-12-pixels -->
+# In the image of the 7, ink covers 15% of the pixels and gets 39% of the saliency. Covering the
+# square that matters most lowers the probability of the 7 by 0.03 (0.00 to 0.18); medians and range
+# of 3 seeds.
+# <!-- end -->
 #
-# - **Wrong loss**: the mean squared error between ten probabilities and the digit's *number*.
-#   Labels of shape (n, 1) are compared with all ten at once, so nothing complains. The ten always
-#   add up to 1, and then this loss is smallest when all are 0.1, whatever the image: the accuracy
-#   stays near 10 %. Find it: say aloud what the loss compares.
-# - **Rate too high**, 1 instead of 0.001: the loss jumps, or stays at 2.3 or above. Find it: try a
-#   tenth of the learning rate, then a tenth of that.
-# - **Labels shuffled**, as when images and labels are sorted separately: the loss stays near 2.30.
-#   (Given many epochs, the network would memorize the wrong labels, and only validation would
-#   tell.) Find it: show twenty images with their labels.
-# - **Unscaled inputs**, 0 to 255 instead of 0 to 1: the first loss is far above 2.30, then it
-#   falls. Find it: print the smallest and largest input.
+# So ink gets more than its share of the saliency, but more than half lies on background: ink there
+# would change the score, too. Occlusion can only remove ink that is there. In the figure it marks
+# the middle of the slanted stroke, but no single square decides: without it, enough of the 7 is
+# left. Neither method is a full explanation; use both.
+#
+# ## 7 Predict
+# What will a mistake look like? We train four networks, each broken in one way, and an intact one,
+# on 10,000 images for three epochs. Compare with a network that only guesses: with ten classes each
+# gets the probability 0.1, so its loss is -log(0.1) = 2.30 and its accuracy about 10%.
+#
+# - **Wrong loss**: the mean squared error between ten probabilities and the label's number, such as
+#   7. Shapes (n, 10) and (n, 1) can be subtracted, so nothing complains. As the ten must add up to
+#   1, this loss is smallest if all ten are 0.1, whatever the image. Symptom: the loss falls a
+#   little, the accuracy stays near 10%. To find it, say aloud what the loss compares.
+# - **Rate too high**: a learning rate of 1 instead of 0.001. Symptom: the loss jumps up, or stays
+#   at 2.3 or above. To find it, try a tenth of the learning rate, then a tenth of that.
+# - **Labels shuffled**, as when images and labels are sorted separately. Symptom: the loss stays
+#   near 2.30. (With many epochs the network would memorize the wrong labels; then only validation
+#   data tells.) To find it, look at twenty images with their labels.
+# - **Unscaled inputs**: pixels from 0 to 255 instead of 0 to 1. Symptom: the first loss is far
+#   above 2.30, then it falls. To find it, print the smallest and the largest input.
 
 # %%
 CHANGES = {
@@ -268,7 +315,7 @@ CHANGES = {
 def fit_broken(
     name, loss="sparse_categorical_crossentropy", rate=0.001, shuffled=False, scale=1 / 255
 ):
-    """Train a network with a mistake; return the cross-entropy and accuracy of each epoch."""
+    """Train a network with a mistake; return cross-entropy and accuracy, before and per epoch."""
     network = build_model(scale)
     network.compile(
         keras.optimizers.Adam(rate),
@@ -289,26 +336,19 @@ def fit_broken(
 
 
 curves = {name: fit_broken(name, **CHANGES[name]) for name in ["as_it_should_be", *lesson.mistakes]}
-rows = [
-    {
-        "network": name,
-        "loss before": loss[0],
-        "loss after": loss[-1],
-        "accuracy after": accuracy[-1],
-    }
-    for name, (loss, accuracy) in curves.items()
-]
-lesson.save_table("broken", pd.DataFrame(rows).round(3))
+rows = [(name, loss[0], loss[-1], accuracy[-1]) for name, (loss, accuracy) in curves.items()]
+columns = ["network", "loss before", "loss after", "accuracy after"]
+lesson.save_table("broken", pd.DataFrame(rows, columns=columns).round(3))
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 for name, pair in curves.items():
     for panel, values in zip(axes, pair, strict=True):
-        panel.plot(values, marker="o", label=name)
-axes[0].axhline(math.log(10), color="gray", linestyle=":")
+        panel.plot(values, marker="o", label=name.replace("_", " "))
+axes[0].axhline(math.log(10), color="gray", linestyle=":", label="guessing: 2.30")
 plots.log_scale(axes[0])
 for panel, what in zip(axes, ("cross-entropy", "accuracy"), strict=True):
     panel.set(xlabel="epochs trained", ylabel=f"training {what}")
     panel.locator_params("x", integer=True)
-axes[1].legend()
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
 lesson.save_figure("broken", figure)
 lesson.finish(
     model,
@@ -318,6 +358,20 @@ lesson.finish(
     dead_before=dead["before"],
     dead_after=dead["after"],
 )
+
+# %% [markdown]
+# The figure shows cross-entropy for all five, also for the one that was trained with another loss.
+# Three of the mistakes leave it at the level of guessing or above. The unscaled network recovers
+# and nearly catches up, which makes that mistake easy to miss: look at the loss before training.
+#
+# ## Remember
+# - Know what guessing gives: with n equally frequent classes, a loss of log(n) and an accuracy of
+#   1/n. A loss that stays there has learned nothing; one far above it is on the wrong scale.
+# - A saliency map shows to which pixels the score is sensitive, occlusion which ones it depends on.
+# - Convolutions see more of the image layer by layer: the receptive field grows.
+#
+# If your own network does not learn, try first: print the range of the inputs, show twenty examples
+# with their labels, and let it memorize these twenty. If it cannot, there is a bug.
 
 # %% [markdown]
 # ## Exercises

@@ -1,11 +1,11 @@
 # %% [markdown]
 """
-# 13 Distributed training: one model, several devices
+# 13 Distributed training: how do several devices train one model?
 
-When one device is too slow, several share the work: each takes a part of every batch, and all keep
-the same weights. This is *data parallel* training. On TensorFlow one process uses two devices; on
-JAX there are two processes, which could as well be on two computers. Then we compare with one
-device alone: together the losses should be the same, up to rounding.
+When one device, a GPU or a processor, is too slow, several can share the work. You will see how
+*data parallelism* splits every batch among them and why the result is the same as with one device,
+and measure what it gains. On TensorFlow one process uses two devices; on JAX there are two
+processes, which could also run on two computers. You need only one computer to try both.
 
 Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 
@@ -41,15 +41,15 @@ from common.errors import fail
 
 # %% [markdown]
 # ## 1 Load
-# Handwritten digits, 28x28 grey pixels from 0 to 255.
+# MNIST: images of handwritten digits, 28x28 gray pixels from 0 to 255, in ten classes.
 
 # %%
 (train_images, train_labels), (test_images, test_labels) = lesson.load("mnist")
 
 # %% [markdown]
 # ## 2 Prepare
-# Every device gets an equal part of every batch. So that this works out, we leave out the last
-# images, which do not fill a batch. Nothing is chosen here, so there is no validation set.
+# Every device is to get an equal part of every batch. So we leave out the last images, which do not
+# fill a batch. We choose no settings by results here, so we need no validation set.
 
 # %%
 whole = len(train_images) // lesson.batch_size * lesson.batch_size
@@ -61,8 +61,8 @@ print(f"{whole} images to train, {whole // lesson.batch_size} steps per epoch")
 
 # %% [markdown]
 # ## 3 Define
-# A small convolutional network, with nothing random in it: so training alone and training together
-# can be compared digit by digit.
+# A small convolutional network. It has no layer with random numbers, such as `Dropout`, so we can
+# compare training on one device with training on two, number by number.
 
 
 # %%
@@ -84,40 +84,42 @@ def build_model():
 
 # %% [markdown]
 # ## 4 Compile
-# A step of data parallel training:
+# In *data parallelism* every device holds a full copy of the model, a *replica*. One training step:
 #
-# 1. *Split*: of a batch of 256, each of two devices takes 128 images.
-# 2. Each computes the loss of its images, and the gradients.
-# 3. *All-reduce*: the gradients are summed over all devices, and divided by the size of the whole
-#    batch. Now all devices have the gradients of the whole batch, the same that one device would
-#    have computed.
-# 4. Each does the same step. So the weights, equal before, are equal after.
+# 1. Split: of a batch of 256 images, each of two devices takes 128.
+# 2. Each replica computes the loss and the gradient for its own 128 images.
+# 3. *All-reduce*: the devices exchange their gradients, so that each ends up with the average.
+# 4. Each optimizer takes the same step. So replicas that were equal before are equal after.
 #
-# With twice the devices one often uses twice the batch size, so that each stays busy. Then there
-# are half as many steps, and they are usually made larger: twice the learning rate for SGD, 1.4
-# times (the square root of 2) for Adam (lesson 09 tries it). Here the batch size stays the same, to
-# compare.
+# Why does this give the result of one device? The loss of a batch is the mean over its images, and
+# the derivative of a mean is the mean of the derivatives. If the mean gradient of one half is 0.2
+# and of the other 0.4, that of the whole batch is 0.3: their average, since the halves are equal.
+#
+# With twice the devices you would often double the batch size as well, so that each device has
+# enough to do. There are then half as many steps, usually with a higher learning rate (lesson 16).
+# Here the batch size stays the same, so that we can compare.
 
 
 # %%
 def compile_model(model):
-    """Make a model ready to train, a step at a time: MirroredStrategy knows no other way."""
+    """Compile a model. (Only one step per call: MirroredStrategy does not support more.)"""
     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
 
 # %% [markdown]
 # ## 5 Fit
-# On **TensorFlow** one process drives all devices: whatever is created within `strategy.scope()`
-# exists on each of them, and `fit` splits the batches. Without a second GPU we make two devices of
-# one processor.
+# On **TensorFlow**, one process drives all devices. You create and compile the model inside
+# `strategy.scope()`: each weight then gets a copy on every device, and `fit` splits the batches and
+# does the all-reduce. Without GPUs, the lesson divides the processor into two devices.
 #
-# On **JAX** every process runs this whole script, and `keras.distribution` makes them one. Each
-# takes its own part of every batch:
+# On **JAX**, every process runs this whole script, and `keras.distribution` connects them. Each
+# process has to pick its own part of every batch. A `PyDataset` is an object that Keras asks for
+# batch number `index`; this one passes on every second row to each of two processes:
 
 
 # %%
 class Share(keras.utils.PyDataset):
-    """Of every batch the rows that this process is to have: one of two has every second row."""
+    """The rows of every batch that are for this process: every second one, if there are two."""
 
     def __init__(self, batches, process: int, processes: int):
         super().__init__()
@@ -134,11 +136,11 @@ class Share(keras.utils.PyDataset):
 
 
 def fit_model(name, scope, share=None):
-    """Train a new model within a scope, on all of each batch or on a share of it."""
+    """Train a new model inside a scope, on whole batches or on a share of each."""
     train = lesson.batches(train_images, train_labels)
     if share:
         train = Share(train, *share)
-        # If a stopped run goes on, all begin where the first process was.
+        # A resumed run: all processes continue where the first one was.
         workers.share_file(lesson.folder / f"checkpoint-{name}.npz")
     training = lesson.training(name)
     with scope:
@@ -154,8 +156,9 @@ if lesson.process is None:
     weights_alone = model.get_weights()
 
 # %% [markdown]
-# Together. On JAX this process now starts two others and waits; you see what the first of them
-# prints. What follows `elif` is what those two do.
+# That was one device alone; `nullcontext()` is a scope that does nothing. Now two together. On JAX,
+# this process starts two others and waits; you see what the first one prints. The branch `elif` is
+# what those two do.
 
 # %%
 if keras.backend.backend() == "tensorflow":
@@ -188,18 +191,14 @@ else:
 
 # %% [markdown]
 # ## 6 Evaluate
-# *Efficiency* is how many times faster training is than alone, divided by the number of devices: 1
-# would be perfect. Here it is below one half, for our two devices are halves of one processor,
-# which was busy before. Two GPUs would each bring their own power, and lose some of it to the
-# all-reduce.
+# Two questions: is the model the same, and was training faster?
 #
-# The losses differ a little: numbers are added in another order, so they are rounded differently.
-# The weights differ more, since Adam divides by the size of the gradients: where these are near 0,
-# rounding counts.
+# The *efficiency* says how well n devices are used:
 #
-# <!-- results: lesson-13-difference -->
-# With seed 42 the weights differ by up to 0.004.
-# <!-- end -->
+#     efficiency = (seconds alone) / (n * seconds together)
+#
+# If two devices need half the time, it is 1, which is perfect. If they need the same time, it is
+# 0.5: the second device is of no use.
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
@@ -210,8 +209,8 @@ rows = [
     {
         "training": name,
         "seconds": seconds,
-        "images a second": round(images / seconds),
-        "efficiency": seconds_alone / seconds / count,
+        "images per second": round(images / seconds),
+        "efficiency": seconds_alone / (count * seconds),
     }
     for name, seconds, count in [
         ("alone", seconds_alone, 1),
@@ -220,9 +219,7 @@ rows = [
 ]
 lesson.save_table("throughput", pd.DataFrame(rows).round(2))
 print(f"the weights on all devices are {'equal to the bit' if equal else 'NOT equal'}")
-print(
-    f"largest difference to training alone: of the losses {difference:.2g}, of a weight {moved:.2g}"
-)
+print(f"largest difference from training alone: loss {difference:.2g}, weight {moved:.2g}")
 figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
 numbers = range(1, lesson.epochs + 1)
 axes.plot(numbers, alone["loss"], linewidth=6, alpha=0.4, label="alone")
@@ -232,8 +229,24 @@ axes.legend()
 lesson.save_figure("losses", figure)
 
 # %% [markdown]
+# <!-- results: lesson-13-efficiency -->
+# Efficiency of two devices made of one processor: 0.47 (0.43 to 0.48), median and range of 3 seeds.
+# <!-- end -->
+#
+# So training together is *slower* here. Our two devices are halves of one processor, which was busy
+# before, and the all-reduce costs time. Two GPUs would each bring their own computing power.
+#
+# The replicas stay equal to the bit. Compared with training alone, losses differ a little, because
+# the numbers are added in another order and so rounded differently. Weights differ more: Adam
+# divides each gradient by its usual size, so where gradients are near 0, their rounding errors
+# become visible.
+#
+# <!-- results: lesson-13-difference -->
+# With seed 42 the weights differ by up to 0.004.
+# <!-- end -->
+#
 # ## 7 Predict
-# The model knows nothing about how it was trained. It predicts on one device.
+# The trained model does not depend on how it was trained. It predicts on one device.
 
 # %%
 predicted_labels = model.predict(test_images[:10], verbose=0).argmax(axis=1)
@@ -252,9 +265,18 @@ lesson.finish(
 )
 
 # %% [markdown]
+# ## Remember
+# - Data parallelism: a replica on each device, a part of each batch for each replica.
+# - An all-reduce averages the gradients in every step, so all replicas stay equal.
+# - Measure the efficiency: communication costs time, and a small model may not gain anything.
+#
+# For a model of your own, try first: one GPU with larger batches. Add devices only when it is busy
+# all the time and still too slow.
+
+# %% [markdown]
 # ## Exercises
-# 1. Is it more efficient with larger batches? Try `--batch-size 1024`.
+# 1. Are larger batches more efficient? Try `--batch-size 1024`.
 # 2. What would be different with `Dropout` in the network? And with `BatchNormalization`?
-# 3. Kill one of the two processes of JAX while they train. What do you see? Go on with `--resume`.
+# 3. Kill one of the two JAX processes while they train. What do you see? Continue with `--resume`.
 #
 # Solutions: notes/solutions/13_distributed_training.md

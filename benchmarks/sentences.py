@@ -3,7 +3,7 @@
 import re
 from functools import partial
 
-from benchmarks.measured import Values, fill, results, runs_of
+from benchmarks.measured import Values, fill, layout, results, runs_of
 
 NUMBERS = {3: "three", 5: "five"}
 XOR_BEST = "activation-tanh_learning-rate-0.01"
@@ -53,13 +53,21 @@ TEXTS = {  # name of the block: the lesson whose runs they are, and the text
         "| `larger_only` | | | {test_accuracy_larger_larger_only:3~} |",
         "| `both_answers` | {test_accuracy_left_both_answers:3~} | {test_accuracy_right_both_answers:3~} | {test_accuracy_larger_both_answers:3~} |",
     ),
-    "lesson-10-errors": (
-        "10, seed 42",
-        "Test MSE with seed 42: `naive` {test_mse_naive:.4f}, `linear` {test_mse_linear:.4f}, `simple_rnn` {test_mse_simple_rnn:.4f}, `deep_rnn` {test_mse_deep_rnn:.4f}, `gru` {test_mse_gru:.4f}.",
+    "lesson-10-ten": (
+        "10",
+        "Test MSE over the ten steps, median and range of {count} seeds:",
+        "",
+        "- naive: {test_mse_ten_naive:.4f}",
+        "- one after the other: {test_mse_ten_one_after_the_other:4~}",
+        "- ten at once: {test_mse_ten_ten_at_once:4~}",
     ),
     "lesson-13-difference": (
         "13, seed 42",
         "With seed 42 the weights differ by up to {weight_difference:.3f}.",
+    ),
+    "lesson-13-efficiency": (
+        "13",
+        "Efficiency of two devices made of one processor: {efficiency:2~}, median and range of {count} seeds.",
     ),
 }
 
@@ -120,6 +128,47 @@ def lesson_09_choices() -> list[str]:
         f"{batches['512 rate scaled']}, growing from 8 to 128 {batches['8 then 32 then 128']}",
         f"- shape: one layer of 500 units {errors['shapes', '1 x 500']}, two to six narrower "
         f"layers {shapes}",
+    ]
+
+
+def lesson_10_errors() -> list[str]:
+    """Lay out the errors of lesson 10 for one step ahead."""
+    names = ("naive", "linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru")
+    rows = [f"| `{name}` | {{test_mse_{name}:4~}} |" for name in names]
+    header = "| model | test MSE, median (range) of three seeds |"
+    return layout(header, [fill(row, runs_of("10")) for row in rows])
+
+
+def lesson_10_reviews() -> list[str]:
+    """Compare the reviews of lesson 10 with those of lesson 02."""
+    lstm = Values(runs_of("10", "models-reviews").test_accuracy_reviews)
+    averages = Values(runs_of("02").test_accuracy)
+    return [
+        f"Test accuracy: {lstm:3~} with the LSTMs, {averages:3~} with the average of embeddings in "
+        "lesson 02 (median and range of three seeds)."
+    ]
+
+
+def lesson_12_dead_units() -> list[str]:
+    """Tell how many units of lesson 12 are dead."""
+    return [
+        fill(
+            "Of the 64 units, {dead_before:0~} were dead before training and {dead_after:0~} after "
+            "it (median and range of {count} seeds).",
+            runs_of("12"),
+        )
+    ]
+
+
+def lesson_12_pixels() -> list[str]:
+    """Tell which pixels of the first 7 matter in lesson 12."""
+    return [
+        fill(
+            "In the image of the 7, ink covers {ink:.0%} of the pixels and gets {on_ink:.0%} of the "
+            "saliency. Covering the square that matters most lowers the probability of the 7 by "
+            "{fall:2~}; medians and range of {count} seeds.",
+            results("12_pixels"),
+        )
     ]
 
 
@@ -195,6 +244,7 @@ def mnist_comparison() -> list[str]:
 
 
 FUNCTIONS = [lesson_02_ngrams, lesson_06_timings, lesson_07_speedup, lesson_09_choices, computers]
+FUNCTIONS += [lesson_10_errors, lesson_10_reviews, lesson_12_dead_units, lesson_12_pixels]
 FUNCTIONS += [peers_by_split, serving_memory, xor_starts, churn_flawed, mnist_comparison]
 SENTENCES = {
     **{name: partial(tell, *entry) for name, entry in TEXTS.items()},

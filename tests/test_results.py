@@ -74,9 +74,21 @@ def test_claims_of_lessons_07_to_13():
     assert errors.schedules.min() == errors.schedules["constant"]
     assert errors.batches.idxmin() == "8 then 32 then 128" and errors.shapes.idxmax() == "1 x 500"
     assert errors.batches["512 rate scaled"] < errors.batches["512"]
-    series, few = (runs_of(lesson).set_index("seed").loc[42] for lesson in ("10", "11"))
-    models = ("gru", "deep_rnn", "linear", "simple_rnn", "naive")
-    assert all(series[f"test_mse_{a}"] < series[f"test_mse_{b}"] for a, b in pairwise(models))
+    few = runs_of("11").set_index("seed").loc[42]
+    for between in ("lstm", "conv_gru"):
+        models = ("gru", between, "deep_rnn", "linear", "simple_rnn", "naive")
+        errors = [runs_of("10")[f"test_mse_{name}"] for name in models]
+        assert all((a < b).all() for a, b in pairwise(errors))
+    assert 2 < errors[0].median() / (0.1**2 / 12) < 2.3  # the noise floor
+    ways = ("ten_at_once", "one_after_the_other", "naive")
+    errors = [runs_of("10")[f"test_mse_ten_{way}"] for way in ways]
+    assert all((a < b).all() for a, b in pairwise(errors))
+    reviews = runs_of("10", "models-reviews").test_accuracy_reviews
+    assert reviews.max() < runs_of("02").test_accuracy.min()
+    pixels = results("12_pixels")
+    assert set(pixels.seed) == {42, 43, 44} and pixels.fall.max() < 0.2
+    assert (2 * pixels.ink < pixels.on_ink).all() and pixels.on_ink.max() < 0.5
+    assert (runs_of("12").dead_before < runs_of("12").dead_after).all()
     kinds = ("test_accuracy_frozen", "test_accuracy_from_nothing")
     frozen, scratch = ([few[f"{kind}_{size}"] for size in (10, 100, 1000)] for kind in kinds)
     gains = [ours - other for ours, other in zip(frozen, scratch, strict=True)]
