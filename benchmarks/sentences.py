@@ -101,9 +101,9 @@ def lesson_06_timings() -> list[str]:
     ]
 
 
-def lesson_07_speedup() -> list[str]:
-    """Tell how much faster a compiled step of lesson 07 is."""
-    ratios = Values(runs_of("07").eager_step_ms / runs_of("07").function_step_ms)
+def lesson_15_speedup() -> list[str]:
+    """Tell how much faster a compiled step of lesson 15 is."""
+    ratios = Values(runs_of("15").eager_step_ms / runs_of("15").function_step_ms)
     return [
         f"On two CPU cores the step that `tf.function` compiled was {ratios:0~} times as fast as "
         "the eager one (median and range of three runs)."
@@ -243,9 +243,10 @@ def mnist_comparison() -> list[str]:
     ]
 
 
-FUNCTIONS = [lesson_02_ngrams, lesson_06_timings, lesson_07_speedup, lesson_09_choices, computers]
+FUNCTIONS = [lesson_02_ngrams, lesson_06_timings, lesson_09_choices, computers]
 FUNCTIONS += [lesson_10_errors, lesson_10_reviews, lesson_12_dead_units, lesson_12_pixels]
 FUNCTIONS += [peers_by_split, serving_memory, xor_starts, churn_flawed, mnist_comparison]
+FUNCTIONS += [lesson_15_speedup]
 SENTENCES = {
     **{name: partial(tell, *entry) for name, entry in TEXTS.items()},
     **{function.__name__.replace("_", "-"): function for function in FUNCTIONS},
@@ -279,13 +280,14 @@ PROMISES = {
     "04_regularization_dropout": ACCURACY,
     "05_save_restore": ACCURACY,
     "06_eager_tensors": ACCURACY,
-    "07_autodiff": ACCURACY,
+    "07_autodiff": f"w {{w:2~}}, b {{b:2~}}, {RANGE}",
     "08_functional_api": "median test MSE: one hidden layer {test_mse_sequential:.3f}, two {test_mse_deep:.3f}, two with a skip connection {test_mse_wide_deep:.3f}.",
     "09_tuning": f"test MSE {{test_mse:3~}}, {RANGE}",
     "10_time_series_rnn": f"test MSE {{test_mse_gru:4~}} with the GRU, {RANGE}",
     "11_transfer_learning": "test accuracy {test_accuracy_frozen_10:3~} from ten images per digit, median of COUNT seeds.",
     "12_look_inside": ACCURACY,
     "13_distributed_training": ACCURACY,
+    "15_training_loop": ACCURACY,
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

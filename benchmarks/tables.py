@@ -31,8 +31,8 @@ def published() -> pd.DataFrame:
         "04 best of ten networks": ("04_regularization_dropout", "test_accuracy"),
         "05 network for digits": ("05_save_restore", "test_accuracy"),
         "06 without layers": ("06_eager_tensors", "test_accuracy"),
-        "07 own training loop": ("07_autodiff", "test_accuracy"),
         "11 the same, from scratch": ("11_transfer_learning", "test_accuracy_from_nothing_10"),
+        "15 own training loop": ("15_training_loop", "test_accuracy"),
     }
     rows = []
     for what, (lesson, metric) in others.items():

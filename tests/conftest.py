@@ -24,7 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted(path.name for path in ROOT.glob("[0-9][0-9]_*.py"))
 FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS[:7]
 FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE, DISTRIBUTED = LESSONS[7:13]
+TRAINING_LOOP = "15_training_loop.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
+NO_DATA_SET = [AUTODIFF, XOR]  # they make their data, and have no flags for it
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
     FUNCTIONAL: ["--models", "both_answers", "two_outputs"],
@@ -41,6 +43,7 @@ OWN_FILE = {  # the file that tests a lesson most
     SAVING: "test_save_restore.py",
     TENSORS: "test_tensors_and_gradients.py",
     AUTODIFF: "test_tensors_and_gradients.py",
+    TRAINING_LOOP: "test_tensors_and_gradients.py",
     FUNCTIONAL: "test_functional_api.py",
     TUNING: "test_tuning.py",
     TIME_SERIES: "test_time_series.py",
@@ -270,5 +273,5 @@ def small_runs(tmp_path_factory):
 
 
 def on_sample(script: str) -> list[str]:
-    """Give the flags that choose the sample; one lesson needs no data."""
-    return [] if script == XOR else ["--data", "sample"]
+    """Give the flags that choose the sample, if the lesson loads a data set."""
+    return [] if script in NO_DATA_SET else ["--data", "sample"]

@@ -10,17 +10,18 @@ import pandas as pd
 import pytest
 from conftest import (
     AUTO_MPG,
-    AUTODIFF,
     CHURN,
     FASHION,
     IMDB,
     LESSONS,
     MNIST,
+    NO_DATA_SET,
     PROJECTS,
     REGULARIZATION,
     ROOT,
     SAVING,
     TENSORS,
+    TRAINING_LOOP,
     XOR,
     on_sample,
     run_script,
@@ -28,6 +29,8 @@ from conftest import (
 
 from common import datasets
 from common.datasets import NAMES, readers, samples
+
+LOADING = [script for script in LESSONS + PROJECTS if script not in NO_DATA_SET]
 
 
 def error_of(capsys, script, *flags, code=2) -> str:
@@ -58,12 +61,12 @@ def error_of(capsys, script, *flags, code=2) -> str:
     ],
 )
 def test_common_flag_errors(tmp_path, capsys, script, flags, message):
-    if script == XOR and flags[0] in ("--limit", "--data", "--data-dir"):  # it loads no data
+    if script in NO_DATA_SET and flags[0] in ("--limit", "--data", "--data-dir"):
         message = f"unrecognized arguments: {' '.join(flags)}"
     assert message in error_of(capsys, script, "--out", tmp_path, *flags)
 
 
-@pytest.mark.parametrize("script", [*LESSONS, CHURN, MNIST])
+@pytest.mark.parametrize("script", LOADING)
 def test_real_data_without_network_fails(tmp_path, capsys, script):
     error = error_of(capsys, script, "--out", tmp_path, "--data", "real", code=1)
     assert "give --data-dir DIR with" in error and "or use --data sample" in error
@@ -104,7 +107,7 @@ def test_lesson_flag_errors(capsys, script, flags, message):
     assert message in error_of(capsys, script, *flags)
 
 
-@pytest.mark.parametrize("script", [*LESSONS, CHURN, MNIST])
+@pytest.mark.parametrize("script", LOADING)
 def test_data_dir_without_data_is_refused(tmp_path, capsys, script, monkeypatch):
     (tmp_path / "data").mkdir()
     error = error_of(capsys, script, "--out", tmp_path, "--data-dir", tmp_path / "data")
@@ -162,7 +165,7 @@ def test_damaged_file_is_named(data_folder, name, file, damage):
         (REGULARIZATION, "imdb_word_index.json"),
         (SAVING, "mnist.npz"),
         (TENSORS, "mnist.npz"),
-        (AUTODIFF, "fashion_mnist.npz"),
+        (TRAINING_LOOP, "fashion_mnist.npz"),
         (CHURN, "Churn_Modelling.csv"),
         (MNIST, "mnist.npz"),
     ],

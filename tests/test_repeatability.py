@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from conftest import LESSONS, MNIST, XOR, run_lesson, run_script
+from conftest import AUTO_MPG, LESSONS, MNIST, TENSORS, TRAINING_LOOP, XOR, run_lesson, run_script
 
 from common import callbacks, checkpoints
 from common.batches import EpochCounter, shuffled_batches
@@ -25,8 +25,6 @@ from common.callbacks import EpochTimer
 from common.checkpoints import Checkpoints, next_epoch
 from common.datasets.samples import make_cars
 from common.run import Run
-
-AUTO_MPG, _, _, TENSORS, AUTODIFF = LESSONS[2:7]
 
 
 def weights(run) -> list[np.ndarray]:
@@ -40,13 +38,13 @@ def equal(one, other) -> bool:
 # 04 and 06 are trained twice below, and 05 trains an epoch twice itself.
 @pytest.mark.parametrize(
     "script",
-    [AUTO_MPG, *(pytest.param(s, marks=pytest.mark.slow) for s in (*LESSONS[:2], AUTODIFF))],
+    [AUTO_MPG, *(pytest.param(s, marks=pytest.mark.slow) for s in (*LESSONS[:2], TRAINING_LOOP))],
 )
 def test_weights_are_determined_by_seed(smoke_runs, tmp_path, script):
     flags = ["--data", "sample", "--epochs", "2"]
     again = run_lesson(script, tmp_path, *flags)
     assert equal(weights(again), weights(smoke_runs[script]))
-    if script != AUTODIFF:
+    if script != TRAINING_LOOP:
         other = run_lesson(script, tmp_path, *flags, "--seed", "43")
         assert not equal(weights(other), weights(again))
 

@@ -57,8 +57,8 @@ def test_regularization_claims():
     assert runs_of("04").peak_memory_mb.max() < 1500
 
 
-def test_claims_of_lessons_07_to_13():
-    loops = runs_of("07")
+def test_claims_of_lessons_08_to_15():
+    loops = runs_of("15")
     assert (loops.test_accuracy - loops.test_accuracy_of_fit).abs().max() < 0.005
     runs = runs_of("08")
     names = ["sequential", "deep", "wide_deep", "two_inputs", "two_outputs"]

@@ -12,20 +12,24 @@ from importlib.util import find_spec
 import pytest
 import tensorflow as tf
 from conftest import (
+    AUTODIFF,
     ENVIRONMENT,
     LESSONS,
+    NO_DATA_SET,
     PROJECTS,
     QUICK_JAX,
     ROOT,
     SHORTER,
+    TENSORS,
     TIME_SERIES,
+    TRAINING_LOOP,
     TUNING,
-    XOR,
 )
 
 from common.startup import is_error, quiet_stderr, start_keras
 
 AUTO_MPG = LESSONS[2]
+ONLY_TENSORFLOW = [TENSORS, AUTODIFF, TRAINING_LOOP]
 
 
 def python(*words, cwd="/", **environment) -> subprocess.CompletedProcess:
@@ -44,7 +48,7 @@ def test_help_avoids_heavy_imports(script):
     result = python("-X", "importtime", ROOT / script, "--help")
     assert result.returncode == 0
     shared = ["--epochs", "--batch-size", "--seed", "--out", "--resume"]
-    for flag in shared + ["--limit", "--data", "--data-dir"] * (script != XOR):
+    for flag in shared + ["--limit", "--data", "--data-dir"] * (script not in NO_DATA_SET):
         assert f" {flag} " in result.stdout
     imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
     assert not imported & {"keras", "tensorflow", "numpy", "pandas", "matplotlib", "sklearn"}
@@ -54,8 +58,8 @@ FLAGS = ["--data", "sample", "--limit", "100", "--epochs", "1"]
 
 
 def test_tensorflow_lessons_refuse_other_backends(tmp_path):
-    for script in LESSONS[5:7]:
-        result = python(ROOT / script, *FLAGS, "--out", tmp_path, KERAS_BACKEND="numpy")
+    for script in ONLY_TENSORFLOW:
+        result = python(ROOT / script, "--out", tmp_path, KERAS_BACKEND="numpy")
         assert result.returncode == 2
         assert result.stderr == (
             "error: KERAS_BACKEND=numpy: this needs tensorflow; set KERAS_BACKEND=tensorflow\n"
@@ -83,7 +87,9 @@ MORE = SHORTER | {  # than the usual run trains
 def run_quietly(lessons, out, backend):
     """Run lessons in one process, as a back-end takes seconds to start; expect no noise."""
     flags = {
-        str(ROOT / script): ["--epochs", "1"] if script == XOR else FLAGS + MORE.get(script, [])
+        str(ROOT / script): FLAGS + MORE.get(script, [])
+        if script not in NO_DATA_SET
+        else ["--epochs", "1"]
         for script in lessons
     }
     code = (
@@ -102,7 +108,7 @@ def run_quietly(lessons, out, backend):
 
 @pytest.mark.slow
 def test_tensorflow_lessons_run_quietly(tmp_path):
-    run_quietly(LESSONS[5:7], tmp_path, "tensorflow")
+    run_quietly(ONLY_TENSORFLOW, tmp_path, "tensorflow")
 
 
 @pytest.mark.parametrize("script", PROJECTS)

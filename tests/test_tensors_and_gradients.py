@@ -1,13 +1,11 @@
-"""Lessons 06 and 07: what only a run can show; the lessons assert the rest themselves."""
+"""Lessons 06, 07 and 15: tensors, gradients, and a training loop of our own."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import LESSONS
+from conftest import AUTODIFF, TENSORS, TRAINING_LOOP
 
 from common.lesson import expect_error
-
-TENSORS, AUTODIFF = LESSONS[5:7]
 
 
 def test_expect_error(capsys):
@@ -33,37 +31,35 @@ def test_tensor_classifier_learns(smoke_runs):
 
 def test_fitted_line_matches_least_squares(smoke_runs):
     names = smoke_runs[AUTODIFF].names
-    slope, offset = np.polyfit(names["xs"], names["ys"], 1)
-    for w, b in ((names["w"], names["b"]), (names["keras_w"], names["keras_b"])):
-        assert (w, b) == pytest.approx((slope, offset), abs=5e-4)
-    assert len(names["losses"]) == 200 and names["losses"][-1] < names["losses"][0] / 20
+    best = np.polyfit(names["train_x"][:, 0], names["train_y"][:, 0], 1)
+    w, b, losses = names["fits"][0.1]
+    assert (w, b) == pytest.approx(tuple(best), abs=5e-4) and losses[-1] < losses[0] / 20
+
+
+def test_line_by_hand_and_by_keras_take_the_same_steps(smoke_runs):
+    run = smoke_runs[AUTODIFF]
+    by_hand, by_keras = run.names["losses"][:2], run.names["history"].history["loss"]
+    assert by_keras == pytest.approx(by_hand, rel=1e-5)
+    assert run.record["metrics"]["w"] == run.names["keras_w"]
+
+
+def test_learning_rates_converge_crawl_and_diverge(smoke_runs):
+    last = {rate: losses[-1] for rate, (*_, losses) in smoke_runs[AUTODIFF].names["fits"].items()}
+    assert last[0.1] < last[0.001] / 2 and last[0.001] < 1000 < last[1.1]
 
 
 def test_custom_loop_matches_fit_accuracy(smoke_runs):
-    metrics = smoke_runs[AUTODIFF].record["metrics"]
+    metrics = smoke_runs[TRAINING_LOOP].record["metrics"]
     assert metrics["test_accuracy"] == pytest.approx(metrics["test_accuracy_of_fit"], abs=0.02)
 
 
 def test_custom_loop_matches_fit_weights(smoke_runs):
-    names = smoke_runs[AUTODIFF].names
+    names = smoke_runs[TRAINING_LOOP].names
     for ours, fits in zip(names["model"].weights, names["by_fit"].weights, strict=True):
         np.testing.assert_allclose(ours, fits, atol=1e-3)  # other batches would differ by 0.05
 
 
 def test_eager_and_compiled_steps_are_timed(smoke_runs):
-    metrics = smoke_runs[AUTODIFF].record["metrics"]
+    metrics = smoke_runs[TRAINING_LOOP].record["metrics"]
     assert metrics["eager_step_ms"] > 0 and metrics["function_step_ms"] > 0
-    assert len(smoke_runs[AUTODIFF].names["some_batches"]) == 55
-
-
-def test_input_gradients_increase_score(smoke_runs):
-    names = smoke_runs[AUTODIFF].names
-    gradients = names["input_gradients"]
-    uphill = gradients / np.abs(gradients).max(axis=(1, 2), keepdims=True)
-    answers = []
-    for ink in (-5, 0, 5):
-        values = names["images"] + ink * uphill
-        for layer in names["model"].layers:
-            values = layer(values)
-        answers.append(values.numpy()[np.arange(5), names["answer_labels"]])
-    assert (answers[0] < answers[1]).all() and (answers[1] < answers[2]).all()
+    assert len(smoke_runs[TRAINING_LOOP].names["some_batches"]) == 55
