@@ -71,8 +71,8 @@ print("by finite differences:", (f(2.001) - f(1.999)) / 0.002)
 #
 # ## The chain rule, backward
 # A network is a chain of functions: each layer takes what the one before computed. The *chain rule*
-# says how to differentiate a chain: multiply the derivatives of its links. Take y = sin(u) with
-# u = x². Then dy/du = cos(u) and du/dx = 2x, so dy/dx = cos(u) · 2x.
+# says how to differentiate a chain: multiply the derivatives of its links. Take y = sin(u) with u =
+# x². Then dy/du = cos(u) and du/dx = 2x, so dy/dx = cos(u) · 2x.
 #
 # The tape does the same. It starts at the end, with dy/du, and works its way back to x, one link at
 # a time. Applied to the loss of a network, from the last layer back to the first, this is
@@ -109,8 +109,8 @@ print(f"gradient: ({dz_dw:.0f}, {dz_db:.0f})")
 
 # %% [markdown]
 # ## The gradient of a classifier's loss
-# Lesson 06 changed its weights by the rule "probability minus truth". Where does it come from?
-# A classifier computes a score for every class, a *logit*; softmax turns the scores into
+# Lesson 06 changed its weights by the rule "probability minus truth". Where does it come from? A
+# classifier computes a score for every class, a *logit*; softmax turns the scores into
 # probabilities; the loss is -log(probability of the true class). With respect to the scores, the
 # gradient of this loss is just probabilities minus the one-hot label. Here class 0 is the true one.
 
@@ -167,9 +167,9 @@ test_x, test_y = make_points(50)
 
 # %% [markdown]
 # ## 2 Prepare
-# Nothing needs scaling: x has mean 0 and standard deviation 1, more or less. For Keras, which we use
-# later, we cut the points into batches. By default a batch holds all 100 points, so an epoch, one
-# pass over all points, is a single step.
+# Nothing needs scaling: x has mean 0 and standard deviation 1, more or less. For Keras, which we
+# use later, we cut the points into batches. By default a batch holds all 100 points, so an epoch,
+# one pass over all points, is a single step.
 
 # %%
 train = lesson.batches(train_x, train_y)
@@ -234,8 +234,8 @@ right.legend()
 lesson.save_figure("line", figure)
 
 # %% [markdown]
-# With 0.001 the line has hardly moved after 100 steps. With 0.1 it has
-# arrived long before. With 1.1 the loss *diverges*: it grows with every step. Why?
+# With 0.001 the line has hardly moved after 100 steps. With 0.1 it has arrived long before. With
+# 1.1 the loss *diverges*: it grows with every step. Why?
 #
 # Along w the bowl is a parabola, a·(w - best)² + c, where a is the mean of x², about 1 here. Its
 # derivative is 2a·(w - best). So one step turns the distance from the best w into (1 - 2a·rate)
