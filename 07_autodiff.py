@@ -46,7 +46,10 @@ from keras import layers
 # Inside the `with` block, the *tape* records every operation that involves a `tf.Variable`. Then
 # `tape.gradient(y, x)` goes back through the record and computes the derivative of y with respect
 # to x. This is *automatic differentiation*. It is exact, apart from rounding: TensorFlow knows the
-# derivative of each single operation, and the chain rule combines them.
+# derivative of each single operation, and combines them.
+#
+# The tape records what really runs: of an `if` only the branch that is taken, of a loop every pass.
+# If y is an array, `gradient` returns the derivative of the sum of its numbers.
 #
 # We can check it without any calculus: move x a little to both sides and see how much f changes.
 # This is called *finite differences*.
@@ -112,7 +115,8 @@ print(f"gradient: ({dz_dw:.0f}, {dz_db:.0f})")
 # Lesson 06 changed its weights by the rule "probability minus truth". Where does it come from? A
 # classifier computes a score for every class, a *logit*; softmax turns the scores into
 # probabilities; the loss is -log(probability of the true class). With respect to the scores, the
-# gradient of this loss is just probabilities minus the one-hot label. Here class 0 is the true one.
+# gradient of this loss is simply the probabilities minus the one-hot label, which is 1 for the true
+# class and 0 for the others. Here class 0 is the true one.
 
 # %%
 scores = tf.Variable([2.0, 1.0, 0.0])
@@ -123,8 +127,8 @@ print("by the tape:              ", tape.gradient(loss, scores).numpy().round(4)
 print("probabilities minus label:", (probabilities.numpy() - [1, 0, 0]).round(4))
 
 # %% [markdown]
-# The true class has a negative derivative: a step against it *raises* its score, and lowers the
-# others.
+# Gradient descent goes against these derivatives: it raises the score of the true class, whose
+# derivative is negative, and lowers the other two.
 #
 # ## When the gradient is None
 # `None` means that the tape knows no way from the result back to x. The usual causes: x is a
@@ -234,17 +238,20 @@ right.legend()
 lesson.save_figure("line", figure)
 
 # %% [markdown]
-# With 0.001 the line has hardly moved after 100 steps. With 0.1 it has arrived long before. With
-# 1.1 the loss *diverges*: it grows with every step. Why?
+# With 0.001 the loss has hardly fallen after 100 steps. With 0.1 it stops falling long before the
+# end: the line has arrived. With 1.1 the loss *diverges*: it grows without limit. Why?
 #
-# Along w the bowl is a parabola, a·(w - best)² + c, where a is the mean of x², about 1 here. Its
-# derivative is 2a·(w - best). So one step turns the distance from the best w into (1 - 2a·rate)
-# times that distance. With rate 0.1 the factor is about 0.8, and the distance shrinks to 0. With
-# rate 1.1 it is about -1.2: the step jumps over the minimum and lands farther away than before.
+# Look at b alone, with w fixed. The loss is then a parabola, (b - best)² + c, with the derivative
+# 2·(b - best). One step subtracts rate · 2·(b - best), so it multiplies the distance b - best by 1
+# - 2·rate. For the rate 0.1 this factor is 0.8, and the distance shrinks quickly. For 0.001 it is
+#   0.998: slow. For 1.1 it is -1.2: the step jumps over the minimum and lands farther away than
+#   before.
 #
 # ## The same with Keras
-# A `Dense` layer with one unit computes w·x + b. `SGD`, *stochastic gradient descent*, makes the
-# update that we wrote above, and `"mse"` is our loss.
+# A `Dense` layer with one unit computes w·x + b. The two initializers give it our starting values;
+# Keras calls the weights of a layer its *kernel*. `"mse"` is our loss, and `SGD` makes our update.
+# Its name, *stochastic gradient descent*, comes from batches: if a step sees only some of the
+# points, drawn at random, its gradient is an estimate (exercise 3).
 
 # %%
 model = keras.Sequential([
@@ -270,9 +277,10 @@ test_mse = model.evaluate(test_x, test_y, verbose=0)
 print(f"test MSE: {test_mse:.3f}")
 
 # %% [markdown]
-# All three agree. They are near 3 and 2 but not equal to them: the line fits these 100 noisy
-# points, and other points would give a slightly different one. Then why gradient descent, if there
-# is a formula? For a neural network there is none. Gradient descent works for both.
+# All three agree, if you kept the default flags. They are near 3 and 2 but not equal to them: the
+# line fits these 100 noisy points, and other points would give a slightly different one. Then why
+# gradient descent, if there is a formula? For a neural network there is none. Gradient descent
+# works for both.
 #
 # ## 7 Predict
 # The value at x = 2, by hand and by Keras; the true line has 3 · 2 + 2 = 8.
@@ -289,7 +297,9 @@ lesson.finish(model, history, w=keras_w, b=keras_b, test_mse=test_mse)
 # - The gradient points uphill. Gradient descent subtracts it, times the learning rate.
 # - Too small a learning rate wastes time; too large a one makes the loss diverge.
 #
-# Lesson 15 trains a network this way: the loop that `fit` hides.
+# For a network of your own, first try the optimizer's default learning rate. If the loss grows or
+# becomes `nan`, divide the rate by ten; if the loss hardly falls, multiply it by three. Lesson 15
+# writes out the loop that `fit` hides, for a network.
 
 # %% [markdown]
 # ## Exercises

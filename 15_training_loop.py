@@ -64,8 +64,9 @@ train = lesson.batches(train_images, train_labels)
 # A small network with one hidden layer. We will train it four times from the same start, so the
 # function that builds it sets the seed of its random initial weights.
 #
-# Our loop does not need `compile`. We call it so that `evaluate` and `fit`, which we compare with
-# later, have their loss and metric. The loop uses the optimizer it made, `model.optimizer`.
+# Our loop does not need `compile`. We call it because `evaluate` and `fit`, with which we compare
+# later, need a loss and a metric. It also makes the optimizer, `model.optimizer`, which our loop
+# uses too.
 
 
 # %%
@@ -80,7 +81,7 @@ def build_model():
         layers.Dense(10, activation="softmax"),
     ])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.optimizer.build(model.trainable_variables)  # Adam keeps two numbers per parameter
+    model.optimizer.build(model.trainable_variables)  # makes Adam's own variables
     return model
 
 
@@ -113,7 +114,7 @@ def train_step(model, images, labels):
         loss = loss_function(labels, probabilities)
     gradients = tape.gradient(loss, model.trainable_variables)
     model.optimizer.apply(gradients, model.trainable_variables)
-    mean_loss.update_state(loss, sample_weight=len(labels))  # the last batch may be smaller
+    mean_loss.update_state(loss, sample_weight=len(labels))  # the last batch is smaller
     accuracy.update_state(labels, probabilities)
 
 
@@ -126,7 +127,7 @@ def train_step(model, images, labels):
 
 # %%
 WARM_UP, TIMED = 5, 50
-some_batches = list(train.repeat().take(WARM_UP + TIMED))
+some_batches = list(train.repeat().take(WARM_UP + TIMED))  # in a list, so that both get the same
 
 
 def step_ms(step, model):
@@ -206,8 +207,8 @@ fit_test = by_fit.evaluate(test_images, test_labels, batch_size=1000, verbose=0,
 print(f"test accuracy: our loop {test['accuracy']:.4f}, fit {fit_test['accuracy']:.4f}")
 
 # %% [markdown]
-# The two agree up to rounding errors, which can tip a few of the 10,000 images. So nothing else is
-# hidden in `fit`.
+# The two agree up to rounding errors, which can tip a few of the 10,000 images. So nothing that
+# changes the result is still hidden in `fit`.
 #
 # ## 7 Predict
 # A model trained by our loop is an ordinary Keras model. `predict` expects a batch, so a single

@@ -61,7 +61,7 @@ FIGURES = {
     AUTO_MPG: ["scatter_matrix", "predictions", "mae", "loss", "epoch_times"],
     REGULARIZATION: ["capacity", "remedies", "accuracy", "loss", "epoch_times"],
     SAVING: ["accuracy", "loss", "epoch_times"],
-    TENSORS: ["timings", "weights", "accuracy", "loss", "epoch_times"],
+    TENSORS: ["weights", "accuracy", "loss", "epoch_times"],
     AUTODIFF: ["line", "loss", "epoch_times"],
     FUNCTIONAL: [
         "two_outputs_diagram",
