@@ -7,11 +7,12 @@ computes with. You will learn to make them, combine them and compute with them f
 a classifier of handwritten digits by your own arithmetic.
 
 Here is that training, one step per batch, without any layer. `images` has a row of 784 pixels for
-each digit, `labels` a one-hot row, and `weights` and `biases` are variables:
+each digit and `labels` a one-hot row, 1 for the right class and 0 for the others; `weights` and
+`biases` are variables. The lesson explains every line.
 
     for images, labels in batches:
-        scores = tf.exp(images @ weights + biases)
-        probabilities = scores / tf.reduce_sum(scores, axis=1, keepdims=True)
+        powers = tf.exp(images @ weights + biases)
+        probabilities = powers / tf.reduce_sum(powers, axis=1, keepdims=True)
         error = (probabilities - labels) / len(labels)
         weights.assign_sub(0.1 * tf.transpose(images) @ error)
         biases.assign_sub(0.1 * tf.reduce_sum(error, axis=0))
@@ -139,8 +140,9 @@ print("index of the largest in the first row:", tf.argmax(table[0]).numpy())
 # %% [markdown]
 # ## Multiply
 # `*` multiplies number by number. `@` is the *matrix product*, the workhorse of neural networks:
-# the result in row i and column j is the sum of row i of the left times column j of the right,
-# number by number. So the left must have as many columns as the right has rows.
+# the result in row i and column j combines row i of the left with column j of the right. Multiply
+# their first numbers, their second numbers and so on, and add the products. So the left must have
+# as many columns as the right has rows.
 
 # %%
 left = tf.constant([[1.0, 2.0], [3.0, 4.0]])
@@ -190,9 +192,9 @@ for x in (tf.constant(1.0), tf.constant(2.0), tf.constant([1.0, 2.0]), 3, 4, 4):
 
 # %% [markdown]
 # ## How fast is it?
-# We compute cube roots by Newton's method, 140 small operations one after the other: with NumPy,
-# eagerly, and as a graph, for arrays of ten to a million numbers. Each time is the median of
-# several calls, after one call to warm up.
+# As an example we compute cube roots by Newton's method: start with a guess, improve it 20 times by
+# a formula, 140 small operations in all. We do it with NumPy, eagerly, and as a graph, for arrays
+# of ten to a million numbers. Each time is the median of several calls, after one call to warm up.
 
 
 # %%

@@ -131,13 +131,14 @@ print("probabilities minus label:", (probabilities.numpy() - [1, 0, 0]).round(4)
 # derivative is negative, and lowers the other two.
 #
 # ## When the gradient is None
-# `None` means that the tape knows no way from the result back to x. The usual causes: x is a
-# constant, and the tape watches only variables unless you call `tape.watch(x)`; or the computation
-# left TensorFlow on its way, for example through NumPy, and the record has a gap.
+# `None` means that the tape knows no way from the result back to x. There are two usual causes.
+# Either x is a constant: the tape watches only variables, unless you call `tape.watch(x)`. Or the
+# computation left TensorFlow on its way, for example through NumPy, so that the record has a gap.
+# (A tape answers only once, unless it is `persistent`.)
 
 # %%
 x, constant = tf.Variable(3.0), tf.constant(3.0)
-with tf.GradientTape(persistent=True) as tape:  # persistent: answers more than once
+with tf.GradientTape(persistent=True) as tape:
     by_numpy = tf.constant(np.square(x.numpy()))
     of_constant = constant**2
     of_variable = x**2

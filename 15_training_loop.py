@@ -81,7 +81,6 @@ def build_model():
         layers.Dense(10, activation="softmax"),
     ])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.optimizer.build(model.trainable_variables)  # makes Adam's own variables
     return model
 
 
