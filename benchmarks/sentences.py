@@ -110,24 +110,26 @@ def lesson_15_speedup() -> list[str]:
     ]
 
 
-def lesson_09_choices() -> list[str]:
-    """Tell what the choices of lesson 09 gave with seed 42, with the digits that it prints."""
-    errors = results("09_choices").set_index(["part", "choice"])["median"].map("{:.4f}".format)
-    schedules, shapes = (
-        f"{errors[part].drop(choice).min()} to {errors[part].drop(choice).max()}"
-        for part, choice in (("schedules", "constant"), ("shapes", "1 x 500"))
-    )
-    rates, batches = errors["rates"], errors["batches"]
+def lesson_09_winners() -> list[str]:
+    """Tell what the searches of lesson 09 chose, seed by seed."""
+    text = "- seed {seed:all}: {parameters:,.0f} parameters, validation MSE {val_mse:.4f}, test MSE {test_mse:.4f}"
+    runs = runs_of("09").groupby("seed")
+    return ["The winners of three seeds:", ""] + [fill(text, run) for _, run in runs]
+
+
+def lesson_16_choices() -> list[str]:
+    """Tell what the choices of lesson 16 gave with seed 42."""
+    choices = results("16_choices").set_index(["part", "choice"])
+    errors = choices["median"].map("{:.3f}".format)
+    told = {part: [f"{name} {error}" for name, error in errors[part].items()] for part in PARTS}
+    spread = choices.highest - choices.lowest
     return [
         "Validation MSE after 20 epochs, median of three trainings:",
         "",
-        f"- learning rate: a third of our choice {rates['a third']}, our choice "
-        f"{rates['our choice']}, three times as much {rates['three times']}",
-        f"- schedule: constant {errors['schedules', 'constant']}, the others {schedules}",
-        f"- batch size: 32 {batches['32']}, 512 {batches['512']}, 512 with the learning rate scaled "
-        f"{batches['512 rate scaled']}, growing from 8 to 128 {batches['8 then 32 then 128']}",
-        f"- shape: one layer of 500 units {errors['shapes', '1 x 500']}, two to six narrower "
-        f"layers {shapes}",
+        *(f"- {label}: {', '.join(told[part])}" for part, label in PARTS.items()),
+        "",
+        f"The three trainings of a choice differ by {spread.min():.3f} to {spread.max():.3f}, in "
+        f"most cases by less than {spread.quantile(0.75):.3f}.",
     ]
 
 
@@ -170,6 +172,12 @@ def lesson_12_pixels() -> list[str]:
             results("12_pixels"),
         )
     ]
+PARTS = {
+    "rates": "learning rate (our choice is 0.001)",
+    "schedules": "schedule",
+    "batches": "batch size",
+    "shapes": "layers x units",
+}
 
 
 def computers() -> list[str]:
@@ -243,7 +251,7 @@ def mnist_comparison() -> list[str]:
     ]
 
 
-FUNCTIONS = [lesson_02_ngrams, lesson_06_timings, lesson_09_choices, computers]
+FUNCTIONS = [lesson_02_ngrams, lesson_06_timings, lesson_09_winners, lesson_16_choices, computers]
 FUNCTIONS += [lesson_10_errors, lesson_10_reviews, lesson_12_dead_units, lesson_12_pixels]
 FUNCTIONS += [peers_by_split, serving_memory, xor_starts, churn_flawed, mnist_comparison]
 FUNCTIONS += [lesson_15_speedup]
@@ -271,6 +279,15 @@ def promise_of_xor() -> str:
     return f"of 20 starts, {usual:.0f} solve it; with {flags_of(XOR_BEST)}, {best:.0f}."
 
 
+def promise_of_learning_rate() -> str:
+    """Tell what the best choice of lesson 16 reaches."""
+    choices = results("16_choices").set_index("choice")
+    best = choices.loc[choices["median"].idxmin(), ["median", "lowest", "highest"]]
+    return (
+        f"validation MSE {Values(best):3~} with growing batches, {RANGE.replace('COUNT', 'three')}"
+    )
+
+
 RANGE = "median and range of COUNT seeds."
 ACCURACY = f"test accuracy {{test_accuracy:3~}}, {RANGE}"
 PROMISES = {
@@ -292,4 +309,5 @@ PROMISES = {
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }
 EXPECTATIONS = {lesson: partial(promise, lesson, what) for lesson, what in PROMISES.items()}
+EXPECTATIONS["16_learning_rate"] = promise_of_learning_rate
 EXPECTATIONS["xor"] = promise_of_xor

@@ -25,15 +25,17 @@ LESSONS = sorted(path.name for path in ROOT.glob("[0-9][0-9]_*.py"))
 FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS[:7]
 FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE, DISTRIBUTED = LESSONS[7:13]
 TRAINING_LOOP = "15_training_loop.py"
+LEARNING_RATE = "16_learning_rate.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 NO_DATA_SET = [AUTODIFF, XOR]  # they make their data, and have no flags for it
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
     FUNCTIONAL: ["--models", "both_answers", "two_outputs"],
-    TUNING: ["--parts", "search", "--trials", "2"],
+    TUNING: ["--trials", "2"],
     TIME_SERIES: ["--limit", "500", "--models", "gru"],
     TRANSFER: ["--limit", "1000", "--steps", "10"],
     LOOK_INSIDE: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
+    LEARNING_RATE: ["--limit", "300", "--parts", "range", "--repeats", "1"],
 }
 OWN_FILE = {  # the file that tests a lesson most
     FASHION: "test_lessons.py",
@@ -50,6 +52,7 @@ OWN_FILE = {  # the file that tests a lesson most
     TRANSFER: "test_transfer.py",
     LOOK_INSIDE: "test_look_inside.py",
     DISTRIBUTED: "test_distributed.py",
+    LEARNING_RATE: "test_learning_rate.py",
     CHURN: "test_churn.py",
     MNIST: "test_mnist.py",
     XOR: "test_xor.py",

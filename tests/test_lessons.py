@@ -19,6 +19,7 @@ from conftest import (
     FASHION,
     FUNCTIONAL,
     IMDB,
+    LEARNING_RATE,
     LESSONS,
     LOOK_INSIDE,
     MNIST,
@@ -89,6 +90,7 @@ FIGURES = {
     ],
     DISTRIBUTED: ["losses", "accuracy", "loss", "epoch_times"],
     TRAINING_LOOP: ["accuracy", "loss", "epoch_times"],
+    LEARNING_RATE: ["range_test", "rates", "predictions", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -111,6 +113,7 @@ OTHERS = {
     TRANSFER: {"transfer.csv"},
     LOOK_INSIDE: {"layers.csv", "broken.csv"},
     DISTRIBUTED: {"throughput.csv"},
+    LEARNING_RATE: {"rates.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }

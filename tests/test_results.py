@@ -57,7 +57,7 @@ def test_regularization_claims():
     assert runs_of("04").peak_memory_mb.max() < 1500
 
 
-def test_claims_of_lessons_08_to_15():
+def test_claims_of_lessons_08_to_16():
     loops = runs_of("15")
     assert (loops.test_accuracy - loops.test_accuracy_of_fit).abs().max() < 0.005
     runs = runs_of("08")
@@ -69,7 +69,7 @@ def test_claims_of_lessons_08_to_15():
     for digit in ("left", "right"):
         both, alone = (runs[f"test_accuracy_{digit}_{m}"] for m in ("both_answers", "digits_only"))
         assert both.median() > alone.median() - 0.005
-    errors = results("09_choices").set_index(["part", "choice"])["median"]
+    errors = results("16_choices").set_index(["part", "choice"])["median"]
     assert errors.rates["our choice"] < errors.rates["a third"]
     assert errors.schedules.min() == errors.schedules["constant"]
     assert errors.batches.idxmin() == "8 then 32 then 128" and errors.shapes.idxmax() == "1 x 500"

@@ -14,6 +14,7 @@ import tensorflow as tf
 from conftest import (
     AUTODIFF,
     ENVIRONMENT,
+    LEARNING_RATE,
     LESSONS,
     NO_DATA_SET,
     PROJECTS,
@@ -23,7 +24,6 @@ from conftest import (
     TENSORS,
     TIME_SERIES,
     TRAINING_LOOP,
-    TUNING,
 )
 
 from common.startup import is_error, quiet_stderr, start_keras
@@ -79,8 +79,7 @@ def test_keras_objects_are_frozen_in_gc():
 
 
 MORE = SHORTER | {  # than the usual run trains
-    TUNING: ["--parts", "range", "search", "--repeats", "1", "--trials", "2"],
-    TIME_SERIES: ["--models", "gru", "ten_ahead", "reviews"],
+    TIME_SERIES: ["--models", "gru", "ten_ahead", "reviews"]
 }
 
 
@@ -124,7 +123,7 @@ def test_project_runs_from_own_folder(script):
 if find_spec("jax"):
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("lessons", [LESSONS[:5] + PROJECTS, LESSONS[7:12]])
+    @pytest.mark.parametrize("lessons", [LESSONS[:5] + PROJECTS, [*LESSONS[7:12], LEARNING_RATE]])
     def test_lessons_run_quietly_on_jax(lessons, tmp_path):  # 13: see test_distributed.py
         run_quietly(lessons, tmp_path, "jax")
 

@@ -1,4 +1,4 @@
-"""Lesson 09: the learning-rate range test, equal budgets, the searches."""
+"""Lesson 09: the searches and their winner."""
 
 import shutil
 
@@ -12,50 +12,6 @@ from conftest import TUNING, run_lesson
 @pytest.fixture(scope="module")
 def run(smoke_runs):
     return smoke_runs[TUNING]
-
-
-@pytest.fixture(scope="module")
-def range_run(tmp_path_factory):
-    """A run of the part that `smoke_runs` leaves out."""
-    flags = ["--data", "sample", "--limit", "300", "--epochs", "2", "--parts", "range"]
-    folder = tmp_path_factory.mktemp("range")
-    return run_lesson(TUNING, folder, *flags, "--repeats", "2", figures=True)
-
-
-@pytest.mark.slow
-def test_learning_rate_range_test(range_run):
-    names = range_run.names
-    rates, losses = names["rates"], names["losses"]
-    assert rates[0] == pytest.approx(1e-6) and rates[-1] == pytest.approx(10)
-    assert len(rates) == len(losses) and np.isfinite(losses[:100]).all()
-    rate = range_run.record["metrics"]["rate_of_range_test"]
-    assert rate == pytest.approx(names["lowest"] / 10, rel=0.5)
-    assert (range_run.folder / "range_test.png").read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.slow
-def test_neighboring_learning_rates_are_compared(range_run):
-    table = pd.read_csv(range_run.folder / "rates.csv", index_col="choice")
-    assert list(table.index) == ["a tenth", "a third", "our choice", "three times", "ten times"]
-    assert (table.lowest < table.highest).all()  # two seeds
-    assert (range_run.folder / "rates.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_weight_count_formula(run):
-    build, weights = run.names["build_model"], run.names["weights"]
-    for depth, width in ((1, 30), (3, 20)):
-        trained = sum(np.prod(w.shape) for w in build([width] * depth).trainable_weights)
-        assert trained == weights(depth, width)
-
-
-@pytest.mark.slow
-def test_schedules_run_equal_epochs(run):
-    fit = run.names["fit"]
-    plain = fit("plain", 1)
-    grown = fit("grown", 1, batch_sizes=[32, 128])
-    three = fit("three", 1, batch_sizes=[8, 32, 128])  # more sizes than epochs
-    epochs = run.names["lesson"].epochs
-    assert len(plain["loss"]) == len(grown["loss"]) == len(three["loss"]) == epochs
 
 
 def test_table_lists_every_trial(run):
@@ -88,8 +44,7 @@ def test_winner_is_retrained_with_its_settings(run):
 
 @pytest.mark.slow
 def test_interrupted_search_resumes(tmp_path, capsys, monkeypatch):
-    flags = ["--data", "sample", "--limit", "300", "--epochs", "1"]
-    flags += ["--parts", "search", "--trials", "3"]
+    flags = ["--data", "sample", "--limit", "300", "--epochs", "1", "--trials", "3"]
     run_trial, tried = keras_tuner.RandomSearch.run_trial, []
 
     def run_some(self, trial, *args, **kwargs):

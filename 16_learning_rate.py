@@ -1,0 +1,348 @@
+# %% [markdown]
+"""
+# 16 Learning rate: how large should a training step be?
+
+The *learning rate* says how far each training step moves the weights. It is the first
+hyperparameter to tune: with a bad one, no choice of layers helps. In this lesson you find a good
+learning rate in seconds, lower it during training with a *schedule*, and see how it depends on the
+batch size. At the end you can judge whether depth and width matter as much.
+
+Expect: validation MSE 0.275 (0.268 to 0.278) with growing batches, median and range of three seeds.
+
+    python 16_learning_rate.py
+    python 16_learning_rate.py --parts range schedules --repeats 1
+"""
+
+# %%
+from common.lesson import Flag, Lesson
+
+lesson = Lesson(
+    __doc__,
+    epochs=20,
+    batch_size=32,
+    parts=Flag(("range", "schedules", "batches", "shapes"), "do only these parts"),
+    repeats=Flag(3, "train each choice with N seeds, and compare medians"),
+)
+
+import math
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from keras import layers
+from sklearn.model_selection import train_test_split
+
+from common import plots
+
+# %% [markdown]
+# ## 1 Load
+# The data set of lessons 08 and 09: 20,640 districts of California. From eight numbers, such as the
+# median income and the location, we predict the median value of the houses.
+
+# %%
+districts = lesson.load("california_housing")
+
+# %% [markdown]
+# ## 2 Prepare
+# As in lesson 09, counts become numbers per household, and house values are in units of 100,000
+# dollars. A quarter of the rows is the test set, and a quarter of the rest is the validation set,
+# which decides between the choices of this lesson. 11,610 rows are left for training.
+
+# %%
+features = districts.drop(columns="median_house_value")
+for column in ("total_rooms", "total_bedrooms", "population"):
+    features[f"{column}_each"] = features[column] / features.households
+features = features.drop(columns=["total_rooms", "total_bedrooms", "households"])
+features = features.to_numpy("float32")
+values = (districts.median_house_value / 100_000).to_numpy("float32")
+train_features, test_features, train_values, test_values = train_test_split(
+    features, values, random_state=lesson.seed
+)
+train_features, val_features, train_values, val_values = train_test_split(
+    train_features, train_values, random_state=lesson.seed
+)
+validation = lesson.batches(val_features, val_values, len(val_values), shuffle=False)  # one batch
+mean, variance = train_features.mean(axis=0), train_features.var(axis=0)
+
+# %% [markdown]
+# ## 3 Define
+# A plain network, as in lesson 09: `units` lists the sizes of its hidden layers. `Normalization`
+# gives every column mean 0 and variance 1. The seed decides the initial weights, so two networks
+# with the same seed start from the same weights and can be compared fairly.
+
+
+# %%
+def build_model(units, seed):
+    """Build a network with hidden layers of `units`, a list."""
+    keras.utils.clear_session()  # frees what earlier models have left
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential([
+        keras.Input((8,)),
+        layers.Normalization(mean=mean, variance=variance),
+        *[layers.Dense(width, activation="relu") for width in units],
+        layers.Dense(1),
+    ])
+
+
+# %% [markdown]
+# ## 4 Compile
+# Gradient descent moves every weight w against its gradient g, the slope of the loss:
+#
+#     w = w - learning_rate * g
+#
+# How large should the learning rate be? Take the simplest loss, w², with the gradient 2w, and start
+# at w = 1:
+#
+# - with 0.01, w becomes 0.98, 0.96, 0.94, ...: right, but slow
+# - with 0.4, it becomes 0.2, 0.04, 0.008, ...: after a few steps we are there
+# - with 1.1, it becomes -1.2, 1.44, -1.73, ...: each step overshoots the minimum at 0 and lands
+#   further away than before. Training *diverges*.
+#
+# A real network has thousands of weights, so nobody can compute the best learning rate. But we can
+# measure it. The optimizer Adam, which we use in the whole lesson, adapts the step to each weight,
+# but its learning rate (0.001 unless you say otherwise) still sets the scale: a step moves a weight
+# by about that much.
+#
+# The *learning-rate range test* is one short training in which the learning rate grows with every
+# step, here from 0.000001 to 10 in 500 steps. `train_on_batch` makes a single step with one batch
+# and returns its loss; the next step continues from there. Look at the figure: at first the
+# learning rate is too small and the loss stays where it is, then it falls, and in the end training
+# diverges and the loss shoots up.
+#
+# Where on this curve is a good learning rate? Not at the lowest loss: there it is nearly too large.
+# A rule of thumb is to take a tenth of that: the loss is still falling fast, and there is a safe
+# distance from divergence.
+
+# %%
+best_rate = 0.001  # what the range test usually finds; with --parts it may be left out
+measured = {}
+if "range" in lesson.parts:
+    model = build_model([64, 64], lesson.seed)
+    model.compile("adam", "mse")
+    random, losses = np.random.default_rng(lesson.seed), []
+    rates = np.geomspace(1e-6, 10, 500)
+    for rate in rates:
+        rows = random.integers(len(train_values), size=lesson.batch_size)
+        model.optimizer.learning_rate = rate
+        model.reset_metrics()  # else the loss is the mean of all steps so far
+        losses.append(float(model.train_on_batch(train_features[rows], train_values[rows])))
+    smooth = pd.Series(losses).rolling(25, center=True, min_periods=1).median().to_numpy()
+    lowest = rates[np.nanargmin(smooth)]  # a loss at large rates may be NaN
+    best_rate = measured["rate_of_range_test"] = float(f"{lowest / 10:.1g}")  # one digit is enough
+    print(f"range test: the loss is lowest at {lowest:.2g}; we take {best_rate:g}")
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    axes.plot(rates, losses, color="lightgray", label="loss of one step")
+    axes.plot(rates, smooth, label="median of 25 steps")
+    axes.axvline(best_rate, color="tab:red", linestyle="--", label=f"our choice: {best_rate:g}")
+    axes.set(xscale="log", xlabel="learning rate", ylabel="mean squared error")
+    axes.set(ylim=(0, 1.5 * smooth[0]), title="learning-rate range test")
+    axes.legend()
+    lesson.save_figure("range_test", figure)
+
+# %% [markdown]
+# ## 5 Fit
+# From now on we compare. Each choice differs from the others in one thing only, and all are trained
+# for the same number of epochs. Initial weights and the order of the batches are random, so two
+# trainings of the same network end differently. We therefore train each choice with three seeds and
+# compare the medians of their last validation losses. A difference smaller than the difference
+# between seeds may be luck.
+#
+# `train` is an ordinary compile and `fit`. The batches go on without end (`repeat=True`), so `fit`
+# must know how many steps make an epoch. If you give it several batch sizes, it goes on training
+# the same network with the next one.
+
+
+# %%
+def train(name, seed, rate=best_rate, units=(64, 64), sizes=(lesson.batch_size,), callbacks=()):
+    """Train a network; return it and its history. Several batch sizes share the epochs."""
+    model = build_model(units, seed)
+    optimizer = keras.optimizers.Adam(rate)
+    ends = np.linspace(0, lesson.epochs, len(sizes) + 1).round().astype(int).tolist()
+    for batch_size, first, last in zip(sizes, ends, ends[1:], strict=False):
+        steps = math.ceil(len(train_values) / batch_size)
+        model.compile(optimizer, "mse", steps_per_execution=steps)  # an epoch in one call: faster
+        history = model.fit(
+            lesson.batches(train_features, train_values, batch_size, seed=seed, repeat=True),
+            steps_per_epoch=steps,
+            validation_data=validation,
+            initial_epoch=first,
+            epochs=last,
+            callbacks=lesson.callbacks(*callbacks, training=name, seed=seed, progress=False),
+            verbose=0,
+        )
+    return model, history.history
+
+
+tried = {}
+
+
+def compare(part, title, choices):
+    """Train each choice with every seed; print, draw and keep the median of their losses."""
+    print(f"\n{title}")
+    rows, curves = [], {}
+    for name, choice in choices.items():
+        of = f"{part}-{name}".replace(" ", "-")
+        seeds = range(lesson.seed, lesson.seed + lesson.repeats)
+        runs = [train(f"{of}-{seed}", seed, **choice)[1] for seed in seeds]
+        curves[name] = {key: np.median([run[key] for run in runs], axis=0) for key in runs[0]}
+        ends = [run["val_loss"][-1] for run in runs]
+        median = np.median(ends)
+        rows.append({"choice": name, "median": median, "lowest": min(ends), "highest": max(ends)})
+        tried[f"{part}, {name}"] = median, choice
+        print(f"  {name}: validation MSE {median:.4f}")
+    lesson.save_table(part, pd.DataFrame(rows).round(4))
+    lesson.save_figure(part, plots.compare_models(curves, "loss", title, log=True))
+
+
+# %% [markdown]
+# Was the range test right? We train with its choice, with smaller and with larger learning rates.
+
+# %%
+if "range" in lesson.parts:
+    factors = {"a tenth": 0.1, "a third": 1 / 3, "our choice": 1, "three times": 3, "ten times": 10}
+    compare(
+        "rates",
+        "learning rates around the choice of the range test",
+        {name: {"rate": factor * best_rate} for name, factor in factors.items()},
+    )
+
+# %% [markdown]
+# Near the minimum, large steps jump around it; small ones get closer. A *learning-rate schedule*
+# starts with large steps and ends with small ones. Pass it to the optimizer in place of the number;
+# it computes the learning rate from the number t of the step, out of T steps in all:
+#
+# - *step*: divide the learning rate by 10 after half of the steps, and again after three quarters
+# - *cosine*: `best_rate` · (1 + cos(π t/T)) / 2, which falls smoothly to 0
+# - *one cycle*: rise first (*warmup*), from a tenth to `best_rate` in 30% of the steps, then fall
+#   along a cosine
+# - *plateau*: a callback watches the validation loss and divides the learning rate by 3 whenever
+#   two epochs in a row bring no improvement
+
+# %%
+schedules = keras.optimizers.schedules
+steps = lesson.epochs * math.ceil(len(train_values) / lesson.batch_size)  # in all epochs
+if "schedules" in lesson.parts:
+    step = schedules.PiecewiseConstantDecay(
+        [steps // 2, steps * 3 // 4], [best_rate, best_rate / 10, best_rate / 100]
+    )
+    cosine = schedules.CosineDecay(best_rate, steps)
+    one_cycle = schedules.CosineDecay(
+        best_rate / 10, 0.7 * steps, warmup_target=best_rate, warmup_steps=0.3 * steps
+    )
+    plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=1 / 3, patience=2)
+    compare(
+        "schedules",
+        f"schedules that begin or peak at {best_rate:g}",
+        {
+            "constant": {},
+            "step": {"rate": step},
+            "cosine": {"rate": cosine},
+            "one cycle": {"rate": one_cycle},
+            "plateau": {"callbacks": [plateau]},
+        },
+    )
+
+# %% [markdown]
+# The gradient of a batch is an average over its examples, an estimate of the gradient over all
+# training data. With four times the examples, its random error is half as large. But an epoch then
+# has only a quarter of the steps: 363 steps with 32 rows, 23 with 512. Since the larger batch's
+# gradient is more reliable, we can take larger steps. The usual rule for Adam is the square root:
+# four times the batch size, twice the learning rate. (For plain SGD: four times.)
+#
+# And instead of lowering the learning rate at the end, you can let the batches grow: that too makes
+# the last steps less random.
+
+# %%
+if "batches" in lesson.parts:
+    choices = {f"{size}": {"sizes": [size]} for size in (8, 32, 128, 512)}
+    for size in (8, 128, 512):
+        choices[f"{size} rate scaled"] = {
+            "sizes": [size],
+            "rate": best_rate * (size / lesson.batch_size) ** 0.5,
+        }
+    choices["8 then 32 then 128"] = {"sizes": [8, 32, 128]}
+    compare("batches", f"batch sizes, at the rate {best_rate:g} or scaled", choices)
+
+
+# %% [markdown]
+# Does the shape of the network matter as much? We compare networks with one to six hidden layers.
+# For a fair comparison, the deeper ones are narrower: all have about 5,000 parameters.
+
+# %%
+if "shapes" in lesson.parts:
+    shapes = {1: 500, 2: 65, 3: 47, 4: 39, 6: 30}  # layers: units in each
+    compare(
+        "shapes",
+        "depth against width, about 5,000 parameters each",
+        {f"{depth} x {width}": {"units": [width] * depth} for depth, width in shapes.items()},
+    )
+
+# %% [markdown]
+# ## 6 Evaluate
+# <!-- results: lesson-16-choices -->
+# Validation MSE after 20 epochs, median of three trainings:
+#
+# - learning rate (our choice is 0.001): a tenth 0.369, a third 0.329, our choice 0.289, three times
+#   0.287, ten times 0.298
+# - schedule: constant 0.289, step 0.296, cosine 0.295, one cycle 0.298, plateau 0.289
+# - batch size: 8 0.284, 32 0.289, 128 0.321, 512 0.372, 8 rate scaled 0.293, 128 rate scaled 0.297,
+#   512 rate scaled 0.319, 8 then 32 then 128 0.275
+# - layers x units: 1 x 500 0.321, 2 x 65 0.287, 3 x 47 0.287, 4 x 39 0.295, 6 x 30 0.285
+#
+# The three trainings of a choice differ by 0.001 to 0.030, in most cases by less than 0.013.
+# <!-- end -->
+#
+# What do we learn from that?
+#
+# - The range test works: its learning rate is about as good as one three times as large, and
+#   clearly better than a third or a tenth of it.
+# - No schedule beats the constant learning rate here. After 20 epochs the loss is still falling
+#   (see the figure `schedules`), so smaller steps only slow it down. In a longer training that can
+#   change: exercise 2.
+# - Larger batches do worse after the same number of epochs, because they make fewer steps; a larger
+#   learning rate makes up for part of that. Batches of 8 do well, but an epoch takes longest with
+#   them. Growing batches win: many steps first, reliable steps last.
+# - One wide layer is worse than two narrower ones. More than two make no clear difference.
+#
+# So the shape matters less than the learning rate and the batch size. We train the choice with the
+# lowest validation loss once more and, only now, use the test set.
+
+# %%
+best = min(tried, key=lambda name: tried[name][0])
+_, choice = tried[best]
+model, history = train("best", lesson.seed, **choice)
+test = model.evaluate(test_features, test_values, batch_size=1000, verbose=0)
+val = history["val_loss"][-1]
+print(f"\nbest choice: {best}; validation MSE {val:.4f}, test MSE {test:.4f}")
+
+# %% [markdown]
+# ## 7 Predict
+# Each point is a district of the test set; on the dashed line a prediction is exact. The column of
+# points at 5 is not our fault: the census wrote 500,001 dollars for every value above 500,000.
+
+# %%
+predicted = model.predict(test_features, batch_size=1000, verbose=0)[:, 0]
+figure = plots.prediction_versus_truth(test_values, predicted, "house value", "100,000 dollars")
+lesson.save_figure("predictions", figure)
+units = {"loss": "mean squared error [(100,000 dollars)²]"}
+lesson.finish(model, history, units=units, training="best", test_mse=test, val_mse=val, **measured)
+
+# %% [markdown]
+# ## Remember
+# - Tune the learning rate first. Too small: training is slow. Too large: it diverges.
+# - A range test finds a good one in one short training: take a tenth of the rate with the lowest
+#   loss. Change the batch size, and the learning rate must change with it.
+# - A schedule that lowers the learning rate helps only when training is long enough to settle.
+#
+# On your own data, try first: Adam with a learning rate of 0.001, batches of 32, two hidden layers.
+# Then try three times more and three times less.
+
+# %% [markdown]
+# ## Exercises
+# 1. Does the best learning rate depend on the batch size? Try `--parts range` with `--batch-size 8`
+#    and with `--batch-size 512`.
+# 2. Do schedules help in a longer training? Run `--parts schedules --epochs 60`.
+# 3. Does depth pay off in a longer training? Run `--parts range shapes --epochs 60`.
+#
+# Solutions: notes/solutions/16_learning_rate.md
