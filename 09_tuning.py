@@ -37,7 +37,7 @@ from sklearn.model_selection import train_test_split
 
 from common import plots
 
-warnings.filterwarnings("ignore", "All-NaN axis")  # Keras Tuner, where a loss is not a number
+warnings.filterwarnings("ignore", "All-NaN axis")  # from Keras Tuner, where training diverges
 
 # %% [markdown]
 # ## 1 Load
@@ -101,7 +101,7 @@ def build_model(depth, width, dropout):
 # Two more choices are made when the model is compiled: the optimizer and its learning rate. Adam,
 # RMSprop, Nadam and SGD with momentum are described in notes/optimizers.md; all of them move the
 # weights against the gradient, in steps of different sizes. Together with the three choices above
-# we have five hyperparameters.
+# we have five hyperparameters. The loss is the mean squared error (lesson 03).
 #
 # *Keras Tuner*, a package of its own, searches among them. You write a function that gets an object
 # `hp` and returns a compiled model. Wherever you would write a fixed number, you ask `hp` for one
@@ -127,7 +127,7 @@ OPTIMIZERS = {
 def build(hp):
     """Build and compile the network of a trial."""
     depth = hp.Int("layers", 1, 4)
-    width = hp.Int("units", 16, 256, sampling="log")
+    width = hp.Int("units", 16, 256, sampling="log")  # as many below 64 as above
     model = build_model(depth, width, hp.Choice("dropout", [0.0, 0.1, 0.2]))
     optimizer = OPTIMIZERS[hp.Choice("optimizer", list(OPTIMIZERS))]
     learning_rate = hp.Float("rate", 1e-4, 3e-2, sampling="log")
@@ -150,7 +150,7 @@ def build(hp):
 #     best = tuner.get_best_hyperparameters()[0]
 #
 # Random search spends as much time on a hopeless network as on a good one. *Hyperband* stops the
-# worst early. With at most 20 epochs and `factor=3`, it plays three rounds:
+# worst early and lets about one of `factor=3` go on. With at most 20 epochs, it plays three rounds:
 #
 # 1. 12 networks train for 3 epochs; the best 4 go on to epoch 7, the best 2 of these to epoch 20.
 # 2. 6 networks train for 7 epochs; the best 2 go on to epoch 20.
@@ -160,8 +160,10 @@ def build(hp):
 # dropped every time; the later rounds are more patient. In all, Hyperband trains for 226 epochs,
 # 30 trials of random search for 600.
 #
-# A trial is judged by the lowest validation loss of its epochs. Keras Tuner writes every trial to a
-# folder, so that a search that was stopped can go on.
+# A trial is judged by the lowest validation loss of its epochs. The function `search` below calls a
+# tuner as shown above, and then collects its trials in a table. Most of its lines are about
+# accidents: Keras Tuner writes every trial to a folder, so that a search that was stopped can go
+# on, and a trial whose training diverges does not end the search.
 
 
 # %%
@@ -181,10 +183,9 @@ def search(name, new_tuner, **options):
     except json.JSONDecodeError:
         print(f"note: a file of the {name} search was cut short when it stopped; it begins anew")
         tuner = new_tuner(**options, overwrite=True)
-    clock = lesson.training(f"search-{name}").timer
+    clock = lesson.training(f"search-{name}").timer  # for the seconds in the record
     clock.start()
-    # every trial sees the batches in the same orders, so that only its choices differ
-    same_orders = keras.callbacks.LambdaCallback(
+    same_orders = keras.callbacks.LambdaCallback(  # of batches, so that trials can be compared
         on_train_begin=lambda logs: setattr(lesson.run.counter, "epoch", 0)
     )
     tuner.search(
@@ -200,7 +201,7 @@ def search(name, new_tuner, **options):
     for trial in (tuner.oracle.trials[number] for number in tuner.oracle.start_order):
         if trial.score is None or not math.isfinite(trial.score):  # the learning rate was too large
             continue
-        chosen = trial.hyperparameters.values
+        chosen = trial.hyperparameters.values  # those with a "/" in their names are Hyperband's own
         epochs = chosen.get("tuner/epochs", lesson.epochs) - chosen.get("tuner/initial_epoch", 0)
         chosen = {key: chosen[key] for key in chosen if "/" not in key}
         rows.append({"search": name, "val_mse": trial.score, "epochs": epochs, **chosen})

@@ -20,7 +20,7 @@ lesson = Lesson(
     __doc__,
     epochs=20,
     batch_size=32,
-    parts=Flag(("range", "schedules", "batches", "shapes"), "do only these parts"),
+    parts=Flag(("range", "schedules", "batches", "shapes"), "make only these comparisons"),
     repeats=Flag(3, "train each choice with N seeds, and compare medians"),
 )
 
@@ -106,9 +106,10 @@ def build_model(units, seed):
 #
 # The *learning-rate range test* is one short training in which the learning rate grows with every
 # step, here from 0.000001 to 10 in 500 steps. `train_on_batch` makes a single step with one batch
-# and returns its loss; the next step continues from there. Look at the figure: at first the
-# learning rate is too small and the loss stays where it is, then it falls, and in the end training
-# diverges and the loss shoots up.
+# and returns its loss; the next step continues from there. The losses of single steps are noisy, so
+# the figure also shows the median of 25 neighboring steps. At first the learning rate is too small
+# and the loss stays where it is, then it falls, and in the end training diverges and the loss
+# shoots up.
 #
 # Where on this curve is a good learning rate? Not at the lowest loss: there it is nearly too large.
 # A rule of thumb is to take a tenth of that: the loss is still falling fast, and there is a safe
@@ -121,7 +122,7 @@ if "range" in lesson.parts:
     model = build_model([64, 64], lesson.seed)
     model.compile("adam", "mse")
     random, losses = np.random.default_rng(lesson.seed), []
-    rates = np.geomspace(1e-6, 10, 500)
+    rates = np.geomspace(1e-6, 10, 500)  # each is larger than the one before by the same factor
     for rate in rates:
         rows = random.integers(len(train_values), size=lesson.batch_size)
         model.optimizer.learning_rate = rate
@@ -149,8 +150,9 @@ if "range" in lesson.parts:
 # between seeds may be luck.
 #
 # `train` is an ordinary compile and `fit`. The batches go on without end (`repeat=True`), so `fit`
-# must know how many steps make an epoch. If you give it several batch sizes, it goes on training
-# the same network with the next one.
+# must be told how many steps make an epoch. Given several batch sizes, `train` calls `fit` once for
+# each, on the same network. The `name` of a training belongs to its checkpoints, with which a
+# stopped run goes on.
 
 
 # %%
@@ -158,8 +160,9 @@ def train(name, seed, rate=best_rate, units=(64, 64), sizes=(lesson.batch_size,)
     """Train a network; return it and its history. Several batch sizes share the epochs."""
     model = build_model(units, seed)
     optimizer = keras.optimizers.Adam(rate)
-    ends = np.linspace(0, lesson.epochs, len(sizes) + 1).round().astype(int).tolist()
-    for batch_size, first, last in zip(sizes, ends, ends[1:], strict=False):
+    for number, batch_size in enumerate(sizes):
+        share = lesson.epochs / len(sizes)
+        first, last = round(number * share), round((number + 1) * share)
         steps = math.ceil(len(train_values) / batch_size)
         model.compile(optimizer, "mse", steps_per_execution=steps)  # an epoch in one call: faster
         history = model.fit(
@@ -174,7 +177,7 @@ def train(name, seed, rate=best_rate, units=(64, 64), sizes=(lesson.batch_size,)
     return model, history.history
 
 
-tried = {}
+tried = {}  # by the name of a choice, its median and what was chosen
 
 
 def compare(part, title, choices):
@@ -182,9 +185,8 @@ def compare(part, title, choices):
     print(f"\n{title}")
     rows, curves = [], {}
     for name, choice in choices.items():
-        of = f"{part}-{name}".replace(" ", "-")
         seeds = range(lesson.seed, lesson.seed + lesson.repeats)
-        runs = [train(f"{of}-{seed}", seed, **choice)[1] for seed in seeds]
+        runs = [train(f"{part} {name} {seed}", seed, **choice)[1] for seed in seeds]
         curves[name] = {key: np.median([run[key] for run in runs], axis=0) for key in runs[0]}
         ends = [run["val_loss"][-1] for run in runs]
         median = np.median(ends)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 from conftest import LESSONS, PROJECTS, ROOT
 
@@ -69,11 +70,17 @@ def test_claims_of_lessons_08_to_16():
     for digit in ("left", "right"):
         both, alone = (runs[f"test_accuracy_{digit}_{m}"] for m in ("both_answers", "digits_only"))
         assert both.median() > alone.median() - 0.005
+    winners = runs_of("09").set_index("seed")
+    assert winners.parameters.max() > 5 * winners.parameters.min()
+    assert (winners.test_mse > winners.val_mse).to_dict() == {42: True, 43: False, 44: False}
     errors = results("16_choices").set_index(["part", "choice"])["median"]
-    assert errors.rates["our choice"] < errors.rates["a third"]
+    assert errors.rates["our choice"] < errors.rates["a third"] < errors.rates["a tenth"]
+    assert abs(errors.rates["our choice"] - errors.rates["three times"]) < 0.01
     assert errors.schedules.min() == errors.schedules["constant"]
     assert errors.batches.idxmin() == "8 then 32 then 128" and errors.shapes.idxmax() == "1 x 500"
     assert errors.batches["512 rate scaled"] < errors.batches["512"]
+    assert errors.batches["8"] < errors.batches["32"] < errors.batches["128"]
+    assert np.ptp(errors.shapes.drop("1 x 500")) < 0.013
     few = runs_of("11").set_index("seed").loc[42]
     for between in ("lstm", "conv_gru"):
         models = ("gru", between, "deep_rnn", "linear", "simple_rnn", "naive")
