@@ -1,36 +1,29 @@
 # %% [markdown]
 """
-# 02 IMDB: did they like the film?
+# 02 IMDB: is this film review positive?
 
-A network learns from 15,000 film reviews to tell praise from complaint. Texts are new here: each
-word becomes a number, and each number a point that training can move. We also train too long on
-purpose, to see what overfitting looks like.
+Teach a network to judge film reviews. It gets the words of a review and says whether the writer
+liked the film: *positive*, or did not: *negative*. Sorting into two classes is called *binary
+classification*. You will learn how words become numbers that a network can calculate with, why one
+output is enough for two classes, and what overfitting looks like. In the end the network judges a
+sentence of your own.
 
-TensorFlow's tutorial, which lets the padding count and keeps the last epoch, reports a test
-accuracy of 0.8726. `--ngrams 2` trains another model, of whole reviews, more words, and pairs of
-words.
+TensorFlow's tutorial on these reviews reports a test accuracy of 0.8726.
 
 Expect: test accuracy 0.879 (0.878 to 0.879), median and range of three seeds.
 
     python 02_imdb_binary_classification.py
-    python 02_imdb_binary_classification.py --ngrams 2     pairs of neighbouring words count too
-    python 02_imdb_binary_classification.py --text "A dull plot, but the music is wonderful."
+    python 02_imdb_binary_classification.py --text "Two hours that I will never get back."
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from common.lesson import Lesson
 
-lesson = Lesson(
-    __doc__,
-    epochs=40,
-    batch_size=512,
-    ngrams=Flag(1, "1: words count; 2: pairs of neighbouring words too", at_most=2),
-    text=Flag(str, "a review of your own in quotation marks, judged after training"),
-)
+lesson = Lesson(__doc__, epochs=40, batch_size=512, text="A dull plot, but the music is wonderful.")
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from keras import layers
 from sklearn.model_selection import train_test_split
 
@@ -39,8 +32,15 @@ from common.datasets import split_words
 
 # %% [markdown]
 # ## 1 Load
-# Each review is a row of word ranks: 1 is the commonest word of all training reviews, 2 the next.
-# To read one, turn ranks back into words. Label 1 means that the writer liked the film.
+# IMDB is a website where people review films. The data set holds 50,000 of their reviews: 25,000
+# for training and 25,000 for the final test. Half of them are positive and have the label 1; the
+# others are negative and have the label 0.
+#
+# A network calculates with numbers. So a text is first cut into pieces, its *tokens*, and each
+# token is replaced by a number. That has been done for us: the tokens are words in lower case
+# without punctuation (a "br" was a line break on the web page), and the number of a word is its
+# *rank*. The most frequent word of the training reviews has rank 1, the next one rank 2. The
+# dictionary `word_index` maps words to ranks; we invert it to read a review.
 
 # %%
 (train_reviews, train_labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
@@ -56,57 +56,31 @@ print("words:", *[words_by_rank[rank] for rank in train_reviews[0][:12]], "...")
 
 # %% [markdown]
 # ## 2 Prepare
-# First 10,000 of the 25,000 training reviews are held out as validation data.
+# As in lesson 01 we set validation data aside: 10,000 of the 25,000 training reviews, drawn at
+# random. The network learns from the other 15,000.
 #
-# We keep the 9,998 commonest words, numbered rank + 1: 2 to 9,999. Number 1 stands for every rarer
-# word. All rows of a batch must be equally long, so 0 is appended to a review until it has 256
-# numbers; of a longer one we keep the last 256, since the verdict often comes at the end.
+# It cannot learn much about a word that it meets only once or twice. So we choose a *vocabulary*:
+# the 9,998 most frequent words. Each becomes its rank + 1, a number from 2 to 9,999. All rarer
+# words become 1. The number 0 is reserved for places without a word.
 #
-# "Not good" is no praise, but "not" and "good" alone do not say so. With `--ngrams 2` the 200,000
-# commonest pairs of neighbouring words get numbers as well, behind those of 30,000 words. pandas
-# counts the pairs, in the training reviews only. A review becomes the set of its words and pairs:
-# each counts once. The smallest come first; of more than 512 we keep the last again, so that "the"
-# and "and" go. Rare pairs need many reviews: only a tenth is held out.
+# What is it needed for? A batch is one rectangular array, so all its reviews must have the same
+# length. Shorter reviews are *padded* with zeros to 256 numbers. Longer ones are *truncated*: we
+# keep their last 256 words, since the verdict often comes at the end. `pad_sequences` does both;
+# `padding="post"` puts the zeros after the words.
 
 # %%
-TWO = lesson.ngrams == 2
-VOCABULARY = 30_000 if TWO else 10_000  # numbers of words, from 0
-PAIRS = 200_000 if TWO else 0
-REVIEW_LENGTH = 512 if TWO else 256
+VOCABULARY = 10_000  # numbers in use, from 0 to 9,999
+REVIEW_LENGTH = 256
 
 train_reviews, val_reviews, train_labels, val_labels = train_test_split(
-    train_reviews,
-    train_labels,
-    test_size=0.1 if TWO else 0.4,
-    stratify=train_labels,
-    random_state=lesson.seed,
+    train_reviews, train_labels, test_size=0.4, stratify=train_labels, random_state=lesson.seed
 )
-
-
-def to_words(review):
-    """Turn a review (an array of ranks) into the numbers of its words."""
-    return np.where(review < VOCABULARY - 1, review + 1, 1)
-
-
-def to_pairs(words):
-    """Make one number of each word's and its right neighbour's, another for every two words."""
-    return words[:-1] * VOCABULARY + words[1:]
-
-
-if TWO:
-    pairs = np.concatenate([to_pairs(to_words(review)) for review in train_reviews])
-    known_pairs = pd.Series(pairs).value_counts().index[:PAIRS]  # the commonest comes first
 
 
 def to_numbers(reviews):
     """Turn reviews (arrays of ranks) into one array of shape (reviews, REVIEW_LENGTH)."""
-    rows = [to_words(review) for review in reviews]
-    if TWO:
-        for number, words in enumerate(rows):
-            places = known_pairs.get_indexer(to_pairs(words))  # -1: not among them
-            rows[number] = np.unique(np.concatenate([words, VOCABULARY + places[places >= 0]]))
-    dtype = "int32" if TWO else "uint16"  # uint16 ends at 65,535
-    return keras.utils.pad_sequences(rows, REVIEW_LENGTH, dtype, padding="post")
+    rows = [np.where(review < VOCABULARY - 1, review + 1, 1) for review in reviews]
+    return keras.utils.pad_sequences(rows, REVIEW_LENGTH, "uint16", padding="post")
 
 
 train_numbers, val_numbers, test_numbers = map(
@@ -116,71 +90,64 @@ train = lesson.batches(train_numbers, train_labels)  # in a new order in every e
 
 # %% [markdown]
 # ## 3 Define
-# An `Embedding` is a table with 16 weights for each of the 10,000 numbers: 160,000 in all. They are
-# the word's place in a space of 16 dimensions; training moves words of similar effect together.
-# `GlobalAveragePooling1D` takes the mean over a review's words, so their order is lost and 16
-# numbers are left; with `mask_zero` the padding does not count. `Dense(16)` has 16·16 + 16 = 272
-# parameters, the last layer 16 + 1 = 17. Its `sigmoid` turns any number into a probability: that
-# the review is positive.
+# The numbers are only names: word 20 is not twice as much as word 10. So the first layer replaces
+# each of them by a list of numbers, a *vector*, that can say something about the word.
 #
-# With `--ngrams 2` there are more numbers than reviews. So each has one weight only, 230,000 in
-# all, and it starts from a good guess: how many times more reviews of praise than of complaint have
-# this word or pair. The logarithm makes that positive for praise, negative for complaint. This is
-# how *naive Bayes* judges texts (S. Wang and C. Manning, 2012); training makes it better. `Dropout`
-# leaves out half of the numbers at each step, so that none is relied on alone. The last layer
-# scales the mean, tenfold at the start.
+# - `Embedding` is a table with a row of 16 numbers for each of the 10,000 words. It looks up the
+#   row of every word in the review. Such a row is the word's *embedding*. Its 16 numbers are
+#   parameters: they start at random, and training changes them until words with a similar effect on
+#   the answer, such as "superb" and "wonderful", have similar rows. Nobody tells the network what
+#   words mean.
+# - `GlobalAveragePooling1D` turns the 256 rows of a review into one: it takes their average, number
+#   by number. So every review, short or long, is described by 16 numbers, and the next layer needs
+#   few weights. The price is the order of the words, which an average does not know. Because of
+#   `mask_zero=True`, the zeros of the padding are left out of the average.
+# - `Dense(16)` is a hidden layer as in lesson 01.
+# - `Dense(1)` computes a single number z, the *logit*, and the activation function `sigmoid` turns
+#   it into a number between 0 and 1: 1 / (1 + e^-z). That is 0.5 for z = 0, 0.88 for z = 2, and
+#   0.12 for z = -2. We read it as p, the probability that the review is positive. The probability
+#   that it is negative is 1 - p, so one output is enough for two classes.
+#
+# The layers have 10,000·16 = 160,000, 0, 16·16 + 16 = 272 and 16 + 1 = 17 parameters.
 
 # %%
-model = keras.Sequential([keras.Input((REVIEW_LENGTH,), dtype=train_numbers.dtype.name)])
-if TWO:
-    negative, positive = (
-        np.bincount(train_numbers[train_labels == label].ravel(), minlength=VOCABULARY + PAIRS)
-        for label in (0, 1)
-    )  # in how many reviews each number is
-    guess = np.log((positive + 1) / (negative + 1))  # + 1: never divide by 0
-    model.add(layers.Embedding(len(guess), 1, weights=[guess[:, np.newaxis]], mask_zero=True))
-    model.add(layers.Dropout(0.5))
-    model.add(layers.GlobalAveragePooling1D())
-    tenfold = keras.initializers.Constant(10)
-    model.add(layers.Dense(1, activation="sigmoid", kernel_initializer=tenfold))
-else:
-    model.add(layers.Embedding(VOCABULARY, 16, mask_zero=True))
-    model.add(layers.GlobalAveragePooling1D())
-    model.add(layers.Dense(16, activation="relu"))
-    model.add(layers.Dense(1, activation="sigmoid"))
+model = keras.Sequential([
+    keras.Input((REVIEW_LENGTH,), dtype="uint16"),
+    layers.Embedding(VOCABULARY, 16, mask_zero=True),
+    layers.GlobalAveragePooling1D(),
+    layers.Dense(16, activation="relu"),
+    layers.Dense(1, activation="sigmoid"),
+])
 model.summary()
 
 # %% [markdown]
 # ## 4 Compile
-# With two possible answers one probability is enough. The loss is then *binary* cross-entropy.
+# The loss of lesson 01 was -log(probability of the true class). With two classes it is called
+# *binary cross-entropy*. For a positive review it is -log(p), for a negative one -log(1 - p). With
+# the label y, which is 1 or 0, one formula says both: -(y·log(p) + (1 - y)·log(1 - p)).
 #
-# Adam's learning rate is 0.001 unless we say otherwise. With `--ngrams 2` it is 0.01, which
-# does better on the validation data: one weight for each number has further to go than 16.
-#
-# `jit_compile` lets TensorFlow's compiler XLA make one program of all that a step does: the many
-# small numbers of an embedding are not written out and read again between two operations. Here an
-# epoch takes a fraction of the time. It does not always pay: with 230,000 numbers it is slower.
+# If the network says p = 0.9, the loss is -log(0.9) = 0.105 if the review is positive, but
+# -log(0.1) = 2.303 if it is negative: being sure and wrong is expensive. A network that always says
+# 0.5 has a loss of log(2) = 0.693. An untrained one starts near that.
 
 # %%
-XLA = keras.backend.backend() == "tensorflow" and not TWO
 model.compile(
-    optimizer=keras.optimizers.Adam(0.01 if TWO else 0.001),
+    optimizer="adam",
     loss="binary_crossentropy",
     metrics=["accuracy"],
     steps_per_execution=len(train),  # a whole epoch in one call: faster
-    jit_compile=XLA or "auto",  # auto: as Keras thinks best
+    jit_compile=keras.backend.backend() == "tensorflow" or "auto",  # likewise: the compiler XLA
 )
 
 # %% [markdown]
 # ## 5 Fit
-# The training loss falls to the end. The validation loss reaches a minimum and then rises: from
-# there on the network *memorizes* the training reviews and grows too sure on others. That is
-# *overfitting*; lesson 04 shows what helps. (On the built-in sample there are too few steps to get
-# that far.)
+# How many epochs are enough? We train too long on purpose and look at the loss.
 #
-# A *callback* is called after every epoch. The callback `EarlyStopping` can end training once the
-# validation loss has set no new low for `patience` epochs. Here it is as patient as training is
-# long, so that the curve shows the rise; at the end it only puts back the best epoch's weights.
+# A *callback* is an object that `fit` calls after every epoch. `EarlyStopping` watches the
+# validation loss. Usually it ends training when there has been no new minimum for `patience`
+# epochs. Here `patience` is the number of all epochs, so that training goes on to the end and you
+# see the whole curve. Then `restore_best_weights` puts back the weights of the epoch with the
+# lowest validation loss. These are what we evaluate later.
 
 # %%
 early_stopping = keras.callbacks.EarlyStopping(
@@ -194,20 +161,36 @@ history = model.fit(
     callbacks=lesson.callbacks(early_stopping),  # with a progress bar over the epochs
     verbose=0,
 )
-val_loss = history.history["val_loss"]
+loss, val_loss = history.history["loss"], history.history["val_loss"]
+best = np.argmin(val_loss)
 print(
-    f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_loss) + 1}, "
-    f"at the end {val_loss[-1]:.4f}; training loss at the end {history.history['loss'][-1]:.4f}"
+    f"validation loss: lowest {val_loss[best]:.4f} after epoch {best + 1}, "
+    f"at the end {val_loss[-1]:.4f}; training loss at the end {loss[-1]:.4f}"
 )
+figure, axes = plt.subplots()
+epochs = np.arange(1, len(loss) + 1)
+axes.plot(epochs, loss, label="training")
+axes.plot(epochs, val_loss, label="validation")
+axes.axvline(best + 1, color="gray", linestyle="--", label="lowest validation loss")
+axes.set(xlabel="epoch", ylabel="loss (binary cross-entropy)")
+axes.legend()
+lesson.save_figure("loss", figure)
 
 # %% [markdown]
-# ## 6 Evaluate
-# The test reviews have waited until now. Half of them are positive, so guessing gives 0.5.
-#
-# <!-- results: lesson-02-ngrams -->
-# Test accuracy: 0.879 (0.878 to 0.879) with single words, 0.910 (0.909 to 0.911) with `--ngrams 2`
-# (median and range of three seeds).
+# <!-- results: lesson-02-overfitting -->
+# The validation loss was lowest after epoch 22 (21 to 24): 0.277 (0.272 to 0.279). After 40 epochs
+# it was 0.320 (0.309 to 0.321), while the training loss had fallen from 0.168 (0.161 to 0.177) to
+# 0.084 (0.082 to 0.086) (median and range of three seeds).
 # <!-- end -->
+#
+# The training loss falls to the end. The validation loss falls with it at first, then it rises.
+# From there on the network *overfits*: it *memorizes* the training reviews, down to names that
+# happen to occur in a few of them, and becomes too sure about others. Lesson 04 shows what helps.
+# (The built-in sample has too few reviews to get that far.)
+#
+# ## 6 Evaluate
+# The test reviews have waited until now. Half of them are positive, so guessing would give an
+# accuracy of 0.5. The network answers "positive" where p is above 0.5.
 
 # %%
 test = model.evaluate(test_numbers, test_labels, batch_size=1000, verbose=0, return_dict=True)
@@ -218,8 +201,24 @@ lesson.save_figure("confusion_matrix", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# Where was the network sure and wrong? Read the end of that review below. It may be praise full of
-# unkind words, irony, or a wrong label. Then try a sentence of your own with `--text`.
+# A sentence of your own must be prepared exactly like the training reviews: split into words, words
+# to ranks, ranks to numbers, padded. `predict` wants a batch, so we give it a list of one review. A
+# word that is not in the vocabulary becomes 1, like all rare words, and tells the network little.
+
+# %%
+words = split_words(lesson.text)  # lower case, no punctuation
+ranks = np.array([word_index.get(word, VOCABULARY) for word in words])
+rare = [word for word, rank in zip(words, ranks, strict=True) if rank >= VOCABULARY - 1]
+probability = model.predict(to_numbers([ranks]), verbose=0)[0, 0]
+print(lesson.text)
+print(
+    f"your text: probability {probability:.3f} of being positive"
+    + (f"; not in the vocabulary: {', '.join(rare)}" if rare else "")
+)
+
+# %% [markdown]
+# Where was the network most sure, and wrong? Read the end of that test review. It may be praise
+# full of unkind words, irony, or a wrong label.
 
 # %%
 surest_mistake = np.argmax(np.abs(probabilities - test_labels))
@@ -228,22 +227,23 @@ print(
     f"label {test_labels[surest_mistake]}; its last words:"
 )
 print("...", *[words_by_rank[rank] for rank in test_reviews[surest_mistake][-40:]])
-if lesson.text:
-    words = split_words(lesson.text)
-    ranks = np.array([word_index.get(word, VOCABULARY) for word in words])
-    rare = [word for word, rank in zip(words, ranks, strict=True) if rank >= VOCABULARY - 1]
-    probability = model.predict(to_numbers([ranks]), verbose=0)[0, 0]
-    print(
-        f"\nyour text: probability {probability:.3f} of being positive"
-        + (f"; not in the vocabulary: {', '.join(rare)}" if rare else "")
-    )
 lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"])
 
 # %% [markdown]
+# ## Remember
+# - Text becomes tokens, tokens become numbers, and an embedding gives each number a vector that
+#   training finds.
+# - Two classes need one sigmoid output and binary cross-entropy.
+# - If the validation loss rises while the training loss falls, the network overfits. Keep the
+#   weights of the epoch with the lowest validation loss.
+#
+# On your own data, try first: the 10,000 most frequent words, an average of embeddings, and early
+# stopping with a `patience` of 3. It trains in seconds, and often a larger model is hardly better.
+
+# %% [markdown]
 # ## Exercises
-# 1. Try `--text "not good"` and `--text "good not"`. Why is the answer the same? What does
-#    `--ngrams 2` change?
+# 1. Try `--text "not good"` and `--text "good not"`. Why is the answer the same?
 # 2. With `--batch-size 32`, in which epoch is the validation loss lowest? Why so early?
-# 3. How much worse is it with a tenth of the reviews, `--limit 2500`?
+# 3. How much accuracy do you lose with a tenth of the reviews, `--limit 2500`?
 #
 # Solutions: notes/solutions/02_imdb_binary_classification.md

@@ -26,6 +26,7 @@ HELP = {  # of flags that several lessons have
     "optimizer": "how the parameters are updated",
     "patience": "epochs without a new low of the validation loss before training ends",
     "seed": "same seed, same result",
+    "text": "a sentence or review of your own, judged after training",
 }
 
 

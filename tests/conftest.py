@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted(path.name for path in ROOT.glob("[0-9][0-9]_*.py"))
 FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS[:7]
 FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE, DISTRIBUTED = LESSONS[7:13]
+NGRAMS = "14_imdb_ngrams.py"
 TRAINING_LOOP = "15_training_loop.py"
 LEARNING_RATE = "16_learning_rate.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
@@ -53,6 +54,7 @@ OWN_FILE = {  # the file that tests a lesson most
     LOOK_INSIDE: "test_look_inside.py",
     DISTRIBUTED: "test_distributed.py",
     LEARNING_RATE: "test_learning_rate.py",
+    NGRAMS: "test_lessons.py",
     CHURN: "test_churn.py",
     MNIST: "test_mnist.py",
     XOR: "test_xor.py",
@@ -248,6 +250,7 @@ def smoke_runs(tmp_path_factory):
         for script in LESSONS + PROJECTS
     }
     flags[IMDB] += ["--text", "A wonderful, moving film; never boring! Zyzzyva."]
+    flags[NGRAMS] += ["--text", "A wonderful film. Zyzzyva!"]
     return LessonRuns(tmp_path_factory.mktemp("outputs"), flags, figures=True)
 
 

@@ -23,6 +23,7 @@ from conftest import (
     LESSONS,
     LOOK_INSIDE,
     MNIST,
+    NGRAMS,
     NO_DATA_SET,
     PROJECTS,
     REGULARIZATION,
@@ -34,7 +35,6 @@ from conftest import (
     TRANSFER,
     TUNING,
     XOR,
-    run_lesson,
 )
 from scipy.sparse import issparse
 
@@ -53,6 +53,7 @@ PARAMETERS = {
     TRANSFER: 320 + 18_496 + 1_600 * 64 + 64 + 64 * 5 + 5,
     LOOK_INSIDE: 160 + 4_640 + 800 * 64 + 64 + 650,
     TRAINING_LOOP: 50_890,
+    NGRAMS: 230_002,
     MNIST: 407_050,
     XOR: 65,
 }
@@ -91,6 +92,7 @@ FIGURES = {
     DISTRIBUTED: ["losses", "accuracy", "loss", "epoch_times"],
     TRAINING_LOOP: ["accuracy", "loss", "epoch_times"],
     LEARNING_RATE: ["range_test", "rates", "predictions", "loss", "epoch_times"],
+    NGRAMS: ["accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -163,6 +165,7 @@ def test_loss_is_finite_and_decreases(smoke_runs, script):
         (TENSORS, "test_images"),
         (AUTODIFF, "test_x"),
         (TRAINING_LOOP, "test_images"),
+        (NGRAMS, "test_numbers"),
         (MNIST, "test_images"),
         (XOR, "inputs"),
     ],
@@ -257,12 +260,17 @@ def test_imdb_classifies_user_text(smoke_runs):
     assert line.endswith("not in the vocabulary: zyzzyva")
 
 
-def test_imdb_with_bigrams(tmp_path, capsys):
-    flags = ["--data", "sample", "--epochs", "2", "--ngrams", "2"]
-    run = run_lesson(IMDB, tmp_path, *flags, "--text", "A wonderful film. Zyzzyva!")
-    assert re.search(r"probability 0\.\d+ .*vocabulary: zyzzyva$", capsys.readouterr().out, re.M)
-    assert run.record["variant"] == "ngrams-2" and run.record["parameters"] == 230_002
+def test_bigrams_and_their_first_weights(smoke_runs):
+    run = smoke_runs[NGRAMS]
     assert run.record["metrics"]["test_accuracy"] > 0.8
+    assert re.search(r"^your text: probability 0\.\d+ of", run.printed, re.M)
+    spelled = re.search(r"^weights: (.*)$", run.printed, re.M)[1]  # of "A wonderful film. Zyzzyva!"
+    spelled = re.sub(r" -?\d+\.\d\d", "", spelled).split("; ")
+    assert (
+        {"wonderful", "film"}
+        <= set(spelled)
+        <= {"a", "wonderful", "film"} | {"a wonderful", "wonderful film", "film (rare)"}
+    )
 
     # Known pairs are those of the training reviews, the commonest first.
     names = run.names

@@ -58,6 +58,16 @@ def test_regularization_claims():
     assert runs_of("04").peak_memory_mb.max() < 1500
 
 
+def test_claims_of_lessons_02_and_14():
+    losses = results("02_losses")
+    assert losses.seed.tolist() == [42, 43, 44] and losses.best_epoch.max() < 40
+    assert (losses.end_val_loss > losses.best_val_loss + 0.03).all()
+    assert (losses.end_loss < losses.best_loss).all()
+    words, pairs = (runs_of("14", flags).test_accuracy for flags in ("pairs-0", ""))
+    assert pairs.min() > words.max() + 0.02  # pairs explain the gain over lesson 02
+    assert abs(words.median() - runs_of("02").test_accuracy.median()) < 0.005
+
+
 def test_claims_of_lessons_08_to_16():
     loops = runs_of("15")
     assert (loops.test_accuracy - loops.test_accuracy_of_fit).abs().max() < 0.005
@@ -236,7 +246,7 @@ def test_time_to_accuracy_claims():
 def test_peer_checkpoint_and_robustness_claims():
     reached = results("reproduce").set_index("figure")["median"]
     peer = results("peers").set_index("task").value.imdb
-    assert reached["02 words"] < peer < reached["02 words and pairs"]
+    assert reached["02 words"] < peer < reached["14 words and pairs"]
     for _, runs in tables.checkpoints().groupby("task"):
         spent, alone = runs.fit_seconds, runs.fit_seconds_without
         assert spent.median() - alone.median() < spent.max() - spent.min()
