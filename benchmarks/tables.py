@@ -4,7 +4,7 @@
     python benchmarks/tables.py --write    write them into the pages and the lessons
 
 A page shows a block between `<!-- results: NAME -->` and `<!-- end -->`, see blocks.py. The tables
-are made here, sentences and lists in sentences.py.
+are made here, sentences and lists in sentences.py, the list of lessons in path.py.
 """
 
 import argparse
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchma
 from benchmarks import sentences
 from benchmarks.blocks import ROOT, BlockError, name_of, pages, regenerate
 from benchmarks.measured import Values, fill, layout, results, runs_of, table
+from benchmarks.path import lesson_01_output, lesson_path
 
 # Runs that a table needs more of than results/ has
 
@@ -339,6 +340,8 @@ def headlines() -> list[str]:
 RATES = "| optimizer | 0.0001 | 0.001 | 0.01 | 0.1 | 1 |"
 STARTS = "| initializer | with `relu` | with `tanh` |"
 BLOCKS = {
+    "lesson-path": lesson_path,
+    "lesson-01-output": lesson_01_output,
     "headlines": headlines,
     **tables(),
     "lesson-04-losses": lesson_04_losses,

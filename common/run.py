@@ -25,7 +25,7 @@ from common.flags import ROOT, STARTED
 ROOM = 300_000_000  # bytes: more than any lesson writes
 SAMPLE_WARNING = (
     "*** BUILT-IN SAMPLE: small stand-in data. These are not the lesson's numbers. For the real "
-    "data go online or give --data-dir DIR (README, Data). ***"
+    "data go online or give --data-dir DIR (notes/running.md). ***"
 )
 
 

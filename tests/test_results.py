@@ -23,7 +23,8 @@ def test_pages_match_results():
     assert not without
     text = "".join(text for text, _ in shown.values())
     assert [name for name in tables.BLOCKS if f"<!-- results: {name} -->" not in text] == []
-    lines = [line for make in tables.BLOCKS.values() for line in blocks.wrapped(make(), "# ")]
+    prose = [make for name, make in tables.BLOCKS.items() if name != "lesson-01-output"]
+    lines = [line for make in prose for line in blocks.wrapped(make(), "# ")]
     lines += [f"Expect: {make()}" for make in EXPECTATIONS.values()]
     assert [line for line in lines if len(line) > 100 and "|" not in line] == []
 
@@ -40,6 +41,17 @@ def test_all_bars_are_met():
         assert {*results(name).data, *results(name).device} == {"real", "CPU (2 cores)"}
     seeds = results("lessons").groupby(["lesson", "variant"]).seed.agg(set)
     assert all(found >= {42, 43, 44} for found in seeds) and len(runs_of("03")) == 20
+
+
+def test_output_of_lesson_01_is_that_of_a_run():
+    run = runs_of("01").query("seed == 42").iloc[0]
+    result = f"test_loss {run.test_loss:.4f}, test_accuracy {run.test_accuracy:.4f}"
+    assert result in tables.BLOCKS["lesson-01-output"]()
+
+
+def test_path_has_every_lesson():
+    path = "\n".join(tables.BLOCKS["lesson-path"]())
+    assert all(f"]({name})" in path for name in LESSONS)
 
 
 def test_regularization_claims():

@@ -1,0 +1,110 @@
+"""The table of lessons in README.md: the order to read them in, and how long each one takes."""
+
+import re
+from collections.abc import Iterator
+
+from benchmarks.blocks import ROOT
+from benchmarks.measured import RESULTS, layout, results, runs_of
+
+# A heading stands alone. Below it, a lesson and what one learns there; a lesson that is missing in
+# the folder is left out, and one that is missing here comes last. The question is the lesson's own,
+# from its title, unless a third column has another.
+
+PATH = """
+Basics
+01 | the seven steps of every lesson, dense layers, softmax, cross-entropy, accuracy
+02 | text as numbers, embeddings, sigmoid, overfitting
+03 | regression, normalization, early stopping
+xor | why a network needs hidden layers and activations; how much depends on luck | Why does a network need hidden layers?
+08 | the functional API: branches, several inputs and outputs, shared layers
+
+Training well
+04 | overfitting and underfitting, capacity, L1 and L2, dropout, batch normalization
+16 | the learning-rate range test, schedules, batch size
+09 | depth against width, random search, Hyperband
+12 | output shapes, filters, feature maps, saliency, dead units, four common mistakes
+churn | tabular data, honest splits, ROC AUC, precision and recall, thresholds, class weights
+
+Images
+mnist | convolutional networks, pooling, augmentation, regularization: twelve models compared | Which digit is this? Twelve networks answer
+11 | transfer learning, freezing, fine-tuning, a network trained on ImageNet
+
+Text and series
+14 | n-grams, starting from naive Bayes, dropout
+10 | time series, baselines, recurrent layers (LSTM, GRU), vanishing gradients
+
+Inside TensorFlow
+06 | tensors, variables, `tf.function`, a classifier without layers
+07 | gradients with `GradientTape`, linear regression by hand
+15 | your own training loop, what `fit` does for you
+
+In use
+05 | checkpoints, weights, `.keras` files, exporting a model
+serving | an HTTP interface, a page to draw digits on | How do other people use my model?
+13 | data-parallel training on several devices or computers
+"""
+
+
+def script_of(name: str):
+    """Return the script of a lesson or a project, or None if there is none."""
+    found = ROOT.glob(f"{name}_*.py") if name.isdigit() else [ROOT / name / f"{name}.py"]
+    return next((path for path in found if path.exists()), None)
+
+
+def question(script) -> str:
+    """Return what the title of a lesson asks: `# 02 IMDB: did they like the film?`."""
+    title = re.search(r"^# (.*)$", script.read_text(encoding="utf-8").split('"""')[1], re.M)[1]
+    asked = title.partition(": ")[2] or title
+    return asked[0].upper() + asked[1:]
+
+
+def minutes(name: str) -> str:
+    """Round the median time of a whole run, with the usual flags, to minutes."""
+    if name == "xor":
+        runs = results("same_work").query("task == 'xor' and side == 'project'").process_seconds
+    elif name == "mnist":
+        runs = results("mnist").query("variant == 'mlp_one_layer'").total_seconds
+    else:
+        runs = (runs_of(name) if name.isdigit() else results(name)).total_seconds
+    if runs.empty:
+        return ""
+    return "< 1" if runs.median() < 60 else f"{runs.median() / 60:.0f}"
+
+
+def rows() -> Iterator[str]:
+    """Lay out the rows."""
+    missing = {path.name[:2] for path in ROOT.glob("[0-9][0-9]_*.py")}
+    groups = [group.split("\n") for group in PATH.strip().split("\n\n")]
+    missing -= {line.partition(" | ")[0] for _, *lines in groups for line in lines}
+    if missing:
+        groups.append(["More", *sorted(missing)])
+    for heading, *lines in groups:
+        found = []
+        for line in lines:
+            name, learned, asked = (*line.split(" | "), "", "")[:3]
+            script = script_of(name)
+            page = ROOT / name / "README.md" if not name.isdigit() else script
+            if page is None:
+                continue
+            link = f"[{name}]({page.relative_to(ROOT).as_posix()})"
+            time = minutes(name) if script else ""
+            found.append(f"| {link} | {asked or question(script)} | {learned} | {time} |")
+        if found:
+            yield f"| **{heading}** | | | |"
+            yield from found
+
+
+def lesson_path() -> list[str]:
+    """Lay out the table."""
+    return layout("| lesson | question | what you learn | minutes |", rows())
+
+
+def lesson_01_output() -> list[str]:
+    """Show the end of what lesson 01 prints, from a run with seed 42."""
+    lines = (RESULTS / "01_output.txt").read_text(encoding="utf-8").splitlines()
+    epoch, scores, image, result = (
+        next(i for i, line in enumerate(lines) if line.startswith(begin))
+        for begin in ("Epoch 10/", "              precision", "first test image", "test_loss")
+    )
+    shown = [*lines[epoch : epoch + 2], *lines[scores : scores + 5], "...", lines[image]]
+    return ["```", *shown, lines[result], "```"]
