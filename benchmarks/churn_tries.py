@@ -42,7 +42,7 @@ ALL = [
     "EstimatedSalary",
 ]
 FEW = ["Age", "Balance", "NumOfProducts", "IsActiveMember"]
-KINDS = ["Age", "Balance", "IsActiveMember"]  # the products come as kinds
+KINDS = ["Age", "Balance", "IsActiveMember"]  # the products come as categories
 ALL_KINDS = [name for name in ALL if name != "NumOfProducts"]
 
 customers = read_churn(Path(os.environ["KERAS_TUTORIAL_DATA"]))
@@ -72,7 +72,7 @@ def features(train, numbers: list[str], *extras: str) -> np.ndarray:
         parts.append(pd.get_dummies(customers.NumOfProducts))
     if "no balance" in extras:
         parts.append(customers[["Balance"]] == 0)
-    if "ages as kinds" in extras:
+    if "ages as categories" in extras:
         edges = customers.Age.iloc[train].quantile(np.linspace(0, 1, 11)[1:-1])
         parts.append(pd.DataFrame(np.eye(10)[np.digitize(customers.Age, edges)]))
     return np.concatenate([part.to_numpy("float32") for part in parts], axis=1)
@@ -124,14 +124,14 @@ TRIES = {
     "logistic regression, the network's columns": (logistic, KINDS),
     "network of 32 and 16 units, all columns": (net(32, 16), ALL),
     "network, four columns left out": (net(32, 16), FEW),
-    "network, and the products as kinds": (net(32, 16), KINDS),
+    "network, and the products as categories": (net(32, 16), KINDS),
     "network, and 64 and 32 units: the lesson's": (net(64, 32), KINDS),
     "the lesson's network, dropout 0.1": (net(64, 32, dropout=0.1), KINDS),
     "batches of 128, 32 and 16 units, all columns": (large, ALL),
-    "batches of 128, and the products as kinds": (large, ALL_KINDS),
+    "batches of 128, and the products as categories": (large, ALL_KINDS),
     "batches of 128, and a column for no balance": (large, ALL_KINDS, "no balance"),
     "batches of 128, and one for the age squared": (large, ALL_KINDS, "no balance", "age squared"),
-    "batches of 128, or the age as ten kinds": (large, ALL_KINDS, "no balance", "ages as kinds"),
+    "batches of 128, or the age as ten categories": (large, ALL_KINDS, "no balance", "ages as categories"),
 }
 print("model,val_auc,val_auc_lowest,val_auc_highest,val_loss,val_auc_never_tested", flush=True)
 for name, (train_and_predict, *columns) in TRIES.items():

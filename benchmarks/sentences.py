@@ -258,6 +258,21 @@ def churn_flawed() -> list[str]:
     ]
 
 
+def churn_steps() -> list[str]:
+    """Tell what each step from the old network to the lesson's adds on the validation rows."""
+    old = results("churn_models").query("model == 'old network'").val_auc.mean()
+    tries = results("churn_tries").set_index("model").val_auc
+    steps = {
+        "the old network": old,
+        "32 and 16 units, dropout and early stopping, still all columns": tries.iloc[4],
+        "the chosen columns, and the products as categories": tries.iloc[6],
+        "64 and 32 units, the lesson's network": tries.iloc[7],
+    }
+    return ["Validation AUC, mean of the five splits:", ""] + [
+        f"- {name}: {value:.3f}" for name, value in steps.items()
+    ]
+
+
 def mnist_comparison() -> list[str]:
     """Tell what the table of mnist's models does not: losses, and last epochs against best ones."""
     runs = results("mnist")
@@ -273,7 +288,7 @@ def mnist_comparison() -> list[str]:
 FUNCTIONS = [lesson_02_overfitting, lesson_14_pairs, lesson_06_timings, computers]
 FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10_errors]
 FUNCTIONS += [lesson_10_reviews, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
-FUNCTIONS += [peers_by_split, serving_memory, xor_starts, churn_flawed]
+FUNCTIONS += [peers_by_split, serving_memory, xor_starts, churn_flawed, churn_steps]
 SENTENCES = {
     **{name: partial(tell, *entry) for name, entry in TEXTS.items()},
     **{function.__name__.replace("_", "-"): function for function in FUNCTIONS},

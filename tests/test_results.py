@@ -159,6 +159,9 @@ def test_churn_claims():
     assert round(flawed, 2) == 0.86 and flawed - middle.accuracy_at_half["old network"] < 0.01
     steps = results("churn_tries").val_auc[4:8]  # from all columns to the lesson's network
     assert steps.diff().idxmax() == 5  # four columns left out
+    old = models[models.model == "old network"].val_auc.mean()
+    training, columns, units = steps[4] - old, steps[6] - steps[4], steps[7] - steps[6]
+    assert training > columns > units > 0
 
 
 def test_mnist_claims():
