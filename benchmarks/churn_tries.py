@@ -131,7 +131,12 @@ TRIES = {
     "batches of 128, and the products as categories": (large, ALL_KINDS),
     "batches of 128, and a column for no balance": (large, ALL_KINDS, "no balance"),
     "batches of 128, and one for the age squared": (large, ALL_KINDS, "no balance", "age squared"),
-    "batches of 128, or the age as ten categories": (large, ALL_KINDS, "no balance", "ages as categories"),
+    "batches of 128, or the age as ten categories": (
+        large,
+        ALL_KINDS,
+        "no balance",
+        "ages as categories",
+    ),
 }
 print("model,val_auc,val_auc_lowest,val_auc_highest,val_loss,val_auc_never_tested", flush=True)
 for name, (train_and_predict, *columns) in TRIES.items():
