@@ -50,7 +50,7 @@ print(f"{len(train_reviews)} training and {len(test_reviews)} test reviews")
 # ## 2 Prepare
 # An *n-gram* is a sequence of n neighbouring words: a *unigram* is a single word, a *bigram* a
 # pair. "The music is not good" contains the bigrams "the music", "music is", "is not" and "not
-# good". Their order counts: "good not" is another bigram than "not good".
+# good". Their order counts: "good not" is a different bigram.
 #
 # The training reviews contain more than a million different pairs. Most of them occur only once,
 # and from one review you cannot tell what a pair means for others. So we keep the 200,000 most
@@ -87,15 +87,15 @@ pairs = np.concatenate([to_pairs(to_words(review)) for review in train_reviews])
 known_pairs = pd.Series(pairs).value_counts().index[: lesson.pairs]  # most frequent first
 
 # %% [markdown]
-# That number would be much too large for a row in an embedding. So the kept pairs are numbered
-# anew: from 30,000 on, the most frequent one first. `get_indexer` looks up the place of each pair
-# in the list.
+# These numbers go up to 900 million, and an embedding has a row for each number it may meet. So the
+# kept pairs are numbered anew: from 30,000 on, the most frequent one first. `get_indexer` looks up
+# the place of each pair in the list.
 #
 # A review then becomes the *set* of the numbers of its words and pairs. Order and repetition are
 # gone: that somebody writes "not good" matters more than how often. `np.unique` makes the set and
 # sorts it, so frequent words come first and rare pairs last. Sets are padded to 512 numbers as in
-# lesson 02. From a larger one the last 512 are kept: what is lost are words such as "the" and
-# "and", which say least.
+# lesson 02. From a larger one the last 512 are kept: what is lost are the most frequent words, such
+# as "the" and "and", which say least.
 
 # %%
 
@@ -119,19 +119,20 @@ train = lesson.batches(train_numbers, train_labels)  # in a new order in every e
 # ## 3 Define
 # In lesson 02 each word had an embedding of 16 weights. Now there are 230,000 words and pairs, ten
 # times as many as training reviews. With 16 weights each, the network could memorize the reviews
-# easily. So each gets one weight only, which says how much it speaks for a positive review (above
-# 0) or a negative one (below 0). The network averages the weights of all words and pairs in a
-# review and turns the average into a probability with a sigmoid. Such a model, with no hidden
-# layer, is called *logistic regression*.
+# even more easily. So each gets one weight only, which says how much it speaks for a positive
+# review (above 0) or a negative one (below 0). The network averages the weights of all words and
+# pairs in a review and turns the average into a probability with a sigmoid. Such a model, with no
+# hidden layer, is called *logistic regression*.
 #
 # Because a weight has a meaning, we can guess it before training. Suppose "not good" occurs in 30
 # positive and 90 negative training reviews. Then it speaks for a negative review, and our guess is
 # log((30 + 1) / (90 + 1)) = -1.08. A word that is equally frequent in both gets 0, and words of
-# praise get a number above 0. Adding 1 avoids a division by 0 and log(0). Adding up such guesses
-# over a review is, in essence, how the classifier *naive Bayes* works. It is called naive because
-# it treats all words and pairs as independent of each other: "waste" and "waste of" count twice for
-# the same complaint. Training starts from the guesses and corrects them. (S. Wang and C. Manning,
-# 2012, combined the two.)
+# praise get a number above 0. Adding 1 avoids a division by 0 and log(0).
+#
+# Adding up such guesses over a review is, in essence, how the classifier *naive Bayes* works. It is
+# called naive because it treats all words and pairs as independent of each other: "waste" and
+# "waste of" count twice for the same complaint. Training starts from the guesses and corrects them.
+# (S. Wang and C. Manning, 2012, combined the two.)
 #
 # `Dropout(0.5)` comes from lesson 04: in each training step it sets a random half of the looked-up
 # weights to 0 and doubles the others, so that the network cannot rely on a few words alone. For
@@ -148,7 +149,7 @@ guess = np.log((positive + 1) / (negative + 1))
 
 model = keras.Sequential([
     keras.Input((REVIEW_LENGTH,), dtype="int32"),
-    layers.Embedding(FEATURES, 1, weights=[guess[:, np.newaxis]], mask_zero=True),  # from the guess
+    layers.Embedding(FEATURES, 1, weights=[guess[:, np.newaxis]], mask_zero=True),  # one column
     layers.Dropout(0.5),
     layers.GlobalAveragePooling1D(),
     layers.Dense(1, activation="sigmoid", kernel_initializer=keras.initializers.Constant(10)),
@@ -159,7 +160,7 @@ model.summary()
 # ## 4 Compile
 # The loss and the metric are those of lesson 02. Adam changes a weight by roughly the learning rate
 # per step. With its default of 0.001 and 44 steps per epoch, weights that are far off would need
-# many epochs. With 0.01 the validation loss ended lower.
+# many epochs, so we take 0.01.
 
 # %%
 model.compile(
@@ -252,17 +253,17 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 # ## Remember
 # - Bigrams give a model that ignores the order of words a little of it: "not good" becomes a
 #   feature of its own.
-# - If there are many rare features, give each few weights and a good guess to start from.
+# - If there are many rare features, give each few weights. A good guess to start from saves epochs.
 # - To find out what a part contributes, remove only that part and compare.
 #
 # On your own texts, try logistic regression on words and pairs first. It trains in seconds, you can
-# read its weights, and it is hard to beat with a few ten thousand texts.
+# read its weights, and it is hard to beat with some tens of thousands of texts.
 
 # %% [markdown]
 # ## Exercises
 # 1. Try `--text "not good"` and `--text "good not"`. How do the answers differ from lesson 02's?
-# 2. How much accuracy is left with a tenth of the pairs, `--pairs 20000`?
+# 2. How many pairs are enough? Try `--pairs 20000` and `--pairs 2000`.
 # 3. What is the guess worth? Delete `weights=[...]` in step 3, so that the weights start near 0,
-#    and compare the validation loss.
+#    and compare the validation loss and the test accuracy.
 #
 # Solutions: notes/solutions/14_imdb_ngrams.md

@@ -84,12 +84,14 @@ def tell(whose: str, *lines: str) -> list[str]:
 
 def lesson_02_overfitting() -> list[str]:
     """Tell where the losses of lesson 02 went."""
-    text = (
-        "The validation loss was lowest after epoch {best_epoch:0~}: {best_val_loss:3~}. After 40 "
-        "epochs it was {end_val_loss:3~}, while the training loss had fallen from {best_loss:3~} "
-        "to {end_loss:3~} (median and range of three seeds)."
+    lines = (
+        "Median and range of three seeds: the validation loss was lowest after epoch {best_epoch:0~}.",
+        "",
+        "- validation loss: {best_val_loss:3~} then, {end_val_loss:3~} after epoch 40",
+        "- training loss: {best_loss:3~} then, {end_loss:3~} after epoch 40",
+        "- validation accuracy: {best_val_accuracy:3~} then, {end_val_accuracy:3~} after epoch 40",
     )
-    return [fill(text, results("02_losses"))]
+    return [fill(line, results("02_losses")) for line in lines]
 
 
 def lesson_14_pairs() -> list[str]:

@@ -75,6 +75,7 @@ def test_claims_of_lessons_02_and_14():
     assert losses.seed.tolist() == [42, 43, 44] and losses.best_epoch.max() < 40
     assert (losses.end_val_loss > losses.best_val_loss + 0.03).all()
     assert (losses.end_loss < losses.best_loss).all()
+    assert (losses.end_val_accuracy > losses.best_val_accuracy - 0.01).all()
     words, pairs = (runs_of("14", flags).test_accuracy for flags in ("pairs-0", ""))
     assert pairs.min() > words.max() + 0.02  # pairs explain the gain over lesson 02
     assert abs(words.median() - runs_of("02").test_accuracy.median()) < 0.005
