@@ -113,7 +113,7 @@ OTHERS = {
     TUNING: {"trials.csv", "random", "hyperband"},
     TIME_SERIES: {"one_ahead.csv"},
     TRANSFER: {"transfer.csv"},
-    LOOK_INSIDE: {"layers.csv", "broken.csv"},
+    LOOK_INSIDE: {"layers.csv", "broken.csv", "pixels.csv"},
     DISTRIBUTED: {"throughput.csv"},
     LEARNING_RATE: {"rates.csv"},
     CHURN: {"models.csv"},
