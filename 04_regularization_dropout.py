@@ -105,18 +105,19 @@ def plain(units):
 
 # %% [markdown]
 # *Regularization* is whatever makes a network generalize better although it fits the training data
-# less closely. One way is to keep the weights small. Why does that help? With a huge weight a
+# less closely. One way is to keep the weights small. Why does that help? With large weights a
 # single rare word can decide the answer, and that is how a review is memorized. With small weights
 # many words must agree, and what many words in many reviews agree on is likely to hold for new ones
 # too.
 #
 # An *L2 penalty* adds λ·Σw² to the loss: a small number λ (lambda) times the sum of a layer's
-# squared weights w. With λ = 0.001, our default, a weight of 2 costs 0.004 and a weight of 0.1 only
-# 0.00001. So a large weight must lower the error by more than it costs: it pays for a word that
-# tells something about many reviews, not for one that occurs in two. The derivative, 2λw, pulls
-# every weight towards 0 in proportion to its size. In plain gradient descent each weight thus
-# shrinks by a fixed percentage per step, hence the other name, *weight decay*. (With Adam that is
-# only roughly so; its own argument `weight_decay` does exactly that.)
+# squared weights w. With λ = 0.001, our default, a weight of 0.1 costs 0.00001, and one of 1, ten
+# times as large, costs a hundred times as much. So a large weight must lower the error by more than
+# it costs: it pays for a word that tells something about many reviews, not for one that occurs in
+# two. The derivative, 2λw, pulls every weight towards 0 in proportion to its size. In plain
+# gradient descent each weight thus shrinks by a fixed percentage per step, hence the other name,
+# *weight decay*. (With Adam that is only roughly so; its own argument `weight_decay` does exactly
+# that.)
 #
 # An *L1 penalty* adds λ·Σ|w|. Its derivative is λ or -λ, however small the weight: the pull never
 # weakens. So weights of little use end very close to 0, and only the useful ones stay large. (Not
