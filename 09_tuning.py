@@ -231,9 +231,11 @@ axes[1].legend(title="search")
 lesson.save_figure("trials", figure)
 
 # %% [markdown]
-# In the left figure each point is a trial. Do the good ones lie in a band of learning rates, and do
-# the optimizers differ in where theirs is? The right figure shows what the searches cost: how many
-# epochs each needed to find its best network.
+# In the left figure each point is a trial. The best ones lie in the middle of the learning rates,
+# and SGD with momentum needs larger ones than the others. A good learning rate is not enough,
+# though: at almost the same rate one trial can be much worse than another, because of its other
+# hyperparameters. The right figure shows what the searches cost: how many epochs each needed to
+# find its best network.
 #
 # 20 epochs were enough to compare. Now the winner is trained from the start, five times as long.
 # Its learning rate falls to 0 along a cosine (lesson 16 compares such *schedules*), and

@@ -143,11 +143,10 @@ if "range" in lesson.parts:
 
 # %% [markdown]
 # ## 5 Fit
-# From now on we compare. Each choice differs from the others in one thing only, and all are trained
-# for the same number of epochs. Initial weights and the order of the batches are random, so two
-# trainings of the same network end differently. We therefore train each choice with three seeds and
-# compare the medians of their last validation losses. A difference smaller than the difference
-# between seeds may be luck.
+# From now on we compare. All choices are trained for the same number of epochs. Initial weights and
+# the order of the batches are random, so two trainings of the same network end differently. We
+# therefore train each choice with three seeds and compare the medians of their last validation
+# losses. A difference smaller than the difference between seeds may be luck.
 #
 # `train` is an ordinary compile and `fit`. The batches go on without end (`repeat=True`), so `fit`
 # must be told how many steps make an epoch. Given several batch sizes, `train` calls `fit` once for
@@ -174,7 +173,7 @@ def train(name, seed, rate=best_rate, units=(64, 64), sizes=(lesson.batch_size,)
             callbacks=lesson.callbacks(*callbacks, training=name, seed=seed, progress=False),
             verbose=0,
         )
-    return model, history.history
+    return model, history.history  # of all sizes: the checkpoint passes it on
 
 
 tried = {}  # by the name of a choice, its median and what was chosen
@@ -299,9 +298,9 @@ if "shapes" in lesson.parts:
 #
 # - The range test works: its learning rate is about as good as one three times as large, and
 #   clearly better than a third or a tenth of it.
-# - No schedule beats the constant learning rate here. After 20 epochs the loss is still falling
-#   (see the figure `schedules`), so smaller steps only slow it down. In a longer training that can
-#   change: exercise 2.
+# - No schedule beats the constant learning rate here. In the figure `schedules` its curve is still
+#   falling after 20 epochs, while the others have become smooth and flat: their steps got small too
+#   early. In a longer training that can change: exercise 2.
 # - Larger batches do worse after the same number of epochs, because they make fewer steps; a larger
 #   learning rate makes up for part of that. Batches of 8 do well, but an epoch takes longest with
 #   them. Growing batches win: many steps first, reliable steps last.

@@ -20,8 +20,8 @@ xor | why a network needs hidden layers and activations; how much depends on luc
 
 Training well
 04 | overfitting and underfitting, capacity, L1 and L2, dropout, batch normalization
-16 | the learning-rate range test, schedules, batch size
-09 | depth against width, random search, Hyperband
+16 | the learning-rate range test, schedules, batch size, depth against width
+09 | hyperparameters, random search, Hyperband
 12 | output shapes, filters, feature maps, saliency, dead units, four common mistakes
 churn | tabular data, honest splits, ROC AUC, precision and recall, thresholds, class weights
 
