@@ -291,12 +291,13 @@ for file, names in [("capacity", NAMES[:3]), ("remedies", [NAMES[1], *NAMES[3:]]
 #   would have "last epoch's loss" instead of "its loss". The row `early_stopping` is the baseline
 #   again, only ended three epochs after its best one: it saves the time of the other epochs.
 # - *Capacity*: the more units, the earlier the best epoch and the worse the end. `bigger` is best
-#   after its first epoch, and even then worse than the baseline.
+#   after its first epoch, and even then worse than the baseline. `smaller` gets as far as the
+#   baseline, only later, and then overfits slowly.
 # - *Penalties* slow overfitting down: the last epoch is much better than the baseline's. The best
 #   epoch is not, so if you stop in time they bring nothing here.
-# - *Dropout*, alone or with L2, is the only remedy whose best epoch beats the baseline's. (Its
-#   training loss is measured while units are switched off, which makes it too high and the gap too
-#   small: do not compare these two with the others.)
+# - *Dropout*, alone or with L2, is the only remedy whose best epoch clearly beats the baseline's.
+#   (Its training loss is measured while units are switched off, which makes it too high and the gap
+#   too small: do not compare these two with the others.)
 # - *Batch normalization* is no remedy here: its best epoch is worse than the baseline's.
 # - *More data* helps more than any remedy: compare `a_fifth` with `baseline`.
 #
