@@ -242,7 +242,7 @@ lesson.save_figure("activations", figure)
 #
 # *Occlusion* asks another question: cover a square of 5x5 pixels with background, and see how far
 # the probability falls. Move the square and repeat. Each number is drawn at the square's center.
-# (The two outermost rows and columns are never a center and stay black.)
+# (The two outermost rows and columns are never a center; they are drawn as 0, no change.)
 
 # %%
 probability = model.predict(picture, verbose=0)[0]
