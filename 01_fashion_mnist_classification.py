@@ -23,8 +23,9 @@ yet: the lesson explains it in seven steps, which every later lesson repeats.
     model.evaluate(x_test, y_test)
 
 The last line prints the *accuracy* on 10,000 new images, the *test* images: the fraction that it
-gets right. TensorFlow's tutorial reports about 0.88. Training involves chance; the *seed* is the
-number that fixes all random draws, and another seed gives a slightly different result.
+gets right. TensorFlow's tutorial reports about 0.88, and you will get about as much. Training
+involves chance; the *seed* is the number that fixes all random draws, and another seed gives a
+slightly different result.
 
 Expect: test accuracy 0.880 (0.879 to 0.884), median and range of three seeds.
 
@@ -36,7 +37,9 @@ Expect: test accuracy 0.880 (0.879 to 0.884), median and range of three seeds.
 from common.lesson import Lesson
 
 # `lesson` is this collection's helper. It reads the flags of the command line (`lesson.epochs`),
-# sets the seed, and saves figures and results to a folder whose name it prints. The rest is Keras.
+# sets the seed, and saves figures and results to a folder whose name it prints. It also starts
+# Keras, so it comes before the other imports. The values below are the flags' defaults; for
+# `--optimizer` they are the choices, the default first.
 lesson = Lesson(
     __doc__, epochs=10, batch_size=32, hidden=[128], optimizer=["adam", "rmsprop", "sgd"]
 )
@@ -79,19 +82,20 @@ lesson.save_figure("samples", plots.image_grid(train_images[:25], titles))
 # network never learns from them; they show, while it trains, how well it does on new images.
 #
 # Why not use the test images for that? Because you will try other settings, the *hyperparameters*
-# (how many layers, how long to train), and keep those that do best on the images you look at. Each
-# choice fits your model to these images a little, so their accuracy becomes too optimistic. The
-# test images are used once, at the very end.
+# (how many layers, how long to train), and keep those that score best on the images you compare
+# them on. Each choice fits your model to these images a little, so their accuracy becomes too
+# optimistic. The test images are used once, at the very end.
 #
 # The 54,000 images that are left are shown to the network in *batches* of 32. One pass over all of
-# them is an *epoch*; every epoch takes them in a new random order. (`stratify` draws the same
-# fraction of every class. `lesson.batches` does what `batch_size=32` does in the program above, but
-# a run that was stopped can continue with exactly the same batches.)
+# them is an *epoch*; every epoch takes them in a new random order.
 
 # %%
+# `stratify` draws the same fraction of every class; `random_state` makes the draw repeatable.
 train_images, val_images, train_labels, val_labels = train_test_split(
     train_images, train_labels, test_size=0.1, stratify=train_labels, random_state=lesson.seed
 )
+# This does what `batch_size=32` does in the program above. It also lets you continue a run that was
+# stopped (`--resume`), with exactly the same batches.
 train = lesson.batches(train_images, train_labels)
 
 # %% [markdown]
@@ -99,10 +103,11 @@ train = lesson.batches(train_images, train_labels)
 # A neural network is a stack of *layers*. Each layer takes the numbers that the layer before it
 # produced and computes new ones. Ours has four; `Input` only says what an image looks like.
 #
-# - `Rescaling` maps the pixels from 0..255 to 0..1, because training works best with small inputs.
+# - `Rescaling` maps the pixels from 0..255 to 0..1.
 # - `Flatten` lays the 28x28 pixels out in one row of 784 numbers.
 # - `Dense(128)` has 128 *neurons* (Keras says *units*). Each neuron multiplies every input by a
-#   *weight* of its own, adds the products up, and adds one more number, its *bias*.
+#   *weight* of its own, adds the products up, and adds one more number, its *bias*. (Hence the
+#   rescaling: with inputs up to 255, even a tiny change of a weight would change the sum a lot.)
 # - `Dense(10)` computes one score per class.
 #
 # Weights and biases are the *parameters*: the numbers that training finds. A layer between input
@@ -119,7 +124,7 @@ train = lesson.batches(train_images, train_labels)
 
 # %%
 model = keras.Sequential([
-    keras.Input((28, 28), dtype="uint8"),  # bytes: whole numbers from 0 to 255
+    keras.Input((28, 28), dtype="uint8"),  # takes bytes as they are; the default is float32
     layers.Rescaling(1 / 255),
     layers.Flatten(),
     *[layers.Dense(units, activation="relu") for units in lesson.hidden],  # one layer of 128
@@ -129,22 +134,27 @@ model.summary()
 
 # %% [markdown]
 # ## 4 Compile
+# `compile` puts together what training needs: a loss, an optimizer and metrics.
+#
 # All weights start as small random numbers, so the first predictions are guesses. To improve them
 # we need a number that says how wrong they are: the *loss*. For one image it is -log(p), where p is
 # the probability that the network gave to the true class and log is the natural logarithm. It is
-# 0.1 for p = 0.9 and 2.3 for p = 0.1, which is what even guessing among ten classes gives. This
-# loss is called *cross-entropy*. It is *sparse* if labels are numbers such as 3; the alternative is
-# a row 0 0 0 1 0 0 0 0 0 0 with a 1 in the place of the class, a *one-hot* label.
+# 0.1 for p = 0.9 and 2.3 for p = 0.1, the result if all ten classes are equally probable. This loss
+# is called *cross-entropy*. It is *sparse* if labels are numbers such as 3; the alternative is a
+# row 0 0 0 1 0 0 0 0 0 0 with a 1 in the place of the class, a *one-hot* label.
 #
-# Training repeats one small step, *gradient descent*. Take a batch and compute its average loss.
-# Then compute the *gradient*: for every parameter, the derivative of the loss, that is, how fast
-# the loss would rise if that parameter grew (*backpropagation* is the algorithm for this). Subtract
-# it from the parameter, times a small number, the *learning rate*: with a derivative of 2 and a
-# rate of 0.01 the parameter becomes smaller by 0.02, and the loss falls. Too low a rate makes
-# training slow; too high a rate overshoots.
+# Training repeats one small step; the procedure is called *gradient descent*. Take a batch and
+# compute its average loss. Then compute the *gradient*: for every parameter, the derivative of the
+# loss, that is, how fast the loss would rise if that parameter grew. (*Backpropagation* finds them
+# all with the chain rule, going from the last layer back to the first.) Multiply the derivative by
+# a small number, the *learning rate*, and subtract the product from the parameter: with a
+# derivative of 2 and a rate of 0.01 the parameter becomes smaller by 0.02, and the loss falls. Too
+# low a rate makes training slow; too high a rate overshoots.
 #
 # The *optimizer* carries out that step. `sgd` (*stochastic* gradient descent, because batches are
-# random) does just that; `adam` also adapts the step to each parameter. Start with `adam`.
+# random) does just that. `rmsprop` divides each derivative by its recent size, so that all
+# parameters move at a similar pace. `adam` does so too, and replaces the derivative by an average
+# of the recent ones, which evens out the chance of single batches. Start with `adam`.
 #
 # Why not train on accuracy itself? A tiny change of one weight almost never changes which class
 # wins, so the derivative of the accuracy is zero nearly everywhere and shows no direction. We only
@@ -155,7 +165,7 @@ model.compile(
     optimizer=lesson.optimizer,
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # run all steps of an epoch in one call: same result, faster
+    steps_per_execution=len(train),  # no return to Python after each step: same result, faster
 )
 
 # %% [markdown]
@@ -169,7 +179,7 @@ history = model.fit(
     train,
     validation_data=(val_images, val_labels),
     epochs=lesson.epochs,
-    callbacks=lesson.callbacks(),  # called after every epoch: they save what --resume needs
+    callbacks=lesson.callbacks(),  # called after every epoch: they save the state of the training
     verbose=2,  # one line per epoch
 )
 
@@ -195,13 +205,15 @@ lesson.save_figure("accuracy", figure)
 #
 # - *Precision* is the fraction of its "shirts" that really are shirts: 600 / 800 = 0.75.
 # - *Recall* is the fraction of the real shirts that it found: 600 / 1,000 = 0.60.
-# - The *F1 score* combines both, 2PR / (P + R) = 0.67, and is high only if both are.
+# - The *F1 score* combines precision P and recall R: 2PR / (P + R) = 0.67. It is high only if both
+#   are.
 # - *Support* is the number of images of that class.
 #
 # The *confusion matrix* shows which classes are mistaken for which: each row is a true class, each
 # column a prediction, and correct predictions lie on the diagonal.
 
 # %%
+# Nothing is learned here, so the batch size changes only the speed.
 test_loss, test_accuracy = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0)
 probabilities = model.predict(test_images, batch_size=1000, verbose=0)  # one row of 10 per image
 predicted_labels = probabilities.argmax(axis=1)  # the class with the highest probability
@@ -219,18 +231,12 @@ lesson.save_figure("confusion_matrix", figure)
 # ## 7 Predict
 # `predict` wants a batch, even for one image: shape (1, 28, 28), not (28, 28). `np.newaxis` adds
 # the first dimension.
-#
-# A photo of your own must look like the training images: gray, 28x28, bright clothing on a
-# background of 0. For dark clothing on white paper:
-#
-#     photo = keras.utils.load_img("photo.png", color_mode="grayscale", target_size=(28, 28))
-#     image = 255 - np.array(photo)
 
 # %%
 image = test_images[0]
-probability = model.predict(image[np.newaxis], verbose=0)[0]  # the first and only row
-for label in probability.argsort()[::-1][:3]:
-    print(f"first test image: {CLASS_NAMES[label]} {probability[label]:.1%}")
+probabilities_of_one = model.predict(image[np.newaxis], verbose=0)[0]  # the first and only row
+for label in probabilities_of_one.argsort()[::-1][:3]:
+    print(f"first test image: {CLASS_NAMES[label]} {probabilities_of_one[label]:.1%}")
 
 titles, colors = [], []
 for i in range(25):
@@ -244,6 +250,14 @@ lesson.finish(model, history, test_loss=test_loss, test_accuracy=test_accuracy) 
 # %% [markdown]
 # The figure shows 25 predictions with their probabilities, the wrong ones in red. Is the network
 # less sure where it is wrong? Often, but not always: a high probability is no guarantee.
+#
+# A photo of your own must look like the training images: gray, 28x28, bright clothing on a
+# background of 0. From a square photo of dark clothing on white paper:
+#
+#     photo = keras.utils.load_img("photo.png", color_mode="grayscale", target_size=(28, 28))
+#     image = 255 - np.array(photo)  # dark becomes bright
+#     image[image < 100] = 0  # paper is light gray in a photo; try other limits than 100
+#     print(CLASS_NAMES[model.predict(image[np.newaxis])[0].argmax()])
 #
 # ## Remember
 # - A network is a stack of layers; gradient descent finds the parameters that make the loss small.

@@ -3,11 +3,12 @@
 # 03 Auto MPG: how far does this car go on a gallon?
 
 Predict a number instead of a class: that is *regression*. From seven facts about a car of the years
-1970 to 1982 a network predicts its fuel economy in miles per gallon (MPG). There are only 398 cars,
-as is common in practice, so you will see how to stop training in time, and how far to trust a score
-from few examples.
+1970 to 1982 a network predicts its fuel economy in miles per gallon (MPG). The table has only 398
+cars, and small tables are common in practice. You will see how to stop training in time, and how
+far to trust a score from few examples.
 
-TensorFlow's tutorial reports a mean absolute error (MAE) of 1.80 to 2.3 MPG.
+In TensorFlow's tutorial the predictions are off by 1.80 to 2.3 MPG on average: that is their *mean
+absolute error* (MAE).
 
 Expect: test error (MAE) 1.94 (1.60 to 2.40) MPG, median and range of 20 seeds.
 
@@ -19,6 +20,8 @@ Expect: test error (MAE) 1.94 (1.60 to 2.40) MPG, median and range of 20 seeds.
 # %%
 from common.lesson import Lesson
 
+# `Lesson` starts Keras, so it comes before the other imports. `float` means: `--learning-rate`
+# takes a number and has no default.
 lesson = Lesson(
     __doc__, epochs=1000, batch_size=32, hidden=[64, 64], learning_rate=float, patience=10
 )
@@ -47,7 +50,7 @@ cars = lesson.load("auto_mpg")
 summary = cars.drop(columns="car_name").describe().loc[["count", "mean", "std", "min", "max"]]
 print(summary.round(1).to_string())
 unknown = cars.horsepower.isna()
-cars = cars[~unknown]
+cars = cars[~unknown]  # ~ is "not"
 print(f"dropped {unknown.sum()} cars of unknown horsepower, {len(cars)} are left")
 
 # %% [markdown]
@@ -70,8 +73,8 @@ train_features, test_features, train_mpg, test_mpg = train_test_split(
 train_features, val_features, train_mpg, val_mpg = train_test_split(
     train_features, train_mpg, test_size=0.2, random_state=lesson.seed
 )
-# An epoch takes milliseconds here. To prepare it anew each time would take longer, so the batches
-# repeat without end, and `steps` says how many make one epoch.
+# An epoch takes milliseconds here, less than restarting the batches would. So they repeat without
+# end, and `steps` says how many make one epoch.
 train = lesson.batches(train_features, train_mpg, repeat=True)
 val = lesson.batches(val_features, val_mpg, len(val_mpg), shuffle=False)
 steps = math.ceil(len(train_mpg) / lesson.batch_size)
@@ -83,19 +86,24 @@ pd.plotting.scatter_matrix(shown, ax=axes, s=60, hist_kwds={"bins": 20})
 lesson.save_figure("scatter_matrix", figure)
 
 # %% [markdown]
-# The scatter matrix plots each of four columns against the others. Its bottom row says: the heavier
-# the car and the larger its engine (displacement), the fewer miles per gallon. The points follow a
-# curve, not a line, so a network with hidden layers has something to learn that a line misses.
+# The scatter matrix plots each of four columns against the others. Its bottom row says: the larger
+# the engine (displacement), the heavier the car and the higher its power, the fewer miles per
+# gallon. The points follow a curve, not a line, so a network with hidden layers has something to
+# learn that a line misses.
 #
 # ## 3 Define
-# Weights are in thousands of pounds, cylinders go up to eight. A feature with large values would
-# have large gradients, and no single learning rate would suit both. *Normalization* puts all
-# columns on the same scale: subtract the column's mean, divide by its standard deviation. With mean
-# 3,000 and standard deviation 850, a car of 3,850 pounds becomes (3,850 - 3,000) / 850 = 1.
+# A car weighs thousands of pounds but has at most eight cylinders. If two parameters grow by 0.001,
+# the one that multiplies 3,000 pounds adds 3 to the sum, the one that multiplies 8 cylinders 0.008.
+# So the same step is too large for one and too small for the other. (Plain gradient descent makes
+# it worse: the derivative for a parameter contains its input, so the pounds get the larger steps.)
 #
-# The layer `Normalization` measures means and variances in `adapt`, on the training rows only. If
-# it saw the test rows, knowledge about them would leak into training: that is *data leakage*. As
-# part of the model it is saved with it, and you can feed it raw values.
+# *Normalization* puts all columns on the same scale: subtract the column's mean, divide by its
+# standard deviation. With mean 3,000 and standard deviation 850, a car of 3,850 pounds becomes
+# (3,850 - 3,000) / 850 = 1.
+#
+# The method `adapt` of the layer `Normalization` measures means and variances, on the training rows
+# only. If it saw the test rows, knowledge about them would leak into training: that is *data
+# leakage*. The layer is saved with the model, so the model takes raw values.
 #
 # The last layer is a single neuron without activation, so that any number can come out.
 
@@ -124,8 +132,9 @@ model.summary()
 # of the absolute error is 1 or -1, however small the error is. (One can train on the MAE too; it
 # pays less attention to *outliers*, cars far from all others.)
 #
-# The optimizer `RMSprop` divides each gradient by its recent size, so a step changes a parameter by
-# about the learning rate. The usual 0.001 suits the network, where many small changes add up.
+# The optimizer `RMSprop` divides each derivative by its recent size (the root of the mean square
+# over some ten steps), so a step changes a parameter by about the learning rate. The usual 0.001
+# suits the network, where thousands of parameters change together and move the prediction a lot.
 # Linear regression has a single bias, which must go from 0 to about 23 MPG: at 0.001 per step that
 # takes 23,000 steps, so we give it 0.1.
 
@@ -134,14 +143,14 @@ learning_rate = lesson.learning_rate or (0.001 if lesson.hidden else 0.1)
 model.compile(
     optimizer=keras.optimizers.RMSprop(learning_rate),
     loss="mse",
-    metrics=["mae", "mse"],
+    metrics=["mae", "mse"],  # mse is the loss, here under its own name
     steps_per_execution=steps,  # run all steps of an epoch in one call: same result, faster
 )
 
 # %% [markdown]
 # ## 5 Fit
 # How long should we train? With 250 cars and almost 5,000 parameters the network can overfit. So we
-# allow up to 1000 epochs, and `EarlyStopping` watches the validation loss. If that has not reached
+# allow up to 1000 epochs, and `EarlyStopping` watches the validation loss. If it has not reached
 # a new minimum for 10 epochs (its *patience*), training stops. `restore_best_weights` puts back the
 # weights of the best epoch; otherwise we would keep those of the last one.
 
@@ -165,12 +174,13 @@ print(f"trained {len(history.epoch)} epochs, kept the weights of epoch {best_epo
 # An error means little by itself. Our *baseline* predicts for every car the mean of the training
 # cars, which takes no network at all.
 #
-# And what can 79 test cars tell? The mean of n numbers is uncertain by about their standard
-# deviation divided by √n, the *standard error*. We print it after ±.
+# And what can 79 test cars tell? If the errors of single cars have the standard deviation s, the
+# sum of n independent errors has the variance n·s², and their mean s²/n. So the mean is uncertain
+# by about s/√n, its *standard error*. We print it after ±.
 
 # %%
 test = model.evaluate(test_features, test_mpg, verbose=0, return_dict=True)
-predicted_mpg = model.predict(test_features, verbose=0)[:, 0]
+predicted_mpg = model.predict(test_features, verbose=0)[:, 0]  # the only column
 errors = np.abs(predicted_mpg - test_mpg)
 baseline = np.abs(train_mpg.mean() - test_mpg).mean()
 uncertainty = errors.std() / math.sqrt(len(errors))
@@ -179,7 +189,8 @@ print(f"baseline, always the mean: {baseline:.2f} MPG")
 
 # %% [markdown]
 # The network is far better than the baseline. But had other cars been drawn for the test, the score
-# would be another. Here each seed draws its own split and initial weights:
+# would be different. So we let each seed draw its own split and initial weights; the brackets hold
+# the smallest and the largest test error:
 #
 # <!-- results: lesson-03-splits -->
 # Over 20 seeds, each with its own split and initial weights, the median test error is 1.94 (1.60 to
@@ -197,6 +208,7 @@ print(f"baseline, always the mean: {baseline:.2f} MPG")
 # Then we compare predictions and true values of the test cars.
 
 # %%
+# `|=` adds entries to a dictionary.
 own_car = {"cylinders": 4, "displacement": 97, "horsepower": 75, "weight": 2200}  # in³, hp, lb
 own_car |= {"acceleration": 15, "model_year": 76}  # seconds from 0 to 60 mph, the year 1976
 own_car |= {"USA": 0, "Europe": 1, "Japan": 0}
@@ -214,8 +226,11 @@ lesson.finish(model, history, units=units, test_loss=test["loss"], test_mae=test
 # %% [markdown]
 # Points on the dashed line are exact predictions. The histogram of the errors should be centered at
 # 0: otherwise the network would predict systematically too much or too little. Most errors are
-# within a few MPG. `loss.png` shows both losses becoming flat; exercise 2 shows what happens after
-# that.
+# within a few MPG.
+#
+# `finish` also draws `loss.png`: both losses fall steeply, then become flat, and early stopping
+# ends the training. Go on (exercise 2), and the training loss keeps falling while the validation
+# loss rises: the network overfits.
 #
 # ## Remember
 # - Regression: one output neuron without activation; train on the MSE, read the MAE.
@@ -226,8 +241,9 @@ lesson.finish(model, history, units=units, test_loss=test["loss"], test_mae=test
 
 # %% [markdown]
 # ## Exercises
-# 1. How many parameters does the network without hidden layers have, and how much worse is it?
-# 2. Train for all 1000 epochs with `--patience 1000`. What do the two curves do?
+# 1. How much worse is the network without hidden layers, and why?
+# 2. Train for all 1000 epochs with `--patience 1000`. Where is the validation loss lowest, and does
+#    the test error change?
 # 3. Which column matters most? Shuffle one column at a time and see how much the error grows.
 #
 # Solutions: notes/solutions/03_autompg_regression.md
