@@ -2,10 +2,10 @@
 """
 # 04 Regularization: why does a network do worse on new data?
 
-Is this film review good or bad? Ten networks learn to answer from 15,000 of lesson 02's reviews,
-and if we let them, they memorize those reviews. You will see in the learning curves when that
-begins, and what the usual remedies do about it: a smaller network, L2 and L1 penalties, dropout,
-early stopping, more data. Only what a network can do with new data makes it useful.
+Did the writer of this review like the film? Ten networks learn to answer from 15,000 of lesson 02's
+reviews, and if we let them, they memorize those reviews. You will see in the learning curves when
+that begins, and what the usual remedies do about it: a smaller network, L2 and L1 penalties,
+dropout, early stopping, more data. A network is useful only if it does well on new data.
 
 Expect: test accuracy 0.882 (0.881 to 0.884), median and range of three seeds.
 
@@ -16,6 +16,7 @@ Expect: test accuracy 0.882 (0.881 to 0.884), median and range of three seeds.
 # %%
 from common.lesson import Flag, Lesson
 
+# `Lesson` is the helper that lesson 01 explains. A `Flag` is a flag with a help text and limits.
 NAMES = (
     "smaller", "baseline", "bigger", "L2", "L1",
     "dropout", "batch_norm", "L2_dropout", "early_stopping", "a_fifth",
@@ -44,7 +45,8 @@ from common import plots
 # ## 1 Load
 # The task is that of lesson 02: given a film review, predict whether its writer liked the film
 # (label 1) or not (label 0). A review is an array of word ranks: 1 is the commonest word, 2 the
-# next. We hold out 40% of the 25,000 training reviews as validation data.
+# next. We hold out 40% of the 25,000 training reviews as validation data; `stratify` keeps the
+# fraction of positive reviews the same in both parts.
 
 # %%
 (train_reviews, train_labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
@@ -58,8 +60,9 @@ print(len(train_reviews), "training,", len(val_reviews), "validation,", len(test
 # Each review becomes a *multi-hot* vector of 10,000 numbers: 1 at the rank of every word that
 # occurs in it, 0 elsewhere. (Place 0 stays empty; rarer words are left out.) Word order and word
 # counts are lost. It is a simple but very wide input, on which a network overfits within a few
-# epochs: just what we want to study. Since nearly all numbers are 0, we store only the positions of
-# the ones, as a *sparse* array; `lesson.batches` turns each batch into an ordinary one.
+# epochs: just what we want to study. Since nearly all numbers are 0, we store only the ones and
+# their positions, in a *sparse* array (SciPy's `csr_array`); `lesson.batches` turns each batch into
+# an ordinary, *dense* array. The type `uint8` saves memory, too: a number takes a single byte.
 
 # %%
 WORDS = 10_000
@@ -84,13 +87,13 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 # A network *generalizes* if it does well on data it has never seen. How complicated a function it
 # can represent is its *capacity*, which grows with the number of layers and units. With too little
 # capacity, or too little training, a network *underfits*: it misses patterns that are there. With
-# plenty of both it can *overfit*: it *memorizes* accidents of the training data, for instance that
-# all three reviews that mention a certain actor happen to be positive.
+# plenty of both it can *overfit*: it *memorizes* chance coincidences in the training data
+# (*noise*), for instance that all three reviews that mention a certain actor happen to be positive.
 #
 # Here is one architecture in three sizes: two hidden layers of 4, 16 or 512 units. The one with 16
 # is our *baseline*, the model with which we compare the others. Its first layer has 10,000·16 + 16
-# = 160,016 parameters. With 512 units the network has 5,383,681: that is 359 parameters for every
-# training review, enough to memorize them all.
+# = 160,016 parameters, the whole network 160,305. With 512 units the network has 5,383,681: that is
+# 359 parameters for every training review, enough to memorize them all.
 
 
 # %%
@@ -116,13 +119,14 @@ def plain(units):
 # it costs: it pays for a word that tells something about many reviews, not for one that occurs in
 # two. The derivative, 2λw, pulls every weight towards 0 in proportion to its size. In plain
 # gradient descent each weight thus shrinks by a fixed percentage per step, hence the other name,
-# *weight decay*. (With Adam that is only roughly so; its own argument `weight_decay` does exactly
-# that.)
+# *weight decay*. (With Adam the percentage differs from weight to weight, since Adam divides each
+# gradient by its recent size. Its argument `weight_decay` shrinks all weights by the same
+# percentage.)
 #
 # An *L1 penalty* adds λ·Σ|w|. Its derivative is λ or -λ, however small the weight: the pull never
 # weakens. So weights of little use end very close to 0, and only the useful ones stay large. (Not
-# exactly 0: a gradient step of Keras overshoots a little.) L2 makes all weights smaller, but its
-# pull fades near 0.
+# exactly 0: each step jumps a little past it, so such a weight hovers around 0.) L2 makes all
+# weights smaller, but its pull fades near 0.
 #
 # The `kernel` of a layer is its weights without the biases. Only they are penalized here.
 
@@ -140,7 +144,7 @@ def with_penalty(penalty):
 # %% [markdown]
 # *Dropout* sets each output of a layer to 0 with a certain probability, the *rate*, and draws anew
 # for every review in every training step. So no unit can rely on any particular other one, and the
-# network must find several signs for the same answer. To keep the sum of the outputs the same on
+# network must find several clues to the same answer. To keep the sum of the outputs the same on
 # average, those that are left are divided by (1-rate): a rate of 0.5 doubles them, one of 0.8 makes
 # them five times as large. In validation and prediction nothing is dropped and nothing scaled.
 
@@ -159,9 +163,11 @@ def with_dropout(penalty=None):
 
 # %% [markdown]
 # *Batch normalization* shifts and scales each unit's outputs to mean 0 and variance 1 over the
-# batch, then scales and shifts them again by two learned parameters; in prediction it uses running
-# averages of the training batches' means and variances. It was invented to train deep networks
-# faster. Since the mean of a batch is a little random, it is often called a remedy too. Is it?
+# batch, then scales and shifts them by two learned parameters, so that training can still choose
+# the mean and variance that suit the next layer. A single new review has no batch: in prediction
+# the layer uses averages of the means and variances, which it has kept up to date during training.
+# It was invented to train deep networks faster. Because the mean of a batch is a little random, the
+# outputs get a little noisy, as with dropout, so it is often recommended as a remedy too. Is it?
 
 
 # %%
@@ -198,7 +204,7 @@ BUILDERS = {  # the ten models; a lambda builds its model only when it is called
 # %%
 models = {}
 for name in lesson.models:
-    keras.utils.set_random_seed(lesson.seed)  # every model begins with the same random draws
+    keras.utils.set_random_seed(lesson.seed)  # the same seed for every model
     model = models[name] = BUILDERS[name]()
     metrics = ["accuracy", "binary_crossentropy"]
     model.compile(optimizer="adam", loss="binary_crossentropy", metrics=metrics)
@@ -209,7 +215,7 @@ for name in lesson.models:
 # with `restore_best_weights` the model then gets back the weights of its best epoch. All ten models
 # get those back, but only `early_stopping` is also stopped early: the others go on for all 20
 # epochs, so that we can see what happens. `a_fifth` trains on 3,000 reviews only: how much do the
-# other 12,000 bring?
+# other 12,000 help?
 
 # %%
 curves = {}
@@ -220,7 +226,7 @@ for name, model in models.items():
     early_stopping = keras.callbacks.EarlyStopping(
         monitor="val_binary_crossentropy",
         mode="min",  # lower is better
-        patience=3 if name == "early_stopping" else lesson.epochs,
+        patience=3 if name == "early_stopping" else lesson.epochs,  # all epochs: never stops
         restore_best_weights=True,
     )
     history = model.fit(
@@ -239,8 +245,8 @@ for name, model in models.items():
 # training loss keeps falling but the validation loss has turned and rises: the gap widens.
 #
 # We choose the model with the lowest validation loss. Why not the highest accuracy? The loss also
-# notices how sure a wrong answer was, so it shows overfitting first. The test scores are only for
-# looking: the best of ten test scores would owe something to luck.
+# notices how sure a wrong answer was, so it shows overfitting first. And why not the test scores?
+# The best of ten is partly luck, and then no unused data would be left for an honest score.
 
 # %%
 rows = []
@@ -273,40 +279,42 @@ for file, names in [("capacity", NAMES[:3]), ("remedies", [NAMES[1], *NAMES[3:]]
 # loss; the test accuracy is that of the best epoch's weights):
 #
 # <!-- results: lesson-04-losses -->
-# | model            | best epoch | its loss | last epoch's loss | its gap | test accuracy |
-# | ---------------- | ---------- | -------- | ----------------- | ------- | ------------- |
-# | `smaller`        | 9          | 0.277    | 0.358             | 0.306   | 0.881         |
-# | `baseline`       | 4          | 0.278    | 0.654             | 0.649   | 0.882         |
-# | `bigger`         | 1          | 0.295    | 0.839             | 0.839   | 0.869         |
-# | `L2`             | 4          | 0.280    | 0.461             | 0.413   | 0.882         |
-# | `L1`             | 4          | 0.282    | 0.435             | 0.364   | 0.880         |
-# | `dropout`        | 7          | 0.272    | 0.467             | 0.387   | 0.881         |
-# | `batch_norm`     | 10         | 0.337    | 0.464             | 0.462   | 0.848         |
-# | `L2_dropout`     | 7          | 0.275    | 0.368             | 0.247   | 0.880         |
-# | `early_stopping` | 4          | 0.278    | 0.315             | 0.231   | 0.882         |
-# | `a_fifth`        | 12         | 0.332    | 0.367             | 0.345   | 0.852         |
+# | model            | best epoch | best loss | last loss | last gap | test accuracy |
+# | ---------------- | ---------- | --------- | --------- | -------- | ------------- |
+# | `smaller`        | 9          | 0.277     | 0.358     | 0.306    | 0.881         |
+# | `baseline`       | 4          | 0.278     | 0.654     | 0.649    | 0.882         |
+# | `bigger`         | 1          | 0.295     | 0.839     | 0.839    | 0.869         |
+# | `L2`             | 4          | 0.280     | 0.461     | 0.413    | 0.882         |
+# | `L1`             | 4          | 0.282     | 0.435     | 0.364    | 0.880         |
+# | `dropout`        | 7          | 0.272     | 0.467     | 0.387    | 0.881         |
+# | `batch_norm`     | 10         | 0.337     | 0.464     | 0.462    | 0.848         |
+# | `L2_dropout`     | 7          | 0.275     | 0.368     | 0.247    | 0.880         |
+# | `early_stopping` | 4          | 0.278     | 0.315     | 0.231    | 0.882         |
+# | `a_fifth`        | 12         | 0.332     | 0.367     | 0.345    | 0.852         |
 # <!-- end -->
 #
-# - *Early stopping* does most. Every network overfits in the end: without its best weights each
-#   would have "last epoch's loss" instead of "its loss". The row `early_stopping` is the baseline
-#   again, only ended three epochs after its best one: it saves the time of the other epochs.
+# - *Keeping the best epoch's weights* does most. Every network overfits in the end: otherwise each
+#   would have its last loss instead of its best. Stopping early only saves time: the row
+#   `early_stopping` is the baseline again, ended three epochs after its best one.
 # - *Capacity*: the more units, the earlier the best epoch and the worse the end. `bigger` is best
 #   after its first epoch, and even then worse than the baseline. `smaller` gets as far as the
 #   baseline, only later, and then overfits slowly.
 # - *Penalties* slow overfitting down: the last epoch is much better than the baseline's. The best
-#   epoch is not, so if you stop in time they bring nothing here.
-# - *Dropout*, alone or with L2, is the only remedy whose best epoch clearly beats the baseline's.
-#   (Its training loss is measured while units are switched off, which makes it too high and the gap
-#   too small: do not compare these two with the others.)
+#   epoch is not, so if you keep its weights, the penalties do not help here.
+# - *Dropout*, alone or with L2, lowers the best loss slightly, but does not raise the test
+#   accuracy. (Its training loss is measured while units are switched off, which makes it too high
+#   and the gap too small: do not compare these two with the others.)
 # - *Batch normalization* is no remedy here: its best epoch is worse than the baseline's.
-# - *More data* helps more than any remedy: compare `a_fifth` with `baseline`.
+# - *More data* lowers the best loss more than any remedy: compare `a_fifth` with `baseline`. A
+#   coincidence is less likely to hold in 15,000 reviews than in 3,000.
 #
-# The figure `remedies` shows the same as curves, each remedy beside the baseline in grey.
+# The figures show the same as curves, solid for validation and dashed for training: `capacity` the
+# sizes, `remedies` the rest, each beside the baseline in grey.
 
 # %% [markdown]
 # ## 7 Predict
 # What has the chosen network learned? We give it 10,000 reviews of a single word each and print the
-# words with the lowest and the highest probability of a good review.
+# words with the lowest and the highest probability of a positive review.
 
 # %%
 best_name = table.model[best]
@@ -318,16 +326,17 @@ batches = lesson.batches(
 probabilities = model.predict(batches, verbose=0)[:, 0]
 words_by_rank = {rank: word for word, rank in word_index.items()}
 order = [rank for rank in probabilities.argsort() if rank in words_by_rank]
+# [:-11:-1] takes the last ten, starting from the end
 for side, ranks in (("negative", order[:10]), ("positive", order[:-11:-1])):
     print(f"most {side}:", *[f"{words_by_rank[rank]} {probabilities[rank]:.2f}" for rank in ranks])
-print(f"\nlowest validation loss: {best_name}; its scores are in the record")
+print(f"\nlowest validation loss: {best_name}; its test scores are saved with this run")
 scores = {score: table[score][best] for score in ["test_loss", "test_accuracy"]}
 lesson.finish(model, curves[best_name], training=best_name, **scores)
 
 # %% [markdown]
 # ## Remember
-# - A network does worse on new data because it memorizes accidents of the training data. You see it
-#   where the training loss keeps falling while the validation loss rises.
+# - A network does worse on new data because it memorizes coincidences in the training data. You see
+#   it where the training loss keeps falling while the validation loss rises.
 # - Regularization (penalties, dropout, early stopping) trades some fit for better generalization.
 # - Compare validation losses without penalties, and keep the best epoch's weights, not the last.
 #

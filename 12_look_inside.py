@@ -17,6 +17,7 @@ Expect: test accuracy 0.986 (0.986 to 0.987), median and range of three seeds.
 # %%
 from common.lesson import Flag, Lesson
 
+# `Lesson` is the helper that lesson 01 explains. A `Flag` is a flag with a help text and limits.
 MISTAKES = ("wrong_loss", "rate_too_high", "labels_shuffled", "unscaled_inputs")
 lesson = Lesson(
     __doc__,
@@ -27,8 +28,8 @@ lesson = Lesson(
 )
 
 import math
-from importlib.util import find_spec
-from shutil import which
+from importlib.util import find_spec  # is this package installed?
+from shutil import which  # is this program installed?
 
 import keras
 import matplotlib.pyplot as plt
@@ -52,8 +53,8 @@ train_images, test_images = train_images[..., np.newaxis], test_images[..., np.n
 
 # %% [markdown]
 # ## 2 Prepare
-# A tenth of the training images is held out for validation. `picture` is the one test image that we
-# will look at closely.
+# A tenth of the training images is held out for validation; `stratify` keeps the fraction of each
+# digit the same in both parts. `picture` is the one test image that we will look at closely.
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -65,22 +66,28 @@ picture = test_images[test_labels == lesson.digit][:1].astype("float32")  # (1, 
 # %% [markdown]
 # ## 3 Define
 # A *convolution* slides a small window over the image. At each position it computes a weighted sum
-# of the pixels in the window, adds a bias and applies `relu`. One set of weights is a *filter*; it
-# is the same at every position. `Conv2D(16, 3)` has 16 filters of 3x3 weights, and each makes a new
-# image, its *feature map*. *Max pooling* then keeps the largest of every 2x2 numbers and so halves
-# the sides. At the end two dense layers turn the maps into ten probabilities.
+# of the pixels in the window, adds a bias and applies `relu` (negative results become 0). One set
+# of weights is a *filter*; it is the same at every position. `Conv2D(16, 3)` has 16 filters of 3x3
+# weights, and each makes a new image, its *feature map*. *Max pooling* then keeps the largest of
+# every 2x2 numbers and so halves the sides.
 #
-# **Size.** A window of k pixels that moves s pixels at a time fits floor((n - k) / s) + 1 times
-# into a side of n pixels. The first convolution (k = 3, s = 1) makes 28 into 26, pooling (k = 2,
-# s = 2) makes that 13.
+# Before the convolutions, `Rescaling` multiplies the pixels by 1/255, so that they lie between 0
+# and 1. After them, `Flatten` puts the numbers of all maps in one row, and two dense layers turn
+# these into ten scores. `softmax` makes the scores probabilities that add up to 1.
+#
+# **Size.** A window of k pixels that moves s pixels at a time (its *stride*) fits
+# floor((n - k) / s) + 1 times into a side of n pixels. The first convolution (k = 3, s = 1) makes
+# 28 into 26, pooling (k = 2, s = 2) makes that 13. The code below checks the formula on every such
+# layer.
 #
 # **Parameters.** A filter has k·k weights for each input channel, and a bias: 16·(3·3·1 + 1) = 160
-# in the first convolution. The second sees 16 channels: 32·(3·3·16 + 1) = 4,640.
+# in the first convolution. The second gets the 16 maps as its channels: 32·(3·3·16 + 1) = 4,640.
 #
 # **Receptive field.** The part of the image that one number in a map depends on is its *receptive
 # field*. In `conv_1` it is 3x3 pixels. After pooling it is 4x4, since two neighboring windows
-# together span four pixels. In `conv_2` it is 8x8: three of those, each two pixels further on, span
-# 4 + 2 + 2. So later layers can respond to larger shapes.
+# together span four pixels. In `conv_2` it is 8x8: its window covers 3x3 pooled numbers; each spans
+# 4 pixels and starts 2 after the one before, which makes 4 + 2 + 2 = 8. So later layers can respond
+# to larger shapes.
 
 
 # %%
@@ -124,19 +131,21 @@ for layer in model.layers:
         "parameters": layer.count_params(),
     })
 lesson.save_table("layers", pd.DataFrame(rows))
-lesson.save_figure("diagram", diagram(model, "the network"))
+lesson.save_figure("diagram", diagram(model, "the network"))  # this collection's own drawing
 if find_spec("pydot") and which("dot"):  # Keras' own drawing needs pydot, and Graphviz
     keras.utils.plot_model(model, lesson.folder / "plot_model.png", show_shapes=True)
 
 # %% [markdown]
 # ## 4 Compile
+# The loss is that of lesson 01: -log(p), the natural logarithm, where p is the probability that the
+# network gave to the true class.
 
 # %%
 model.compile(
     optimizer="adam",
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # a whole epoch in one call: faster
+    steps_per_execution=len(train),  # all batches of an epoch in one call: less overhead
 )
 
 # %% [markdown]
@@ -178,12 +187,13 @@ figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center
 lesson.save_figure("weights", figure)
 
 # %% [markdown]
-# **Filters and feature maps.** A second model, from the same input to inner layers, shows what
-# these compute; it shares the trained weights. We draw the 16 filters of `conv_1` (dark weights are
-# positive, light ones negative), then what each makes of the image (dark where the number is
-# large). A filter with dark weights on one side and light ones on the other responds to *edges*,
-# where ink begins or ends. Some maps show mainly the horizontal stroke of the 7, others mainly the
-# slanted one. The maps of `conv_2` combine those of `conv_1` and are harder to read.
+# **Filters and feature maps.** What do the inner layers compute? `keras.Model(inputs, outputs)` may
+# end at any layer: we make a second model whose outputs are those of the two convolutions. It
+# shares the trained weights. We draw the 16 filters of `conv_1` (dark weights are positive, light
+# ones negative), then what each makes of the image (dark where the number is large). A filter with
+# dark weights on one side and light ones on the other responds to *edges*, where ink begins or
+# ends. Some maps show mainly the horizontal stroke of the 7, others mainly the slanted one. The
+# maps of `conv_2` combine those of `conv_1` and are harder to read.
 
 # %%
 features = keras.Model(
@@ -193,14 +203,14 @@ maps_1, maps_2 = features.predict(picture, verbose=0)  # (1, 26, 26, 16) and (1,
 
 
 def draw_grey(name, values, middle):
-    """Draw images of shape (height, width, n); the largest value of each becomes black."""
-    size = np.maximum(np.abs(values).max(axis=(0, 1)), 1e-9)
-    grey = (middle + (255 - middle) * values / size).transpose(2, 0, 1)
+    """Draw images of shape (height, width, n): 0 becomes `middle`, the largest 255 (black)."""
+    size = np.maximum(np.abs(values).max(axis=(0, 1)), 1e-9)  # at least 1e-9: never divide by 0
+    grey = (middle + (255 - middle) * values / size).transpose(2, 0, 1)  # (n, height, width)
     titles = [str(number) for number in range(len(grey))]
     lesson.save_figure(name, plots.image_grid(grey, titles, columns=8))
 
 
-draw_grey("filters", model.get_layer("conv_1").get_weights()[0][:, :, 0], middle=127.5)  # 0 is gray
+draw_grey("filters", model.get_layer("conv_1").get_weights()[0][:, :, 0], middle=127.5)  # half-way
 draw_grey("feature_maps_1", maps_1[0], middle=0)
 draw_grey("feature_maps_2", maps_2[0], middle=0)
 
@@ -231,18 +241,20 @@ lesson.save_figure("activations", figure)
 # of 3 seeds).
 # <!-- end -->
 #
-# Training kills some units. Here it does no harm: enough others remain for these easy digits. If
-# most units of a layer die, lower the learning rate, or replace `relu` by `leaky_relu`, which is
-# not flat below 0.
+# Training kills some units: a large step can push a unit's sum below 0 for every image. Here it
+# does no harm: enough others remain for these easy digits. If most units of a layer die, lower the
+# learning rate, or replace `relu` by `leaky_relu`, which is not flat below 0.
 #
 # **Which pixels mattered?** A *saliency map* is a gradient: how much does the score of the
 # predicted class change with each pixel? Backpropagation computes it, with respect to the input
-# instead of the weights. The score is the one before softmax, the *logit*. The probability would
-# not do: where the network is sure, it is nearly 1, and hardly changes with any pixel.
+# instead of the weights. Keras has no call for that; our helper `input_gradients` does what a
+# `tf.GradientTape` does in lesson 07. We ignore the sign. The score is the one before softmax, the
+# *logit*. The probability would not do: where the network is sure, the probability is nearly 1 and
+# hardly changes with any pixel.
 #
 # *Occlusion* asks another question: cover a square of 5x5 pixels with background, and see how far
-# the probability falls. Move the square and repeat. Each number is drawn at the square's center.
-# (The two outermost rows and columns are never a center; they are drawn as 0, no change.)
+# the probability falls. Move the square and repeat. Each fall is drawn at the square's center.
+# (The two outermost rows and columns on each side are never a center; there the map shows 0.)
 
 # %%
 probability = model.predict(picture, verbose=0)[0]
@@ -261,7 +273,11 @@ fall = np.pad(probability[guess] - probabilities, 2)
 
 ink = picture[0, :, :, 0] > 0
 rows = [(ink.mean(), saliency[ink].sum() / saliency.sum(), fall.max())]
-columns = ["ink", "on_ink", "fall"]  # fraction of the pixels, of the saliency; probability
+columns = [
+    "ink",  # what fraction of the pixels has ink
+    "on_ink",  # what fraction of the saliency lies on ink
+    "fall",  # the largest fall of the probability
+]
 lesson.save_table("pixels", pd.DataFrame(rows, columns=columns).round(3))
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
 title = f"a {lesson.digit}, classified as {guess} ({probability[guess]:.0%})"
@@ -281,19 +297,21 @@ lesson.save_figure("pixels", figure)
 # <!-- end -->
 #
 # So ink gets more than its share of the saliency, but more than half lies on background: ink there
-# would change the score, too. Occlusion can only remove ink that is there. In the figure it marks
+# would change the score, too. Occlusion can only remove ink that is there. Its map is brightest in
 # the middle of the slanted stroke, but no single square decides: without it, enough of the 7 is
 # left. Neither method is a full explanation; use both.
 #
 # ## 7 Predict
-# What will a mistake look like? We train four networks, each broken in one way, and an intact one,
-# on 10,000 images for three epochs. Compare with a network that only guesses: with ten classes each
-# gets the probability 0.1, so its loss is -log(0.1) = 2.30 and its accuracy about 10%.
+# This time you predict: what will each mistake do to the loss and the accuracy? We train four
+# networks, each broken in one way, and an intact one, on 10,000 images for three epochs. Compare
+# with a network that only guesses: with ten classes each gets the probability 0.1, so its loss is
+# -log(0.1) = 2.30 and its accuracy about 10%.
 #
 # - **Wrong loss**: the mean squared error between ten probabilities and the label's number, such as
-#   7. Shapes (n, 10) and (n, 1) can be subtracted, so nothing complains. As the ten must add up to
-#   1, this loss is smallest if all ten are 0.1, whatever the image. Symptom: the loss falls a
-#   little, the accuracy stays near 10%. To find it, say aloud what the loss compares.
+#   7. Shapes (n, 10) and (n, 1) are *broadcast*, so nothing complains: each probability p is
+#   compared with the label y. Then Σ(p - y)² = Σp² - 2y·Σp + 10y². As Σp is always 1, training can
+#   only lower Σp², which is smallest if all ten are 0.1, whatever the image. Symptom: the loss
+#   falls a little, the accuracy stays near 10%. To find it, say aloud what the loss compares.
 # - **Rate too high**: a learning rate of 1 instead of 0.001. Symptom: the loss jumps up, or stays
 #   at 2.3 or above. To find it, try a tenth of the learning rate, then a tenth of that.
 # - **Labels shuffled**, as when images and labels are sorted separately. Symptom: the loss stays
@@ -366,18 +384,22 @@ lesson.finish(
 #
 # ## Remember
 # - Know what guessing gives: with n equally frequent classes, a loss of log(n) and an accuracy of
-#   1/n. A loss that stays there has learned nothing; one far above it is on the wrong scale.
-# - A saliency map shows to which pixels the score is sensitive, occlusion which ones it depends on.
+#   1/n. A network whose loss stays there has learned nothing. A loss far above it hints at unscaled
+#   inputs or too high a learning rate.
+# - A saliency map shows to which pixels the score is sensitive; occlusion, how far the probability
+#   falls when a part of the image is covered.
 # - Convolutions see more of the image layer by layer: the receptive field grows.
 #
 # If your own network does not learn, try first: print the range of the inputs, show twenty examples
-# with their labels, and let it memorize these twenty. If it cannot, there is a bug.
+# with their labels, and train on these twenty alone until the loss is nearly 0. If it never gets
+# there, look for a bug.
 
 # %% [markdown]
 # ## Exercises
 # 1. Which pixels matter for a 4, and which for a 9? Compare the two figures.
 # 2. How large is the output of a 5x5 convolution with strides 2 on an image of 28x28 pixels?
-#    And with `padding="same"`?
+#    And with `padding="same"`, which adds zeros around the image so that strides 1 would keep its
+#    size?
 # 3. A fifth mistake: all weights start at 0. What does the loss do, and why?
 #
 # Solutions: notes/solutions/12_look_inside.md

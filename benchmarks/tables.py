@@ -249,7 +249,7 @@ def in_columns(lines: list[str]) -> list[str]:
 
 def lesson_04_losses() -> list[str]:
     """Lay out what the best and the last epoch of each model of lesson 04 are worth."""
-    header = "| model | best epoch | its loss | last epoch's loss | its gap | test accuracy |"
+    header = "| model | best epoch | best loss | last loss | last gap | test accuracy |"
     row = "| `{model}` | {best_epoch:.0f} | {best_val_loss:.3f} | {end_val_loss:.3f} | {end_gap:.3f} | {test_accuracy:.3f} |"
     return in_columns(tabulate("04_models", "model", header, row))
 
