@@ -19,6 +19,7 @@ Expect: test accuracy 0.879 (0.878 to 0.879), median and range of three seeds.
 # %%
 from common.lesson import Lesson
 
+# The helper of lesson 01; it prints the text above for `--help`.
 lesson = Lesson(__doc__, epochs=40, batch_size=512, text="A dull plot, but the music is wonderful.")
 
 import keras
@@ -57,16 +58,17 @@ print("words:", *[words_by_rank[rank] for rank in train_reviews[0][:12]], "...")
 # %% [markdown]
 # ## 2 Prepare
 # As in lesson 01 we set validation data aside: 10,000 of the 25,000 training reviews, drawn at
-# random. The network learns from the other 15,000.
+# random (`stratify`: half of them positive). The network learns from the other 15,000.
 #
 # The network cannot learn much about a word that it meets only once or twice. So we choose a
 # *vocabulary*: the 9,998 most frequent words. Each becomes its rank + 1, a number from 2 to 9,999.
-# Every other word becomes 1. The number 0 means "no word here".
+# All rarer words become 1. The number 0 means "no word here".
 #
 # We need that 0 because a batch is one rectangular array: all reviews in it must have the same
-# length. Shorter reviews are *padded* with zeros to 256 numbers. Longer ones are *truncated*: we
-# keep their last 256 words, since the verdict often comes at the end. `pad_sequences` does both;
-# `padding="post"` puts the zeros after the words.
+# length. We choose 256, which leaves most reviews whole. Shorter ones are *padded* with zeros.
+# Longer ones are *truncated*: we keep their last 256 words, since the verdict often comes at the
+# end. `pad_sequences` does both; `padding="post"` puts the zeros after the words, and `uint16` is a
+# type for small whole numbers.
 
 # %%
 VOCABULARY = 10_000  # numbers in use, from 0 to 9,999
@@ -93,15 +95,16 @@ train = lesson.batches(train_numbers, train_labels)  # in a new order in every e
 # The numbers are only names: word 20 is not twice as much as word 10. So the first layer replaces
 # each of them by a list of numbers, a *vector*, that can say something about the word.
 #
-# - `Embedding` is a table with a row of 16 numbers for each of the 10,000 words. It looks up the
-#   row of every word in the review. Such a row is the word's *embedding*. Its 16 numbers are
-#   parameters: they start at random, and training changes them until words with a similar effect on
-#   the answer, such as "superb" and "wonderful", have similar rows. Nobody tells the network what
-#   words mean.
+# - `Embedding` is a table with a row of 16 numbers for each of the 10,000 numbers in use. It looks
+#   up the row of every word in the review. Such a row is the word's *embedding*. Its 16 numbers
+#   (our choice, like the number of units of a layer) are parameters: they start at random, and
+#   training changes them until words with a similar effect on the answer, such as "superb" and
+#   "wonderful", have similar rows. Nobody tells the network what words mean.
 # - `GlobalAveragePooling1D` turns the 256 rows of a review into one: it takes their average, number
 #   by number. So every review, short or long, is described by 16 numbers, and the next layer needs
 #   few weights. The price is the order of the words, which an average does not know. Because of
-#   `mask_zero=True`, the zeros of the padding are left out of the average.
+#   `mask_zero=True`, the zeros of the padding are left out of the average; this is called
+#   *masking*.
 # - `Dense(16)` is a hidden layer as in lesson 01.
 # - `Dense(1)` computes a single number z, the *logit*, and the activation function `sigmoid` turns
 #   it into a number between 0 and 1: 1 / (1 + e^-z). That is 0.5 for z = 0, 0.88 for z = 2, and
@@ -123,9 +126,11 @@ model.summary()
 
 # %% [markdown]
 # ## 4 Compile
-# The loss of lesson 01 was -log(probability of the true class). With two classes it is called
-# *binary cross-entropy*. For a positive review it is -log(p), for a negative one -log(1 - p). With
-# the label y, which is 1 or 0, one formula says both: -(y·log(p) + (1 - y)·log(1 - p)).
+# The loss of lesson 01 was -log(probability of the true class); log is the natural logarithm. With
+# two classes it is called *binary cross-entropy*. For a positive review it is -log(p), for a
+# negative one -log(1 - p). With the label y, which is 1 or 0, one formula says both:
+#
+#     -(y·log(p) + (1 - y)·log(1 - p))
 #
 # If the network says p = 0.9, the loss is -log(0.9) = 0.105 if the review is positive, but
 # -log(0.1) = 2.303 if it is negative: being sure and wrong is expensive. A network that always says
@@ -136,8 +141,9 @@ model.compile(
     optimizer="adam",
     loss="binary_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # a whole epoch in one call: faster
-    jit_compile=keras.backend.backend() == "tensorflow" or "auto",  # XLA: faster too
+    steps_per_execution=len(train),  # all steps of an epoch in one call: faster
+    # With TensorFlow, use its compiler XLA: faster too. On other back-ends Keras decides ("auto").
+    jit_compile=keras.backend.backend() == "tensorflow" or "auto",
 )
 
 # %% [markdown]
@@ -158,7 +164,7 @@ early_stopping = keras.callbacks.EarlyStopping(
 history = model.fit(
     train,
     validation_data=(val_numbers, val_labels),
-    validation_batch_size=lesson.batch_size,  # 32 unless we say so: slower
+    validation_batch_size=lesson.batch_size,  # the default, 32, would be slower
     epochs=lesson.epochs,
     callbacks=lesson.callbacks(early_stopping),  # with a progress bar over the epochs
     verbose=0,
@@ -180,24 +186,26 @@ lesson.save_figure("loss", figure)
 
 # %% [markdown]
 # <!-- results: lesson-02-overfitting -->
-# Median and range of three seeds: the validation loss was lowest after epoch 22 (21 to 24).
+# Median and range of three runs with different random seeds:
 #
-# - validation loss: 0.277 (0.272 to 0.279) then, 0.320 (0.309 to 0.321) after epoch 40
-# - training loss: 0.168 (0.161 to 0.177) then, 0.084 (0.082 to 0.086) after epoch 40
-# - validation accuracy: 0.887 (0.886 to 0.888) then, 0.883 (0.879 to 0.886) after epoch 40
+# - lowest validation loss: after epoch 22 (21 to 24)
+# - validation loss: 0.277 (0.272 to 0.279) at that epoch, 0.320 (0.309 to 0.321) after epoch 40
+# - training loss: 0.168 (0.161 to 0.177) at that epoch, 0.084 (0.082 to 0.086) after epoch 40
+# - validation accuracy: 0.887 (0.886 to 0.888) at that epoch, 0.883 (0.879 to 0.886) after epoch 40
 # <!-- end -->
 #
-# So some 20 epochs are enough. The training loss goes on falling to the end, but the validation
+# So about 20 epochs are enough. The training loss goes on falling to the end, but the validation
 # loss reaches its minimum and then rises: the network *overfits*. It *memorizes* the training
 # reviews, down to names that happen to occur in a few of them, instead of learning what
 # *generalizes* to other reviews. Yet the validation accuracy hardly falls. The network is not wrong
 # much more often, but it is more sure of itself when it is wrong, and cross-entropy makes that
-# expensive. Lesson 04 shows what helps. (The built-in sample has too few reviews to get that far.)
+# expensive. Lesson 04 shows what helps. (With `--data sample`, the small sample that needs no
+# download, there are too few reviews to get that far.)
 #
 # ## 6 Evaluate
 # The test reviews have waited until now. Half of them are positive, so guessing would give an
 # accuracy of 0.5; the line "Expect" at the top says what the network reaches. It answers "positive"
-# where p is above 0.5. In the confusion matrix the mistakes stand off the diagonal: positive
+# where p is above 0.5. In the confusion matrix the mistakes lie off the diagonal: positive
 # reviews called negative, and negative ones called positive.
 
 # %%
@@ -216,6 +224,7 @@ lesson.save_figure("confusion_matrix", figure)
 
 # %%
 words = split_words(lesson.text)  # lower case, no punctuation
+# An unknown word gets a rank outside the vocabulary, so that it becomes 1 like the rare ones.
 ranks = np.array([word_index.get(word, VOCABULARY) for word in words])
 rare = [word for word, rank in zip(words, ranks, strict=True) if rank >= VOCABULARY - 1]
 probability = model.predict(to_numbers([ranks]), verbose=0)[0, 0]
@@ -224,18 +233,20 @@ print(
     f"your text: probability {probability:.3f} of being positive"
     + (f"; not in the vocabulary: {', '.join(rare)}" if rare else "")
 )
+# Save the model, the history and the test results.
 lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"])
 
 # %% [markdown]
 # ## Remember
 # - Text becomes tokens, tokens become numbers, and an embedding gives each number a vector that
 #   training finds.
-# - Two classes need one sigmoid output and binary cross-entropy.
+# - For two classes, one sigmoid output with binary cross-entropy is enough.
 # - If the validation loss rises while the training loss falls, the network overfits. Keep the
 #   weights of the epoch with the lowest validation loss.
 #
 # On your own texts, try this first: the 10,000 most frequent words, an average of embeddings, and
-# early stopping with a `patience` of 3. Then try pairs of words (lesson 14) before larger networks.
+# early stopping with a `patience` of 3. Then try pairs of neighboring words, *bigrams* (lesson 14),
+# before larger networks.
 
 # %% [markdown]
 # ## Exercises

@@ -4,8 +4,8 @@
 
 A *time series* is a row of numbers measured one after the other: sales per day, temperature per
 hour. What is the next one, and what are the next ten? You will cut a series into training examples,
-forecast it with *recurrent neural networks* (RNN, LSTM, GRU), check that they beat forecasts that
-need no network, and see why simple ones forget. At the end a recurrent network reads film reviews.
+forecast it with *recurrent neural networks* (RNN, LSTM, GRU), check that they beat simpler
+forecasts, and see why a simple RNN forgets. At the end a recurrent network reads film reviews.
 
 Expect: test MSE 0.0018 (0.0018 to 0.0018) with the GRU, median and range of three seeds.
 
@@ -16,6 +16,7 @@ Expect: test MSE 0.0018 (0.0018 to 0.0018) with the GRU, median and range of thr
 # %%
 from common.lesson import Lesson
 
+# Every keyword of `Lesson`, the helper of lesson 01, is a flag: `--models` takes some of the names.
 NAMES = ("linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru", "ten_ahead", "reviews")
 lesson = Lesson(__doc__, epochs=20, batch_size=32, models=NAMES)
 
@@ -34,11 +35,12 @@ from common.introspection import input_gradients
 # We compute 10,000 series: each is the sum of two sine waves of random frequency and phase, plus a
 # little noise. A series has 60 values, one per *step*: 50 are shown to the network, and the last
 # ten are what it may be asked for. The formula is that of A. Géron's book *Hands-On Machine
-# Learning*, so results can be compared; it is the same for every `--seed`.
+# Learning*, so results can be compared; the series are the same for every `--seed`.
 #
 # The noise cannot be predicted: each step adds a random number between -0.05 and 0.05, all equally
-# likely. The mean square of such numbers is width²/12 = 0.1²/12 = 0.00083. On average no forecast,
-# however good, has a lower mean squared error: this is the *noise floor*.
+# likely. The mean square of such numbers is the integral of x² over that interval, divided by its
+# width: 0.1²/12 = 0.00083. On average no forecast, however good, has a lower mean squared error:
+# this is the *noise floor*.
 #
 # `lesson.load` fetches the film reviews of lesson 02, for the end.
 
@@ -49,10 +51,11 @@ STEPS, AHEAD = 50, 10
 def make_series(count: int):
     """Compute series of shape (count, STEPS + AHEAD, 1) and dtype float32."""
     random = np.random.RandomState(42)  # the book's generator, and its order of drawing
-    speed_1, speed_2, start_1, start_2 = random.rand(4, count, 1)
+    speed_1, speed_2, start_1, start_2 = random.rand(4, count, 1)  # speed: frequency, start: phase
     time = np.arange(STEPS + AHEAD) / STEPS
     series = 0.5 * np.sin((time - start_1) * (10 + 10 * speed_1))
     series += 0.2 * np.sin((time - start_2) * (20 + 20 * speed_2))
+    # In two parts, so that the first 51 steps are exactly those of the book.
     noise = np.concatenate([random.rand(count, STEPS + 1), random.rand(count, AHEAD - 1)], axis=1)
     return (series + 0.1 * (noise - 0.5))[..., np.newaxis].astype("float32")
 
@@ -98,15 +101,15 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 
 # %% [markdown]
 # ## 3 Define
-# Before any network, a *baseline*, a simple method to beat. The *naive* forecast says that the next
-# value equals the last one. A network that does no better has learned nothing useful. The second
-# baseline, `linear`, is a weighted sum of the 50 values, plus a bias.
+# First, two *baselines*, simple methods to beat. The *naive* forecast says that the next value
+# equals the last one. A network that does no better has learned nothing useful. The second
+# baseline, `linear`, is the simplest network: a weighted sum of the 50 values, plus a bias.
 #
 # **A recurrent layer** reads one step at a time and keeps a *state*, its memory, which starts at 0.
 # At each step it computes a new state from the value and the old state. With one unit,
 # `SimpleRNN(1)`, the state is a single number, and at the end it is our forecast:
 #
-#     state = tanh(a * value + b * state + c)
+#     new_state = tanh(a * value + b * old_state + c)
 #
 # The same three parameters a, b, c serve at all 50 steps. (`tanh` squeezes any number to between -1
 # and 1.) With 20 units the state is 20 numbers, and each unit sees all 20 old ones: `SimpleRNN(20)`
@@ -121,24 +124,30 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 # instead. It is a number between 0 (closed) and 1 (open), one for each unit, computed with
 # parameters of its own. For one unit, with sigmoid(x) = 1 / (1 + exp(-x)):
 #
-#     gate = sigmoid(p * value + q * state + r)
+#     gate = sigmoid(p * value + q * old_state + r)
 #
 # A *GRU*, gated recurrent unit, first computes a candidate for the new state, as a simple RNN
 # would, and then mixes it with the old state:
 #
-#     state = update_gate * state + (1 - update_gate) * candidate
+#     new_state = update_gate * old_state + (1 - update_gate) * candidate
 #
-# (Its second gate, the *reset gate*, sets how much of the old state goes into the candidate.) An
-# *LSTM*, long short-term memory, keeps a second state, the *cell*, and has three gates:
+# With an update gate near 1 it keeps the old state. (Its second gate, the *reset gate*, sets how
+# much of the old state goes into the candidate.) An *LSTM*, long short-term memory, keeps a second
+# state, the *cell*, and has three gates:
 #
-#     cell = forget_gate * cell + input_gate * candidate
-#     state = output_gate * tanh(cell)
+#     new_cell = forget_gate * old_cell + input_gate * candidate
+#     new_state = output_gate * tanh(new_cell)
+#
+# The cell stores what may be needed later; the state is what the layer returns now. The forget gate
+# sets how much of the cell is kept, the input gate how much of the candidate is added, and the
+# output gate how much of the cell is returned.
 #
 # The candidate and each gate have as many parameters as a simple RNN: `LSTM(20)` has 4·440 = 1,760.
 # `GRU(20)` has 3·440 + 60 = 1,380: Keras gives it a second bias for each gate and candidate.
 #
-# `conv_gru` begins with a *convolution* along time: it computes weighted sums of four neighboring
-# steps, moves on by two (`strides`) and repeats. The GRU then reads 24 steps instead of 50.
+# `conv_gru` begins with a *convolution* along time: it computes 20 weighted sums (*filters*) of
+# four neighboring steps (*kernel size* 4), moves on by two (`strides`) and repeats. The GRU then
+# reads 24 steps instead of 50.
 
 
 # %%
@@ -166,10 +175,13 @@ def build_model(name):
 # %% [markdown]
 # ## 4 Compile
 # The loss is the mean squared error (MSE). Adam's learning rate starts at 0.005 and falls to 0
-# along half a cosine wave: these networks are small and bear large steps at first (lesson 16).
+# along half a cosine wave: large steps at first, which these small networks tolerate, and small
+# ones at the end, to settle (lesson 16).
+#
 # In a recurrent network, gradients sometimes *explode*: they become so large that one step ruins
 # the weights (section 6 shows why). *Gradient clipping* prevents it: `clipnorm=1` scales the
-# gradient of each array of weights down to length 1 if it is longer.
+# gradient of each array of weights down to length 1 (the root of the sum of its squares) if it is
+# longer.
 
 
 # %%
@@ -179,12 +191,13 @@ def compile_model(model, train):
     model.compile(
         optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
         loss="mse",
-        steps_per_execution=len(train),  # a whole epoch in one call: faster
+        steps_per_execution=len(train),  # all steps of an epoch in one call: faster
     )
 
 
 # %% [markdown]
 # ## 5 Fit
+# All networks are trained in the same way. Then each predicts the test series.
 
 
 # %%
@@ -220,6 +233,7 @@ for name in [name for name in NAMES[:6] if name in lesson.models]:
 # %% [markdown]
 # ## 6 Evaluate
 # In the figure the dashed gray line is the naive forecast, the dotted one the noise floor.
+# The table in the text after it is from three runs with different random seeds.
 
 # %%
 rows = [(name.removeprefix("test_mse_"), round(error, 5)) for name, error in errors.items()]
@@ -253,7 +267,8 @@ if curves:
 # **Why simple RNNs forget.** To train one, Keras applies backpropagation to all 50 steps, from the
 # last to the first: *backpropagation through time*. How strongly does the forecast depend on the
 # value d steps ago? By the chain rule, each step back multiplies the gradient by the derivative of
-# the new state with respect to the old one. For one unit that is b·(1 - state²).
+# the new state with respect to the old one. For one unit that is b·(1 - new_state²), because the
+# derivative of tanh(x) is 1 - tanh²(x).
 #
 # With a factor of 0.9 per step, 0.9^50 = 0.005 is left after 50 steps: the gradient *vanishes*, and
 # what happened long ago cannot be learned. With 1.1 it is 1.1^50 = 117: it *explodes*. A GRU whose
@@ -265,7 +280,7 @@ if curves:
 
 # %%
 recurrent = [name for name in ("deep_rnn", "lstm", "gru") if name in models]
-before = {name: build_model(name) for name in recurrent}
+before = {name: build_model(name) for name in recurrent}  # the same networks, untrained
 if "deep_rnn" in models:
     before["deep_rnn, small start"] = build_model("deep_rnn")
     for layer in before["deep_rnn, small start"].layers[:2]:
@@ -274,6 +289,7 @@ if "deep_rnn" in models:
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained", sharey=True)
 for panel, networks in ((axes[0], before), (axes[1], {name: models[name] for name in recurrent})):
     for name, network in networks.items():
+        # From the last step back to the first; 0 is the only value of a step.
         gradients = input_gradients(network, test_series[:200, :STEPS])[:, ::-1, 0]
         panel.plot(range(STEPS), np.sqrt((gradients**2).mean(axis=0)), label=name)
 for panel, title in zip(axes, ("before training", "after training"), strict=True):
@@ -292,8 +308,8 @@ if recurrent:
 #
 # ## 7 Predict
 # **Ten steps ahead** there are three ways: repeat the last value ten times (naive); predict one
-# step, append the prediction to the series, predict the next, ten times over; or give the network
-# ten outputs and train it to predict all ten at once.
+# step, append the prediction to the series, predict the next, ten times over (*autoregressive*); or
+# give the network ten outputs and train it to predict all ten at once (*direct*).
 
 # %%
 shown, wanted = ten_ahead(test_series)
@@ -341,9 +357,10 @@ lesson.save_figure("forecasts", figure)
 #
 # **A text is a series too**, of words. Lesson 02 averaged the embeddings of a review's words and
 # lost their order. Here an LSTM reads them in order, and `Bidirectional` adds a second LSTM that
-# reads from the end. (Useless for forecasts, where the end is not known yet, but fine for a text
-# that is complete.) We keep the last 200 words and pad shorter reviews with zeros at the front, so
-# that the forward LSTM ends with the last word. Two epochs.
+# reads from the end. We keep the last 200 words and pad shorter reviews with zeros at the front, so
+# that the forward LSTM ends with the last word. The backward one reads the zeros last, since we do
+# not mask them; its gates can learn to keep the state meanwhile. We train for only two epochs,
+# because each takes much longer than in lesson 02.
 
 # %%
 if "reviews" in lesson.models:
@@ -389,7 +406,7 @@ if "reviews" in lesson.models:
     errors["test_accuracy_reviews"] = accuracy
     print(f"reviews, test accuracy: {accuracy:.4f}")
 
-last = lesson.models[-1]  # the one that is saved
+last = lesson.models[-1]  # `finish` saves one model; we take the last
 lesson.finish(models[last], curves[last], training=last, **errors)
 
 # %% [markdown]
@@ -398,10 +415,11 @@ lesson.finish(models[last], curves[last], training=last, **errors)
 # embeddings in lesson 02 (median and range of three seeds).
 # <!-- end -->
 #
-# Reading in order does not pay here: lesson 02's much simpler model is more accurate and trains
-# faster. The likely reasons: most reviews give themselves away by single words such as "awful",
-# which an average keeps; and the LSTMs have twice as many parameters for the same number of
-# reviews. So always try the simple model too.
+# Reading in order does not help here, even with more reviews to train on (22,500 against 15,000):
+# lesson 02's much simpler model is more accurate and trains faster. The likely reasons: most
+# reviews can be recognized by single words such as "awful", which an average keeps; and this
+# network has twice as many parameters to find, 320,000 of them in its embedding (32 numbers per
+# word, not 16). So always try the simple model too.
 #
 # ## Remember
 # - A recurrent layer carries a state from step to step; the same weights serve at every step.
@@ -410,7 +428,8 @@ lesson.finish(models[last], curves[last], training=last, **errors)
 # - Compare with a naive forecast and a linear model, on data later than the training data.
 #
 # On your own data, try first: the naive forecast, then a linear model on windows, then a GRU with
-# 20 to 50 units. Scale values to about -1 to 1, using the training part only.
+# 20 to 50 units. Scale values to about -1 to 1, because tanh is flat for larger ones, and compute
+# the scale from the training part only: otherwise test data leaks in.
 
 # %% [markdown]
 # ## Exercises

@@ -85,11 +85,12 @@ def tell(whose: str, *lines: str) -> list[str]:
 def lesson_02_overfitting() -> list[str]:
     """Tell where the losses of lesson 02 went."""
     lines = (
-        "Median and range of three seeds: the validation loss was lowest after epoch {best_epoch:0~}.",
+        "Median and range of three runs with different random seeds:",
         "",
-        "- validation loss: {best_val_loss:3~} then, {end_val_loss:3~} after epoch 40",
-        "- training loss: {best_loss:3~} then, {end_loss:3~} after epoch 40",
-        "- validation accuracy: {best_val_accuracy:3~} then, {end_val_accuracy:3~} after epoch 40",
+        "- lowest validation loss: after epoch {best_epoch:0~}",
+        "- validation loss: {best_val_loss:3~} at that epoch, {end_val_loss:3~} after epoch 40",
+        "- training loss: {best_loss:3~} at that epoch, {end_loss:3~} after epoch 40",
+        "- validation accuracy: {best_val_accuracy:3~} at that epoch, {end_val_accuracy:3~} after epoch 40",
     )
     return [fill(line, results("02_losses")) for line in lines]
 
