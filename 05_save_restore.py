@@ -11,8 +11,8 @@ A trained model lives in memory and is gone when the program ends. Two lines kee
 
 For most purposes that is all. This lesson shows what is in the file, how to keep the best epoch
 while training, how to continue training as if it had never stopped, how to save layers that you
-wrote yourself, and which other formats there are. After every loading we check that the predictions
-are the same to the last bit.
+wrote yourself, and which other formats there are. Whenever the trained model comes back from a
+file, we check that its predictions are the same to the last bit.
 
 Expect: test accuracy 0.972 (0.969 to 0.973), median and range of three seeds.
 
@@ -34,8 +34,8 @@ import pandas as pd
 from keras import layers
 from sklearn.model_selection import train_test_split
 
-from common.batches import epoch_order
-from common.callbacks import ModelCheckpoint  # as keras.callbacks.ModelCheckpoint, but crash-proof
+from common.batches import epoch_order  # the order of `lesson.batches` in one epoch
+from common.callbacks import ModelCheckpoint  # Keras' own, but a crash leaves no broken file
 
 # %% [markdown]
 # ## 1 Load
@@ -53,7 +53,7 @@ from common.callbacks import ModelCheckpoint  # as keras.callbacks.ModelCheckpoi
 train_images, val_images, train_labels, val_labels = train_test_split(
     train_images, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
 )
-train = lesson.batches(train_images, train_labels)
+train = lesson.batches(train_images, train_labels)  # order: given by seed and epoch
 
 # %% [markdown]
 # ## 3 Define
@@ -81,7 +81,7 @@ model = build_model()
 # An optimizer may have a *state*. Adam keeps two running averages for every parameter, of its
 # gradient and of the gradient's square, and it counts its steps. To continue a training later you
 # need the state too. `optimizer.build` creates it now, all zeros; otherwise the first training step
-# would.
+# would, and that is too late for `load_weights` (step 7).
 
 
 # %%
@@ -104,18 +104,20 @@ compile_model(model)
 # callback `ModelCheckpoint` saves after every epoch; such a file is called a *checkpoint*. We use
 # it in two ways:
 #
-# - `save_best_only=True` overwrites `best.keras` only if the validation loss has a new minimum.
+# - `save_best_only=True` overwrites `best.keras` only if the validation loss falls below its lowest
+#   value so far.
 # - `save_weights_only=True` saves just the weights, here one file per epoch: `{epoch:02d}` becomes
 #   01, 02 and so on.
 #
-# The name decides the format: `.keras` for a whole model, `.weights.h5` for weights.
+# The name decides the format: `.keras` for a whole model, `.weights.h5` for weights (h5 stands for
+# HDF5, a file format for arrays of numbers).
 
 # %%
 saved = lesson.folder / "saved"
 saved.mkdir(exist_ok=True)
 keep_best = ModelCheckpoint(saved / "best.keras", monitor="val_loss", save_best_only=True)
 keep_all = ModelCheckpoint(saved / "epoch-{epoch:02d}.weights.h5", save_weights_only=True)
-model.save_weights(saved / "epoch-00.weights.h5")  # before any training
+model.save_weights(saved / "epoch-00.weights.h5")  # untrained: `--epochs 1` needs it
 history = model.fit(
     train,
     validation_data=(val_images, val_labels),
@@ -132,7 +134,8 @@ print(f"lowest validation loss in training: {lowest:.4f}, of best.keras: {best_l
 
 # %% [markdown]
 # ## 6 Evaluate
-# We keep the ten probabilities of every test image: whatever we load below must give them again.
+# We keep the ten probabilities of every test image: with the same weights, a loaded model must give
+# them again.
 
 
 # %%
@@ -160,9 +163,9 @@ print(whole.name, "holds", *sorted(zipfile.ZipFile(whole).namelist()))
 
 # %% [markdown]
 # ### Weights only: `.weights.h5`
-# Useful if your program builds the model anyway. `load_weights` fills a model of the same
-# architecture. The file of a compiled model also holds the optimizer's state; without it, the file
-# is about a third as large.
+# Use it if your program builds the model itself. `load_weights` fills a model of the same
+# architecture; if the shapes of the weights differ, it raises an error. The file of a compiled
+# model also holds the optimizer's state; without it, the file is about a third as large.
 
 # %%
 weights = saved / "digits.weights.h5"
@@ -178,9 +181,11 @@ without_optimizer = saved / "without_optimizer.weights.h5"
 uncompiled.save_weights(without_optimizer)
 
 # %% [markdown]
-# ### Architecture only: JSON
-# Text that you can read, and compare with that of another model. There are no weights in it: until
-# we set some, the model is untrained.
+# ### Architecture and compile settings: JSON
+# A JSON file is text: you can read it and compare it with that of another model. It holds the
+# architecture and the arguments of `compile`, but no weights: until we set some, the model is
+# untrained. `get_weights` returns the weights of a model or a layer as a list of arrays;
+# `set_weights` takes such a list.
 
 # %%
 architecture = saved / "architecture.json"
@@ -192,7 +197,8 @@ assert np.array_equal(predict(untrained), probabilities)
 
 # %% [markdown]
 # ### What each file holds
-# A table of what came back out of each file without help from our code.
+# A table of what each file restores by itself. What `build_model` and `compile_model` gave does not
+# count. By `optimizer` we mean the optimizer's state, and check its number of steps.
 
 # %%
 rows = []
@@ -209,7 +215,7 @@ def add_row(form, path, predicted, restored=None, optimizer=None):
         "weights": np.array_equal(predicted, probabilities),
         "architecture": restored is not None,
         "compile_settings": restored is not None and restored.compiled,
-        "optimizer": steps == int(model.optimizer.iterations),  # it knows its number of steps
+        "optimizer": steps == int(model.optimizer.iterations),  # its state
     })
 
 
@@ -224,14 +230,15 @@ add_row("architecture", architecture, untrained_probabilities, untrained, untrai
 # the computation of a prediction (*inference*). You cannot train it further, and `load_model` does
 # not read it: keep the `.keras` file too. With the TensorFlow back-end we write a *SavedModel*, a
 # folder that TensorFlow and TensorFlow Serving run. `model.export(path, format=...)` can write
-# more, some with an extra package:
+# other formats, some with an extra package:
 #
 # - `"litert"`: LiteRT, formerly TensorFlow Lite, for phones and small devices
 # - `"onnx"`: ONNX, for ONNX Runtime, which runs on many systems and in many languages
 # - `"openvino"`: OpenVINO, fast on Intel processors
 # - `"torch"`: a program that PyTorch runs (from the PyTorch back-end)
 #
-# Old code saves `model.h5`. Keras still reads and writes it; notes/saving.md shows its traps.
+# Old code saves `model.h5`. Keras still reads and writes it, but it may lose the compile settings:
+# see notes/saving.md.
 
 # %%
 if keras.backend.backend() == "tensorflow":
@@ -239,7 +246,7 @@ if keras.backend.backend() == "tensorflow":
 
     exported = saved / "exported"
     model.export(exported, verbose=False)
-    served = tf.saved_model.load(exported)
+    served = tf.saved_model.load(exported)  # not a model: its function `serve` predicts
     parts = [served.serve(test_images[i : i + 1000]) for i in range(0, len(test_images), 1000)]
     add_row("export", exported, np.concatenate(parts))
     with expect_error(ValueError):  # prints the error
@@ -249,17 +256,20 @@ table = pd.DataFrame(rows).round({"kB": 1})
 lesson.save_table("forms", table.replace({True: "yes", False: "no"}))
 
 # %% [markdown]
-# Only the whole model has all four. A parameter takes 4 bytes, so 50,890 are about 204 kB; Adam's
-# two averages per parameter make that three times as much.
+# Only `digits.keras` restores all four: weights, architecture, compile settings and optimizer
+# state. `digits.weights.h5` lacks the architecture and the compile settings, and the JSON file has
+# nothing else. Saved from a model that was not compiled, or exported, only the weights are left. A
+# parameter takes 4 bytes (`float32`), so 50,890 are about 204 kB; Adam's two averages per parameter
+# make that three times as much.
 #
 # ### Continue training
 # Does the optimizer's state matter? We load the checkpoint before the last epoch and train that
 # epoch again on the same batches, once with the state and once without. With it we reach exactly
 # the weights of `model`. Without it Adam starts again from zero, and the weights differ.
 #
-# A trap: `load_weights` into a compiled model whose optimizer has no state yet leaves the state out
-# and only warns. That is why `compile_model` calls `optimizer.build`. `load_model` has no such
-# trap.
+# A trap: if the model is compiled but its optimizer has no state yet, `load_weights` does not load
+# the saved state, and only gives a warning. That is why `compile_model` calls `optimizer.build`.
+# `load_model` has no such trap.
 
 
 # %%
@@ -293,10 +303,12 @@ assert with_state == 0
 
 # %% [markdown]
 # ### Layers of your own
-# A file holds the name and the arguments of a layer, not its code. To load a layer of your own,
-# Keras must find its class: `register_keras_serializable` registers it under a name. And it must
-# know the arguments: `get_config` returns them, those of every layer (such as its name) from
-# `super()` and yours. The loading program has to import the class before it calls `load_model`.
+# A layer is a class: `build` creates its weights, `call` computes its output, and `**kwargs` takes
+# the arguments that every layer has, such as its name. A file holds the name and the arguments of a
+# layer, not its code. To load a layer of your own, Keras must find its class:
+# `register_keras_serializable` registers it under a name. And it must know the arguments:
+# `get_config` returns them. `super().get_config()` gives those that every layer has, and you add
+# your own. The loading program has to import the class before it calls `load_model`.
 
 
 # %%
@@ -341,18 +353,19 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 
 # %% [markdown]
 # ## Remember
-# - `model.save("name.keras")` and `keras.models.load_model("name.keras")` keep everything.
+# - `model.save("name.keras")` and `keras.models.load_model("name.keras")` keep everything but the
+#   code of your own layers.
 # - `ModelCheckpoint(..., save_best_only=True)` keeps the best epoch while you train.
 # - To continue training you need the optimizer's state, not only the weights.
 #
-# On your own model, try first: `ModelCheckpoint("best.keras", save_best_only=True)`; then load
+# With your own model, start with `ModelCheckpoint("best.keras", save_best_only=True)`; then load
 # `best.keras`.
 
 # %% [markdown]
 # ## Exercises
-# 1. Which of the files are larger, and by how much? Explain it with the number of parameters.
+# 1. Order the files by size. Explain the differences with the number of parameters.
 # 2. Transfer only the first Dense layer of the saved model to a new one with more classes.
-# 3. Stop the lesson with Ctrl-C in its third epoch. What do you have to type to continue, and what
-#    is printed at the end?
+# 3. Stop the lesson with Ctrl-C in its third epoch. What do you have to type to continue
+#    (notes/running.md says it), and what is printed at the end?
 #
 # Solutions: notes/solutions/05_save_restore.md

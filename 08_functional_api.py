@@ -5,8 +5,8 @@
 A `Sequential` model is one chain: each layer passes its output to the next, from one input to one
 output. Often that is enough. But to estimate a price from a photo *and* a row of a table, a model
 needs two inputs; to answer three questions about one image, it needs three outputs. In this lesson
-you build such models with the *functional API* of Keras. Part one predicts house values and
-measures the mean squared error (MSE); part two is about images.
+you build such models with the *functional API* of Keras, in which you call layers like functions.
+Part one predicts house values and measures the mean squared error (MSE); part two is about images.
 
 Expect: median test MSE: one hidden layer 0.350, two 0.318, two with a skip connection 0.320.
 
@@ -48,8 +48,9 @@ print(districts.describe().T[["mean", "std", "min", "max"]].round(1).to_string()
 # ## 2 Prepare
 # A district with many people has many rooms, which says little about its houses. Rooms *per
 # household* say more, so we divide rooms, bedrooms and people by the number of households. The
-# target is in units of 100,000 dollars, so that errors are numbers near 1. A quarter of the rows is
-# the test set; a quarter of the rest is for validation.
+# population stays as well, as the size of the district. The target is in units of 100,000 dollars,
+# so that errors are numbers near 1. A quarter of the rows is the test set; a quarter of the rest is
+# for validation.
 
 # %%
 features = pd.DataFrame({
@@ -72,8 +73,9 @@ train_features, val_features, train_values, val_values = train_test_split(
 
 # %% [markdown]
 # For part two we put two random digits side by side into one image of 28x56 pixels. It has three
-# labels: the left digit, the right digit, and whether the left one is larger. We split the digits
-# first and pair them afterwards, so that no digit in a validation or test image occurs in training.
+# labels (`answers` in the code): the left digit, the right digit, and whether the left one is
+# larger. We split the digits first and pair them afterwards, so that no digit in a validation or
+# test image occurs in training.
 
 
 # %%
@@ -116,7 +118,7 @@ test_images, test_answers = pair_up(test_digits, test_labels, min(10_000, len(te
 
 # %%
 normalization = layers.Normalization()
-normalization.adapt(train_features)  # once: three models will use this layer
+normalization.adapt(train_features)  # once: training does not change it, so four models can use it
 
 keras.utils.set_random_seed(lesson.seed)
 sequential = keras.Sequential([
@@ -139,20 +141,21 @@ for model in (sequential, functional):
 
 # %% [markdown]
 # They do: it is the same model, written in two ways. But a functional model need not be a chain.
-# Its layers may form any *directed acyclic graph*: *directed*, because data flow one way along each
-# connection, and *acyclic*, because no path leads back to its start. (Any other model, such as one
-# that loops until it is done, is written as a subclass of `keras.Model`.)
+# Its layers may form any *directed acyclic graph*: a *graph* is a set of nodes, here layers, and
+# connections between them; *directed*, because data flow one way along each connection; *acyclic*,
+# because no path leads back to its start. (Any other model, such as one that loops until it is
+# done, is written as a subclass of `keras.Model`.)
 #
 # ### A branch
 # `deep` is a chain with two hidden layers. `wide_deep` has these two and also a *skip connection*:
-# the normalized inputs skip the hidden layers and go straight to the output layer as well.
+# the normalized inputs go to the first hidden layer and also straight to the output layer.
 # `Concatenate` puts the 8 inputs and the 30 numbers of the hidden layer into one row of 38.
 #
 # Such a model is called *wide and deep*. The output layer computes a weighted sum, so a linear rule
 # ("the higher the income, the higher the value") can take the short *wide* path, and the *deep*
 # path through the hidden layers can learn the rest. Does that help? Compare it with `deep`, the
-# same model without the skip connection. Next to `sequential`, it would also get the credit for the
-# second hidden layer.
+# same model without the skip connection. Compared with `sequential`, the skip connection would be
+# credited with the second hidden layer too.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -204,9 +207,11 @@ two_inputs = keras.Model([wide_input, deep_input], value)
 
 # %% [markdown]
 # ### Two outputs
-# If the wide path alone predicts fairly well, the deep path may learn little. An *auxiliary output*
-# works against that: a second output layer must predict the value from the deep path alone. It is
-# used in training only; afterwards we ignore it. Only the last two lines below are new.
+# If the wide path alone predicts fairly well, little error is left, and the deep path may learn
+# little from it. An *auxiliary output* works against that: a second output layer must predict the
+# value from the deep path alone. It is used in training only; afterwards we ignore it. We build all
+# layers again, because layers shared with `two_inputs` would be trained twice. Only the last two
+# lines below are new.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -241,9 +246,9 @@ print("parameters of deep and comparison:", deep.count_params(), comparison.coun
 #
 # The trunk has two convolutional layers. `Conv2D(16, 3)` slides 16 *filters*, small windows of 3x3
 # weights, over the image; each learns to respond to one local pattern, such as an edge.
-# `MaxPooling2D(2)` halves height and width: of every 2x2 numbers it keeps the largest. The head for
-# a digit is a softmax layer with ten units, one per class; the head for "larger" is one sigmoid
-# unit, which gives a probability.
+# `MaxPooling2D(2)` halves height and width: it keeps the largest number of every 2x2 block.
+# `Flatten` then puts all numbers into one row. The head for a digit is a softmax layer with ten
+# units, one per class; the head for "larger" is one sigmoid unit, which gives a probability.
 #
 # Does sharing a trunk help or harm? To find out, we also build a model for the digits only and one
 # for "larger" only.
@@ -317,9 +322,10 @@ for model in (digits_only, larger_only, both_answers):
 #     two_outputs.fit((wide_columns, deep_columns), (values, values), epochs=20)
 #
 # Instead of tuples you may use dictionaries with the names of the inputs or outputs, as we do for
-# the three answers. `examples` lists what goes into each model and what should come out. The loop
+# the three labels. `examples` lists what goes into each model and what should come out. The loop
 # then trains one model after the other and draws its diagram (`keras.utils.plot_model` draws one
-# too, if Graphviz is installed). The image models get fewer epochs, because theirs take longer.
+# too, if Graphviz is installed). The epochs of the image models take longer, so these models get
+# fewer epochs and larger batches.
 
 
 # %%
@@ -354,13 +360,13 @@ for name in lesson.models:
         epochs, batch_size = math.ceil(epochs / 4), 4 * batch_size
     print(f"\n{name}: {model.count_params():,} parameters")
     batches = lesson.batches(*train[name], batch_size)  # in a new random order every epoch
-    model.steps_per_execution = len(batches)  # a whole epoch per call: faster
+    model.steps_per_execution = len(batches)  # as in `compile`; a whole epoch per call is faster
     history = model.fit(
         batches,
         validation_data=val[name],
         validation_batch_size=1000,
         epochs=epochs,
-        callbacks=lesson.callbacks(training=name),
+        callbacks=lesson.callbacks(training=name),  # progress bar, checkpoints
         verbose=0,
     )
     histories[name] = history.history
@@ -369,9 +375,9 @@ for name in lesson.models:
 # %% [markdown]
 # ## 6 Evaluate
 # The loop puts the scores into a table. For house values they are MSEs: 0.36 means a typical error
-# of √0.36 = 0.6, that is 60,000 dollars. Of `two_outputs` we score only the main output; Keras put
-# its name before its loss, `value_loss`. Below the table stands what you get without any network:
-# from always predicting the mean value, or always "not larger".
+# of √0.36 = 0.6, that is 60,000 dollars. Of `two_outputs` we score only the main output; Keras
+# calls its loss `value_loss`: the name of the output, then `loss`. Below the table stands what you
+# get without any network: from always predicting the mean value, or always "not larger".
 
 # %%
 scores, rows = {}, []
@@ -388,7 +394,7 @@ for name in lesson.models:
         continue
     results = model.evaluate(inputs, targets, batch_size=1000, verbose=0, return_dict=True)
     for output in targets:
-        # Here, too, Keras puts the output's name first if there are several outputs.
+        # With several outputs, Keras puts an output's name before the metric's.
         key = "accuracy" if len(targets) == 1 else f"{output}_accuracy"
         scores[f"test_accuracy_{output}_{name}"] = results[key]
         rows.append([name, f"accuracy of {output}", curve[f"val_{key}"][-1], results[key]])
@@ -424,26 +430,29 @@ if houses:
 # `deep` has the lowest error with every seed. So the gain over `sequential` comes from the second
 # hidden layer; the skip connection, the separate inputs and the auxiliary output add nothing here.
 # For these data a plain chain is the better choice. Skip connections matter in networks with dozens
-# of layers: there, gradients can shrink to almost nothing on the way back to the first layers
-# (*vanishing gradients*), and a skip connection is a way around.
+# of layers: each layer multiplies the gradient on its way back, so it can shrink to almost nothing
+# before it reaches the first layers (*vanishing gradients*). A skip connection is a way around.
 #
-# "Which one is larger?" is the hardest question for all: to answer it, a network must first find
-# out by itself how to read digits. `both_answers` reads digits about as well as `digits_only`, with
-# only half the parameters of the two other image models together. But with two of three seeds it
-# answers "larger" less reliably than `larger_only`, so it does not replace both without a loss.
+# "Which one is larger?" is the hardest of the three questions, and `larger_only` must even find out
+# by itself how to read digits. `both_answers` is told the digits and reads them about as well as
+# `digits_only`, with only half the parameters of the two other image models together. Yet with two
+# of three seeds it answers "larger" less reliably than `larger_only`, so it does not replace both
+# without a loss.
 # Tasks that share a trunk may help each other or get in each other's way. If one of them matters
 # most, try a larger loss weight for it, or train a separate model.
 #
 # ## 7 Predict
-# `comparison` predicts the difference between two predictions of `deep`. `hidden_output` returns
-# the 30 numbers that the hidden layers of `wide_deep` compute for one district; many are 0, because
-# `relu` replaces negative values by 0.
+# Two models of step 3 use the layers of a trained model. `comparison` predicts the difference
+# between two predictions of `deep`. `hidden_output` returns the 30 numbers that the hidden layers
+# of `wide_deep` compute for one district; many are 0, because `relu` replaces negative values by 0.
 
 # %%
 one, other = test_features[:1], test_features[1:2]
-print("deep:", deep.predict(one, verbose=0), "and", deep.predict(other, verbose=0))
-print("comparison:", comparison.predict((one, other), verbose=0))
-print("hidden_output:", hidden_output.predict(one, verbose=0).round(2))
+if "deep" in lesson.models:  # it was trained
+    print("deep:", deep.predict(one, verbose=0), "and", deep.predict(other, verbose=0))
+    print("comparison:", comparison.predict((one, other), verbose=0))
+if "wide_deep" in lesson.models:
+    print("hidden_output:", hidden_output.predict(one, verbose=0).round(2))
 
 # %% [markdown]
 # The outputs of `both_answers` were given as a dictionary, so `predict` returns one (with a list of
@@ -462,7 +471,7 @@ if "both_answers" in lesson.models:
     titles = [f"{a} {'>' if p else '≤'} {b}" for a, b, p in zip(*answers.values(), strict=True)]
     colors = ["red" if one else "black" for one in wrong]
     lesson.save_figure("pairs", plots.image_grid(test_images[:25, ..., 0], titles, colors))
-last = lesson.models[-1]  # the one that is kept
+last = lesson.models[-1]  # a run keeps one model
 lesson.finish(models[last], histories[last], training=last, **scores)
 
 # %% [markdown]
