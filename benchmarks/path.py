@@ -106,5 +106,5 @@ def lesson_01_output() -> list[str]:
         next(i for i, line in enumerate(lines) if line.startswith(begin))
         for begin in ("Epoch 10/", "              precision", "first test image", "test_loss")
     )
-    shown = [*lines[epoch : epoch + 2], *lines[scores : scores + 5], "...", lines[image]]
-    return ["```", *shown, lines[result], "```"]
+    shown = [*lines[epoch : epoch + 2], *lines[scores : scores + 5], "..."]
+    return ["```", *shown, *lines[image : image + 3], lines[result], "```"]
