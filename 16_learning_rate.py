@@ -87,7 +87,7 @@ def build_model(units, seed):
 
 # %% [markdown]
 # ## 4 Compile
-# Gradient descent moves every weight w against its gradient g, the slope of the loss:
+# Gradient descent moves every weight w against g, the gradient of the loss with respect to w:
 #
 #     w = w - learning_rate * g
 #
