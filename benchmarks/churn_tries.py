@@ -27,23 +27,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 
+from churn.predict import NUMBERS
 from common.batches import ordered_batches, shuffled_batches
 from common.datasets.readers import read_churn
 
 SEEDS = range(42, 47)
-ALL = [
-    "CreditScore",
-    "Age",
-    "Tenure",
-    "Balance",
-    "NumOfProducts",
-    "HasCrCard",
-    "IsActiveMember",
-    "EstimatedSalary",
-]
 FEW = ["Age", "Balance", "NumOfProducts", "IsActiveMember"]
 KINDS = ["Age", "Balance", "IsActiveMember"]  # the products come as categories
-ALL_KINDS = [name for name in ALL if name != "NumOfProducts"]
+ALL_KINDS = [name for name in NUMBERS if name != "NumOfProducts"]
 
 customers = read_churn(Path(os.environ["KERAS_TUTORIAL_DATA"]))
 exited = customers.Exited.to_numpy("uint8")
@@ -118,16 +109,16 @@ boosting = classifier(
 )
 large = net(32, 16, batch_size=128)
 TRIES = {
-    "gradient boosting, all columns": (boosting, ALL),
+    "gradient boosting, all columns": (boosting, NUMBERS),
     "gradient boosting, the network's columns": (boosting, KINDS),
-    "logistic regression, all columns": (logistic, ALL),
+    "logistic regression, all columns": (logistic, NUMBERS),
     "logistic regression, the network's columns": (logistic, KINDS),
-    "network of 32 and 16 units, all columns": (net(32, 16), ALL),
+    "network of 32 and 16 units, all columns": (net(32, 16), NUMBERS),
     "network, four columns left out": (net(32, 16), FEW),
     "network, and the products as categories": (net(32, 16), KINDS),
     "network, and 64 and 32 units: the lesson's": (net(64, 32), KINDS),
     "the lesson's network, dropout 0.1": (net(64, 32, dropout=0.1), KINDS),
-    "batches of 128, 32 and 16 units, all columns": (large, ALL),
+    "batches of 128, 32 and 16 units, all columns": (large, NUMBERS),
     "batches of 128, and the products as categories": (large, ALL_KINDS),
     "batches of 128, and a column for no balance": (large, ALL_KINDS, "no balance"),
     "batches of 128, and one for the age squared": (large, ALL_KINDS, "no balance", "age squared"),
