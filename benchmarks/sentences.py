@@ -112,7 +112,7 @@ def lesson_14_pairs() -> list[str]:
 
 
 def lesson_06_timings() -> list[str]:
-    """Tell how long lesson 06's function takes in three ways."""
+    """Tell how long the function of notes/tensors.md takes in three ways."""
     text = "{numpy_ms:.2g} ms in NumPy, {eager_ms:.2g} ms eagerly, {function_ms:.2g} ms as `tf.function`"
     names = {10: "ten numbers", 1_000_000: "a million numbers"}
     times = results("06_timings").groupby("numbers")

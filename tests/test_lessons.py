@@ -108,7 +108,6 @@ FIGURES = {
 OTHERS = {
     REGULARIZATION: {"models.csv"},
     SAVING: {"forms.csv", "saved"},
-    TENSORS: {"timings.csv"},
     FUNCTIONAL: {"scores.csv"},
     TUNING: {"trials.csv", "random", "hyperband"},
     TIME_SERIES: {"one_ahead.csv"},
