@@ -1,7 +1,9 @@
 """Callbacks of every training: the time of each epoch, a progress bar; and whole model files."""
 
 import shutil
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -79,6 +81,56 @@ class EpochBar(keras.callbacks.Callback):
         if self.bar:
             self.bar.update(*self.latest, finalize=True)
             sys.stdout.flush()
+
+
+class InterruptBetweenSteps(keras.callbacks.Callback):
+    """Lets Ctrl-C take effect between two calls of the training function, not within one.
+
+    Python raises `KeyboardInterrupt` wherever it happens to be. Within TensorFlow's C++ code, which
+    calls back into Python, that can end in a `SystemError`, or in a process that aborts because its
+    memory is damaged. Nothing is lost by waiting: such a call cannot be cut short. Pressed a second
+    time, Ctrl-C works at once.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.handler = self.pressed = None
+
+    def on_train_begin(self, logs=None):
+        if threading.current_thread() is not threading.main_thread():  # only that one gets it
+            return
+        current = signal.getsignal(signal.SIGINT)
+        owner = getattr(current, "__self__", None)
+        if isinstance(owner, InterruptBetweenSteps):  # left by a `fit` that ended in an error
+            current = owner.handler
+        if callable(current):
+            self.handler, self.pressed = current, None
+            signal.signal(signal.SIGINT, self.note)
+
+    def note(self, *pressed):
+        """Handle the signal: remember it, and give the next one to whom it belongs."""
+        self.pressed = pressed
+        signal.signal(signal.SIGINT, self.handler)
+
+    def interrupt(self):
+        """Hand on the signal that was noted, if there is one."""
+        if self.pressed:
+            pressed, self.pressed = self.pressed, None
+            self.handler(*pressed)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.interrupt()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.interrupt()
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self.interrupt()
+
+    def on_train_end(self, logs=None):
+        if self.handler and not self.pressed:
+            signal.signal(signal.SIGINT, self.handler)
+        self.interrupt()
 
 
 class ModelCheckpoint(keras.callbacks.ModelCheckpoint):

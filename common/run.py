@@ -15,7 +15,7 @@ import keras
 
 from common import checkpoints, resume, runs
 from common.batches import EpochCounter
-from common.callbacks import EpochBar, EpochTimer
+from common.callbacks import EpochBar, EpochTimer, InterruptBetweenSteps
 from common.checkpoints import Checkpoints
 from common.datasets import REAL, SAMPLE
 from common.errors import fail, finish_first
@@ -53,7 +53,8 @@ class Training:
         saving = Checkpoints(self.checkpoint, self.seed, kept, self.counter)
         stop = keras.callbacks.LambdaCallback(on_train_end=lambda logs: self.timer.stop())
         self.timer.start()
-        return [*kept, saving, *([EpochBar()] if progress else []), stop]
+        bar = [EpochBar()] if progress else []
+        return [*kept, saving, *bar, stop, InterruptBetweenSteps()]
 
 
 class Run:
