@@ -248,7 +248,8 @@ for i in range(25):
     titles.append(title if predicted == true else f"{title}\n(is {CLASS_NAMES[true]})")
     colors.append("tab:blue" if predicted == true else "tab:red")
 lesson.save_figure("predictions", plots.image_grid(test_images[:25], titles, colors))
-lesson.finish(model, history, test_loss=test_loss, test_accuracy=test_accuracy)  # saves the model
+# Save the model, and what its classes are called.
+lesson.finish(model, history, classes=CLASS_NAMES, test_loss=test_loss, test_accuracy=test_accuracy)
 
 # %% [markdown]
 # The figure shows 25 predictions with their probabilities, the wrong ones in red. Is the network

@@ -351,7 +351,13 @@ with_lambda = keras.Sequential([keras.Input((28, 28)), layers.Lambda(lambda x: x
 with_lambda.save(saved / "lambda.keras")
 with expect_error(ValueError):
     keras.models.load_model(saved / "lambda.keras")
-lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"])
+lesson.finish(
+    model,
+    history,
+    classes=list("0123456789"),
+    test_loss=test["loss"],
+    test_accuracy=test["accuracy"],
+)
 
 # %% [markdown]
 # ## Remember

@@ -253,7 +253,14 @@ titles = [
 ]
 lesson.save_figure("predictions", plots.image_grid(test_images[:25, ..., 0], titles))
 last = f"fine-tuned-{SIZES[-1]}"
-lesson.finish(second, curves[last], training=last, val_accuracy=val["accuracy"], **scores)
+lesson.finish(
+    second,
+    curves[last],
+    training=last,
+    classes=list("56789"),
+    val_accuracy=val["accuracy"],
+    **scores,
+)
 
 # %% [markdown]
 # ## Remember

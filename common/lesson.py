@@ -228,7 +228,9 @@ class Lesson:
 
         print(f"{what}: {show(self.folder / file)}")
 
-    def finish(self, model, history, *, units=None, training: str = "", **metrics: float) -> None:
+    def finish(
+        self, model, history, *, units=None, training: str = "", classes=None, **metrics: float
+    ) -> None:
         """Save the model, draw its history, write the record, and print the scores.
 
         Args:
@@ -237,6 +239,7 @@ class Lesson:
             units: axis labels by metric, where the metric's name does not do, such as
                 `{"mae": "mean absolute error [MPG]"}`.
             training: the name of the model's training, in a lesson with several.
+            classes: what the classes are called, in the order of the model's outputs.
             **metrics: scores to record, such as `test_accuracy=0.88`, and what else was measured.
         """
         from common import plots, runs
@@ -248,7 +251,7 @@ class Lesson:
         seconds = self.run.trainings[training].timer.seconds
         self.save_figure("epoch_times", plots.epoch_times(seconds))
         self.drawn = drawn
-        self.run.save_model(model, history, training, metrics)
+        self.run.save_model(model, history, training, metrics, classes)
         print("\n" + ", ".join(f"{name} {runs.short(value)}" for name, value in metrics.items()))
         print(f"{self.run.fit_seconds():.1f} s of training", end=", ")
         self.tell("record", "run.json")

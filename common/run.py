@@ -159,13 +159,15 @@ class Run:
         self.trainings[name] = Training(self.folder / file, seed, self.counter)
         return self.trainings[name]
 
-    def save_model(self, model, history: dict, training: str, metrics: dict) -> None:
+    def save_model(
+        self, model, history: dict, training: str, metrics: dict, classes: list[str] | None
+    ) -> None:
         """Write what a finished run leaves: history, model, record, and its row of `runs.csv`."""
         seconds = self.trainings[training].timer.seconds
         runs.write_history(self.folder / "history.csv", history, seconds)
         with atomic_write(self.folder / "model.keras") as temporary:
             model.save(temporary)
-        values = {"epochs": len(seconds), "parameters": model.count_params()}
+        values = {"epochs": len(seconds), "parameters": model.count_params(), "classes": classes}
         values["metrics"] = {name: float(value) for name, value in metrics.items()}
         with finish_first():
             fsync(self.folder)  # what the record vouches for is on the disk before it
@@ -175,9 +177,7 @@ class Run:
                 path.unlink(missing_ok=True)
         runs.write_table(self.out)
 
-    def write_record(
-        self, *, finished: bool, epochs=None, epoch_seconds=None, parameters=None, metrics=None
-    ) -> None:
+    def write_record(self, *, finished: bool, epoch_seconds=None, **trained) -> None:
         """Write `run.json`. It is there, unfinished, from the start."""
         sources = dict.fromkeys(where for _, where in self.data_sets.values())
         seconds = {"load": self.load_seconds, "epoch": epoch_seconds, "fit": self.fit_seconds()}
@@ -192,9 +192,10 @@ class Run:
             "source": "; ".join(sources) or None,
             "seed": self.flags["seed"],
             "flags": self.flags,
-            "epochs": epochs,
-            "parameters": parameters,
-            "metrics": metrics or {},
+            "epochs": trained.get("epochs"),
+            "parameters": trained.get("parameters"),
+            "classes": trained.get("classes"),
+            "metrics": trained.get("metrics", {}),
             "seconds": seconds,  # those of an epoch are the median
             "trainings": {name: one.timer.total for name, one in self.trainings.items() if name},
             "peak_memory_mb": runs.peak_memory_mb(),

@@ -145,6 +145,7 @@ if figure:  # a small test set may have none
 lesson.finish(
     model,
     history,
+    classes=class_names,
     test_loss=test["loss"],
     test_accuracy=test["accuracy"],
     test_accuracy_ten_looks=np.mean(predicted_labels == test_labels),

@@ -188,6 +188,7 @@ if figure:  # a small test set may have none
 lesson.finish(
     model,
     history,
+    classes=class_names,
     test_loss=test["loss"],
     test_accuracy=test["accuracy"],
     val_accuracy=val["accuracy"],

@@ -118,6 +118,8 @@ OTHERS = {
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
+DIGITS = list("0123456789")
+CLASSES = {SAVING: DIGITS, TRANSFER: DIGITS[5:], MNIST: DIGITS}  # what serving/ needs to know
 EPOCHS = {TUNING: 10, TRANSFER: 10}  # five times as many for the winner; 10 steps, one per epoch
 STEPS = ["Load", "Prepare", "Define", "Compile", "Fit", "Evaluate", "Predict"]
 
@@ -134,6 +136,8 @@ def test_run_writes_record_and_figures(smoke_runs, script):
     kept = kept[run.names["last"]] if isinstance(kept, dict) else kept
     assert record["parameters"] == kept.count_params()
     assert record["parameters"] == PARAMETERS.get(script, record["parameters"])
+    clothing = run.names["CLASS_NAMES"] if script == FASHION else None
+    assert record["classes"] == CLASSES.get(script, clothing)
     assert record["seconds"]["total"] > record["seconds"]["fit"] > 0
     assert record["peak_memory_mb"] > 100
     assert all(np.isfinite(value) for value in record["metrics"].values())
