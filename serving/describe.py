@@ -21,7 +21,9 @@ ERRORS = {
     "404": {"description": "there is no such model", **ERROR},
     "408": {"description": "the body did not come in time", **ERROR},
     "413": {"description": "too large", **ERROR},
+    "415": {"description": "packed with something other than gzip", **ERROR},
     "429": {"description": "too busy; try again later", **ERROR},
+    "500": {"description": "the model has no answer, or one that is not finite", **ERROR},
 }
 ANY_ROWS = {"type": "array", "minItems": 1, "items": {}}
 EXAMPLES = {
@@ -86,11 +88,13 @@ def example_row(model) -> object:
             words |= {tensor.name: str(word) for tensor in keras.tree.flatten(layer.input)}
 
     def zeros(shape):
-        return 0 if not shape else [zeros(shape[1:])] * shape[0]
+        return 0 if not shape else [zeros(shape[1:])] * (shape[0] or 1)
 
     def value(field):
         shape = field.shape[:-1] if field.shape[-1:] == (1,) else field.shape
-        return words.get(field.name, "") if field.dtype == "string" else zeros(shape)
+        if field.dtype == "string":
+            return words.get(field.name, "")
+        return False if field.dtype == "bool" and not shape else zeros(shape)
 
     if len(model.inputs) == 1:
         return value(model.inputs[0])
