@@ -171,7 +171,8 @@ async function answerTo(asked) {
 }
 
 async function send(path, type, body) {
-  const request = body && { method: "POST", headers: { "Content-Type": type }, body };
+  const request = body ? { method: "POST", headers: { "Content-Type": type }, body } : {};
+  request.signal = AbortSignal.timeout(30_000);
   const result = await fetch(path, request).then((response) => response.json()).catch(() => {
     throw new Error("the service cannot be reached. Does serve.py still run?");
   });
