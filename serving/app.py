@@ -27,6 +27,7 @@ from serving.served import NoAnswer, ServedModel
 
 LARGEST_BODY = 8_000_000  # bytes
 MOST_HELD = 64_000_000  # bytes of all bodies that are not answered yet
+LARGEST_HEAD = 4000  # bytes, of a part of a form
 SMALL_BODY = 50_000  # bytes: read at once, faster than another thread would begin
 SLOWEST_BODY = 15.0  # seconds until a request has to be here as a whole
 LONGEST_WAIT = 10.0  # seconds for the thread that reads large bodies
@@ -345,7 +346,7 @@ def picture_of(body: bytes, content_type: str) -> np.ndarray:
     parts = (b"\r\n" + body).split(b"\r\n--" + boundary, 9) if boundary else []
     for part in parts[1:]:
         head, _, content = part.lstrip(b"\r\n").partition(b"\r\n\r\n")
-        about = email.message_from_bytes(head)
+        about = email.message_from_bytes(head[:LARGEST_HEAD])
         if about.get_param("name", header="content-disposition") == "image":
             return pictures.as_digit(content)
     raise NoAnswer('the form has no file "image"')

@@ -5,6 +5,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_CONNECTIONS = 500
+MOST_AT_ONCE = 16_384  # bytes: thousands of tiny chunks, which take a tenth of a second to parse
 SLOWEST_HEAD = 10.0  # seconds until a request line and its headers have to be here
 SLOWEST_ANSWER = 50.0  # seconds from then on, until the client has read the answer
 
@@ -19,6 +20,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
+        transport.max_size = MOST_AT_ONCE  # then it is the next connection's turn
         if len(self.connections) > MOST_CONNECTIONS:
             others = (one for one in self.connections if one is not self and one.is_idle())
             if idle := next(others, None):
@@ -56,6 +58,7 @@ def make_server(app) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         http=Connection,
+        loop="asyncio",  # its transports have max_size
         ws="none",
         log_level="warning",
         access_log=False,

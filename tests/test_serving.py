@@ -547,6 +547,10 @@ def test_form_in_any_case(client):
     )
     headers = {"Content-Type": "Multipart/Form-Data; Boundary=Cut"}
     assert client.post("/predict", content=body, headers=headers).json() == told
+    began = time.perf_counter()
+    body = b"--Cut\r\n" + b"X: y\r\n" * 1_000_000
+    assert client.post("/predict", content=body, headers=headers).status_code == 400
+    assert time.perf_counter() - began < 2
 
 
 def test_predict_picture(client, model):
@@ -791,6 +795,18 @@ def test_idle_connections_keep_nobody_out(live, monkeypatch):
         for _ in range(20):
             stack.enter_context(knock(live))
         assert health(live) == 200
+
+
+def test_connections_take_turns(live, monkeypatch):
+    sizes, receive = [], connections.Connection.data_received
+    monkeypatch.setattr(
+        connections.Connection,
+        "data_received",
+        lambda self, data: sizes.append(len(data)) or receive(self, data),
+    )
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(f"http://127.0.0.1:{live[1]}{PREDICT}", b" " * 1_000_000)
+    assert sum(sizes) > 1_000_000 and max(sizes) <= connections.MOST_AT_ONCE
 
 
 def test_aborted_upload_leaves_no_trace(live, caplog):
