@@ -87,14 +87,13 @@ def example_row(model) -> object:
             (word, *_) = layer.get_vocabulary(include_special_tokens=False)
             words |= {tensor.name: str(word) for tensor in keras.tree.flatten(layer.input)}
 
-    def zeros(shape):
-        return 0 if not shape else [zeros(shape[1:])] * (shape[0] or 1)
+    def filled(shape, one):
+        return [filled(shape[1:], one)] * (shape[0] or 1) if shape else one
 
     def value(field):
         shape = field.shape[:-1] if field.shape[-1:] == (1,) else field.shape
-        if field.dtype == "string":
-            return words.get(field.name, "")
-        return False if field.dtype == "bool" and not shape else zeros(shape)
+        one = {"string": words.get(field.name, ""), "bool": False}.get(field.dtype, 0)
+        return filled(shape, one)
 
     if len(model.inputs) == 1:
         return value(model.inputs[0])

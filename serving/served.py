@@ -46,7 +46,7 @@ class ServedModel:
         classes: what they are called, if the run that left the model has said so; else None.
 
     Raises:
-        SystemExit: if the file cannot be loaded.
+        SystemExit: if the file cannot be loaded, or the model does not answer row by row.
     """
 
     def __init__(self, path: Path, name: str):
@@ -55,6 +55,9 @@ class ServedModel:
             self.model = keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # a damaged file makes Keras raise any kind
             fail(f"{path}: cannot be loaded as a model ({error}); give the model.keras of a run")
+        for tensor in (*self.model.inputs, *self.model.outputs):
+            if tuple(tensor.shape[:1]) != (None,):
+                fail(f"{path}: {tensor.name} has no axis for any number of rows: cannot be served")
         chain = isinstance(self.model, keras.Sequential)
         self.structure = (
             self.model.inputs[0] if chain else self.model.input

@@ -28,6 +28,7 @@ from PIL import Image, ImageDraw
 from serving import app as service
 from serving import batching, connections, contract, pictures
 from serving.app import create_app
+from serving.describe import example_row
 from serving.serve import is_loopback, listen, url
 from serving.served import NoAnswer, ServedModel
 from tools import ask
@@ -339,6 +340,8 @@ def test_numbers_of_every_dtype(tmp_path, dtype, name, right, wrong):
         assert [value for (value,) in answer.json()["predictions"]] == (
             pytest.approx(right, rel=0.01) if "float" in dtype else right
         )
+        example = {"instances": [example_row(model)]}
+        assert client.post("/v1/models/mine:predict", json=example).status_code == 200
         for value in wrong:
             answer = client.post("/v1/models/mine:predict", json={"instances": [value]})
             assert answer.status_code == 400, value
@@ -842,6 +845,19 @@ def test_accepted_socket_allows_tcp_nodelay():
         connection, _ = listener.accept()
         with connection:  # asyncio checks this before it sets TCP_NODELAY
             assert connection.proto == socket.IPPROTO_TCP
+
+
+def test_model_without_rows_is_refused(tmp_path, capsys):
+    import keras
+
+    given = keras.Input((3,))
+    for inputs, outputs in (
+        (given, keras.ops.mean(given)),
+        (fixed := keras.Input(batch_shape=(2, 3)), fixed + 1),
+    ):
+        with pytest.raises(SystemExit):
+            saved(tmp_path, outputs, inputs)
+        assert "number of rows" in capsys.readouterr().err
 
 
 def test_damaged_model_file_is_refused(tmp_path, capsys):
