@@ -25,8 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from serving import app as service
-from serving import batching, connections, contract, pictures
+from serving import batching, bodies, connections, contract, pictures
 from serving.app import create_app
 from serving.describe import example_row
 from serving.serve import is_loopback, listen, url
@@ -253,7 +252,7 @@ def test_invalid_body_is_400_with_message(client, body):
 def test_oversized_request_is_413(client, monkeypatch):
     many = {"instances": [PICTURE] * 1025}
     assert client.post(PREDICT, json=many).status_code == 413
-    monkeypatch.setattr(service, "LARGEST_BODY", 1000)
+    monkeypatch.setattr(bodies, "LARGEST_BODY", 1000)
     assert client.post(PREDICT, content=b" " * 1001).status_code == 413
     parts = (b" " * 600 for _ in range(2))  # no Content-Length
     assert client.post(PREDICT, content=parts).status_code == 413
@@ -357,10 +356,10 @@ def test_rows_of_any_length(tmp_path):
     with client_of(model) as client:
         told = client.get("/v1/models/mine/metadata").text
         assert '"-1"' in told and "None" not in told
-        bodies = [{"instances": [[[1, 2]] * length]} for length in range(1, 9)]
+        lengths = [{"instances": [[[1, 2]] * length]} for length in range(1, 9)]
         with ThreadPoolExecutor(8) as threads:
             answers = threads.map(
-                lambda body: client.post("/v1/models/mine:predict", json=body).json(), bodies
+                lambda body: client.post("/v1/models/mine:predict", json=body).json(), lengths
             )
         assert all(answer == {"predictions": [[1, 2]]} for answer in answers)
         assert client.post("/v1/models/mine:predict", json={"instances": [[]]}).status_code == 400
@@ -533,7 +532,7 @@ def test_health_answers_while_a_picture_is_read(client, monkeypatch):
 
 
 def test_all_bodies_together_are_limited(client, monkeypatch):
-    monkeypatch.setattr(service, "MOST_HELD", 1000)
+    monkeypatch.setattr(bodies, "MOST_HELD", 1000)
     assert client.post(PREDICT, content=b" " * 1001).status_code == 429
     assert client.post(PREDICT, content=b" " * 900).status_code == 400
     assert client.post(PREDICT, content=b" " * 900).status_code == 400  # the first is forgotten
@@ -792,8 +791,13 @@ def test_half_sent_requests_are_closed(live, monkeypatch):
             assert bool(parts) == (head + b"\r\n" in start)
 
 
-def test_idle_connections_keep_nobody_out(live, monkeypatch):
+@pytest.fixture
+def few_connections(monkeypatch):
+    """Let a service that starts afterwards have five connections."""
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 5)
+
+
+def test_idle_connections_keep_nobody_out(few_connections, live):
     with contextlib.ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(knock(live))
