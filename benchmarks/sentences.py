@@ -141,7 +141,7 @@ def lesson_16_choices() -> list[str]:
     """Tell what the choices of lesson 16 gave with seed 42."""
     choices = results("16_choices").set_index(["part", "choice"])
     errors = choices["median"].map("{:.3f}".format)
-    told = {part: [f"{name} {error}" for name, error in errors[part].items()] for part in PARTS}
+    told = {part: [f"{error} for {name}" for name, error in errors[part].items()] for part in PARTS}
     spread = choices.highest - choices.lowest
     return [
         "Validation MSE after 20 epochs, median of three trainings:",

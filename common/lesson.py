@@ -194,6 +194,16 @@ class Lesson:
         one = self.training(training, seed) if training else self.run.trainings[""]
         return one.callbacks(*own, progress=progress)
 
+    def search_callbacks(self, name: str):
+        """Return callbacks for a search of Keras Tuner: a clock, and equal batches in all trials.
+
+        There are no checkpoints: Keras Tuner keeps the trials in the folder that it is given.
+
+        Args:
+            name: that of the search, for the record.
+        """
+        return self.training(f"search-{name}").search_callbacks()
+
     def save_figure(self, name: str, figure) -> None:
         """Write a matplotlib figure as `<name>.png` and say where; a notebook shows it."""
         from common import plots

@@ -56,6 +56,15 @@ class Training:
         bar = [EpochBar()] if progress else []
         return [*kept, saving, *bar, stop, InterruptBetweenSteps()]
 
+    def search_callbacks(self) -> list:
+        """Return those of `common.lesson.Lesson.search_callbacks`; the clock starts now."""
+        self.timer.start()
+        trial = keras.callbacks.LambdaCallback(  # copied for each trial, but functions never are
+            on_train_begin=lambda logs: setattr(self.counter, "epoch", 0),
+            on_train_end=lambda logs: self.timer.stop(),
+        )
+        return [trial]
+
 
 class Run:
     """Owns `<out>/<lesson>/<date>-<time>[-variant]/` and keeps `run.json` in it.
@@ -97,6 +106,7 @@ class Run:
             print(f"going on with {show(self.folder)}")
             self.data_sets = dict(earlier.get("data_sets", {}))
             resume.tell_new_versions(earlier, self.versions)
+            resume.drop_damaged_searches(self.folder)
         self.write_record(finished=False)
 
     def make_folder(self) -> Path:
