@@ -327,7 +327,7 @@ lesson.finish(model, history, units=units, training="best", test_mse=test, val_m
 # ## Remember
 # - Tune the learning rate first. Too small: training is slow. Too large: it diverges.
 # - A range test finds a good one in one short training: take a tenth of the rate with the lowest
-#   loss. Change the batch size, and the learning rate must change with it.
+#   loss. If you change the batch size, look for a new learning rate too.
 # - A schedule that lowers the learning rate helps only when training is long enough to settle.
 #
 # On your own data, try first: Adam with a learning rate of 0.001, batches of 32, two hidden layers.
