@@ -32,6 +32,7 @@ mnist | convolutional networks, pooling, augmentation, regularization: twelve mo
 Text and series
 14 | n-grams, starting from naive Bayes, dropout
 10 | time series, baselines, recurrent layers (LSTM, GRU), vanishing gradients
+18 | padding at the front, a bidirectional LSTM, what the order of words is worth
 
 Inside TensorFlow
 06 | tensors, variables, `tf.function`, a classifier without layers

@@ -161,13 +161,19 @@ def lesson_10_errors() -> list[str]:
     return layout(header, [fill(row, runs_of("10")) for row in rows])
 
 
-def lesson_10_reviews() -> list[str]:
-    """Compare the reviews of lesson 10 with those of lesson 02."""
-    lstm = Values(runs_of("10", "models-reviews").test_accuracy_reviews)
-    averages = Values(runs_of("02").test_accuracy)
+def lesson_18_order() -> list[str]:
+    """Tell what reading in order is worth in lesson 18, and what lessons 02 and 14 reached."""
+    written, shuffled, averages, pairs = (
+        Values(runs_of(lesson, flags).test_accuracy)
+        for lesson, flags in (("18", ""), ("18", "order-shuffled"), ("02", ""), ("14", ""))
+    )
     return [
-        f"Test accuracy: {lstm:3~} with the LSTMs, {averages:3~} with the average of embeddings in "
-        "lesson 02 (median and range of three seeds)."
+        "Test accuracy, median and range of three seeds:",
+        "",
+        f"- this lesson, words as written: {written:3~}",
+        f"- the same with shuffled words, `--order shuffled`: {shuffled:3~}",
+        f"- lesson 02, average of embeddings: {averages:3~}",
+        f"- lesson 14, words and pairs: {pairs:3~}",
     ]
 
 
@@ -290,7 +296,7 @@ def mnist_comparison() -> list[str]:
 
 FUNCTIONS = [lesson_02_overfitting, lesson_14_pairs, lesson_06_timings, computers]
 FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10_errors]
-FUNCTIONS += [lesson_10_reviews, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
+FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
 FUNCTIONS += [peers_by_split, serving_memory, xor_starts, churn_flawed, churn_steps]
 SENTENCES = {
     **{name: partial(tell, *entry) for name, entry in TEXTS.items()},
@@ -343,6 +349,7 @@ PROMISES = {
     "13_distributed_training": ACCURACY,
     "14_imdb_ngrams": ACCURACY,
     "15_training_loop": ACCURACY,
+    "18_imdb_lstm": ACCURACY,
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

@@ -83,6 +83,13 @@ def test_claims_of_lessons_02_and_14():
     assert abs(words.median() - runs_of("02").test_accuracy.median()) < 0.005
 
 
+def test_claims_of_lesson_18():
+    written, shuffled = (runs_of("18", flags).test_accuracy for flags in ("", "order-shuffled"))
+    assert written.max() < runs_of("02").test_accuracy.min() < runs_of("14").test_accuracy.min()
+    gain = written.median() - shuffled.median()
+    assert 0.005 < gain < 0.015 and gain < np.ptp(written)
+
+
 def test_claims_of_lessons_08_to_16():
     loops = runs_of("15")
     assert (loops.test_accuracy - loops.test_accuracy_of_fit).abs().max() < 0.005
@@ -115,8 +122,6 @@ def test_claims_of_lessons_08_to_16():
     ways = ("ten_at_once", "one_after_the_other", "naive")
     errors = [runs_of("10")[f"test_mse_ten_{way}"] for way in ways]
     assert all((a < b).all() for a, b in pairwise(errors))
-    reviews = runs_of("10", "models-reviews").test_accuracy_reviews
-    assert reviews.max() < runs_of("02").test_accuracy.min()
     pixels = results("12_pixels")
     assert set(pixels.seed) == {42, 43, 44} and pixels.fall.max() < 0.2
     assert (2 * pixels.ink < pixels.on_ink).all() and pixels.on_ink.max() < 0.5

@@ -16,6 +16,7 @@ from conftest import (
     ENVIRONMENT,
     LEARNING_RATE,
     LESSONS,
+    LSTM_REVIEWS,
     NO_DATA_SET,
     PROJECTS,
     QUICK_JAX,
@@ -79,16 +80,17 @@ def test_keras_objects_are_frozen_in_gc():
 
 
 MORE = SHORTER | {  # than the usual run trains
-    TIME_SERIES: ["--models", "gru", "ten_ahead", "reviews"]
+    TIME_SERIES: ["--series", "100", "--models", "gru", "ten_ahead"]
 }
 
 
 def run_quietly(lessons, out, backend):
     """Run lessons in one process, as a back-end takes seconds to start; expect no noise."""
     flags = {
-        str(ROOT / script): FLAGS + MORE.get(script, [])
-        if script not in NO_DATA_SET
-        else ["--epochs", "1"]
+        str(ROOT / script): [
+            *(["--epochs", "1"] if script in NO_DATA_SET else FLAGS),
+            *MORE.get(script, []),
+        ]
         for script in lessons
     }
     code = (
@@ -123,7 +125,9 @@ def test_project_runs_from_own_folder(script):
 if find_spec("jax"):
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("lessons", [LESSONS[:5] + PROJECTS, [*LESSONS[7:12], LEARNING_RATE]])
+    @pytest.mark.parametrize(
+        "lessons", [LESSONS[:5] + PROJECTS, [*LESSONS[7:12], LEARNING_RATE, LSTM_REVIEWS]]
+    )
     def test_lessons_run_quietly_on_jax(lessons, tmp_path):  # 13: see test_distributed.py
         run_quietly(lessons, tmp_path, "jax")
 
