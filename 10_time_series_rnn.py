@@ -40,9 +40,10 @@ from common.introspection import input_gradients
 # waves of random frequency and phase, added up, plus a little noise. A series has 60 values, one
 # per *step*: 50 are shown to the network, and the last ten are what it may be asked for.
 #
-# The noise, a random number between -0.05 and 0.05 at each step, cannot be predicted. Its mean
-# square is 0.1²/12 = 0.00083. On average no forecast, however good, has a lower mean squared error:
-# this is the *noise floor*.
+# The noise, a random number between -0.05 and 0.05 at each step, all equally likely, cannot be
+# predicted. Its mean square is 0.1²/12 = 0.00083, the variance of a uniform distribution of width
+# 0.1. On average no forecast, however good, has a lower mean squared error: this is the *noise
+# floor*.
 
 # %%
 STEPS, AHEAD, SERIES = 50, 10, 10_000
@@ -77,7 +78,7 @@ _, test_targets, val_targets = np.split(targets, [7_000, 9_000])
 # Two kinds of batches: to forecast one step, and ten.
 batches = {n: lesson.batches(train_inputs, train_targets[:, :n]) for n in (1, AHEAD)}
 
-# Pretend that the first series is all we have.
+# As an example only: the windows of one series, as if it were all we have. We do not train on them.
 windows = np.lib.stride_tricks.sliding_window_view(series[0, :, 0], STEPS + 1)
 print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, STEPS].shape)
 
@@ -114,14 +115,17 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 #     new_state = update_gate * old_state + (1 - update_gate) * candidate
 #
 # With an update gate near 1 it keeps the old state. (Its second gate, the *reset gate*, sets how
-# much of the old state goes into the candidate.) An *LSTM*, long short-term memory, keeps a second
-# state, the *cell*, and has three gates:
+# much of the old state goes into the candidate.)
+#
+# An *LSTM*, long short-term memory, keeps a second state, the *cell*: it stores what may be needed
+# later, while the state is what the layer returns now. Three gates say how much of the old cell is
+# kept, how much of the candidate is added, and how much of the cell is returned:
 #
 #     new_cell = forget_gate * old_cell + input_gate * candidate
 #     new_state = output_gate * tanh(new_cell)
 #
-# The cell stores what may be needed later; the state is what the layer returns now. The candidate
-# and each gate have as many parameters as a simple RNN, so `LSTM(20)` has 4·440 = 1,760.
+# The candidate and each gate have as many parameters as a simple RNN, so `LSTM(20)` has 4·440 =
+# 1,760.
 #
 # `conv_gru` begins with a *convolution* along time: it computes 20 weighted sums (*filters*) of
 # four neighboring steps (*kernel size* 4), moves on by two (`strides`) and repeats. The GRU then
@@ -160,8 +164,9 @@ models = {name: build_model(name) for name in lesson.models}
 # along half a cosine wave (lesson 16): large steps at first, small ones at the end, to settle.
 #
 # In a recurrent network, gradients sometimes *explode*: they become so large that one step ruins
-# the weights (section 6 shows why). *Gradient clipping* prevents it: `clipnorm=1` scales a longer
-# gradient of an array of weights down to length 1 (the root of the sum of its squares).
+# the weights (section 6 shows why). *Gradient clipping* prevents it: the length of a
+# gradient is the root of the sum of its squares, and `clipnorm=1` scales the gradient of each array
+# of weights down to length 1 if it is longer.
 
 # %%
 steps = len(batches[1])  # per epoch
@@ -187,7 +192,7 @@ for name, model in models.items():
         validation_data=(val_inputs, val_targets[:, :ahead]),
         validation_batch_size=1000,
         epochs=lesson.epochs,
-        callbacks=lesson.callbacks(training=name),
+        callbacks=lesson.callbacks(training=name),  # checkpoints of its own, and a progress bar
         verbose=0,
     )
     curves[name] = history.history
@@ -270,9 +275,10 @@ if recurrent:
     lesson.save_figure("memory", figure)
 
 # %% [markdown]
-# Before training, the gradient of `small start` vanishes fastest. That of `deep_rnn` does not
-# vanish because Keras starts its state weights as an *orthogonal* matrix: multiplying by it does
-# not change a vector's length. A GRU's gates start near 0.5, so about half of its state is lost per
+# Before training, the gradient of `small start` vanishes fastest. That of `deep_rnn` hardly
+# shrinks. Keras starts its state weights as an *orthogonal* matrix: multiplying by it does not
+# change a vector's length. And at first the states are small, where the other factor, 1 - state²,
+# is nearly 1. A GRU's gates start near 0.5, so about half of its state is lost per
 # step. Training opens them: after it, all three depend on all 50 values, on the last ones most.
 #
 # ## 7 Predict

@@ -47,12 +47,16 @@ print(f"{len(train_reviews)} training and {len(test_reviews)} test reviews")
 # The numbers mean the same as in lesson 02: 2 to 9,999 are the most frequent words, 1 is any other
 # word, 0 is padding. Two things are different.
 #
-# An LSTM reads one word per step, and no step can begin before the last one has ended. So long
-# reviews take long. We keep the last 200 words; in lesson 02 it was 256.
+# An LSTM reads one word per step, and a step needs the state of the one before it. So the steps
+# cannot run at the same time, and a review of 200 words takes 200 of them: that is why a recurrent
+# network is slow. (An average has all its words at once; so have the Transformers of today.) We
+# keep 200 words, where lesson 02 kept 256; the last ones, since the verdict often comes at the end.
 #
 # Shorter reviews are padded at the front (`padding="pre"`). In lesson 02 the zeros came last, and
 # the average left them out. But an LSTM returns its state after the last step. With zeros at the
-# end, it would have to remember what it has read through many steps without a word.
+# end, it would have to remember what it has read through many steps without a word. (Another way is
+# `Embedding(..., mask_zero=True)`: then the LSTM skips the padding and keeps its state, wherever
+# the zeros are.)
 #
 # With `--order shuffled`, the words of every review are put in random order after it has been cut
 # to 200. They are still the same words: only their order is lost. Section 6 needs that.
@@ -92,8 +96,12 @@ train = lesson.batches(train_numbers, train_labels)  # in a new order in every e
 # - `Bidirectional` makes two such LSTMs with weights of their own. One reads forward, the other
 #   from the last word back to the first; their last states are joined to 64 numbers. What an LSTM
 #   read last, it remembers best: for one that is the end of the review, for the other its
-#   beginning. (To forecast a series this is no use, as its end is not known yet.) The second LSTM
-#   reads the padding last, and its gates can learn to keep the state meanwhile.
+#   beginning. (This needs the whole text: where words arrive one by one, only the forward one can
+#   read along.) The second LSTM reads the padding last, so it must learn to keep its state through
+#   it, a weakness of this simple padding.
+# - Why not `SimpleRNN`? Its gradient vanishes over 200 steps (lesson 10); the gates of an LSTM can
+#   carry what it has read from the beginning to the end. To stack two LSTMs, the first would need
+#   `return_sequences=True`: the second wants a vector per word, not only the last state.
 # - `Dense(1)` with a sigmoid gives the probability that the review is positive; it has 64 + 1
 #   parameters.
 
