@@ -344,7 +344,7 @@ PROMISES = {
     "08_functional_api": "median test MSE: one hidden layer {test_mse_sequential:.3f}, two {test_mse_deep:.3f}, two with a skip connection {test_mse_wide_deep:.3f}.",
     "09_tuning": f"test MSE {{test_mse:3~}}, {RANGE}",
     "10_time_series_rnn": f"test MSE {{test_mse_gru:4~}} with the GRU, {RANGE}",
-    "11_transfer_learning": "test accuracy {test_accuracy_frozen_10:3~} from ten images per digit, median of COUNT seeds.",
+    "11_transfer_learning": "median test accuracy, ten images per digit: from scratch {test_accuracy_from_nothing_10:.3f}, with frozen features {test_accuracy_frozen_10:.3f}.",
     "12_look_inside": ACCURACY,
     "13_distributed_training": ACCURACY,
     "14_imdb_ngrams": ACCURACY,
