@@ -16,6 +16,7 @@ from conftest import (
     ENVIRONMENT,
     LEARNING_RATE,
     LESSONS,
+    MULTIPLE_OUTPUTS,
     NO_DATA_SET,
     PROJECTS,
     QUICK_JAX,
@@ -123,7 +124,9 @@ def test_project_runs_from_own_folder(script):
 if find_spec("jax"):
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("lessons", [LESSONS[:5] + PROJECTS, [*LESSONS[7:12], LEARNING_RATE]])
+    @pytest.mark.parametrize(
+        "lessons", [LESSONS[:5] + PROJECTS, [*LESSONS[7:12], LEARNING_RATE, MULTIPLE_OUTPUTS]]
+    )
     def test_lessons_run_quietly_on_jax(lessons, tmp_path):  # 13: see test_distributed.py
         run_quietly(lessons, tmp_path, "jax")
 
