@@ -157,6 +157,23 @@ FIGURES = [
     ),
     Figure("18 LSTM both ways", ["18_imdb_lstm.py"], "test_accuracy", "none", "", least=0.8428),
     Figure(
+        "17 three outputs",
+        ["17_multiple_outputs.py"],
+        "test_accuracy_left_all_three",
+        "none",
+        "",
+        least=0.965,
+    ),
+    Figure(
+        "17 larger, loss weight 20",
+        ["17_multiple_outputs.py", "--larger-weight", 20],
+        "test_accuracy_larger_all_three",
+        "none",
+        "",
+        "larger-weight-20.0",
+        least=0.92,
+    ),
+    Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
         "solved",

@@ -46,12 +46,6 @@ TEXTS = {  # name of the block: the lesson whose runs they are, and the text
         "| `wide_deep` | two, skip connection | {test_mse_wide_deep:3~} |",
         "| `two_inputs` | two, skip connection | {test_mse_two_inputs:3~} |",
         "| `two_outputs` | two, skip connection | {test_mse_two_outputs:3~} |",
-        "",
-        "| test accuracy | left digit | right digit | larger? |",
-        "| --- | --- | --- | --- |",
-        "| `digits_only` | {test_accuracy_left_digits_only:3~} | {test_accuracy_right_digits_only:3~} | |",
-        "| `larger_only` | | | {test_accuracy_larger_larger_only:3~} |",
-        "| `both_answers` | {test_accuracy_left_both_answers:3~} | {test_accuracy_right_both_answers:3~} | {test_accuracy_larger_both_answers:3~} |",
     ),
     "lesson-10-ten": (
         "10",
@@ -68,6 +62,20 @@ TEXTS = {  # name of the block: the lesson whose runs they are, and the text
     "lesson-13-efficiency": (
         "13",
         "Efficiency of two devices made of one processor: {efficiency:2~}, median and range of {count} seeds.",
+    ),
+    "lesson-17-scores": (
+        "17",
+        "Test accuracy, median and range of {count} seeds:",
+        "",
+        "| model | left digit | right digit | larger? |",
+        "| --- | --- | --- | --- |",
+        "| `digits_only` | {test_accuracy_left_digits_only:3~} | {test_accuracy_right_digits_only:3~} | |",
+        "| `larger_only` | | | {test_accuracy_larger_larger_only:3~} |",
+        "| `all_three` | {test_accuracy_left_all_three:3~} | {test_accuracy_right_all_three:3~} | {test_accuracy_larger_all_three:3~} |",
+    ),
+    "lesson-17-computed": (
+        "17",
+        "The heads contradict each other in {contradictions:.0%} of the test images. Accuracy of the third answer: {test_accuracy_larger_all_three:3~} from its own head, {test_accuracy_larger_computed:3~} from comparing the two digits (median and range of {count} seeds).",
     ),
 }
 
@@ -150,6 +158,20 @@ def lesson_16_choices() -> list[str]:
         "",
         f"The three trainings of a choice differ by {spread.min():.3f} to {spread.max():.3f}, in "
         f"most cases by less than {spread.quantile(0.75):.3f}.",
+    ]
+
+
+def lesson_17_weight() -> list[str]:
+    """Lay out what a larger weight of the third loss of lesson 17 changes."""
+    outputs = ("left", "right", "larger")
+    row = " | ".join(f"{{test_accuracy_{output}_all_three:3~}}" for output in outputs)
+    variants = {"1": "", "20": "larger-weight-20.0"}
+    rows = [f"| {weight} | {fill(row, runs_of('17', name))} |" for weight, name in variants.items()]
+    header = "| weight of the third loss | left digit | right digit | larger? |"
+    return [
+        "Test accuracy of `all_three`, median and range of three seeds:",
+        "",
+        *layout(header, rows),
     ]
 
 
@@ -297,7 +319,14 @@ def mnist_comparison() -> list[str]:
 FUNCTIONS = [lesson_02_overfitting, lesson_14_pairs, lesson_06_timings, computers]
 FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10_errors]
 FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
-FUNCTIONS += [peers_by_split, serving_memory, xor_starts, churn_flawed, churn_steps]
+FUNCTIONS += [
+    lesson_17_weight,
+    peers_by_split,
+    serving_memory,
+    xor_starts,
+    churn_flawed,
+    churn_steps,
+]
 SENTENCES = {
     **{name: partial(tell, *entry) for name, entry in TEXTS.items()},
     **{function.__name__.replace("_", "-"): function for function in FUNCTIONS},
@@ -349,6 +378,7 @@ PROMISES = {
     "13_distributed_training": ACCURACY,
     "14_imdb_ngrams": ACCURACY,
     "15_training_loop": ACCURACY,
+    "17_multiple_outputs": "median test accuracy: left digit {test_accuracy_left_all_three:.3f}, right {test_accuracy_right_all_three:.3f}, larger or not {test_accuracy_larger_all_three:.3f}.",
     "18_imdb_lstm": ACCURACY,
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",

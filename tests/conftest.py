@@ -27,12 +27,12 @@ FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE, DISTRIBUTED = LESSONS[7:
 NGRAMS = "14_imdb_ngrams.py"
 TRAINING_LOOP = "15_training_loop.py"
 LEARNING_RATE = "16_learning_rate.py"
+MULTIPLE_OUTPUTS = "17_multiple_outputs.py"
 LSTM_REVIEWS = "18_imdb_lstm.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 NO_DATA_SET = [AUTODIFF, TIME_SERIES, XOR]  # they make their data, and have no flags for it
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
-    FUNCTIONAL: ["--models", "both_answers", "two_outputs"],
     TUNING: ["--trials", "2"],
     TIME_SERIES: ["--series", "500", "--models", "gru"],
     TRANSFER: ["--limit", "1000", "--steps", "10"],
@@ -56,6 +56,7 @@ OWN_FILE = {  # the file that tests a lesson most
     LOOK_INSIDE: "test_look_inside.py",
     DISTRIBUTED: "test_distributed.py",
     LEARNING_RATE: "test_learning_rate.py",
+    MULTIPLE_OUTPUTS: "test_multiple_outputs.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

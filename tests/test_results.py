@@ -97,11 +97,6 @@ def test_claims_of_lessons_08_to_16():
     names = ["sequential", "deep", "wide_deep", "two_inputs", "two_outputs"]
     errors = runs[[f"test_mse_{name}" for name in names]]
     assert (errors.idxmin(axis=1) == "test_mse_deep").all()  # the skip connection adds nothing
-    worse = runs.test_accuracy_larger_both_answers < runs.test_accuracy_larger_larger_only
-    assert len(runs) == 3 and sum(worse) == 2
-    for digit in ("left", "right"):
-        both, alone = (runs[f"test_accuracy_{digit}_{m}"] for m in ("both_answers", "digits_only"))
-        assert both.median() > alone.median() - 0.005
     winners = runs_of("09").set_index("seed")
     assert winners.parameters.max() > 5 * winners.parameters.min()
     assert (winners.test_mse > winners.val_mse).to_dict() == {42: True, 43: False, 44: False}
@@ -138,6 +133,19 @@ def test_claims_of_lessons_08_to_16():
     split = runs_of("13")
     assert set(split.equal) == {1} and split.loss_difference.max() < 1e-4
     assert split.efficiency.max() < 0.5
+
+
+def test_claims_of_lesson_17():
+    runs, weighted = runs_of("17"), runs_of("17", "larger-weight-20.0")
+    larger, alone = runs.test_accuracy_larger_all_three, runs.test_accuracy_larger_larger_only
+    assert len(runs) == 3 and sum(larger < alone) == 2
+    assert alone.max() < runs.test_accuracy_left_all_three.min()  # the hardest question
+    for digit in ("left", "right"):
+        shared = runs[f"test_accuracy_{digit}_all_three"]
+        assert shared.median() > runs[f"test_accuracy_{digit}_digits_only"].median() - 0.005
+        assert weighted[f"test_accuracy_{digit}_all_three"].max() < shared.min()
+    assert weighted.test_accuracy_larger_all_three.min() > max(larger.max(), alone.max())
+    assert runs.test_accuracy_larger_computed.min() > larger.max() + 0.05
 
 
 def test_xor_claims():

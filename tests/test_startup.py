@@ -17,6 +17,7 @@ from conftest import (
     LEARNING_RATE,
     LESSONS,
     LSTM_REVIEWS,
+    MULTIPLE_OUTPUTS,
     NO_DATA_SET,
     PROJECTS,
     QUICK_JAX,
@@ -126,7 +127,8 @@ if find_spec("jax"):
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
-        "lessons", [LESSONS[:5] + PROJECTS, [*LESSONS[7:12], LEARNING_RATE, LSTM_REVIEWS]]
+        "lessons",
+        [LESSONS[:5] + PROJECTS, [*LESSONS[7:12], LEARNING_RATE, MULTIPLE_OUTPUTS, LSTM_REVIEWS]],
     )
     def test_lessons_run_quietly_on_jax(lessons, tmp_path):  # 13: see test_distributed.py
         run_quietly(lessons, tmp_path, "jax")
