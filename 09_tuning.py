@@ -23,6 +23,7 @@ lesson = Lesson(
     __doc__, epochs=20, batch_size=32, trials=Flag(30, "networks that the random search tries")
 )
 
+import contextlib
 import json
 import math
 import warnings
@@ -36,6 +37,7 @@ from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common import plots
+from common.errors import fail
 
 warnings.filterwarnings("ignore", "All-NaN axis")  # from Keras Tuner, where training diverges
 
@@ -175,28 +177,31 @@ def search(name, new_tuner, **options):
         "objective": "val_loss",
         "seed": lesson.seed,
         "max_consecutive_failed_trials": 1000,  # where training diverges, the search goes on
-        "directory": lesson.folder,
+        "directory": ".",
         "project_name": name.lower(),
     }
-    try:
-        tuner = new_tuner(**options)  # goes on with the trials that are in its folder
-    except json.JSONDecodeError:
-        print(f"note: a file of the {name} search was cut short when it stopped; it begins anew")
-        tuner = new_tuner(**options, overwrite=True)
     clock = lesson.training(f"search-{name}").timer  # for the seconds in the record
-    clock.start()
     same_orders = keras.callbacks.LambdaCallback(  # of batches, so that trials can be compared
         on_train_begin=lambda logs: setattr(lesson.run.counter, "epoch", 0)
     )
-    tuner.search(
-        train,
-        steps_per_epoch=steps,
-        validation_data=validation,
-        epochs=lesson.epochs,
-        callbacks=[same_orders],
-        verbose=0,
-    )
-    clock.stop()
+    with contextlib.chdir(lesson.folder):  # in a longer path, it would take [ or * for a pattern
+        try:
+            tuner = new_tuner(**options)  # goes on with the trials that are in its folder
+        except json.JSONDecodeError:
+            print(
+                f"note: a file of the {name} search was cut short when it stopped; it begins anew"
+            )
+            tuner = new_tuner(**options, overwrite=True)
+        clock.start()
+        tuner.search(
+            train,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            epochs=lesson.epochs,
+            callbacks=[same_orders],
+            verbose=0,
+        )
+        clock.stop()
     rows = []
     for trial in (tuner.oracle.trials[number] for number in tuner.oracle.start_order):
         if trial.score is None or not math.isfinite(trial.score):  # the learning rate was too large
@@ -216,6 +221,8 @@ def search(name, new_tuner, **options):
 random_trials = search("random", keras_tuner.RandomSearch, max_trials=lesson.trials)
 hyperband_trials = search("Hyperband", keras_tuner.Hyperband, max_epochs=lesson.epochs, factor=3)
 trials = pd.concat([random_trials, hyperband_trials])
+if trials.empty:
+    fail("no trial ended with a finite validation loss; see above why, or give another --seed")
 lesson.save_table("trials", trials.sort_values("val_mse").round(5).head(10))
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
