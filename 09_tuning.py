@@ -23,6 +23,7 @@ lesson = Lesson(
     __doc__, epochs=20, batch_size=32, trials=Flag(30, "networks that the random search tries")
 )
 
+import contextlib
 import math
 import warnings
 
@@ -35,6 +36,7 @@ from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common import plots
+from common.errors import fail
 
 warnings.filterwarnings("ignore", "All-NaN axis")  # from Keras Tuner, if a training fails
 
@@ -176,24 +178,27 @@ options = {  # the same for both searches
     "objective": "val_loss",
     "seed": lesson.seed,  # so both begin with the same networks
     "max_consecutive_failed_trials": 1000,  # do not give up when trainings diverge
-    "directory": lesson.folder,  # keeps each trial, so that a search that was stopped can go on
+    "directory": ".",  # of the trials: a search that was stopped goes on with them
 }
-tuners = {
-    "random": keras_tuner.RandomSearch(max_trials=lesson.trials, project_name="random", **options),
-    "Hyperband": keras_tuner.Hyperband(
-        max_epochs=lesson.epochs, factor=3, project_name="hyperband", **options
-    ),
-}
-for name, tuner in tuners.items():
-    print(f"{name} search ...")
-    tuner.search(
-        train,
-        steps_per_epoch=steps,
-        validation_data=validation,
-        epochs=lesson.epochs,
-        callbacks=lesson.search_callbacks(name),  # every trial gets the same batches
-        verbose=0,
-    )
+with contextlib.chdir(lesson.folder):
+    tuners = {
+        "random": keras_tuner.RandomSearch(
+            max_trials=lesson.trials, project_name="random", **options
+        ),
+        "Hyperband": keras_tuner.Hyperband(
+            max_epochs=lesson.epochs, factor=3, project_name="hyperband", **options
+        ),
+    }
+    for name, tuner in tuners.items():
+        print(f"{name} search ...")
+        tuner.search(
+            train,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            epochs=lesson.epochs,
+            callbacks=lesson.search_callbacks(name),  # every trial gets the same batches
+            verbose=0,
+        )
 
 # %% [markdown]
 # `tuner.get_best_hyperparameters()[0]` is the winner of a search. We want to see all trials, so we
@@ -210,6 +215,8 @@ for name, tuner in tuners.items():
         chosen = {key: chosen[key] for key in ("layers", "units", "dropout", "optimizer", "rate")}
         rows.append({"search": name, "val_mse": trial.score, "epochs": epochs, **chosen})
 trials = pd.DataFrame(rows)
+if trials.empty:
+    fail("no trial ended with a finite validation loss; see above why, or give another --seed")
 lesson.save_table("trials", trials.sort_values("val_mse").round(5).head(10))
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")

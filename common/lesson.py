@@ -5,7 +5,6 @@ Imports nothing heavy before the flags are read, so that `--help` answers at onc
 
 import contextlib
 import linecache
-import os
 import re
 import shutil
 import sys
@@ -15,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.errors import on_interrupt
-from common.flags import ROOT, Flag, LessonParser, in_notebook  # noqa: F401  Flag: for lessons
+from common.flags import ROOT, Flag, LessonParser  # noqa: F401  Flag: for lessons
 
 
 class Lesson:
@@ -76,8 +75,6 @@ class Lesson:
         )
         if on_flags:
             on_flags(self)
-        if not in_notebook():
-            os.environ["MPLBACKEND"] = "agg"  # draw to files: works without a screen
         print(f"{self.name}: starting Keras ...", flush=True)
 
         from common.startup import quiet_stderr, start_keras

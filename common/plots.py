@@ -1,11 +1,9 @@
 """Figures that several lessons draw. Each function returns a matplotlib figure, at 100 dpi."""
 
-import matplotlib
-
 from common.flags import in_notebook
+from common.startup import start_matplotlib
 
-if not in_notebook():
-    matplotlib.use("agg")  # draw to files: works without a screen
+start_matplotlib()
 
 import matplotlib.pyplot as plt
 import numpy as np

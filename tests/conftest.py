@@ -255,7 +255,8 @@ def smoke_runs(tmp_path_factory):
     }
     flags[IMDB] += ["--text", "A wonderful, moving film; never boring! Zyzzyva."]
     flags[NGRAMS] += ["--text", "A wonderful film. Zyzzyva!"]
-    return LessonRuns(tmp_path_factory.mktemp("outputs"), flags, figures=True)
+    # Characters that a pattern or a format would take for its own.
+    return LessonRuns(tmp_path_factory.mktemp("out[1]{a}%d"), flags, figures=True)
 
 
 @pytest.fixture(scope="session")

@@ -57,16 +57,29 @@ def test_interrupted_search_resumes(tmp_path, capsys, monkeypatch, damaged):
         return run_trial(self, trial, *args, **kwargs)
 
     monkeypatch.setattr(keras_tuner.RandomSearch, "run_trial", run_some)
+    out = tmp_path / "[1]"  # no pattern
     with pytest.raises(KeyboardInterrupt):
-        run_lesson(TUNING, tmp_path, *flags)
+        run_lesson(TUNING, out, *flags)
     monkeypatch.setattr(keras_tuner.RandomSearch, "run_trial", run_trial)
     if damaged:
-        next(tmp_path.glob("*/*/random/oracle.json")).write_text('{"a": ')
-    resumed = run_lesson(TUNING, tmp_path, *flags, "--resume")
+        next(out.glob("*/*/random/oracle.json")).write_text('{"a": ')
+    resumed = run_lesson(TUNING, out, *flags, "--resume")
     trials = resumed.names["trials"]
     assert (trials.search == "random").sum() == 3
     assert resumed.record["finished"]
     assert ("cut short" in capsys.readouterr().out) == damaged
+
+
+def test_search_without_result_ends_in_one_line(tmp_path, capsys, monkeypatch):
+    def run_trial(*args, **kwargs):
+        raise keras_tuner.errors.FailedTrialError("diverged")
+
+    for tuner in (keras_tuner.RandomSearch, keras_tuner.Hyperband):
+        monkeypatch.setattr(tuner, "run_trial", run_trial)
+    with pytest.raises(SystemExit) as stop:
+        run_lesson(TUNING, tmp_path, "--data", "sample", "--epochs", "1", "--trials", "1")
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: no trial ended")
 
 
 @pytest.mark.parametrize("damage", ['{"a": ', "", None])
