@@ -93,7 +93,7 @@ def compile_model(model):
         optimizer="adam",
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=len(train),  # run all steps of an epoch in one call: faster
+        steps_per_execution=len(train),  # return to Python once per epoch: faster
     )
     model.optimizer.build(model.trainable_variables)
 

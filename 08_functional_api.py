@@ -214,7 +214,9 @@ print("parameters of deep and comparison:", deep.count_params(), comparison.coun
 #     loss of two_outputs = 0.9 * MSE of value + 0.1 * MSE of deep_alone
 
 # %%
-steps = len(train)  # in an epoch; all of them in one call: same result, faster
+steps = len(
+    train
+)  # in an epoch; `steps_per_execution=steps` returns to Python once per epoch: faster
 for model in (sequential, deep, wide_deep, two_inputs):
     model.compile(optimizer="adam", loss="mse", steps_per_execution=steps)
 two_outputs.compile(
@@ -294,8 +296,9 @@ print(f"always predicting the mean value: test MSE {mean_mse:.4f}")
 # `deep` has the lowest error with every seed. So the gain over `sequential` comes from the second
 # hidden layer; the skip connection, the separate inputs and the auxiliary output add nothing here.
 # For these data a plain chain is the better choice. Skip connections matter in networks with dozens
-# of layers: each layer multiplies the gradient on its way back, so it can shrink to almost nothing
-# before it reaches the first layers (*vanishing gradients*). A skip connection is a way around.
+# of layers: backpropagation multiplies the gradient by the derivative of one layer after the other,
+# so it can shrink to almost nothing before it reaches the first layers (*vanishing gradients*). A
+# skip connection is a way around.
 #
 # ## 7 Predict
 # Two models of step 3 use the layers of a trained model. `comparison` predicts the difference
@@ -322,7 +325,7 @@ lesson.finish(two_outputs, histories["two_outputs"], training="two_outputs", **s
 # %% [markdown]
 # ## Exercises
 # 1. Count the parameters of `wide_deep` by hand, then compare with its summary.
-# 2. After 20 epochs the skip connection of `wide_deep` is no improvement. Is it after 100?
+# 2. After 20 epochs the skip connection of `wide_deep` is no improvement. And after 100 epochs?
 # 3. Write `wide_deep` with `Add` instead of `Concatenate`, so that it can compute the same.
 #
 # Solutions: notes/solutions/08_functional_api.md

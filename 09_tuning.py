@@ -130,7 +130,7 @@ def build(hp):
     model = build_model(depth, width, dropout)
     optimizer = OPTIMIZERS[hp.Choice("optimizer", list(OPTIMIZERS))]
     learning_rate = hp.Float("rate", 1e-4, 3e-2, sampling="log")  # any number in between
-    # `steps_per_execution`: a whole epoch in one call, which is faster
+    # `steps_per_execution`: return to Python once per epoch, which is faster
     model.compile(optimizer(learning_rate), "mse", steps_per_execution=steps)
     # Adam keeps averages of the derivatives: `build` makes room for them, so that Hyperband (below)
     # can restore them when it goes on with a network.

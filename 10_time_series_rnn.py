@@ -175,7 +175,7 @@ for model in models.values():
     model.compile(
         optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
         loss="mse",
-        steps_per_execution=steps,  # all steps of an epoch in one call: faster
+        steps_per_execution=steps,  # return to Python once per epoch: faster
     )
 
 # %% [markdown]

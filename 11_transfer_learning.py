@@ -17,6 +17,7 @@ Expect: median test accuracy, ten images per digit: from scratch 0.876, with fro
 # %%
 from common.lesson import Flag, Lesson
 
+# `Lesson` is the helper that lesson 01 explains; `Flag` makes `--steps`, with this help text.
 lesson = Lesson(
     __doc__, epochs=3, batch_size=64, steps=Flag(400, "steps of each training of the second task")
 )
@@ -147,7 +148,7 @@ def compile_model(model, steps, rate=0.001):
         optimizer=keras.optimizers.Adam(rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=steps,  # a whole epoch in one call: faster
+        steps_per_execution=steps,  # return to Python once per epoch, not after each step: faster
     )
 
 
@@ -197,8 +198,9 @@ def fit_few(name, model, size, rate=0.001, steps=lesson.steps):
     steps_per_epoch = math.ceil(len(labels) / lesson.batch_size)
     compile_model(model, steps_per_epoch, rate)
     history = model.fit(
-        lesson.batches(images, labels, repeat=True),  # go on without end, as in lesson 03, ...
-        steps_per_epoch=steps_per_epoch,  # ... so `fit` must know when an epoch is over
+        # Epochs are short: batches without end need no new start for each (as in lesson 03).
+        lesson.batches(images, labels, repeat=True),
+        steps_per_epoch=steps_per_epoch,
         epochs=math.ceil(steps / steps_per_epoch),
         callbacks=lesson.callbacks(training=name),  # the name is for its checkpoint
         verbose=0,
@@ -208,7 +210,7 @@ def fit_few(name, model, size, rate=0.001, steps=lesson.steps):
     return test["accuracy"]
 
 
-scores = {}  # by their names in the record, run.json
+scores = {}  # test accuracies, by the names under which the run keeps them
 for size in SIZES:
     keras.utils.set_random_seed(lesson.seed)
     scratch = with_head(build_features())
@@ -269,9 +271,10 @@ lesson.finish(second, curves[last], training=last, val_accuracy=first_accuracy, 
 # %% [markdown]
 # ### Photos of your own
 # Start from a network that others have trained on ImageNet, 1.3 million photos of 1,000 classes.
-# For photos of, say, three classes (`pooling="avg"` takes the mean of each of its last channels):
+# Its head for these classes is left out (`include_top=False`), and its last channels are averaged
+# over the image (`pooling="avg"`). For photos of, say, three classes:
 #
-#     base = keras.applications.MobileNetV2(include_top=False, pooling="avg")  # no head
+#     base = keras.applications.MobileNetV2(include_top=False, pooling="avg")
 #     base.trainable = False
 #     inputs = keras.Input((224, 224, 3))
 #     x = keras.applications.mobilenet_v2.preprocess_input(inputs)  # as in its own training
@@ -286,10 +289,11 @@ lesson.finish(second, curves[last], training=last, val_accuracy=first_accuracy, 
 #             layer.trainable = False
 #
 # Why do these layers stay frozen? In training, batch normalization (lesson 04) uses the mean and
-# variance of each batch; in prediction, averages that it has collected, here from ImageNet, which
-# the layers after it rely on. Your few photos would soon replace these by more random ones. A
-# frozen batch normalization keeps and uses the old averages. (Many examples write
-# `base(x, training=False)` for the same purpose, but in Keras 3 `fit` overrides that.)
+# variance of each batch; in prediction, the averages that it has collected, here those of ImageNet.
+# The layers after it rely on these averages, and your few photos would soon spoil them. A frozen
+# batch normalization keeps and uses the old ones. (Many examples call `base(x, training=False)`
+# instead, which means "compute as in prediction". In Keras 3 that is not enough: `fit` overrides
+# it.)
 #
 # ## Remember
 # - Transfer learning reuses the feature extractor of a related task and puts a new head on it.
@@ -302,8 +306,8 @@ lesson.finish(second, curves[last], training=last, val_accuracy=first_accuracy, 
 # ## Exercises
 # 1. Do features transfer better if they were trained longer on the first task? Try `--epochs 1`
 #    and `--epochs 10`.
-# 2. What if the first task has few images, too? Try `--limit 600`: that leaves it fewer than 300,
-#    and the second task its ten of each digit.
+# 2. What if the first task has few images, too? `--limit 600` loads only 600 images: fewer than 300
+#    are left for the first task, and ten of each digit for the second.
 # 3. What does a network trained on ImageNet see in a photo of yours? Take one with its head:
 #    `keras.applications.MobileNetV2()`.
 #

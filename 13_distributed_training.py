@@ -114,9 +114,11 @@ def compile_model(model):
 
 # %% [markdown]
 # ## 5 Fit
-# On **TensorFlow**, one process drives all devices. You create and compile the model inside
-# `strategy.scope()`: each weight then gets a copy on every device, and `fit` splits the batches and
-# does the all-reduce. Without GPUs, the lesson divides the processor into two devices.
+# On **TensorFlow**, one process drives all devices, with a *strategy* of `tf.distribute`.
+# `MirroredStrategy` keeps equal copies of the weights on all devices. You create and compile the
+# model inside `strategy.scope()`: each weight then gets a copy on every device, and `fit` splits
+# the batches and does the all-reduce. Without GPUs, the lesson divides the processor into two
+# devices.
 #
 # On **JAX**, every process runs this whole script. `keras.distribution.initialize`, which `workers`
 # calls, connects them, and `fit` does the all-reduce. But each process must pick its own part of

@@ -178,7 +178,7 @@ model.compile(
     optimizer=keras.optimizers.Adam(learning_rate=0.01),
     loss="binary_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # a whole epoch in one call: faster
+    steps_per_execution=len(train),  # return to Python once per epoch: faster
 )
 
 # %% [markdown]

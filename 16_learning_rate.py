@@ -161,7 +161,7 @@ def train(name, seed, rate=best_rate, units=(64, 64), sizes=(lesson.batch_size,)
     for number, batch_size in enumerate(sizes):
         first, last = (round(n * lesson.epochs / len(sizes)) for n in (number, number + 1))
         steps = math.ceil(len(train_values) / batch_size)
-        model.compile(optimizer, "mse", steps_per_execution=steps)  # an epoch in one call: faster
+        model.compile(optimizer, "mse", steps_per_execution=steps)  # faster
         history = model.fit(
             lesson.batches(train_features, train_values, batch_size, seed=seed, repeat=True),
             steps_per_epoch=steps,

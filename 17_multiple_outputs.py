@@ -16,7 +16,8 @@ Expect: median test accuracy: left digit 0.970, right 0.973, larger or not 0.894
 # %%
 from common.lesson import Flag, Lesson
 
-# `Lesson` is the helper that lesson 01 explains. A `Flag` is a flag with a help text.
+# `Lesson` is the helper that lesson 01 explains; `Flag` makes `--larger-weight`, with this help
+# text.
 lesson = Lesson(
     __doc__,
     epochs=5,
@@ -147,7 +148,7 @@ larger_only = keras.Model(image, layers.Dense(1, activation="sigmoid")(x))
 # You give losses, weights and metrics by the names of the outputs.
 
 # %%
-steps = math.ceil(len(train_images) / lesson.batch_size)  # in an epoch; one call for all is faster
+steps = math.ceil(len(train_images) / lesson.batch_size)  # in an epoch
 all_three.compile(
     optimizer="adam",
     loss={
@@ -157,7 +158,7 @@ all_three.compile(
     },
     loss_weights={"left": 1, "right": 1, "larger": lesson.larger_weight},
     metrics={"left": "accuracy", "right": "accuracy", "larger": "accuracy"},
-    steps_per_execution=steps,
+    steps_per_execution=steps,  # return to Python once per epoch: faster
 )
 digits_only.compile(
     optimizer="adam",
@@ -281,6 +282,7 @@ lesson.finish(all_three, histories["all_three"], training="all_three", **scores)
 #    then look at the summary.
 # 2. Give the third question more weight: `--larger-weight 20`. Which answers improve, and which
 #    become worse?
-# 3. Build a model that reads both digits with *one* set of convolutions, called twice.
+# 3. Build a model that reads both digits with *one* set of convolutions, called twice (lesson 08
+#    shows how layers are shared).
 #
 # Solutions: notes/solutions/17_multiple_outputs.md

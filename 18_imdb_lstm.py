@@ -124,7 +124,7 @@ model.compile(
     optimizer=keras.optimizers.Adam(clipnorm=1.0),
     loss="binary_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # a whole epoch in one call: faster
+    steps_per_execution=len(train),  # return to Python once per epoch: faster
 )
 
 # %% [markdown]
