@@ -141,7 +141,7 @@ model.compile(
     optimizer="adam",
     loss="binary_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # all steps of an epoch in one call: faster
+    steps_per_execution=len(train),  # return to Python once per epoch: faster
     # With TensorFlow, use its compiler XLA: faster too. On other back-ends Keras decides ("auto").
     jit_compile=keras.backend.backend() == "tensorflow" or "auto",
 )

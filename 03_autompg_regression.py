@@ -145,7 +145,7 @@ model.compile(
     optimizer=keras.optimizers.RMSprop(learning_rate),
     loss="mse",
     metrics=["mae", "mse"],  # mse is the loss, here under its own name
-    steps_per_execution=steps,  # run all steps of an epoch in one call: same result, faster
+    steps_per_execution=steps,  # return to Python once per epoch, not after each step: faster
 )
 
 # %% [markdown]

@@ -345,7 +345,8 @@ lesson.finish(model, curves[best_name], training=best_name, **scores)
 #
 # On your own data, try first: more data, and `EarlyStopping` with `restore_best_weights=True`.
 # Next, `Dropout(0.5)` after the hidden layers. Then fewer units, or an L2 penalty of 0.0001 to
-# 0.001. Change one thing at a time. More remedies: notes/overfitting.md
+# 0.001: they did little here, but how much they help differs from one task to the next. Change one
+# thing at a time. More remedies: notes/overfitting.md
 
 # %% [markdown]
 # ## Exercises

@@ -26,6 +26,7 @@ from common.lesson import Lesson, expect_error
 # As in lesson 01: flags, seed, and a folder for what the run leaves, `lesson.folder`.
 lesson = Lesson(__doc__, epochs=5, batch_size=32)
 
+import contextlib
 import json
 import zipfile
 
@@ -92,7 +93,7 @@ def compile_model(model):
         optimizer="adam",
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=len(train),  # run all steps of an epoch in one call: faster
+        steps_per_execution=len(train),  # return to Python once per epoch: faster
     )
     model.optimizer.build(model.trainable_variables)
 
@@ -248,7 +249,8 @@ if keras.backend.backend() == "tensorflow":
 
     exported = saved / "exported"
     model.export(exported, verbose=False)
-    served = tf.saved_model.load(exported)  # not a model: its function `serve` predicts
+    with contextlib.chdir(saved):  # in a longer path, TensorFlow would take [ or * for a pattern
+        served = tf.saved_model.load("exported")  # not a model: its function `serve` predicts
     parts = [served.serve(test_images[i : i + 1000]) for i in range(0, len(test_images), 1000)]
     add_row("export", exported, np.concatenate(parts))
     with expect_error(ValueError):  # prints the error

@@ -104,7 +104,7 @@ known_pairs = pd.Series(pairs).value_counts().index[: lesson.pairs]  # most freq
 #
 # (Another way to deal with words that say little is *tf-idf* weighting: multiply how often a word
 # occurs in the text by log(number of texts / number of texts with this word). For a word in every
-# text that is 0, as log(1) = 0; for one in every hundredth text, each occurrence counts 4.6.)
+# text that is 0, as log(1) = 0; a word that only one text in a hundred has counts 4.6 each time.)
 
 # %%
 
@@ -178,7 +178,7 @@ model.compile(
     optimizer=keras.optimizers.Adam(learning_rate=0.01),
     loss="binary_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # a whole epoch in one call: faster
+    steps_per_execution=len(train),  # return to Python once per epoch: faster
 )
 
 # %% [markdown]

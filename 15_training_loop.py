@@ -102,9 +102,9 @@ def build_model():
 # `training=True` matters for layers that behave differently while training, such as `Dropout`. This
 # network has none, but your next one may. It may also have a penalty on its weights (lesson 04).
 # Keras collects penalties in the list `model.losses`, which our loss function does not see. `fit`
-# adds them to the loss; in your own loop you must, or they have no effect: write
-# `loss += sum(model.losses)` inside the `with` block, below the loss. With a cross-entropy of 0.4
-# and penalties of 0.03 and 0.02 that makes 0.45.
+# adds them to the loss; in your own loop you must, or they have no effect: write `loss +=
+# sum(model.losses)` inside the `with` block, below the loss. With a cross-entropy of 0.4 and
+# penalties of 0.03 and 0.02 that makes 0.45.
 
 # %%
 loss_function = keras.losses.SparseCategoricalCrossentropy()
@@ -204,7 +204,7 @@ callbacks.on_train_end()
 # and with the same batches in the same order. Then we compare the two on the test images.
 
 # %%
-train = lesson.batches(train_images, train_labels)  # starts again with the order of the first epoch
+train = lesson.batches(train_images, train_labels)  # new batches start with the first epoch's order
 by_fit = build_model()
 by_fit.fit(train, epochs=lesson.epochs, verbose=0)
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
@@ -239,7 +239,9 @@ lesson.finish(
 # A tape can also tell which pixels speak for this answer: ask it for the gradient of the class's
 # score with respect to the image instead of the parameters. If the derivative for a pixel is 0.02,
 # making the pixel brighter by 10 raises the score by about 0.2; if it is 0, the pixel hardly
-# matters. Lesson 12 draws such a gradient as an image, a *saliency map*.
+# matters. Lesson 12 draws such a gradient as an image, a *saliency map*. (The image must be
+# `float32` for that: with respect to whole numbers there is no derivative, and a tape answers
+# None.)
 #
 # ## Remember
 # - A training step: forward pass under a tape, loss, gradients, `optimizer.apply`.

@@ -1,5 +1,6 @@
 """Callbacks of every training: the time of each epoch, a progress bar; and whole model files."""
 
+import os
 import shutil
 import signal
 import sys
@@ -140,7 +141,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         named = Path(self.filepath)  # with such parts as {epoch:02d}, which Keras fills in
         temporary = temporary_path(named)
         prefix = temporary.name.removesuffix(named.name)
-        self.filepath = str(temporary)
+        folder = str(named.parent).replace("{", "{{").replace("}", "}}")  # its braces stay
+        self.filepath = os.path.join(folder, temporary.name)
         try:
             super().on_epoch_end(epoch, logs)
             for path in named.parent.glob(f"{prefix}*"):

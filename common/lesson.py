@@ -5,7 +5,6 @@ Imports nothing heavy before the flags are read, so that `--help` answers at onc
 
 import contextlib
 import linecache
-import os
 import re
 import shutil
 import sys
@@ -15,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.errors import on_interrupt
-from common.flags import ROOT, Flag, LessonParser, in_notebook  # noqa: F401  Flag: for lessons
+from common.flags import ROOT, Flag, LessonParser  # noqa: F401  Flag: for lessons
 
 
 class Lesson:
@@ -76,8 +75,6 @@ class Lesson:
         )
         if on_flags:
             on_flags(self)
-        if not in_notebook():
-            os.environ["MPLBACKEND"] = "agg"  # draw to files: works without a screen
         print(f"{self.name}: starting Keras ...", flush=True)
 
         from common.startup import quiet_stderr, start_keras
@@ -193,6 +190,16 @@ class Lesson:
         """
         one = self.training(training, seed) if training else self.run.trainings[""]
         return one.callbacks(*own, progress=progress)
+
+    def search_callbacks(self, name: str):
+        """Return callbacks for a search of Keras Tuner: a clock, and equal batches in all trials.
+
+        There are no checkpoints: Keras Tuner keeps the trials in the folder that it is given.
+
+        Args:
+            name: that of the search, for the record.
+        """
+        return self.training(f"search-{name}").search_callbacks()
 
     def save_figure(self, name: str, figure) -> None:
         """Write a matplotlib figure as `<name>.png` and say where; a notebook shows it."""

@@ -1,11 +1,9 @@
 """Figures that several lessons draw. Each function returns a matplotlib figure, at 100 dpi."""
 
-import matplotlib
-
 from common.flags import in_notebook
+from common.startup import start_matplotlib
 
-if not in_notebook():
-    matplotlib.use("agg")  # draw to files: works without a screen
+start_matplotlib()
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -127,7 +125,7 @@ def image_grid(images, titles, title_colors=None, columns: int = 5):
     count, height, width = images.shape
     rows = -(-count // columns)
     across, down = width * 1.25, height * 1.5  # room between images, and above for the title
-    figure, axes = new_figure(1.6 * columns, 1.9 * rows)
+    figure, axes = new_figure(1.6 * columns, 1.9 * rows * (height / width))
     for place, image in enumerate(images):
         left, top = place % columns * across, place // columns * down
         extent = (left, left + width, top + height, top)

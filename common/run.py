@@ -23,6 +23,7 @@ from common.files import atomic_write, fsync, remove_leftovers, write_json
 from common.flags import ROOT, STARTED
 
 ROOM = 300_000_000  # bytes: more than any lesson writes
+LONGEST = 120  # letters of a folder's name: some file systems allow 143; the record has them all
 SAMPLE_WARNING = (
     "*** BUILT-IN SAMPLE: small stand-in data. These are not the lesson's numbers. For the real "
     "data go online or give --data-dir DIR (notes/running.md). ***"
@@ -55,6 +56,15 @@ class Training:
         self.timer.start()
         bar = [EpochBar()] if progress else []
         return [*kept, saving, *bar, stop, InterruptBetweenSteps()]
+
+    def search_callbacks(self) -> list:
+        """Return those of `common.lesson.Lesson.search_callbacks`; the clock starts now."""
+        self.timer.start()
+        trial = keras.callbacks.LambdaCallback(  # copied for each trial, but functions never are
+            on_train_begin=lambda logs: setattr(self.counter, "epoch", 0),
+            on_train_end=lambda logs: self.timer.stop(),
+        )
+        return [trial]
 
 
 class Run:
@@ -97,12 +107,13 @@ class Run:
             print(f"going on with {show(self.folder)}")
             self.data_sets = dict(earlier.get("data_sets", {}))
             resume.tell_new_versions(earlier, self.versions)
+            resume.drop_damaged_searches(self.folder)
         self.write_record(finished=False)
 
     def make_folder(self) -> Path:
         """Make a new folder; two runs that start in the same second get two."""
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-        name = "-".join(filter(None, [stamp, self.variant]))
+        name = "-".join(filter(None, [stamp, self.variant]))[:LONGEST]
         try:
             for attempt in range(100):
                 folder = self.out / self.lesson / (f"{name}.{attempt}" if attempt else name)
@@ -115,9 +126,7 @@ class Run:
             raise FileExistsError(f"{folder} exists already")
         except OSError as error:
             why = error.strerror or error
-            fail(
-                f"--out {self.out}: cannot write there ({why}); give a folder that you may write to"
-            )
+            fail(f"--out {self.out}: cannot write there ({why}); give another folder")
 
     def loaded(self, name: str, data: str, source: str, seconds: float) -> None:
         """Note where a data set came from, and say so, loudly if it is the sample."""

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from common.errors import CHILD_PROCESS, fail
+from common.flags import Flag
 
 STARTED_HERE = "KERAS_LESSON_STARTED_HERE"  # set: the process that started this one holds its stdin
 
@@ -48,6 +49,15 @@ def take_part(lesson) -> None:
         lesson.out, lesson.resume = Path(tempfile.mkdtemp()), None
     if STARTED_HERE in os.environ:
         threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+FLAGS = {  # for `common.lesson.Lesson`
+    "addresses": Flag([str], "on JAX: HOST:PORT of each process; the same for all", role="free"),
+    "process": Flag(
+        int, "with --addresses: which of them this is, from 0", at_least=0, role="free"
+    ),
+    "on_flags": take_part,
+}
 
 
 def end_with_parent() -> None:
@@ -82,9 +92,11 @@ def train_together(lesson, count: int) -> tuple:
         start_and_wait(count, flags_for(lesson, folder), lesson.run.how_to_go_on())
     record = runs.finished_runs(folder)[-1]
     history = runs.read_history(record["folder"])
-    del history["epoch"], history["seconds"]
+    del history["epoch"]
+    timer = lesson.training("together").timer  # for the record of this run
+    timer.seconds, timer.total = history.pop("seconds"), record["metrics"]["fit_seconds"]
     model = keras.models.load_model(record["folder"] / "model.keras")
-    return model, history, bool(record["metrics"]["equal"]), record["metrics"]["fit_seconds"]
+    return model, history, bool(record["metrics"]["equal"]), timer.total
 
 
 def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:

@@ -51,10 +51,12 @@ def test_timer_covers_whole_fit(tmp_path, monkeypatch):
 
 def test_model_checkpoint_is_atomic(tmp_path, monkeypatch):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    best = callbacks.ModelCheckpoint(tmp_path / "best-{epoch:02d}.keras", "loss", mode="min")
+    folder = tmp_path / "{a}"  # its braces are not for Keras to fill in
+    folder.mkdir()
+    best = callbacks.ModelCheckpoint(folder / "best-{epoch:02d}.keras", "loss", mode="min")
     best.set_model(model)
     best.on_epoch_end(0, {"loss": 2.0})
-    whole = (tmp_path / "best-01.keras").read_bytes()
+    whole = (folder / "best-01.keras").read_bytes()
 
     def save_half(path, **options):
         path = Path(path)
@@ -64,8 +66,8 @@ def test_model_checkpoint_is_atomic(tmp_path, monkeypatch):
     monkeypatch.setattr(model, "save", save_half)
     with pytest.raises(OSError, match="full"):
         best.on_epoch_end(0, {"loss": 1.0})
-    assert [path.name for path in tmp_path.iterdir()] == ["best-01.keras"]
-    assert (tmp_path / "best-01.keras").read_bytes() == whole
+    assert [path.name for path in folder.iterdir()] == ["best-01.keras"]
+    assert (folder / "best-01.keras").read_bytes() == whole
 
 
 def fit_with_bar(capsys) -> str:

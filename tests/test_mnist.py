@@ -271,7 +271,6 @@ def test_bfloat16_is_chosen_if_supported(monkeypatch, tmp_path):
 
     cpuinfo = tmp_path / "cpuinfo"
     monkeypatch.setattr(precision, "CPUINFO", cpuinfo)
-    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     assert fastest_precision() == "float32"  # not Linux
     cpuinfo.write_text("flags\t\t: fpu sse avx512f\n")
     assert fastest_precision() == "float32"
@@ -281,7 +280,7 @@ def test_bfloat16_is_chosen_if_supported(monkeypatch, tmp_path):
         lesson = SimpleNamespace(precision=wanted)
         choose_precision(lesson)
         assert lesson.precision == chosen
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(precision, "chosen_backend", lambda: ("jax", "keras.json"))
     assert fastest_precision() == "float32"
 
 
