@@ -14,6 +14,8 @@ for number, name in enumerate(("stdin", "stdout", "stderr")):
         os.open(os.devnull, os.O_RDWR)
     if getattr(sys, name) is None:  # as it is then, and under pythonw
         setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))
+if hasattr(sys.stdout, "reconfigure"):  # not in a notebook
+    sys.stdout.reconfigure(errors="replace")  # ± becomes ? where its encoding has no such letter
 
 os.environ["KERAS_NNX_ENABLED"] = "0"
 for name in ("TF_USE_LEGACY_KERAS", "KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):

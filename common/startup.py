@@ -146,6 +146,9 @@ def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "aut
         if isinstance(error, ModuleNotFoundError):
             also = "" if backend == "tensorflow" else backend
             remedy = f"run: pip install -r requirements.txt {also}"
+        for name in ("keras", backend):
+            if name in sys.modules and not hasattr(sys.modules[name], "__path__"):
+                remedy = f"rename {sys.modules[name].__file__}, which hides the package {name}"
         fail(f"Keras does not start on {backend} ({type(error).__name__}: {error}); {remedy}")
     finally:
         gc.freeze()  # and they are left out for good

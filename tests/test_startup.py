@@ -109,6 +109,14 @@ def test_keras_json_that_keras_refuses_is_named(tmp_path, content):
     assert f"error: {tmp_path / 'keras.json'}: " in result.stderr and "delete" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["keras", "tensorflow"])
+def test_file_that_hides_a_package_is_named(tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("x = 1\n")
+    result = python(ROOT / AUTO_MPG, "--out", tmp_path, PYTHONPATH=str(tmp_path))
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert f"rename {tmp_path / name}.py" in result.stderr
+
+
 def test_backend_is_the_one_that_keras_takes(tmp_path, monkeypatch, capsys):
     file = tmp_path / "keras.json"
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
@@ -140,6 +148,11 @@ def test_lesson_runs_with_closed_streams(tmp_path):
     assert done.returncode == 0
     (record,) = tmp_path.glob("*/*/run.json")
     assert json.loads(record.read_text())["finished"]
+
+
+def test_letter_that_stdout_cannot_encode_is_replaced():
+    code = "import common; print('\u00b1')"
+    assert python("-c", code, PYTHONPATH=str(ROOT), PYTHONIOENCODING="ascii").stdout == "?\n"
 
 
 def test_missing_streams_are_replaced():
