@@ -178,7 +178,8 @@ options = {  # the same for both searches
     "objective": "val_loss",
     "seed": lesson.seed,  # so both begin with the same networks
     "max_consecutive_failed_trials": 1000,  # do not give up when trainings diverge
-    "directory": ".",  # of the trials: a search that was stopped goes on with them
+    "directory": ".",  # of the trials: with --resume, a search that was stopped goes on with them
+    "overwrite": not lesson.resume,  # otherwise it begins anew, in a notebook too
 }
 with contextlib.chdir(lesson.folder):
     tuners = {

@@ -30,7 +30,7 @@ class EpochTimer(keras.callbacks.Callback):
 
     def start(self) -> None:
         """Start the clock right before `fit`, which has work to do before it calls callbacks."""
-        self._began = time.perf_counter()
+        self._began, self._earlier = time.perf_counter(), None
 
     def stop(self) -> None:
         """Stop the clock; make this the last thing that `fit` calls."""
@@ -39,6 +39,7 @@ class EpochTimer(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._earlier is None:
+            del self.seconds[epoch:]  # of an earlier `fit`, in a notebook
             self._earlier = sum(self.seconds)
         self._epoch_began = time.perf_counter()
 

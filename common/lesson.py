@@ -94,6 +94,14 @@ class Lesson:
         self.folder, self.drawn = self.run.folder, set()
         on_interrupt(self.run.how_to_go_on)
 
+    def __setattr__(self, name: str, value):
+        """Change a flag, as a notebook does: a new seed seeds Keras, `out` moves the run there."""
+        super().__setattr__(name, value)
+        if name == "seed" and "run" in vars(self):
+            sys.modules["keras"].utils.set_random_seed(value)
+        elif name == "out" and "run" in vars(self):
+            self.folder = self.run.move(Path(value))
+
     def flags(self) -> dict:
         """Return the flags that change what is trained: to resume, they must be the same again."""
         return {name: getattr(self, name) for name in self.training_flags}
@@ -188,8 +196,7 @@ class Lesson:
             seed: what random numbers are drawn from; that of the flag if left out.
             progress: show a bar over the epochs, if `verbose=0` and so `fit` itself shows nothing.
         """
-        one = self.training(training, seed) if training else self.run.trainings[""]
-        return one.callbacks(*own, progress=progress)
+        return self.training(training, seed).callbacks(*own, progress=progress)
 
     def search_callbacks(self, name: str):
         """Return callbacks for a search of Keras Tuner: a clock, and equal batches in all trials.

@@ -34,28 +34,28 @@ class Training:
     """One training within a run: its clock, its checkpoint, and where it goes on.
 
     Args:
-        checkpoint: the file that a stopped run goes on from.
-        seed: what the random numbers of every epoch are drawn from.
         counter: is told the number of every epoch.
 
     Attributes:
         first_epoch: 0, or the epoch that a resumed run goes on with.
         timer: its clock, an `EpochTimer`.
+        saving: what seeds its epochs and keeps its checkpoint, a `Checkpoints`.
     """
 
     def __init__(self, checkpoint: Path, seed: int, counter: EpochCounter):
-        self.checkpoint, self.seed, self.counter = checkpoint, seed, counter
+        self.counter, self.timer = counter, EpochTimer()
         self.first_epoch = checkpoints.next_epoch(checkpoint)
-        self.timer = EpochTimer()
+        self.saving = Checkpoints(checkpoint, seed, counter=counter)
 
     def callbacks(self, *own, progress: bool = True) -> list:
         """Return the callbacks of `common.lesson.Lesson.callbacks`; the clock starts now."""
-        kept = [self.timer, *own]
-        saving = Checkpoints(self.checkpoint, self.seed, kept, self.counter)
+        self.saving.others = kept = [self.timer, *own]
+        if self.saving.written:  # not the first `fit` in this process: nothing is resumed
+            self.first_epoch = 0
         stop = keras.callbacks.LambdaCallback(on_train_end=lambda logs: self.timer.stop())
         self.timer.start()
         bar = [EpochBar()] if progress else []
-        return [*kept, saving, *bar, stop, InterruptBetweenSteps()]
+        return [*kept, self.saving, *bar, stop, InterruptBetweenSteps()]
 
     def search_callbacks(self) -> list:
         """Return those of `common.lesson.Lesson.search_callbacks`; the clock starts now."""
@@ -128,6 +128,14 @@ class Run:
             why = error.strerror or error
             fail(f"--out {self.out}: cannot write there ({why}); give another folder")
 
+    def move(self, out: Path) -> Path:
+        """Take the run, with all that it has written, to another folder of runs."""
+        earlier, self.out = self.folder, out
+        self.folder = self.make_folder()
+        shutil.copytree(earlier, self.folder, dirs_exist_ok=True)
+        shutil.rmtree(earlier)
+        return self.folder
+
     def loaded(self, name: str, data: str, source: str, seconds: float) -> None:
         """Note where a data set came from, and say so, loudly if it is the sample."""
         self.load_seconds += seconds
@@ -163,9 +171,12 @@ class Run:
             name: part of the checkpoint's name.
             seed: what its random numbers are drawn from; the run's seed if left out.
         """
-        file = runs.CHECKPOINT.replace("*", f"-{name}" if name else "")
+        file = self.folder / runs.CHECKPOINT.replace("*", f"-{name}" if name else "")
         seed = self.flags["seed"] if seed is None else seed
-        self.trainings[name] = Training(self.folder / file, seed, self.counter)
+        if name not in self.trainings:
+            self.trainings[name] = Training(file, seed, self.counter)
+        saving = self.trainings[name].saving
+        saving.path, saving.seed = file, seed  # a notebook may have changed them
         return self.trainings[name]
 
     def save_model(

@@ -14,7 +14,8 @@ end it looks at each test image ten times. Read mnist.py first: the rest is expl
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and mnist/ are
+script = globals().get("__file__", "clothing.py")  # a notebook has no `__file__`, but runs here
+sys.path.insert(0, str(Path(script).resolve().parent.parent))  # there common/ and mnist/ are
 
 from common.lesson import Lesson
 from mnist.precision import PRECISION, choose_precision
