@@ -54,7 +54,9 @@ def read_record(folder: Path) -> dict:
 def all_runs(out: Path) -> list[dict]:
     """Read the records of all runs below `out`, oldest first, unfinished ones too.
 
-    A damaged record is left out, and one line on standard error says so.
+    The runs of a lesson stand together, ordered by when they started in UTC: the folders' names
+    have local times, perhaps of several time zones. Records written before there was `started` are
+    the oldest. A damaged record is left out, and one line on standard error says so.
 
     Returns:
         The records, each with its `folder` (a path) and `run` (the folder's name).
@@ -65,7 +67,7 @@ def all_runs(out: Path) -> list[dict]:
             records.append({**read_record(folder), "folder": folder, "run": folder.name})
         except DamagedRecordError as error:
             tell_left_out(str(error))
-    return records
+    return sorted(records, key=lambda one: (one["lesson"], str(one.get("started", ""))))
 
 
 def finished_runs(out: Path, lesson: str | None = None) -> list[dict]:

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from conftest import AUTO_MPG, FASHION
@@ -32,6 +33,30 @@ def test_table_lists_runs_and_figure_is_drawn(smoke_runs, monkeypatch, capsys):
         for value in run.record["metrics"].values():
             assert runs.short(value) in line
     assert (out / "runs.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_newest_run_is_the_last_one_started(smoke_runs, tmp_path):
+    starts = {
+        "20261025-023000": "2026-10-25T00:30:00.000Z",  # in summer
+        "20261025-021500": "2026-10-25T01:15:00.000Z",  # in winter, after the clocks went back
+        "20261024-220000": "2026-10-25T02:00:00.000Z",  # in New York
+        "20261026-000000": None,  # of an older version
+    }
+    for name, started in starts.items():
+        folder = tmp_path / "03_autompg_regression" / name
+        folder.mkdir(parents=True)
+        record = smoke_runs[AUTO_MPG].record | {"started": started}
+        if not started:
+            del record["started"]
+        (folder / "run.json").write_text(json.dumps(record))
+    found = [record["run"] for record in runs.finished_runs(tmp_path)]
+    assert found == ["20261026-000000", *list(starts)[:3]]
+
+
+def test_record_has_time_of_start_in_utc(smoke_runs):
+    started = datetime.fromisoformat(smoke_runs[AUTO_MPG].record["started"])
+    assert smoke_runs[AUTO_MPG].record["started"].endswith("Z")
+    assert timedelta() < datetime.now(UTC) - started < timedelta(hours=3)
 
 
 def test_short_uses_exponent_for_large_numbers():
