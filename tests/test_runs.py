@@ -6,6 +6,7 @@ import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from conftest import AUTO_MPG, FASHION
 
@@ -66,6 +67,33 @@ def test_short_uses_exponent_for_large_numbers():
 def test_metric_equal_to_loss_is_detected():
     columns = {"loss": [446.9, 2.813], "mse": [446.90002, 2.8129998], "mae": [20.4, 1.3]}
     assert [name for name in columns if plots.repeats_loss(name, columns)] == ["mse"]
+
+
+def compared(*histories) -> list[list[int]]:
+    """Draw runs of one lesson; how many values each curve has, panel by panel."""
+    record = {"lesson": "10_a", "run": "2026 $^^$", "data": "real", "seed": 42, "epochs": 2}
+    figure = plots.compare_runs([(record, columns) for columns in histories])
+    figure.canvas.draw()
+    plots.plt.close(figure)
+    return [[len(line.get_xdata()) for line in axes.lines] for axes in figure.axes[:-1]]
+
+
+def test_runs_with_different_columns_are_drawn():
+    linear, gru = ({f"{name}loss": [2.0, 1.0] for name in (m, f"val_{m}")} for m in ("a_", "b_"))
+    assert compared(linear, linear | gru, gru) == [[2, 2, 0], [0, 2, 2]]
+    assert compared(linear | gru, linear) == [[2, 2], [2, 0]]
+
+
+def test_only_diverged_curves_are_left_out():
+    ends = [0.0, 0.5, 1e6, float("nan"), -1.0]
+    histories = [{"loss": [1.0, 1.0], "val_loss": [1.0, end]} for end in ends]
+    assert compared(*histories) == [[2, 2, 0, 0, 2]]
+
+
+@pytest.mark.parametrize("wrong", [[float("nan")] * 2, [float("inf"), 2.0], [1e30, 1e30]])
+def test_diverged_regression_is_drawn(tmp_path, wrong):
+    figure = plots.prediction_versus_truth(np.array([1.0, 2.0]), np.array(wrong), "a", "b")
+    plots.save(figure, tmp_path / "figure.png")
 
 
 def test_table_of_one_lesson(smoke_runs, monkeypatch, capsys):
