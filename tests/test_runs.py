@@ -157,6 +157,15 @@ def test_run_with_damaged_history_is_skipped(smoke_runs, tmp_path, monkeypatch, 
     assert "history.csv: cannot be read" in error and len(error.splitlines()) == 1
 
 
+def test_run_that_an_editor_has_saved_is_read(smoke_runs, tmp_path):
+    folder = shutil.copytree(smoke_runs[AUTO_MPG].folder, tmp_path / "03" / "20260101-000000")
+    for name in ("run.json", "history.csv"):
+        path = folder / name
+        path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    ((record, columns),) = runs.with_history(runs.finished_runs(tmp_path))
+    assert record["metrics"] == smoke_runs[AUTO_MPG].record["metrics"] and "epoch" in columns
+
+
 def test_damaged_record_is_named(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "01_lesson" / "20260101-000000"
     folder.mkdir(parents=True)
