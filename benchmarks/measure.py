@@ -81,7 +81,7 @@ def run_lesson(script: str, *flags, backend="tensorflow", out: Path | None = Non
         folder = out or Path(temporary)
         words = [*flags, *no_data_or_real(script, *flags), "--out", folder]
         seconds, _ = run(script, *words, backend=backend)
-        newest = max(finished_runs(folder), key=lambda record: record["run"])
+        newest = finished_runs(folder, Path(script).stem)[-1]
         return {**newest, "process_seconds": seconds}
 
 

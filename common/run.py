@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import keras
@@ -103,6 +103,7 @@ class Run:
         keras_version, backend_version = self.versions["keras"], self.versions[backend]
         device_and_seed = f"{self.device}, seed {lesson.seed}"
         print(f"Keras {keras_version} on {backend} {backend_version}, {device_and_seed}")
+        self.started = earlier.get("started") if earlier else now_in_utc()
         if earlier:
             print(f"going on with {show(self.folder)}")
             self.data_sets = dict(earlier.get("data_sets", {}))
@@ -206,6 +207,7 @@ class Run:
             "lesson": self.lesson,
             "variant": self.variant,
             "finished": finished,
+            "started": self.started,  # the folder's name has the local time
             "process": {"computer": platform.node(), "number": os.getpid()},
             "data": self.data,
             "data_sets": self.data_sets,
@@ -235,6 +237,11 @@ class Run:
         flag = [] if self.resumed else ["--resume"]  # it may be among the words already
         join = subprocess.list2cmdline if os.name == "nt" else shlex.join
         return "go on with: " + join(["python", *sys.argv, *flag])
+
+
+def now_in_utc() -> str:
+    """Spell the time, in whatever time zone, so that a later one sorts behind an earlier one."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def check_room(out: Path) -> None:

@@ -92,7 +92,7 @@ def chosen_backend(usual: str = "") -> tuple[str, str]:
     if name := os.environ.get("KERAS_BACKEND", "").strip().lower():
         return name, f"KERAS_BACKEND={name}"
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        name = usual or json.loads(keras_json().read_text()).get("backend")
+        name = usual or json.loads(keras_json().read_bytes()).get("backend")
     return name or "tensorflow", f"{keras_json()} names the back-end {name}"
 
 

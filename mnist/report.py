@@ -126,10 +126,15 @@ def draw(axes, quantity: str, group: list[dict], colors: dict[str, str]) -> None
     """Draw one quantity, a curve per run."""
     from common import plots
 
-    for run in group:
-        plots.draw_curve(axes, run["history"][quantity], "", colors[run["variant"]])
+    label = QUANTITIES[quantity]
+    for run in group:  # the loss of smoothed labels is higher, whatever the model
+        smoothed = quantity == "val_loss" and run["flags"].get("label_smoothing")
+        style, color = ":" if smoothed else "-", colors[run["variant"]]
+        plots.draw_curve(axes, run["history"][quantity], "", color, style)
+        if smoothed:
+            label = f"{QUANTITIES[quantity]} (dotted: of smoothed labels)"
     plots.plt.setp(axes.lines, linewidth=1.2)
-    axes.set(xlabel="epoch", ylabel=QUANTITIES[quantity])
+    axes.set(xlabel="epoch", ylabel=label)
     if quantity == "val_loss":
         plots.log_scale(axes)
     else:

@@ -131,6 +131,23 @@ def test_intact_files_are_read(data_folder, name):
         assert [kind.kind for kind in data.dtypes] == [kind.kind for kind in made.dtypes]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("auto_mpg", "auto-mpg.data"),
+        ("churn", "Churn_Modelling.csv"),
+        ("imdb", "imdb_word_index.json"),
+    ],
+)
+def test_text_files_from_windows_are_read(data_folder, name, file, encoding):
+    before, path = readers.READERS[name](data_folder), data_folder / file
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_bytes("\r\n".join(lines).encode(encoding))
+    after = readers.READERS[name](data_folder)
+    assert after[-1] == before[-1] if name == "imdb" else after.equals(before)
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
