@@ -154,6 +154,7 @@ FIGURES = [
         "Keras example imdb_fasttext",
         least=0.905,
     ),
+    Figure("19 without a mistake", ["19_debugging.py"], "test_accuracy", "none", "", least=0.95),
     Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],

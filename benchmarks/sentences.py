@@ -194,6 +194,18 @@ def lesson_12_pixels() -> list[str]:
     ]
 
 
+def lesson_19_memorized() -> list[str]:
+    """Tell how well a network of lesson 19 knows wrong labels after a long training."""
+    return [
+        fill(
+            "After {epochs:.0f} epochs the training accuracy on the wrong labels is "
+            "{accuracy_after:2~}, the validation accuracy {val_accuracy:2~} (median and range of "
+            "{count} seeds).",
+            results("19_broken").query("epochs > 3 and network == 'labels_shuffled'"),
+        )
+    ]
+
+
 PARTS = {
     "rates": "learning rate (our choice is 0.001)",
     "schedules": "schedule",
@@ -290,7 +302,8 @@ def mnist_comparison() -> list[str]:
 
 FUNCTIONS = [lesson_02_overfitting, lesson_14_pairs, lesson_06_timings, computers]
 FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10_errors]
-FUNCTIONS += [lesson_10_reviews, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
+FUNCTIONS += [lesson_10_reviews, lesson_12_dead_units, lesson_12_pixels, lesson_19_memorized]
+FUNCTIONS += [mnist_comparison]
 FUNCTIONS += [peers_by_split, serving_memory, xor_starts, churn_flawed, churn_steps]
 SENTENCES = {
     **{name: partial(tell, *entry) for name, entry in TEXTS.items()},
@@ -343,6 +356,7 @@ PROMISES = {
     "13_distributed_training": ACCURACY,
     "14_imdb_ngrams": ACCURACY,
     "15_training_loop": ACCURACY,
+    "19_debugging": f"test accuracy {{test_accuracy:3~}} without a mistake, {RANGE}",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

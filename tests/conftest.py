@@ -27,6 +27,7 @@ FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE, DISTRIBUTED = LESSONS[7:
 NGRAMS = "14_imdb_ngrams.py"
 TRAINING_LOOP = "15_training_loop.py"
 LEARNING_RATE = "16_learning_rate.py"
+DEBUGGING = "19_debugging.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 NO_DATA_SET = [AUTODIFF, XOR]  # they make their data, and have no flags for it
 SHORTER = {  # fewer trainings, where a lesson has many
@@ -35,8 +36,9 @@ SHORTER = {  # fewer trainings, where a lesson has many
     TUNING: ["--trials", "2"],
     TIME_SERIES: ["--limit", "500", "--models", "gru"],
     TRANSFER: ["--limit", "1000", "--steps", "10"],
-    LOOK_INSIDE: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
+    LOOK_INSIDE: ["--limit", "1000"],
     LEARNING_RATE: ["--limit", "300", "--parts", "range", "--repeats", "1"],
+    DEBUGGING: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
 }
 OWN_FILE = {  # the file that tests a lesson most
     FASHION: "test_lessons.py",
@@ -54,6 +56,7 @@ OWN_FILE = {  # the file that tests a lesson most
     LOOK_INSIDE: "test_look_inside.py",
     DISTRIBUTED: "test_distributed.py",
     LEARNING_RATE: "test_learning_rate.py",
+    DEBUGGING: "test_debugging.py",
     NGRAMS: "test_lessons.py",
     CHURN: "test_churn.py",
     MNIST: "test_mnist.py",

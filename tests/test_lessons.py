@@ -15,6 +15,7 @@ from conftest import (
     AUTO_MPG,
     AUTODIFF,
     CHURN,
+    DEBUGGING,
     DISTRIBUTED,
     FASHION,
     FUNCTIONAL,
@@ -54,6 +55,7 @@ PARAMETERS = {
     LOOK_INSIDE: 160 + 4_640 + 800 * 64 + 64 + 650,
     TRAINING_LOOP: 50_890,
     NGRAMS: 230_002,
+    DEBUGGING: 56_714,
     MNIST: 407_050,
     XOR: 65,
 }
@@ -84,7 +86,6 @@ FIGURES = {
         "feature_maps_2",
         "activations",
         "pixels",
-        "broken",
         "accuracy",
         "loss",
         "epoch_times",
@@ -93,6 +94,7 @@ FIGURES = {
     TRAINING_LOOP: ["accuracy", "loss", "epoch_times"],
     LEARNING_RATE: ["range_test", "rates", "predictions", "loss", "epoch_times"],
     NGRAMS: ["accuracy", "loss", "epoch_times"],
+    DEBUGGING: ["examples", "broken", "accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -113,9 +115,10 @@ OTHERS = {
     TUNING: {"trials.csv", "random", "hyperband"},
     TIME_SERIES: {"one_ahead.csv"},
     TRANSFER: {"transfer.csv"},
-    LOOK_INSIDE: {"layers.csv", "broken.csv", "pixels.csv"},
+    LOOK_INSIDE: {"layers.csv", "pixels.csv"},
     DISTRIBUTED: {"throughput.csv"},
     LEARNING_RATE: {"rates.csv"},
+    DEBUGGING: {"broken.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }

@@ -78,6 +78,6 @@ LAST_COMMANDS = {
 def test_last_solution_command_runs(script, tmp_path):
     words = LAST_COMMANDS[script]
     few = ["--epochs", "1", "--data", "sample", *([] if "--limit" in words else ["--limit", "300"])]
-    fewer = {"09": ["--trials", "1"], "16": ["--repeats", "1"], "12": ["--mistakes", "wrong_loss"]}
+    fewer = {"09": ["--trials", "1"], "16": ["--repeats", "1"]}
     few += fewer.get(script[:2], [])
     assert run_lesson(words[0], tmp_path, *words[1:], *few).record["finished"]

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from conftest import (
     AUTODIFF,
+    DEBUGGING,
     ENVIRONMENT,
     LEARNING_RATE,
     LESSONS,
@@ -121,9 +122,10 @@ def test_project_runs_from_own_folder(script):
 
 
 if find_spec("jax"):
+    HALVES = [LESSONS[:5] + PROJECTS, [*LESSONS[7:12], LEARNING_RATE, DEBUGGING]]
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("lessons", [LESSONS[:5] + PROJECTS, [*LESSONS[7:12], LEARNING_RATE]])
+    @pytest.mark.parametrize("lessons", HALVES)
     def test_lessons_run_quietly_on_jax(lessons, tmp_path):  # 13: see test_distributed.py
         run_quietly(lessons, tmp_path, "jax")
 
