@@ -36,10 +36,10 @@ Expect: test accuracy 0.880 (0.879 to 0.884), median and range of three seeds.
 # %%
 from common.lesson import Lesson
 
-# `lesson` is this collection's helper. It reads the flags of the command line (`lesson.epochs`),
-# sets the seed, and saves figures and results to a folder whose name it prints. It also starts
-# Keras, so it comes before the other imports. The values below are the flags' defaults; for
-# `--optimizer` they are the choices, the default first.
+# `lesson` is this collection's helper. It makes a command-line flag of each name below: `--epochs`,
+# 10 if you do not give it, is `lesson.epochs` in the code. (`--optimizer` is one of the three
+# names; the default is adam.) It also sets the seed and saves figures and results to a folder whose
+# name it prints. It starts Keras, so it comes before the other imports.
 lesson = Lesson(
     __doc__, epochs=10, batch_size=32, hidden=[128], optimizer=["adam", "rmsprop", "sgd"]
 )
@@ -94,8 +94,7 @@ lesson.save_figure("samples", plots.image_grid(train_images[:25], titles))
 train_images, val_images, train_labels, val_labels = train_test_split(
     train_images, train_labels, test_size=0.1, stratify=train_labels, random_state=lesson.seed
 )
-# This does what `batch_size=32` does in the program above. It also lets you continue a run that was
-# stopped (`--resume`), with exactly the same batches.
+# Does what `batch_size=32` does in the program above, with an order that depends only on the seed.
 train = lesson.batches(train_images, train_labels)
 
 # %% [markdown]
@@ -120,11 +119,12 @@ train = lesson.batches(train_images, train_labels)
 # weighted sums is again a weighted sum.
 #
 # `softmax` turns the ten scores into ten probabilities: it raises e to the power of each score and
-# divides by the sum, so that they add up to 1. Three scores 2, 1, 0 become 0.67, 0.24, 0.09.
+# divides by the sum, so that they add up to 1. Three scores 2, 1, 0 become 0.67, 0.24, 0.09. The
+# scores before softmax are called *logits*.
 
 # %%
 model = keras.Sequential([
-    keras.Input((28, 28), dtype="uint8"),  # takes bytes as they are; the default is float32
+    keras.Input((28, 28), dtype="uint8"),  # pixels are single bytes; float32 would need four
     layers.Rescaling(1 / 255),
     layers.Flatten(),
     *[layers.Dense(units, activation="relu") for units in lesson.hidden],  # one layer of 128
@@ -136,36 +136,39 @@ model.summary()
 # ## 4 Compile
 # `compile` puts together what training needs: a loss, an optimizer and metrics.
 #
-# All weights start as small random numbers, so the first predictions are guesses. To improve them
-# we need a number that says how wrong they are: the *loss*. For one image it is -log(p), where p is
-# the probability that the network gave to the true class and log is the natural logarithm. It is
-# 0.1 for p = 0.9 and 2.3 for p = 0.1, the result if all ten classes are equally probable. This loss
-# is called *cross-entropy*. It is *sparse* if labels are numbers such as 3; the alternative is a
-# row 0 0 0 1 0 0 0 0 0 0 with a 1 in the place of the class, a *one-hot* label.
+# **The loss.** All weights start as small random numbers, so the first predictions are guesses. To
+# improve them we need a number that says how wrong they are: the *loss*. For one image it is
+# -log(p), where p is the probability that the network gave to the true class and log is the natural
+# logarithm. It is 0.1 for p = 0.9 and 2.3 for p = 0.1, the result if all ten classes are equally
+# probable. This loss is called *cross-entropy*. It is *sparse* if labels are numbers such as 3; the
+# alternative is a row 0 0 0 1 0 0 0 0 0 0 with a 1 in the place of the class, a *one-hot* label.
+# (Some programs leave softmax out of the model and let the loss apply it, with `from_logits=True`.
+# That is more precise when a probability is nearly 0 or 1, but `predict` then returns logits.)
 #
-# Training repeats one small step; the procedure is called *gradient descent*. Take a batch and
-# compute its average loss. Then compute the *gradient*: for every parameter, the derivative of the
-# loss, that is, how fast the loss would rise if that parameter grew. (*Backpropagation* finds them
-# all with the chain rule, going from the last layer back to the first.) Multiply the derivative by
-# a small number, the *learning rate*, and subtract the product from the parameter: with a
-# derivative of 2 and a rate of 0.01 the parameter becomes smaller by 0.02, and the loss falls. Too
-# low a rate makes training slow; too high a rate overshoots.
+# **Gradient descent.** Training repeats one small step. Take a batch and compute its average loss.
+# Then compute the *gradient*: for every parameter, the derivative of the loss, that is, how fast
+# the loss would rise if that parameter grew. (*Backpropagation* finds them all with the chain rule,
+# going from the last layer back to the first.) Multiply the derivative by a small number, the
+# *learning rate*, and subtract the product from the parameter: with a derivative of 2 and a rate of
+# 0.01 the parameter becomes smaller by 0.02, and the loss falls. Too low a rate makes training
+# slow; too high a rate overshoots.
 #
-# The *optimizer* carries out that step. `sgd` (*stochastic* gradient descent, because batches are
-# random) does just that. `rmsprop` divides each derivative by its recent size, so that all
-# parameters move at a similar pace. `adam` does so too, and replaces the derivative by an average
-# of the recent ones, which evens out the chance of single batches. Start with `adam`.
+# **The optimizer** carries out that step. `sgd` (*stochastic* gradient descent, because batches are
+# random) does just that. `rmsprop` divides a parameter's derivative by its average size in recent
+# steps, so that all parameters move at a similar pace. `adam` does so too, and replaces the
+# derivative by an average of the recent ones: batches differ at random, and an average varies less.
+# Start with `adam`.
 #
-# Why not train on accuracy itself? A tiny change of one weight almost never changes which class
-# wins, so the derivative of the accuracy is zero nearly everywhere and shows no direction. We only
-# watch it: it is a *metric*.
+# **The metric.** Why not train on accuracy itself? A tiny change of one weight almost never changes
+# which class wins, so the derivative of the accuracy is zero nearly everywhere and shows no
+# direction. We only watch it: it is a *metric*, computed but not minimized.
 
 # %%
 model.compile(
     optimizer=lesson.optimizer,
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # no return to Python after each step: same result, faster
+    steps_per_execution=len(train),  # return to Python once per epoch, not after each step: faster
 )
 
 # %% [markdown]
@@ -245,7 +248,8 @@ for i in range(25):
     titles.append(title if predicted == true else f"{title}\n(is {CLASS_NAMES[true]})")
     colors.append("tab:blue" if predicted == true else "tab:red")
 lesson.save_figure("predictions", plots.image_grid(test_images[:25], titles, colors))
-lesson.finish(model, history, test_loss=test_loss, test_accuracy=test_accuracy)  # saves the model
+# Save the model, and what its classes are called.
+lesson.finish(model, history, classes=CLASS_NAMES, test_loss=test_loss, test_accuracy=test_accuracy)
 
 # %% [markdown]
 # The figure shows 25 predictions with their probabilities, the wrong ones in red. Is the network

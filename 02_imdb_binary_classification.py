@@ -95,7 +95,7 @@ train = lesson.batches(train_numbers, train_labels)  # in a new order in every e
 # The numbers are only names: word 20 is not twice as much as word 10. So the first layer replaces
 # each of them by a list of numbers, a *vector*, that can say something about the word.
 #
-# - `Embedding` is a table with a row of 16 numbers for each of the 10,000 numbers in use. It looks
+# - `Embedding` is a table of 10,000 rows, one for each word, with 16 numbers in each row. It looks
 #   up the row of every word in the review. Such a row is the word's *embedding*. Its 16 numbers
 #   (our choice, like the number of units of a layer) are parameters: they start at random, and
 #   training changes them until words with a similar effect on the answer, such as "superb" and
@@ -141,7 +141,7 @@ model.compile(
     optimizer="adam",
     loss="binary_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # all steps of an epoch in one call: faster
+    steps_per_execution=len(train),  # return to Python once per epoch: faster
     # With TensorFlow, use its compiler XLA: faster too. On other back-ends Keras decides ("auto").
     jit_compile=keras.backend.backend() == "tensorflow" or "auto",
 )
@@ -217,10 +217,16 @@ lesson.save_figure("confusion_matrix", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# A sentence of your own must be prepared exactly like the training reviews: split into words, words
-# to ranks, ranks to numbers, then padded. `predict` wants a batch, so we give it a batch of one
-# review. A word that is not in the vocabulary becomes 1 and so tells the network little. Is an
-# answer near 0 or 1 always right? No: a high probability is no guarantee. Try irony.
+# A sentence of your own must be prepared exactly like the training reviews: lower case, no
+# punctuation, split into words, words to ranks, ranks to numbers, then padded. If it is not, every
+# word may mean something else to the network, and no error tells you; this fault is called
+# *training-serving skew*. (The layer `TextVectorization` does all these steps on raw strings. Call
+# its `adapt` with the training texts only, so that no knowledge of the test leaks into the
+# vocabulary; put into the model, it is saved with it and prepares every text in the same way.)
+#
+# `predict` wants a batch, so we give it a batch of one review. A word that is not in the vocabulary
+# becomes 1 and so tells the network little. Is an answer near 0 or 1 always right? No: a high
+# probability is no guarantee. Try irony.
 
 # %%
 words = split_words(lesson.text)  # lower case, no punctuation

@@ -42,8 +42,9 @@ from common import plots
 # The data is a table with one row per car. The columns, apart from `mpg` and the car's name, are
 # the *features*: what the network may use to predict `mpg`, the *target*.
 #
-# A few values of horsepower are missing; pandas shows them as NaN, *not a number*. One NaN would
-# turn every prediction, the loss and then all weights into NaN, so we drop those rows.
+# A few values of horsepower are missing; pandas shows them as NaN, *not a number*. Whatever is
+# computed with a NaN is NaN: the prediction for that car, the loss of its batch, the gradient, and
+# after one step all weights. So we drop those rows.
 
 # %%
 cars = lesson.load("auto_mpg")
@@ -73,8 +74,8 @@ train_features, test_features, train_mpg, test_mpg = train_test_split(
 train_features, val_features, train_mpg, val_mpg = train_test_split(
     train_features, train_mpg, test_size=0.2, random_state=lesson.seed
 )
-# An epoch takes milliseconds here, less than restarting the batches would. So they repeat without
-# end, and `steps` says how many make one epoch.
+# `repeat=True` makes batches without end, and `steps` says how many make one epoch. With so few
+# rows an epoch takes milliseconds, and to start the batches anew would take longer than that.
 train = lesson.batches(train_features, train_mpg, repeat=True)
 val = lesson.batches(val_features, val_mpg, len(val_mpg), shuffle=False)
 steps = math.ceil(len(train_mpg) / lesson.batch_size)
@@ -127,16 +128,16 @@ model.summary()
 # - *Mean absolute error* (MAE): (1 + 5) / 2 = 3 MPG. Easy to read: we are off by 3 MPG on average.
 # - *Mean squared error* (MSE): (1² + 5²) / 2 = 13 MPG². Large errors count most.
 #
-# We train on the MSE and read the MAE. The derivative of an error's square is twice the error, so a
-# large error pulls hard and a small one gently: steps become smaller near the goal. The derivative
-# of the absolute error is 1 or -1, however small the error is. (One can train on the MAE too; it
-# pays less attention to *outliers*, cars far from all others.)
+# We train on the MSE and read the MAE. The derivative of an error's square is twice the error: a
+# large error pulls hard and a small one gently. The derivative of the absolute error is 1 or -1,
+# however small the error is. (One can train on the MAE too; it pays less attention to *outliers*,
+# cars far from all others.)
 #
-# The optimizer `RMSprop` divides each derivative by its recent size (the root of the mean square
-# over some ten steps), so a step changes a parameter by about the learning rate. The usual 0.001
-# suits the network, where thousands of parameters change together and move the prediction a lot.
-# Linear regression has a single bias, which must go from 0 to about 23 MPG: at 0.001 per step that
-# takes 23,000 steps, so we give it 0.1.
+# The optimizer `RMSprop` divides each derivative by its average size in recent steps. The quotient
+# is about 1 or -1, so a step changes a parameter by about the learning rate. The usual 0.001 suits
+# the network, where thousands of parameters change together and move the prediction a lot. Linear
+# regression has a single bias, which must go from 0 to about 23 MPG: at 0.001 per step that takes
+# 23,000 steps, so we give it 0.1.
 
 # %%
 learning_rate = lesson.learning_rate or (0.001 if lesson.hidden else 0.1)
@@ -144,7 +145,7 @@ model.compile(
     optimizer=keras.optimizers.RMSprop(learning_rate),
     loss="mse",
     metrics=["mae", "mse"],  # mse is the loss, here under its own name
-    steps_per_execution=steps,  # run all steps of an epoch in one call: same result, faster
+    steps_per_execution=steps,  # return to Python once per epoch, not after each step: faster
 )
 
 # %% [markdown]
@@ -174,9 +175,9 @@ print(f"trained {len(history.epoch)} epochs, kept the weights of epoch {best_epo
 # An error means little by itself. Our *baseline* predicts for every car the mean of the training
 # cars, which takes no network at all.
 #
-# And what can 79 test cars tell? If the errors of single cars have the standard deviation s, the
-# sum of n independent errors has the variance n·s², and their mean s²/n. So the mean is uncertain
-# by about s/√n, its *standard error*. We print it after ±.
+# And what can 79 test cars tell? With other test cars the mean error would be a little different:
+# by about s/√n, where s is the standard deviation of the errors and n the number of cars. This is
+# the *standard error* of a mean; four times as many cars would halve it. We print it after ±.
 
 # %%
 test = model.evaluate(test_features, test_mpg, verbose=0, return_dict=True)

@@ -16,7 +16,8 @@ Expect: test accuracy 0.882 (0.881 to 0.884), median and range of three seeds.
 # %%
 from common.lesson import Flag, Lesson
 
-# `Lesson` is the helper that lesson 01 explains. A `Flag` is a flag with a help text and limits.
+# `Lesson` is the helper that lesson 01 explains: every name below becomes a flag. `--models` takes
+# some of these names, by default all. A `Flag` has a help text and limits.
 NAMES = (
     "smaller", "baseline", "bigger", "L2", "L1",
     "dropout", "batch_norm", "L2_dropout", "early_stopping", "a_fifth",
@@ -84,8 +85,8 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 
 # %% [markdown]
 # ## 3 Define
-# A network *generalizes* if it does well on data it has never seen. How complicated a function it
-# can represent is its *capacity*, which grows with the number of layers and units. With too little
+# A network *generalizes* if it does well on data it has never seen. Its *capacity* is how
+# complicated a function it can represent; more layers and units mean more capacity. With too little
 # capacity, or too little training, a network *underfits*: it misses patterns that are there. With
 # plenty of both it can *overfit*: it *memorizes* chance coincidences in the training data
 # (*noise*), for instance that all three reviews that mention a certain actor happen to be positive.
@@ -115,13 +116,13 @@ def plain(units):
 #
 # An *L2 penalty* adds λ·Σw² to the loss: a small number λ (lambda) times the sum of a layer's
 # squared weights w. With λ = 0.001, our default, a weight of 0.1 costs 0.00001, and one of 1, ten
-# times as large, costs a hundred times as much. So a large weight must lower the error by more than
-# it costs: it pays for a word that tells something about many reviews, not for one that occurs in
-# two. The derivative, 2λw, pulls every weight towards 0 in proportion to its size. In plain
-# gradient descent each weight thus shrinks by a fixed percentage per step, hence the other name,
-# *weight decay*. (With Adam the percentage differs from weight to weight, since Adam divides each
-# gradient by its recent size. Its argument `weight_decay` shrinks all weights by the same
-# percentage.)
+# times as large, costs a hundred times as much. So a weight stays large only if it lowers the error
+# by more than it costs. That can be so for a word that tells something about many reviews, but not
+# for one that occurs in two. The derivative, 2λw, pulls every weight towards 0 in proportion to its
+# size. In plain gradient descent each weight thus shrinks by a fixed percentage per step, hence the
+# other name, *weight decay*. (With Adam the two are not the same: it divides the penalty's
+# derivative, too, by a recent average. To shrink all weights by the same percentage, leave out the
+# penalty and give `keras.optimizers.AdamW` its argument `weight_decay`.)
 #
 # An *L1 penalty* adds λ·Σ|w|. Its derivative is λ or -λ, however small the weight: the pull never
 # weakens. So weights of little use end very close to 0, and only the useful ones stay large. (Not
@@ -293,17 +294,18 @@ for file, names in [("capacity", NAMES[:3]), ("remedies", [NAMES[1], *NAMES[3:]]
 # | `a_fifth`        | 12         | 0.332     | 0.367     | 0.345    | 0.852         |
 # <!-- end -->
 #
-# - *Keeping the best epoch's weights* does most. Every network overfits in the end: otherwise each
-#   would have its last loss instead of its best. Stopping early only saves time: the row
-#   `early_stopping` is the baseline again, ended three epochs after its best one.
+# - *Keeping the best epoch's weights* does most. Every network overfits in the end; without
+#   `restore_best_weights` we would be left with the last loss instead of the best. Stopping early
+#   only saves time: the row `early_stopping` is the baseline again, ended three epochs after its
+#   best one.
 # - *Capacity*: the more units, the earlier the best epoch and the worse the end. `bigger` is best
 #   after its first epoch, and even then worse than the baseline. `smaller` gets as far as the
 #   baseline, only later, and then overfits slowly.
 # - *Penalties* slow overfitting down: the last epoch is much better than the baseline's. The best
 #   epoch is not, so if you keep its weights, the penalties do not help here.
 # - *Dropout*, alone or with L2, lowers the best loss slightly, but does not raise the test
-#   accuracy. (Its training loss is measured while units are switched off, which makes it too high
-#   and the gap too small: do not compare these two with the others.)
+#   accuracy. (Its training loss is measured while units are switched off, so it is too high and the
+#   gap too small: do not compare the gaps of the two models with dropout with the others'.)
 # - *Batch normalization* is no remedy here: its best epoch is worse than the baseline's.
 # - *More data* lowers the best loss more than any remedy: compare `a_fifth` with `baseline`. A
 #   coincidence is less likely to hold in 15,000 reviews than in 3,000.
@@ -337,12 +339,14 @@ lesson.finish(model, curves[best_name], training=best_name, **scores)
 # ## Remember
 # - A network does worse on new data because it memorizes coincidences in the training data. You see
 #   it where the training loss keeps falling while the validation loss rises.
-# - Regularization (penalties, dropout, early stopping) trades some fit for better generalization.
+# - Keeping the best epoch's weights and more data helped most here. Penalties and dropout slow
+#   overfitting down.
 # - Compare validation losses without penalties, and keep the best epoch's weights, not the last.
 #
 # On your own data, try first: more data, and `EarlyStopping` with `restore_best_weights=True`.
 # Next, `Dropout(0.5)` after the hidden layers. Then fewer units, or an L2 penalty of 0.0001 to
-# 0.001. Change one thing at a time. More remedies: notes/overfitting.md
+# 0.001: they did little here, but how much they help differs from one task to the next. Change one
+# thing at a time. More remedies: notes/overfitting.md
 
 # %% [markdown]
 # ## Exercises

@@ -23,8 +23,10 @@ Expect: test accuracy 0.972 (0.969 to 0.973), median and range of three seeds.
 # %%
 from common.lesson import Lesson, expect_error
 
+# As in lesson 01: flags, seed, and a folder for what the run leaves, `lesson.folder`.
 lesson = Lesson(__doc__, epochs=5, batch_size=32)
 
+import contextlib
 import json
 import zipfile
 
@@ -80,8 +82,8 @@ model = build_model()
 # ## 4 Compile
 # An optimizer may have a *state*. Adam keeps two running averages for every parameter, of its
 # gradient and of the gradient's square, and it counts its steps. To continue a training later you
-# need the state too. `optimizer.build` creates it now, all zeros; otherwise the first training step
-# would, and that is too late for `load_weights` (step 7).
+# need the state too. The first training step creates it, all zeros. `optimizer.build` does so now,
+# because `load_weights` can fill only a state that exists (step 7).
 
 
 # %%
@@ -91,7 +93,7 @@ def compile_model(model):
         optimizer="adam",
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=len(train),  # run all steps of an epoch in one call: faster
+        steps_per_execution=len(train),  # return to Python once per epoch: faster
     )
     model.optimizer.build(model.trainable_variables)
 
@@ -117,7 +119,7 @@ saved = lesson.folder / "saved"
 saved.mkdir(exist_ok=True)
 keep_best = ModelCheckpoint(saved / "best.keras", monitor="val_loss", save_best_only=True)
 keep_all = ModelCheckpoint(saved / "epoch-{epoch:02d}.weights.h5", save_weights_only=True)
-model.save_weights(saved / "epoch-00.weights.h5")  # untrained: `--epochs 1` needs it
+model.save_weights(saved / "epoch-00.weights.h5")  # before the first epoch
 history = model.fit(
     train,
     validation_data=(val_images, val_labels),
@@ -197,8 +199,9 @@ assert np.array_equal(predict(untrained), probabilities)
 
 # %% [markdown]
 # ### What each file holds
-# A table of what each file restores by itself. What `build_model` and `compile_model` gave does not
-# count. By `optimizer` we mean the optimizer's state, and check its number of steps.
+# The table says what each file restores by itself. A "no" under `architecture` means that we had to
+# call `build_model` first; the same goes for `compile_settings` and `compile_model`. The column
+# `optimizer` is about its state: does it have the right number of steps?
 
 # %%
 rows = []
@@ -246,7 +249,8 @@ if keras.backend.backend() == "tensorflow":
 
     exported = saved / "exported"
     model.export(exported, verbose=False)
-    served = tf.saved_model.load(exported)  # not a model: its function `serve` predicts
+    with contextlib.chdir(saved):  # in a longer path, TensorFlow would take [ or * for a pattern
+        served = tf.saved_model.load("exported")  # not a model: its function `serve` predicts
     parts = [served.serve(test_images[i : i + 1000]) for i in range(0, len(test_images), 1000)]
     add_row("export", exported, np.concatenate(parts))
     with expect_error(ValueError):  # prints the error
@@ -257,10 +261,10 @@ lesson.save_table("forms", table.replace({True: "yes", False: "no"}))
 
 # %% [markdown]
 # Only `digits.keras` restores all four: weights, architecture, compile settings and optimizer
-# state. `digits.weights.h5` lacks the architecture and the compile settings, and the JSON file has
-# nothing else. Saved from a model that was not compiled, or exported, only the weights are left. A
-# parameter takes 4 bytes (`float32`), so 50,890 are about 204 kB; Adam's two averages per parameter
-# make that three times as much.
+# state. `digits.weights.h5` holds the weights and the optimizer's state, and the weights alone if
+# the model was not compiled. The JSON file holds the architecture and the compile settings. The
+# export predicts, but gives back no Keras model. A parameter takes 4 bytes (`float32`), so 50,890
+# are about 204 kB; Adam's two averages per parameter make that three times as much.
 #
 # ### Continue training
 # Does the optimizer's state matter? We load the checkpoint before the last epoch and train that
@@ -349,7 +353,13 @@ with_lambda = keras.Sequential([keras.Input((28, 28)), layers.Lambda(lambda x: x
 with_lambda.save(saved / "lambda.keras")
 with expect_error(ValueError):
     keras.models.load_model(saved / "lambda.keras")
-lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"])
+lesson.finish(
+    model,
+    history,
+    classes=list("0123456789"),
+    test_loss=test["loss"],
+    test_accuracy=test["accuracy"],
+)
 
 # %% [markdown]
 # ## Remember

@@ -23,7 +23,7 @@ lesson = Lesson(
     __doc__, epochs=20, batch_size=32, trials=Flag(30, "networks that the random search tries")
 )
 
-import json
+import contextlib
 import math
 import warnings
 
@@ -36,8 +36,9 @@ from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common import plots
+from common.errors import fail
 
-warnings.filterwarnings("ignore", "All-NaN axis")  # from Keras Tuner, where training diverges
+warnings.filterwarnings("ignore", "All-NaN axis")  # from Keras Tuner, if a training fails
 
 # %% [markdown]
 # ## 1 Load
@@ -49,10 +50,9 @@ districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# The columns count all rooms and bedrooms of a district; we turn them into numbers per household.
-# (The population stays as well.) A quarter of the rows is the test set, and a quarter of the rest
-# is the validation set. That leaves 11,610 rows for training: 363 batches of 32, so 363 steps per
-# epoch.
+# Three columns count all rooms, bedrooms and people of a district; we divide them by the number of
+# households. A quarter of the rows is the test set, and a quarter of the rest, 3,870 rows, is the
+# validation set. That leaves 11,610 rows for training.
 
 # %%
 features = districts.drop(columns="median_house_value")
@@ -67,16 +67,17 @@ train_features, test_features, train_values, test_values = train_test_split(
 train_features, val_features, train_values, val_values = train_test_split(
     train_features, train_values, random_state=lesson.seed
 )
-train = lesson.batches(train_features, train_values, repeat=True)  # without end: faster
-steps = math.ceil(len(train_values) / lesson.batch_size)  # in an epoch
+# As in lesson 03 the batches repeat without end, because a restart in every epoch takes time.
+train = lesson.batches(train_features, train_values, repeat=True)
+steps = math.ceil(len(train_values) / lesson.batch_size)  # 363 make an epoch
 validation = lesson.batches(val_features, val_values, len(val_values), shuffle=False)  # one batch
-mean, variance = train_features.mean(axis=0), train_features.var(axis=0)  # once, for all networks
+mean, variance = train_features.mean(axis=0), train_features.var(axis=0)  # for all networks
 
 
 # %% [markdown]
 # ## 3 Define
-# The network is a plain chain of layers, but three things about it are left open: its depth (number
-# of hidden layers), its width (units in each), and the dropout rate (lesson 04).
+# The network is a plain chain of layers, but we leave three things open: its depth (the number of
+# hidden layers), its width (the units in each), and the dropout rate (lesson 04).
 
 
 # %%
@@ -98,22 +99,19 @@ def build_model(depth, width, dropout):
 
 # %% [markdown]
 # ## 4 Compile
-# Two more choices are made when the model is compiled: the optimizer and its learning rate. Adam,
-# RMSprop, Nadam and SGD with momentum are described in notes/optimizers.md; all of them move the
-# weights against the gradient, in steps of different sizes. Together with the three choices above
-# we have five hyperparameters. The loss is the mean squared error (lesson 03).
+# Two more choices are made when the model is compiled: the optimizer and its learning rate. Lesson
+# 01 explains Adam and RMSprop. With *momentum*, each step of gradient descent keeps 0.9 of the step
+# before it, as a rolling ball keeps its speed; Nadam is Adam with a variant of that. Together with
+# the three choices above we have five hyperparameters. The loss is the mean squared error.
 #
-# *Keras Tuner*, a package of its own, searches among them. You write a function that gets an object
-# `hp` and returns a compiled model. Wherever you would write a fixed number, you ask `hp` for one
-# and give it a name and the values that are allowed:
+# *Keras Tuner*, a package of its own, searches among them. You write a function that takes an
+# object `hp` and returns a compiled model. Wherever you would write a fixed number, you ask `hp`
+# for one, giving its name and the values that are allowed. The tuner calls the function once for
+# each network, every time with other values in `hp`.
 #
-# - `hp.Int("layers", 1, 4)` is a whole number from 1 to 4
-# - `hp.Choice("dropout", [0.0, 0.1, 0.2])` is one of these three
-# - `hp.Float("rate", 1e-4, 3e-2, sampling="log")` is any number from 0.0001 to 0.03
-#
-# Why `sampling="log"`? For a learning rate the factor counts, not the difference: going from 0.0001
-# to 0.001 changes as much as going from 0.001 to 0.01. Drawn evenly, nine of ten learning rates
-# would lie above 0.003; on a logarithmic scale each factor of ten is equally likely.
+# Why `sampling="log"` below? For a learning rate the factor counts, not the difference: going from
+# 0.0001 to 0.001 changes as much as going from 0.001 to 0.01. Drawn evenly, nine of ten learning
+# rates would lie above 0.003; on a logarithmic scale each factor of ten is equally likely.
 
 # %%
 OPTIMIZERS = {
@@ -125,15 +123,18 @@ OPTIMIZERS = {
 
 
 def build(hp):
-    """Build and compile the network of a trial."""
-    depth = hp.Int("layers", 1, 4)
+    """Build and compile a network with the hyperparameters that `hp` holds."""
+    depth = hp.Int("layers", 1, 4)  # a whole number from 1 to 4
     width = hp.Int("units", 16, 256, sampling="log")  # as many below 64 as above
-    model = build_model(depth, width, hp.Choice("dropout", [0.0, 0.1, 0.2]))
+    dropout = hp.Choice("dropout", [0.0, 0.1, 0.2])  # one of these three
+    model = build_model(depth, width, dropout)
     optimizer = OPTIMIZERS[hp.Choice("optimizer", list(OPTIMIZERS))]
-    learning_rate = hp.Float("rate", 1e-4, 3e-2, sampling="log")
-    # steps_per_execution: a whole epoch in one call, which is faster
+    learning_rate = hp.Float("rate", 1e-4, 3e-2, sampling="log")  # any number in between
+    # `steps_per_execution`: return to Python once per epoch, which is faster
     model.compile(optimizer(learning_rate), "mse", steps_per_execution=steps)
-    model.optimizer.build(model.trainable_variables)  # so that Hyperband can restore its state
+    # Adam keeps averages of the derivatives: `build` makes room for them, so that Hyperband (below)
+    # can restore them when it goes on with a network.
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
@@ -143,14 +144,11 @@ def build(hp):
 # hyperparameters that is 100,000 networks, and still only ten different learning rates. *Random
 # search* draws all five anew for each network, which is called a *trial*. 30 trials try 30
 # different learning rates. That is better if one or two hyperparameters matter much more than the
-# others, and usually they do. With Keras Tuner, all of it is:
-#
-#     tuner = keras_tuner.RandomSearch(build, objective="val_loss", max_trials=30)
-#     tuner.search(x, y, validation_data=(x_val, y_val), epochs=20)
-#     best = tuner.get_best_hyperparameters()[0]
+# others, and usually they do.
 #
 # Random search spends as much time on a hopeless network as on a good one. *Hyperband* stops the
-# worst early and lets about one of `factor=3` go on. With at most 20 epochs, it plays three rounds:
+# worst early. Only the best third goes on (`factor=3`; it rounds up) and trains about three times
+# as long. With at most 20 epochs, that makes three rounds:
 #
 # 1. 12 networks train for 3 epochs; the best 4 go on to epoch 7, the best 2 of these to epoch 20.
 # 2. 6 networks train for 7 epochs; the best 2 go on to epoch 20.
@@ -160,62 +158,66 @@ def build(hp):
 # dropped every time; the later rounds are more patient. In all, Hyperband trains for 226 epochs,
 # 30 trials of random search for 600.
 #
-# A trial is judged by the lowest validation loss of its epochs. The function `search` below calls a
-# tuner as shown above, and then collects its trials in a table. Most of its lines are about
-# accidents: Keras Tuner writes every trial to a folder, so that a search that was stopped can go
-# on, and a trial whose training diverges does not end the search.
-
+# Both draw at random, whatever earlier trials have shown. *Bayesian optimization* learns from them:
+# it predicts the loss of every combination, and how uncertain that is, and tries one with a low or
+# very uncertain prediction. If learning rates of 0.001, 0.003 and 0.02 gave losses of 0.30, 0.28
+# and 0.60, it looks near 0.003 rather than near 0.02. That pays if each trial takes hours;
+# `keras_tuner.BayesianOptimization` is used like `RandomSearch` below.
+#
+# A trial is judged by the lowest validation loss of its epochs. With a few hundred rows, that would
+# depend on which of them happen to be validation rows. *Cross-validation* helps: cut the rows into
+# five parts, train five times, each time with another part as the validation set, and average the
+# five losses. It makes every trial five times as expensive.
+#
+# With far too large a learning rate, training *diverges*: the loss grows from step to step until it
+# is NaN. Such a trial fails, and the search goes on with the next one.
 
 # %%
-def search(name, new_tuner, **options):
-    """Let a tuner search; return a table with a row per trial."""
-    print(f"\n{name} search")
-    options |= {
-        "hypermodel": build,
-        "objective": "val_loss",
-        "seed": lesson.seed,
-        "max_consecutive_failed_trials": 1000,  # where training diverges, the search goes on
-        "directory": lesson.folder,
-        "project_name": name.lower(),
+options = {  # the same for both searches
+    "hypermodel": build,
+    "objective": "val_loss",
+    "seed": lesson.seed,  # so both begin with the same networks
+    "max_consecutive_failed_trials": 1000,  # do not give up when trainings diverge
+    "directory": ".",  # of the trials: with --resume, a search that was stopped goes on with them
+    "overwrite": not lesson.resume,  # otherwise it begins anew, in a notebook too
+}
+with contextlib.chdir(lesson.folder):
+    tuners = {
+        "random": keras_tuner.RandomSearch(
+            max_trials=lesson.trials, project_name="random", **options
+        ),
+        "Hyperband": keras_tuner.Hyperband(
+            max_epochs=lesson.epochs, factor=3, project_name="hyperband", **options
+        ),
     }
-    try:
-        tuner = new_tuner(**options)  # goes on with the trials that are in its folder
-    except json.JSONDecodeError:
-        print(f"note: a file of the {name} search was cut short when it stopped; it begins anew")
-        tuner = new_tuner(**options, overwrite=True)
-    clock = lesson.training(f"search-{name}").timer  # for the seconds in the record
-    clock.start()
-    same_orders = keras.callbacks.LambdaCallback(  # of batches, so that trials can be compared
-        on_train_begin=lambda logs: setattr(lesson.run.counter, "epoch", 0)
-    )
-    tuner.search(
-        train,
-        steps_per_epoch=steps,
-        validation_data=validation,
-        epochs=lesson.epochs,
-        callbacks=[same_orders],
-        verbose=0,
-    )
-    clock.stop()
-    rows = []
-    for trial in (tuner.oracle.trials[number] for number in tuner.oracle.start_order):
-        if trial.score is None or not math.isfinite(trial.score):  # the learning rate was too large
-            continue
-        chosen = trial.hyperparameters.values  # those with a "/" in their names are Hyperband's own
-        epochs = chosen.get("tuner/epochs", lesson.epochs) - chosen.get("tuner/initial_epoch", 0)
-        chosen = {key: chosen[key] for key in chosen if "/" not in key}
-        rows.append({"search": name, "val_mse": trial.score, "epochs": epochs, **chosen})
-    return pd.DataFrame(rows)
-
+    for name, tuner in tuners.items():
+        print(f"{name} search ...")
+        tuner.search(
+            train,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            epochs=lesson.epochs,
+            callbacks=lesson.search_callbacks(name),  # every trial gets the same batches
+            verbose=0,
+        )
 
 # %% [markdown]
-# Both searches begin with the same networks, because they have the same seed. In the table, a
-# network that Hyperband continues has a new row, with the epochs that were added.
+# `tuner.get_best_hyperparameters()[0]` is the winner of a search. We want to see all trials, so we
+# put them into a table. A network that Hyperband continues has a new row, with the epochs added.
 
 # %%
-random_trials = search("random", keras_tuner.RandomSearch, max_trials=lesson.trials)
-hyperband_trials = search("Hyperband", keras_tuner.Hyperband, max_epochs=lesson.epochs, factor=3)
-trials = pd.concat([random_trials, hyperband_trials])
+rows = []
+for name, tuner in tuners.items():
+    for _, trial in sorted(tuner.oracle.trials.items()):  # by number: the first one first
+        if trial.score is None or not math.isfinite(trial.score):  # its training diverged
+            continue
+        chosen = trial.hyperparameters.values  # Hyperband adds the first and the last epoch
+        epochs = chosen.get("tuner/epochs", lesson.epochs) - chosen.get("tuner/initial_epoch", 0)
+        chosen = {key: chosen[key] for key in ("layers", "units", "dropout", "optimizer", "rate")}
+        rows.append({"search": name, "val_mse": trial.score, "epochs": epochs, **chosen})
+trials = pd.DataFrame(rows)
+if trials.empty:
+    fail("no trial ended with a finite validation loss; see above why, or give another --seed")
 lesson.save_table("trials", trials.sort_values("val_mse").round(5).head(10))
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
@@ -232,14 +234,16 @@ lesson.save_figure("trials", figure)
 
 # %% [markdown]
 # In the left figure each point is a trial. The best ones lie in the middle of the learning rates,
-# and SGD with momentum needs larger ones than the others. A good learning rate is not enough,
-# though: at almost the same rate one trial can be much worse than another, because of its other
-# hyperparameters. The right figure shows what the searches cost: how many epochs each needed to
-# find its best network.
+# and SGD with momentum needs larger ones than the others. At almost the same rate one trial can
+# still be much worse than another, because of its other hyperparameters. The right figure shows how
+# many epochs each search needed to find its best network.
 #
-# 20 epochs were enough to compare. Now the winner is trained from the start, five times as long.
-# Its learning rate falls to 0 along a cosine (lesson 16 compares such *schedules*), and
-# `restore_best_weights` returns to the epoch with the lowest validation loss.
+# 20 epochs were enough to compare, but not to get the most out of the winner. So we train it again
+# from the start, five times as long. Its learning rate falls to 0 along a cosine (lesson 16
+# compares such *schedules*), and `restore_best_weights` returns to the epoch with the lowest
+# validation loss. (Before you put a network to use, you can train it once more, on training and
+# validation rows together, since more data helps. No rows are then left to tell you when to stop:
+# train for the number of epochs that was best here.)
 
 # %%
 winner = trials.sort_values("val_mse").iloc[0]
@@ -253,7 +257,7 @@ history = model.fit(
     validation_data=validation,
     epochs=epochs,
     callbacks=lesson.callbacks(
-        # so patient that it never stops: it keeps the best weights
+        # with a `patience` of all epochs it never stops; it only keeps the best weights
         keras.callbacks.EarlyStopping("val_loss", patience=epochs, restore_best_weights=True)
     ),
     verbose=0,
@@ -273,11 +277,13 @@ history = model.fit(
 # different networks are about equally good.
 #
 # Why do we still need the test set, if no network was trained on the validation set? Because we
-# have chosen by it: the lowest of many validation losses belongs to a good network that was also
-# lucky, so it is a little too low. Compare the last two columns of numbers: with seed 42 the test
-# MSE is higher than the validation MSE, as expected. With the other two seeds it is lower. Each
-# seed splits the rows anew, and the test rows happened to be easier there; that luck can be larger
-# than what we are looking for. Only rows that decided nothing give an honest estimate.
+# have chosen by it. Throw 30 dice: the lowest will show 1, although a die shows 3.5 on average. The
+# lowest of many validation losses, too, belongs to a network that is good and was lucky, so it is a
+# little too low. Only rows that decided nothing give an honest estimate.
+#
+# With seed 42 the test MSE is indeed higher than the validation MSE; with the other two it is
+# lower. Each seed splits the rows anew, and there the test rows happened to be easier: the luck of
+# the split can be larger than the luck of the choice.
 
 # %%
 test = model.evaluate(test_features, test_values, batch_size=1000, verbose=0)

@@ -5,7 +5,7 @@
 A *time series* is a row of numbers measured one after the other: sales per day, temperature per
 hour. What is the next one, and what are the next ten? You will cut a series into training examples,
 forecast it with *recurrent neural networks* (RNN, LSTM, GRU), check that they beat simpler
-forecasts, and see why a simple RNN forgets. At the end a recurrent network reads film reviews.
+forecasts, and see why a simple RNN forgets. Lesson 18 reads texts with such a network.
 
 Expect: test MSE 0.0018 (0.0018 to 0.0018) with the GRU, median and range of three seeds.
 
@@ -14,96 +14,79 @@ Expect: test MSE 0.0018 (0.0018 to 0.0018) with the GRU, median and range of thr
 """
 
 # %%
-from common.lesson import Lesson
+from common.lesson import Flag, Lesson
 
-# Every keyword of `Lesson`, the helper of lesson 01, is a flag: `--models` takes some of the names.
-NAMES = ("linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru", "ten_ahead", "reviews")
-lesson = Lesson(__doc__, epochs=20, batch_size=32, models=NAMES)
+lesson = Lesson(
+    __doc__,
+    epochs=20,
+    batch_size=32,
+    data="sums of two sine waves",
+    models=("linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru", "ten_ahead"),
+    series=Flag(7_000, "how many series to train on", at_most=7_000),
+)
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from keras import layers
-from sklearn.model_selection import train_test_split
 
 from common import plots
 from common.introspection import input_gradients
 
 # %% [markdown]
 # ## 1 Load
-# We compute 10,000 series: each is the sum of two sine waves of random frequency and phase, plus a
-# little noise. A series has 60 values, one per *step*: 50 are shown to the network, and the last
-# ten are what it may be asked for. The formula is that of A. Géron's book *Hands-On Machine
-# Learning*, so results can be compared; the series are the same for every `--seed`.
+# We compute 10,000 series by a formula from A. Géron's book *Hands-On Machine Learning*: two sine
+# waves of random frequency and phase, added up, plus a little noise. A series has 60 values, one
+# per *step*: 50 are shown to the network, and the last ten are what it may be asked for.
 #
-# The noise cannot be predicted: each step adds a random number between -0.05 and 0.05, all equally
-# likely. The mean square of such numbers is the integral of x² over that interval, divided by its
-# width: 0.1²/12 = 0.00083. On average no forecast, however good, has a lower mean squared error:
-# this is the *noise floor*.
-#
-# `lesson.load` fetches the film reviews of lesson 02, for the end.
+# The noise, a random number between -0.05 and 0.05 at each step, all equally likely, cannot be
+# predicted. Its mean square is 0.1²/12 = 0.00083, the variance of a uniform distribution of width
+# 0.1. On average no forecast, however good, has a lower mean squared error: this is the *noise
+# floor*.
 
 # %%
-STEPS, AHEAD = 50, 10
-
-
-def make_series(count: int):
-    """Compute series of shape (count, STEPS + AHEAD, 1) and dtype float32."""
-    random = np.random.RandomState(42)  # the book's generator, and its order of drawing
-    speed_1, speed_2, start_1, start_2 = random.rand(4, count, 1)  # speed: frequency, start: phase
-    time = np.arange(STEPS + AHEAD) / STEPS
-    series = 0.5 * np.sin((time - start_1) * (10 + 10 * speed_1))
-    series += 0.2 * np.sin((time - start_2) * (20 + 20 * speed_2))
-    # In two parts, so that the first 51 steps are exactly those of the book.
-    noise = np.concatenate([random.rand(count, STEPS + 1), random.rand(count, AHEAD - 1)], axis=1)
-    return (series + 0.1 * (noise - 0.5))[..., np.newaxis].astype("float32")
-
-
-series = make_series(10_000)
+STEPS, AHEAD, SERIES = 50, 10, 10_000
+random = np.random.RandomState(42)  # the book's series, whatever `--seed` says
+speed_1, speed_2, start_1, start_2 = random.rand(4, SERIES, 1)  # speed: frequency, start: phase
+time = np.arange(STEPS + AHEAD) / STEPS
+series = 0.5 * np.sin((time - start_1) * (10 + 10 * speed_1))
+series += 0.2 * np.sin((time - start_2) * (20 + 20 * speed_2))
+# In two parts, so that the first 51 steps are exactly those of the book.
+noise = np.concatenate([random.rand(SERIES, STEPS + 1), random.rand(SERIES, AHEAD - 1)], axis=1)
+series = (series + 0.1 * (noise - 0.5))[..., np.newaxis].astype("float32")
 print("series:", series.shape, f"values from {series.min():.2f} to {series.max():.2f}")
-(train_reviews, train_labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
 
 # %% [markdown]
 # ## 2 Prepare
 # The first 7,000 series are for training, the next 2,000 for the final test, the last 1,000 for
 # validation. A recurrent layer takes arrays of shape (examples, steps, values per step), here
-# (7000, 50, 1): one value per step. With temperature and pressure there would be two.
-
-# %%
-train_series, test_series, val_series = np.split(series, [7_000, 9_000])
-train_series = train_series[: lesson.limit]  # all, if it is None
-
-
-def one_ahead(series):
-    """Split series into the inputs (n, 50, 1) and the next value (n, 1)."""
-    return series[:, :STEPS], series[:, STEPS]
-
-
-def ten_ahead(series):
-    """Split series into the inputs (n, 50, 1) and the next ten values (n, 10)."""
-    return series[:, :STEPS], series[:, STEPS:, 0]
-
-
-# %% [markdown]
+# (7000, 50, 1). With temperature and pressure there would be two values per step.
+#
 # Your own data is more likely to be one long series. Then you cut it into *windows*. From the
 # series 1 2 3 4 5, windows of three values give three examples: 1 2 -> 3, 2 3 -> 4 and 3 4 -> 5.
 # Below, 60 values give ten windows of 51: 50 inputs and a target each.
 #
-# Windows overlap, so do not split them at random: train on the earlier part of the series and test
-# on the later part. Otherwise the network has already seen most of the values that it is tested on,
-# which is *data leakage*.
+# Windows overlap, so do not split them at random: the network would have seen most of the values
+# that it is tested on (*data leakage*). Train on the earlier part of the series, test on the later.
 
 # %%
-long_series = series[0, :, 0]  # pretend that this is all we have
-windows = np.lib.stride_tricks.sliding_window_view(long_series, STEPS + 1)
+inputs, targets = series[:, :STEPS], series[:, STEPS:, 0]  # (10000, 50, 1) and (10000, 10)
+train_inputs, train_targets = inputs[: lesson.series], targets[: lesson.series]
+_, test_inputs, val_inputs = np.split(inputs, [7_000, 9_000])
+_, test_targets, val_targets = np.split(targets, [7_000, 9_000])
+# Two kinds of batches: to forecast one step, and ten.
+batches = {n: lesson.batches(train_inputs, train_targets[:, :n]) for n in (1, AHEAD)}
+
+# As an example only: the windows of one series, as if it were all we have. We do not train on them.
+windows = np.lib.stride_tricks.sliding_window_view(series[0, :, 0], STEPS + 1)
 print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, STEPS].shape)
 
 # %% [markdown]
 # ## 3 Define
 # First, two *baselines*, simple methods to beat. The *naive* forecast says that the next value
-# equals the last one. A network that does no better has learned nothing useful. The second
-# baseline, `linear`, is the simplest network: a weighted sum of the 50 values, plus a bias.
+# equals the last one: a network that does no better has learned nothing useful. The other one,
+# `linear`, is the simplest network: a weighted sum of the 50 values, plus a bias.
 #
 # **A recurrent layer** reads one step at a time and keeps a *state*, its memory, which starts at 0.
 # At each step it computes a new state from the value and the old state. With one unit,
@@ -132,29 +115,28 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 #     new_state = update_gate * old_state + (1 - update_gate) * candidate
 #
 # With an update gate near 1 it keeps the old state. (Its second gate, the *reset gate*, sets how
-# much of the old state goes into the candidate.) An *LSTM*, long short-term memory, keeps a second
-# state, the *cell*, and has three gates:
+# much of the old state goes into the candidate.)
+#
+# An *LSTM*, long short-term memory, keeps a second state, the *cell*: it stores what may be needed
+# later, while the state is what the layer returns now. Three gates say how much of the old cell is
+# kept, how much of the candidate is added, and how much of the cell is returned:
 #
 #     new_cell = forget_gate * old_cell + input_gate * candidate
 #     new_state = output_gate * tanh(new_cell)
 #
-# The cell stores what may be needed later; the state is what the layer returns now. The forget gate
-# sets how much of the cell is kept, the input gate how much of the candidate is added, and the
-# output gate how much of the cell is returned.
-#
-# The candidate and each gate have as many parameters as a simple RNN: `LSTM(20)` has 4·440 = 1,760.
-# `GRU(20)` has 3·440 + 60 = 1,380: Keras gives it a second bias for each gate and candidate.
+# The candidate and each gate have as many parameters as a simple RNN, so `LSTM(20)` has 4·440 =
+# 1,760.
 #
 # `conv_gru` begins with a *convolution* along time: it computes 20 weighted sums (*filters*) of
 # four neighboring steps (*kernel size* 4), moves on by two (`strides`) and repeats. The GRU then
-# reads 24 steps instead of 50.
+# reads 24 steps instead of 50. `ten_ahead` is the GRU with ten outputs, for section 7.
 
 
 # %%
 def build_model(name):
-    """Build a network for one step ahead, with the same random start each time."""
+    """Build a network, with the same random start each time."""
     keras.utils.set_random_seed(lesson.seed)
-    head = [] if name == "simple_rnn" else [layers.Dense(1)]
+    head = [] if name in ("simple_rnn", "ten_ahead") else [layers.Dense(1)]
     match name:
         case "linear":
             body = [layers.Flatten()]
@@ -169,77 +151,73 @@ def build_model(name):
         case "conv_gru":
             body = [layers.Conv1D(20, 4, strides=2, activation="relu")]
             body += [layers.GRU(20, return_sequences=True), layers.GRU(20)]
+        case "ten_ahead":
+            body = [layers.GRU(20, return_sequences=True), layers.GRU(20), layers.Dense(AHEAD)]
     return keras.Sequential([keras.Input((STEPS, 1)), *body, *head])
 
+
+models = {name: build_model(name) for name in lesson.models}
 
 # %% [markdown]
 # ## 4 Compile
 # The loss is the mean squared error (MSE). Adam's learning rate starts at 0.005 and falls to 0
-# along half a cosine wave: large steps at first, which these small networks tolerate, and small
-# ones at the end, to settle (lesson 16).
+# along half a cosine wave (lesson 16): large steps at first, small ones at the end, to settle.
 #
 # In a recurrent network, gradients sometimes *explode*: they become so large that one step ruins
-# the weights (section 6 shows why). *Gradient clipping* prevents it: `clipnorm=1` scales the
-# gradient of each array of weights down to length 1 (the root of the sum of its squares) if it is
-# longer.
-
+# the weights (section 6 shows why). *Gradient clipping* prevents it: the length of a
+# gradient is the root of the sum of its squares, and `clipnorm=1` scales the gradient of each array
+# of weights down to length 1 if it is longer.
 
 # %%
-def compile_model(model, train):
-    """Compile a forecasting model."""
-    rate = keras.optimizers.schedules.CosineDecay(0.005, decay_steps=lesson.epochs * len(train))
+steps = len(batches[1])  # per epoch
+for model in models.values():
+    rate = keras.optimizers.schedules.CosineDecay(0.005, decay_steps=lesson.epochs * steps)
     model.compile(
         optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
         loss="mse",
-        steps_per_execution=len(train),  # all steps of an epoch in one call: faster
+        steps_per_execution=steps,  # return to Python once per epoch: faster
     )
-
 
 # %% [markdown]
 # ## 5 Fit
-# All networks are trained in the same way. Then each predicts the test series.
+# All networks are trained in the same way.
+
+# %%
+curves = {}
+for name, model in models.items():
+    print(f"\n{name}: {model.count_params():,} parameters")
+    ahead = model.output_shape[1]  # one step, or ten
+    history = model.fit(
+        batches[ahead],
+        validation_data=(val_inputs, val_targets[:, :ahead]),
+        validation_batch_size=1000,
+        epochs=lesson.epochs,
+        callbacks=lesson.callbacks(training=name),  # checkpoints of its own, and a progress bar
+        verbose=0,
+    )
+    curves[name] = history.history
+
+# %% [markdown]
+# ## 6 Evaluate
+# In the figure the dashed gray line is the naive forecast, the dotted one the noise floor.
 
 
 # %%
-def fit_model(name, model, split=one_ahead):
-    """Train a model on the series; return its losses."""
-    train = lesson.batches(*split(train_series))
-    compile_model(model, train)
-    history = model.fit(
-        train,
-        validation_data=split(val_series),
-        validation_batch_size=1000,
-        epochs=lesson.epochs,
-        callbacks=lesson.callbacks(training=name),
-        verbose=0,
-    )
-    return history.history
-
-
 def mse(predicted, wanted) -> float:
     """Compute the mean squared error."""
     return float(np.mean((predicted - wanted) ** 2))
 
 
-shown, wanted = one_ahead(test_series)
-curves, models, errors = {}, {}, {"test_mse_naive": mse(shown[:, -1], wanted)}
-for name in [name for name in NAMES[:6] if name in lesson.models]:
-    models[name] = build_model(name)
-    print(f"\n{name}: {models[name].count_params():,} parameters")
-    curves[name] = fit_model(name, models[name])
-    forecast = models[name].predict(shown, batch_size=1000, verbose=0)
-    errors[f"test_mse_{name}"] = mse(forecast, wanted)
-
-# %% [markdown]
-# ## 6 Evaluate
-# In the figure the dashed gray line is the naive forecast, the dotted one the noise floor.
-# The table in the text after it is from three runs with different random seeds.
-
-# %%
+errors = {"test_mse_naive": mse(test_inputs[:, -1], test_targets[:, :1])}
+one_ahead = [name for name in lesson.models if name != "ten_ahead"]
+for name in one_ahead:
+    forecast = models[name].predict(test_inputs, batch_size=1000, verbose=0)
+    errors[f"test_mse_{name}"] = mse(forecast, test_targets[:, :1])
 rows = [(name.removeprefix("test_mse_"), round(error, 5)) for name, error in errors.items()]
 lesson.save_table("one_ahead", pd.DataFrame(rows, columns=["model", "test MSE"]))
-if curves:
-    figure = plots.compare_models(curves, "loss", "forecasting one step ahead", log=True)
+if one_ahead:
+    shown = {name: curves[name] for name in one_ahead}
+    figure = plots.compare_models(shown, "loss", "forecasting one step ahead", log=True)
     figure.axes[0].axhline(errors["test_mse_naive"], color="gray", linestyle="--")
     figure.axes[0].axhline(0.1**2 / 12, color="gray", linestyle=":")
     figure.axes[0].set(ylim=(0.0007, 0.1), ylabel="mean squared error")
@@ -258,17 +236,14 @@ if curves:
 # | `conv_gru` | 0.0022 (0.0021 to 0.0022) |
 # <!-- end -->
 #
-# (The book reports 0.0042 for `linear` and 0.0029 for its best recurrent network of this size.) One
-# recurrent unit with three parameters beats the naive forecast but not the weighted sum. `deep_rnn`
-# beats both, and gates help again: the GRU is best, the LSTM in between. The convolution makes the
-# GRU worse here; it is meant for much longer series. The GRU stays at about twice the noise
-# floor.
+# One recurrent unit with three parameters beats the naive forecast but not the weighted sum.
+# `deep_rnn` beats both, and gates help again: the GRU is best, at about twice the noise floor, and
+# the LSTM comes next. The convolution makes the GRU worse here; it is meant for much longer series.
 #
 # **Why simple RNNs forget.** To train one, Keras applies backpropagation to all 50 steps, from the
-# last to the first: *backpropagation through time*. How strongly does the forecast depend on the
-# value d steps ago? By the chain rule, each step back multiplies the gradient by the derivative of
-# the new state with respect to the old one. For one unit that is b·(1 - new_state²), because the
-# derivative of tanh(x) is 1 - tanh²(x).
+# last to the first: *backpropagation through time*. By the chain rule, each step back multiplies
+# the gradient by the derivative of the new state with respect to the old one. For one unit that is
+# b·(1 - new_state²), because the derivative of tanh(x) is 1 - tanh²(x).
 #
 # With a factor of 0.9 per step, 0.9^50 = 0.005 is left after 50 steps: the gradient *vanishes*, and
 # what happened long ago cannot be learned. With 1.1 it is 1.1^50 = 117: it *explodes*. A GRU whose
@@ -287,13 +262,12 @@ if "deep_rnn" in models:
         from_input, from_state, bias = layer.get_weights()
         layer.set_weights([from_input, 0.5 * from_state, bias])
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained", sharey=True)
-for panel, networks in ((axes[0], before), (axes[1], {name: models[name] for name in recurrent})):
+after = {name: models[name] for name in recurrent}
+for panel, networks, when in zip(axes, (before, after), ("before", "after"), strict=True):
     for name, network in networks.items():
-        # From the last step back to the first; 0 is the only value of a step.
-        gradients = input_gradients(network, test_series[:200, :STEPS])[:, ::-1, 0]
+        gradients = input_gradients(network, test_inputs[:200])[:, ::-1, 0]  # last step first
         panel.plot(range(STEPS), np.sqrt((gradients**2).mean(axis=0)), label=name)
-for panel, title in zip(axes, ("before training", "after training"), strict=True):
-    panel.set(yscale="log", xlabel="steps before the last one", title=title)
+    panel.set(yscale="log", xlabel="steps before the last one", title=f"{when} training")
     panel.grid(alpha=0.3)
 axes[0].set_ylabel("gradient of the forecast")
 if recurrent:
@@ -301,47 +275,41 @@ if recurrent:
     lesson.save_figure("memory", figure)
 
 # %% [markdown]
-# Before training, the gradient of `small start` vanishes fastest. That of `deep_rnn` does not
-# vanish because Keras starts its state weights as an *orthogonal* matrix: multiplying by it does
-# not change a vector's length. A GRU's gates start near 0.5, so about half of its state is lost per
+# Before training, the gradient of `small start` vanishes fastest. That of `deep_rnn` hardly
+# shrinks. Keras starts its state weights as an *orthogonal* matrix: multiplying by it does not
+# change a vector's length. And at first the states are small, where the other factor, 1 - state²,
+# is nearly 1. A GRU's gates start near 0.5, so about half of its state is lost per
 # step. Training opens them: after it, all three depend on all 50 values, on the last ones most.
 #
 # ## 7 Predict
-# **Ten steps ahead** there are three ways: repeat the last value ten times (naive); predict one
+# To look ten steps ahead there are three ways: repeat the last value ten times (naive); predict one
 # step, append the prediction to the series, predict the next, ten times over (*autoregressive*); or
 # give the network ten outputs and train it to predict all ten at once (*direct*).
 
 # %%
-shown, wanted = ten_ahead(test_series)
-forecasts = {"naive": np.repeat(shown[:, -1], AHEAD, axis=1)}
+forecasts = {"naive": np.repeat(test_inputs[:, -1], AHEAD, axis=1)}
 if "gru" in models:
-    so_far = shown
+    so_far = test_inputs
     for _ in range(AHEAD):
         following = models["gru"].predict(so_far[:, -STEPS:], batch_size=1000, verbose=0)
         so_far = np.concatenate([so_far, following[:, np.newaxis]], axis=1)
     forecasts["one after the other"] = so_far[:, STEPS:, 0]
 if "ten_ahead" in lesson.models:
-    keras.utils.set_random_seed(lesson.seed)
-    models["ten_ahead"] = keras.Sequential([
-        keras.Input((STEPS, 1)),
-        layers.GRU(20, return_sequences=True),
-        layers.GRU(20),
-        layers.Dense(AHEAD),
-    ])
-    curves["ten_ahead"] = fit_model("ten_ahead", models["ten_ahead"], ten_ahead)
-    forecasts["ten at once"] = models["ten_ahead"].predict(shown, batch_size=1000, verbose=0)
+    forecasts["ten at once"] = models["ten_ahead"].predict(test_inputs, batch_size=1000, verbose=0)
 for name, forecast in forecasts.items():
-    errors[f"test_mse_ten_{name.replace(' ', '_')}"] = mse(forecast, wanted)
-    print(f"ten steps ahead, {name}: {mse(forecast, wanted):.4f}")
+    errors[f"test_mse_ten_{name.replace(' ', '_')}"] = mse(forecast, test_targets)
+    print(f"ten steps ahead, {name}: {mse(forecast, test_targets):.4f}")
 figure, axes = plt.subplots(1, 3, figsize=(10, 4), layout="constrained", sharey=True)
 for number, panel in enumerate(axes):
-    panel.plot(range(STEPS), shown[number, :, 0], color="gray", label="input")
-    panel.plot(range(STEPS, STEPS + AHEAD), wanted[number], "k.", label="true values")
+    panel.plot(range(STEPS), test_inputs[number, :, 0], color="gray", label="input")
+    panel.plot(range(STEPS, STEPS + AHEAD), test_targets[number], "k.", label="true values")
     for name, forecast in forecasts.items():
         panel.plot(range(STEPS, STEPS + AHEAD), forecast[number], label=name)
     panel.set(xlabel="step", title=f"test series {number}")
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
 lesson.save_figure("forecasts", figure)
+last = lesson.models[-1]  # `finish` saves one model; we take the last
+lesson.finish(models[last], curves[last], training=last, **errors)
 
 # %% [markdown]
 # <!-- results: lesson-10-ten -->
@@ -355,72 +323,6 @@ lesson.save_figure("forecasts", figure)
 # One after the other, each prediction builds on earlier ones, so errors add up. The network with
 # ten outputs was trained for exactly this question.
 #
-# **A text is a series too**, of words. Lesson 02 averaged the embeddings of a review's words and
-# lost their order. Here an LSTM reads them in order, and `Bidirectional` adds a second LSTM that
-# reads from the end. We keep the last 200 words and pad shorter reviews with zeros at the front, so
-# that the forward LSTM ends with the last word. The backward one reads the zeros last, since we do
-# not mask them; its gates can learn to keep the state meanwhile. We train for only two epochs,
-# because each takes much longer than in lesson 02.
-
-# %%
-if "reviews" in lesson.models:
-    WORDS, LENGTH = 10_000, 200
-
-    def to_numbers(reviews):
-        """Make an array (n, LENGTH); 0 is padding, 1 stands for all rare words."""
-        numbers = [np.where(review < WORDS - 1, review + 1, 1) for review in reviews]
-        return keras.utils.pad_sequences(numbers, LENGTH)
-
-    train_numbers, val_numbers, train_answers, val_answers = train_test_split(
-        to_numbers(train_reviews),
-        train_labels,
-        test_size=0.1,
-        stratify=train_labels,
-        random_state=lesson.seed,
-    )
-    train = lesson.batches(train_numbers, train_answers, 2 * lesson.batch_size)
-    keras.utils.set_random_seed(lesson.seed)
-    models["reviews"] = keras.Sequential([
-        keras.Input((LENGTH,), dtype="int32"),
-        layers.Embedding(WORDS, 32),
-        layers.Bidirectional(layers.LSTM(32)),
-        layers.Dense(1, activation="sigmoid"),
-    ])
-    models["reviews"].compile(
-        optimizer=keras.optimizers.Adam(clipnorm=1.0),
-        loss="binary_crossentropy",
-        metrics=["accuracy"],
-        steps_per_execution=len(train),
-    )
-    history = models["reviews"].fit(
-        train,
-        validation_data=(val_numbers, val_answers),
-        validation_batch_size=500,
-        epochs=min(2, lesson.epochs),
-        callbacks=lesson.callbacks(training="reviews"),
-        verbose=0,
-    )
-    curves["reviews"] = history.history
-    test_numbers = to_numbers(test_reviews)
-    _, accuracy = models["reviews"].evaluate(test_numbers, test_labels, verbose=0)
-    errors["test_accuracy_reviews"] = accuracy
-    print(f"reviews, test accuracy: {accuracy:.4f}")
-
-last = lesson.models[-1]  # `finish` saves one model; we take the last
-lesson.finish(models[last], curves[last], training=last, **errors)
-
-# %% [markdown]
-# <!-- results: lesson-10-reviews -->
-# Test accuracy: 0.863 (0.862 to 0.869) with the LSTMs, 0.879 (0.878 to 0.879) with the average of
-# embeddings in lesson 02 (median and range of three seeds).
-# <!-- end -->
-#
-# Reading in order does not help here, even with more reviews to train on (22,500 against 15,000):
-# lesson 02's much simpler model is more accurate and trains faster. The likely reasons: most
-# reviews can be recognized by single words such as "awful", which an average keeps; and this
-# network has twice as many parameters to find, 320,000 of them in its embedding (32 numbers per
-# word, not 16). So always try the simple model too.
-#
 # ## Remember
 # - A recurrent layer carries a state from step to step; the same weights serve at every step.
 # - Gradients through many steps vanish or explode. Gates (GRU, LSTM) help against the first,
@@ -433,7 +335,7 @@ lesson.finish(models[last], curves[last], training=last, **errors)
 
 # %% [markdown]
 # ## Exercises
-# 1. Which model suffers most from having few series? Compare `linear` and `gru` with `--limit 300
+# 1. Which model suffers most from having few series? Compare `linear` and `gru` with `--series 300
 #    --epochs 440`, which is about as many steps as before.
 # 2. The linear network's best weights can be computed directly, by the method of least squares.
 #    Does training come close?

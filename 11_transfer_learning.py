@@ -4,10 +4,11 @@
 
 Reuse what a network has learned from a related task: that is *transfer learning*. Here a network
 learns the digits 0 to 4 from thousands of images, and then has to learn 5 to 9 from ten images of
-each. You will freeze layers, put a new head on them, fine-tune, and see when it pays compared with
-training from scratch. With photos you would start from a large network that others have trained.
+each. You will see what can be kept, what must be replaced, and when that pays compared with
+training *from scratch*, from random weights. With photos of your own you would start from a large
+network that others have trained: the end of the lesson shows how.
 
-Expect: test accuracy 0.936 (0.893 to 0.939) from ten images per digit, median of three seeds.
+Expect: median test accuracy, ten images per digit: from scratch 0.876, with frozen features 0.936.
 
     python 11_transfer_learning.py
     python notes/solutions/11_imagenet.py cat.jpg    a large network that others have trained
@@ -16,6 +17,7 @@ Expect: test accuracy 0.936 (0.893 to 0.939) from ten images per digit, median o
 # %%
 from common.lesson import Flag, Lesson
 
+# `Lesson` is the helper that lesson 01 explains; `Flag` makes `--steps`, with this help text.
 lesson = Lesson(
     __doc__, epochs=3, batch_size=64, steps=Flag(400, "steps of each training of the second task")
 )
@@ -35,7 +37,7 @@ from common import plots
 # ## 1 Load
 # MNIST: images of handwritten digits, 28x28 gray pixels. The first task has the classes 0 to 4. The
 # second has 5 to 9; as labels must count from 0, they become the labels 0 to 4. A convolution
-# expects an axis for color channels, so we add one of length 1.
+# expects an axis for color channels, so we add one of length 1: gray is a single channel.
 
 # %%
 (train_images, train_labels), (test_images, test_labels) = lesson.load("mnist")
@@ -81,14 +83,24 @@ lesson.save_figure("few", plots.image_grid(few_images[..., 0], titles, columns=1
 # %% [markdown]
 # ## 3 Define
 # A *convolution* slides a window of 3x3 weights, a *filter*, over the image and computes a weighted
-# sum at each position. Each of 32 filters makes a new image, and these are the 32 *channels* that
-# the next layer sees. *Pooling* keeps the largest of every 2x2 numbers, which halves the sides.
+# sum at each position. The sums form a new image, a *channel*, which is bright where the filter has
+# found its pattern, such as a vertical stroke. *Pooling* keeps the largest of every 2x2 numbers:
+# the sides are halved, and it matters less where exactly a stroke is.
 #
-# The network has two parts. The first, convolutions and pooling, is the *feature extractor*: it
-# turns an image into 5·5·64 = 1,600 numbers, its *features*, that describe which strokes are where.
-# The second, two dense layers, is the *head*: it turns features into the probabilities of the five
-# classes. Strokes and curves are in all digits, so the feature extractor can be reused for the next
-# task. The head cannot: its five outputs stood for other digits.
+# The network has two parts. Convolutions and pooling are the *feature extractor*: they turn an
+# image into 1,600 numbers that tell which strokes are where, its *features*. (Along 28 pixels, a
+# window of 3 has 26 positions; pooling leaves 13. The second convolution makes that 11, pooling 5,
+# rounded down. So 64 filters give 64·5·5 = 1,600.) The dense layers are the *head*: they turn the
+# features into the probabilities of the five classes.
+#
+# The digits 5 to 9 consist of strokes too, so the feature extractor can be reused. The head cannot:
+# its five outputs stand for other digits. The first layers are the most general: they find edges
+# and short strokes, which nearly all images have. Later layers combine these into larger shapes,
+# which suit the trained classes more closely.
+#
+# The filters have learned from pixels between 0 and 1. With pixels up to 255, their sums would be
+# 255 times too large. So new images must be *preprocessed* just as the old ones. Here that cannot
+# be forgotten: `Rescaling` is part of the feature extractor.
 
 
 # %%
@@ -126,7 +138,7 @@ model.summary(expand_nested=True)
 # ## 4 Compile
 # *Freezing* a layer means that training leaves its weights as they are. In Keras you set
 # `layer.trainable = False`; for a model, such as our feature extractor, this freezes all its
-# layers. It takes effect at the next `compile`, so always compile after you change it.
+# layers. `compile` notes which weights are to be trained, so always compile after you change it.
 
 
 # %%
@@ -136,18 +148,18 @@ def compile_model(model, steps, rate=0.001):
         optimizer=keras.optimizers.Adam(rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=steps,  # a whole epoch in one call: faster
+        steps_per_execution=steps,  # return to Python once per epoch, not after each step: faster
     )
 
 
 # %% [markdown]
 # ## 5 Fit
-# The first task, with all its images. `get_weights` then returns copies of the trained weights.
+# The first task, with all its images. `get_weights` returns copies of the trained weights.
 
 # %%
 train = lesson.batches(low_images, low_labels)
 compile_model(model, len(train))
-model.fit(
+history = model.fit(
     train,
     validation_data=(val_images, val_labels),
     validation_batch_size=1000,
@@ -156,39 +168,49 @@ model.fit(
     verbose=2,
 )
 learned = features.get_weights()
+first_accuracy = history.history["val_accuracy"][-1]  # the second task has no validation set
 
 # %% [markdown]
 # The second task, in three ways:
 #
 # - **from scratch**: a new feature extractor and a new head, both trained;
 # - **frozen**: the trained feature extractor stays frozen, only a new head is trained;
-# - **fine-tuned**: *fine-tuning* continues from the frozen model. Unfreeze everything and train on,
-#   with a tenth of the learning rate, so that the features adapt a little but are not destroyed.
+# - **fine-tuned**: *fine-tuning* continues from the frozen model. Unfreeze the features and train
+#   on, with a tenth of the learning rate.
 #
-# Why not train everything at once? A new head is random, and so its first gradients are large and
-# would spoil the good features. That is why the head is trained first. Fine-tuning comes on top of
-# it, so to be fair the training from scratch gets twice as many steps.
-
+# Why is the head trained first? It starts random, so at first its predictions are wrong and the
+# gradients large: they would ruin the good features. The low learning rate has the same reason: the
+# features should adapt a little, not be overwritten. (If you unfreeze only some layers, take the
+# last ones, which are the least general.)
+#
+# Fine-tuning comes on top of training the head. To be fair, the training from scratch gets twice as
+# many steps.
 
 # %%
+curves = {}  # the history of each training
+
+
 def fit_few(name, model, size, rate=0.001, steps=lesson.steps):
     """Train a model on `size` images of each digit; return its test accuracy."""
-    print(f"{name}, {size} images of each digit")
+    name = f"{name}-{size}"
+    print(name, "images of each digit")
     images, labels = take(size)
     steps_per_epoch = math.ceil(len(labels) / lesson.batch_size)
     compile_model(model, steps_per_epoch, rate)
-    curves[f"{name}-{size}"] = model.fit(
-        lesson.batches(images, labels, repeat=True),  # without end: faster where epochs are short
+    history = model.fit(
+        # Epochs are short: batches without end need no new start for each (as in lesson 03).
+        lesson.batches(images, labels, repeat=True),
         steps_per_epoch=steps_per_epoch,
         epochs=math.ceil(steps / steps_per_epoch),
-        callbacks=lesson.callbacks(training=f"{name}-{size}"),
+        callbacks=lesson.callbacks(training=name),  # the name is for its checkpoint
         verbose=0,
-    ).history
+    )
+    curves[name] = history.history
     test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
     return test["accuracy"]
 
 
-rows, curves, scores = [], {}, {}
+scores = {}  # test accuracies, by the names under which the run keeps them
 for size in SIZES:
     keras.utils.set_random_seed(lesson.seed)
     scratch = with_head(build_features())
@@ -197,80 +219,103 @@ for size in SIZES:
     known.trainable = False
     second = with_head(known)
 
-    accuracy = {}
-    accuracy["from scratch"] = fit_few("from-scratch", scratch, size, steps=2 * lesson.steps)
-    accuracy["frozen"] = fit_few("frozen", second, size)
-    known.trainable = True
-    accuracy["fine-tuned"] = fit_few("fine-tuned", second, size, rate=0.0001)
-    rows.append({"images of each digit": size, **accuracy})
-    for way, value in accuracy.items():
-        key = way.replace("from scratch", "from_nothing").replace("-", "_")  # its recorded name
-        scores[f"test_accuracy_{key}_{size}"] = value
+    score = fit_few("from-scratch", scratch, size, steps=2 * lesson.steps)
+    scores[f"test_accuracy_from_nothing_{size}"] = score
+    scores[f"test_accuracy_frozen_{size}"] = fit_few("frozen", second, size)
+    known.trainable = True  # `fit_few` compiles again
+    score = fit_few("fine-tuned", second, size, rate=0.0001)
+    scores[f"test_accuracy_fine_tuned_{size}"] = score
 
 # %% [markdown]
 # ## 6 Evaluate
+# Test accuracy, median and range of three seeds:
+#
 # <!-- results: lesson-11-transfer -->
-# | training images of each digit | 10 | 100 | 1,000 |
-# | --- | --- | --- | --- |
-# | from scratch | 0.829 | 0.961 | 0.989 |
-# | frozen | 0.893 | 0.972 | 0.989 |
-# | fine-tuned | 0.889 | 0.972 | 0.989 |
+# | images per digit | 10                     | 100                    | 1,000                  |
+# | ---------------- | ---------------------- | ---------------------- | ---------------------- |
+# | from scratch     | 0.876 (0.829 to 0.884) | 0.961 (0.957 to 0.965) | 0.986 (0.984 to 0.989) |
+# | frozen           | 0.936 (0.893 to 0.939) | 0.975 (0.972 to 0.977) | 0.989 (0.986 to 0.989) |
+# | fine-tuned       | 0.934 (0.889 to 0.938) | 0.975 (0.972 to 0.976) | 0.989 (0.987 to 0.990) |
 # <!-- end -->
 #
-# (Test accuracy with seed 42.) The fewer images, the more transfer helps: with ten of each digit,
-# far fewer test images are misclassified. With 1,000 of each there is enough to learn from, and
-# transfer gains little. Fine-tuning hardly changes anything here. By then the network has
-# memorized the few images: the loss is close to 0, and so are the gradients. It pays more where the
-# second task is less like the first, and has more images.
+# The fewer images, the more transfer helps: from ten of each digit a network can hardly learn good
+# features, and transfer brings them along. From 1,000 of each it can learn them itself, and
+# transfer gains little. (With ten, it matters which ones the seed draws: those ranges are wide.)
+#
+# Fine-tuning hardly changes anything here. By the time it begins, the network has memorized the
+# images: the loss is close to 0, and so are the gradients. Fine-tuning pays when the tasks differ
+# more, so that the old features do not quite fit, and when there are enough images to adapt them.
 
 # %%
-val = model.evaluate(val_images, val_labels, batch_size=1000, verbose=0, return_dict=True)
-table = pd.DataFrame(rows)
+values = np.reshape(list(scores.values()), (-1, 3))  # a row for each size
+table = pd.DataFrame(values, columns=["from scratch", "frozen", "fine-tuned"])
+table.insert(0, "images of each digit", SIZES)
 lesson.save_table("transfer", table.round(4))
 figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-for way in ["from scratch", "frozen", "fine-tuned"]:
-    axes.plot(table["images of each digit"], table[way], marker="o", label=way)
-axes.set(
-    xscale="log",
-    xlabel="training images of each digit",
-    ylabel="test accuracy",
-    title="learning 5 to 9 after 0 to 4",
-)
-axes.legend()
-axes.grid(alpha=0.3)
+table.plot("images of each digit", ax=axes, logx=True, marker="o", ylabel="test accuracy")
+axes.set_title("learning 5 to 9 after 0 to 4")
 lesson.save_figure("transfer", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# The network that was fine-tuned with the most images classifies 25 test images. We add 5 to its
-# labels to get the digits back. This model is saved.
+# The network that was fine-tuned with the most images classifies 25 test images; the figure has the
+# true digit in parentheses. We add 5 to the labels to get the digits back. This model is saved.
 
 # %%
 guesses = second.predict(test_images[:25], verbose=0).argmax(axis=1) + 5
-titles = [
-    f"{guess}" + (f" (is {label + 5})" if guess != label + 5 else "")
-    for guess, label in zip(guesses, test_labels, strict=False)
-]
+titles = [f"{guess} ({label + 5})" for guess, label in zip(guesses, test_labels, strict=False)]
 lesson.save_figure("predictions", plots.image_grid(test_images[:25, ..., 0], titles))
 last = f"fine-tuned-{SIZES[-1]}"
-lesson.finish(second, curves[last], training=last, val_accuracy=val["accuracy"], **scores)
+lesson.finish(
+    second,
+    curves[last],
+    training=last,
+    classes=list("56789"),
+    val_accuracy=first_accuracy,
+    **scores,
+)
 
 # %% [markdown]
+# ### Photos of your own
+# Start from a network that others have trained on ImageNet, 1.3 million photos of 1,000 classes.
+# Its head for these classes is left out (`include_top=False`), and its last channels are averaged
+# over the image (`pooling="avg"`). For photos of, say, three classes:
+#
+#     base = keras.applications.MobileNetV2(include_top=False, pooling="avg")
+#     base.trainable = False
+#     inputs = keras.Input((224, 224, 3))
+#     x = keras.applications.mobilenet_v2.preprocess_input(inputs)  # as in its own training
+#     outputs = layers.Dense(3, activation="softmax")(base(x))
+#     model = keras.Model(inputs, outputs)
+#
+# Compile and fit. If that is not good enough, unfreeze, compile with a low rate, and fit again:
+#
+#     base.trainable = True
+#     for layer in base.layers:
+#         if isinstance(layer, layers.BatchNormalization):
+#             layer.trainable = False
+#
+# Why do these layers stay frozen? In training, batch normalization (lesson 04) uses the mean and
+# variance of each batch; in prediction, the averages that it has collected, here those of ImageNet.
+# The layers after it rely on these averages, and your few photos would soon spoil them. A frozen
+# batch normalization keeps and uses the old ones. (Many examples call `base(x, training=False)`
+# instead, which means "compute as in prediction". In Keras 3 that is not enough: `fit` overrides
+# it.)
+#
 # ## Remember
 # - Transfer learning reuses the feature extractor of a related task and puts a new head on it.
 # - Freeze the features, train the head, then perhaps unfreeze and fine-tune at a low learning rate.
-# - The fewer examples you have, and the more alike the tasks, the more it helps.
+# - The fewer examples you have, the more transfer helps.
 #
-# With photos of your own, try first: a network from `keras.applications`, trained on ImageNet, with
-# `include_top=False` (without its head), frozen, and a new `Dense` layer on top.
+# With few images of your own, try first: a pretrained network, frozen, and one new `Dense` layer.
 
 # %% [markdown]
 # ## Exercises
 # 1. Do features transfer better if they were trained longer on the first task? Try `--epochs 1`
 #    and `--epochs 10`.
-# 2. What if the first task has few images, too? Try `--limit 600`. (Then the second task has about
-#    40 images of each digit.)
-# 3. What does a network trained on ImageNet, 1.3 million photos of 1,000 classes, see in a photo of
-#    yours? `keras.applications.MobileNetV2(weights="imagenet")` is such a network.
+# 2. What if the first task has few images, too? `--limit 600` loads only 600 images: fewer than 300
+#    are left for the first task, and ten of each digit for the second.
+# 3. What does a network trained on ImageNet see in a photo of yours? Take one with its head:
+#    `keras.applications.MobileNetV2()`.
 #
 # Solutions: notes/solutions/11_transfer_learning.md

@@ -5,7 +5,7 @@
 When one device, a GPU or a processor, is too slow, several can share the work. You will see how
 *data parallelism* splits every batch among them and why the result is the same as with one device,
 and measure what it gains. On TensorFlow one process uses two devices; on JAX there are two
-processes, which could also run on two computers. You need only one computer to try both.
+processes, which could also run on two computers (third command). One computer will do for both.
 
 Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 
@@ -15,18 +15,12 @@ Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from common.lesson import Lesson
 from distributed import workers
 
+# `workers.FLAGS` are the flags `--addresses` and `--process`, by which JAX processes connect.
 lesson = Lesson(
-    __doc__,
-    epochs=3,
-    batch_size=256,
-    backends=("tensorflow", "jax"),
-    devices=2,
-    addresses=Flag([str], "on JAX: HOST:PORT of each process; the same for all", role="free"),
-    process=Flag(int, "with --addresses: which of them this is, from 0", at_least=0, role="free"),
-    on_flags=workers.take_part,
+    __doc__, epochs=3, batch_size=256, backends=("tensorflow", "jax"), devices=2, **workers.FLAGS
 )
 
 from contextlib import nullcontext
@@ -49,7 +43,7 @@ from common.errors import fail
 # %% [markdown]
 # ## 2 Prepare
 # Every device is to get an equal part of every batch. So we leave out the last images, which do not
-# fill a batch. We choose no settings by results here, so we need no validation set.
+# fill a batch. We choose no hyperparameters here, so we need no validation set.
 
 # %%
 whole = len(train_images) // lesson.batch_size * lesson.batch_size
@@ -61,8 +55,8 @@ print(f"{whole} images to train, {whole // lesson.batch_size} steps per epoch")
 
 # %% [markdown]
 # ## 3 Define
-# A small convolutional network. It has no layer with random numbers, such as `Dropout`, so we can
-# compare training on one device with training on two, number by number.
+# A small convolutional network, as in lesson 11. It has no layer that draws random numbers in
+# training, such as `Dropout`, so we can compare one device with two, number by number.
 
 
 # %%
@@ -95,26 +89,41 @@ def build_model():
 # the derivative of a mean is the mean of the derivatives. If the mean gradient of one half is 0.2
 # and of the other 0.4, that of the whole batch is 0.3: their average, since the halves are equal.
 #
-# With twice the devices you would often double the batch size as well, so that each device has
-# enough to do. There are then half as many steps, usually with a higher learning rate (lesson 16).
-# Here the batch size stays the same, so that we can compare.
+# With twice the devices you would often double the batch size as well, so that each has enough to
+# do. An epoch then has half as many steps. But a gradient averaged over more images is less random,
+# so you can take larger steps: the usual rule is twice the learning rate for SGD and √2 times for
+# Adam (lesson 16). Here the batch size stays the same, so that we can compare.
+#
+# There are other ways to share the work:
+#
+# - Ours is *synchronous*: every step waits for the slowest device. In *asynchronous* training no
+#   device waits. It applies its gradient to shared weights, on a *parameter server*, as soon as it
+#   has it. But others may have changed them since the gradient was computed, and the result depends
+#   on who was faster. So synchronous training is the usual choice.
+# - *Model parallelism* splits the model instead of the batch: each device holds a part of the
+#   weights. You need it if the model does not fit into the memory of one device. With Adam, a
+#   parameter takes 16 bytes, four each for itself, its gradient and two averages: a model of ten
+#   billion takes 160 GB, more than most GPUs have.
 
 
 # %%
 def compile_model(model):
-    """Compile a model. (Only one step per call: MirroredStrategy does not support more.)"""
+    """Compile a model; the same for one device and for several."""
     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
 
 # %% [markdown]
 # ## 5 Fit
-# On **TensorFlow**, one process drives all devices. You create and compile the model inside
-# `strategy.scope()`: each weight then gets a copy on every device, and `fit` splits the batches and
-# does the all-reduce. Without GPUs, the lesson divides the processor into two devices.
+# On **TensorFlow**, one process drives all devices, with a *strategy* of `tf.distribute`.
+# `MirroredStrategy` keeps equal copies of the weights on all devices. You create and compile the
+# model inside `strategy.scope()`: each weight then gets a copy on every device, and `fit` splits
+# the batches and does the all-reduce. Without GPUs, the lesson divides the processor into two
+# devices.
 #
-# On **JAX**, every process runs this whole script, and `keras.distribution` connects them. Each
-# process has to pick its own part of every batch. A `PyDataset` is an object that Keras asks for
-# batch number `index`; this one passes on every second row to each of two processes:
+# On **JAX**, every process runs this whole script. `keras.distribution.initialize`, which `workers`
+# calls, connects them, and `fit` does the all-reduce. But each process must pick its own part of
+# every batch. A `PyDataset` is an object that Keras asks for batch number `index`; ours passes on
+# every second row to each of two processes:
 
 
 # %%
@@ -131,18 +140,24 @@ class Share(keras.utils.PyDataset):
     def __getitem__(self, index):
         return tuple(part[self.process :: self.processes] for part in self.batches[index])
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self):  # `fit` calls this: time to shuffle
         self.batches.on_epoch_begin()
 
 
+# %% [markdown]
+# If one device fails, the others wait for it and training stops; with more devices that happens
+# more often. So a long training must save checkpoints (lesson 05). As all replicas are equal, one
+# process, by convention process 0, keeps them for all. To resume, it sends them to the others.
+
+
+# %%
 def fit_model(name, scope, share=None):
     """Train a new model inside a scope, on whole batches or on a share of each."""
     train = lesson.batches(train_images, train_labels)
     if share:
         train = Share(train, *share)
-        # A resumed run: all processes continue where the first one was.
-        workers.share_file(lesson.folder / f"checkpoint-{name}.npz")
-    training = lesson.training(name)
+        workers.share_file(lesson.folder / f"checkpoint-{name}.npz")  # from process 0 to the others
+    training = lesson.training(name)  # keeps the checkpoints and the time of this training
     with scope:
         model = build_model()
         compile_model(model)
@@ -156,9 +171,12 @@ if lesson.process is None:
     weights_alone = model.get_weights()
 
 # %% [markdown]
-# That was one device alone; `nullcontext()` is a scope that does nothing. Now two together. On JAX,
-# this process starts two others and waits; you see what the first one prints. The branch `elif` is
-# what those two do.
+# That was one device alone; `nullcontext()` is a scope that does nothing. Now two together.
+#
+# On JAX, `workers.train_together` (the last branch below) starts this script twice more, with
+# `--process 0` and `--process 1`, and shows what process 0 prints. They come to the branch `elif`:
+# `DataParallel` tells `fit` that they train one model, `auto_shard_dataset=False` that the batches
+# are split already. Process 0 saves the model, and `train_together` loads it.
 
 # %%
 if keras.backend.backend() == "tensorflow":
@@ -171,6 +189,7 @@ if keras.backend.backend() == "tensorflow":
     devices = strategy.num_replicas_in_sync
     print(f"\ntogether: {devices} devices of one process")
     model, together, seconds_together = fit_model("together", strategy.scope())
+    # Of every weight, a tuple of its copies on the devices:
     copies = [strategy.experimental_local_results(weight.value) for weight in model.weights]
     equal = all(np.array_equal(copy, first) for first, *others in copies for copy in others)
 elif lesson.process is not None:
@@ -178,11 +197,11 @@ elif lesson.process is not None:
     keras.distribution.set_distribution(distribution)
     share = lesson.process, len(lesson.addresses)
     model, together, seconds_together = fit_model("together", nullcontext(), share)
-    equal = workers.all_equal(model.get_weights())
+    equal = workers.all_equal(model.get_weights())  # the processes compare theirs
     keras.distribution.set_distribution(None)  # from here on each process is alone again
     if lesson.process == 0:
-        scores = {"equal": equal, "fit_seconds": seconds_together}
-        lesson.finish(model, together, training="together", **scores)
+        measured = {"equal": equal, "fit_seconds": seconds_together}
+        lesson.finish(model, together, training="together", **measured)
     raise SystemExit
 else:
     devices = 2
@@ -191,9 +210,7 @@ else:
 
 # %% [markdown]
 # ## 6 Evaluate
-# Two questions: is the model the same, and was training faster?
-#
-# The *efficiency* says how well n devices are used:
+# Was training faster, and is the model the same? The *efficiency* says how well n devices are used:
 #
 #     efficiency = (seconds alone) / (n * seconds together)
 #
@@ -205,18 +222,14 @@ test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, retu
 difference = max(abs(a - b) for a, b in zip(alone["loss"], together["loss"], strict=True))
 moved = max(np.abs(a - b).max() for a, b in zip(weights_alone, model.get_weights(), strict=True))
 images = lesson.epochs * whole
-rows = [
-    {
+rows = []
+for name, seconds, count in [("alone", seconds_alone, 1), ("together", seconds_together, devices)]:
+    rows.append({
         "training": name,
         "seconds": seconds,
         "images per second": round(images / seconds),
         "efficiency": seconds_alone / (count * seconds),
-    }
-    for name, seconds, count in [
-        ("alone", seconds_alone, 1),
-        ("together", seconds_together, devices),
-    ]
-]
+    })
 lesson.save_table("throughput", pd.DataFrame(rows).round(2))
 print(f"the weights on all devices are {'equal to the bit' if equal else 'NOT equal'}")
 print(f"largest difference from training alone: loss {difference:.2g}, weight {moved:.2g}")
@@ -233,13 +246,14 @@ lesson.save_figure("losses", figure)
 # Efficiency of two devices made of one processor: 0.47 (0.43 to 0.48), median and range of 3 seeds.
 # <!-- end -->
 #
-# So training together is *slower* here. Our two devices are halves of one processor, which was busy
-# before, and the all-reduce costs time. Two GPUs would each bring their own computing power.
+# So training together is *slower* here. Our two devices are halves of one processor, and one device
+# alone could use all of it. So there is no computing power to gain, and the all-reduce costs time.
+# Two GPUs would each bring their own.
 #
 # The replicas stay equal to the bit. Compared with training alone, losses differ a little, because
 # the numbers are added in another order and so rounded differently. Weights differ more: Adam
-# divides each gradient by its usual size, so where gradients are near 0, their rounding errors
-# become visible.
+# divides each gradient by its recent size, so a gradient that is hardly more than a rounding error
+# still makes a whole step.
 #
 # <!-- results: lesson-13-difference -->
 # With seed 42 the weights differ by up to 0.004.
@@ -255,7 +269,7 @@ print("labels:   ", *test_labels[:10])
 lesson.finish(
     model,
     together,
-    training="together" if keras.backend.backend() == "tensorflow" else "alone",
+    training="together",
     test_loss=test["loss"],
     test_accuracy=test["accuracy"],
     equal=equal,

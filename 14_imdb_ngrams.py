@@ -2,10 +2,12 @@
 """
 # 14 N-grams: do pairs of words help?
 
-"Not good" is no praise. But lesson 02, which averages the single words of a film review, cannot
-tell it from praise with a "not" somewhere else. Here pairs of neighbouring words count as well. You
-will learn how to choose pairs, how to start training from a good guess instead of random weights,
-and how to read in the weights what a model has learned.
+"The music is good, not bad" and "The music is bad, not good" say the opposite with the same words.
+A model that knows how often each word occurs in a text, but not where, must give both the same
+answer. To it, a text is a *bag of words*. Lesson 02, which averages the words of a film review, is
+such a model. Here pairs of neighbouring words count as well. You will learn how to choose pairs,
+how to start training from a good guess instead of random weights, and how to read in the weights
+what a model has learned.
 
 Keras' old example `imdb_fasttext`, which keeps all pairs, reports a test accuracy of 0.9056.
 
@@ -13,12 +15,13 @@ Expect: test accuracy 0.910 (0.909 to 0.911), median and range of three seeds.
 
     python 14_imdb_ngrams.py
     python 14_imdb_ngrams.py --pairs 0                       single words only
-    python 14_imdb_ngrams.py --text "Not only the music is bad."
+    python 14_imdb_ngrams.py --text "The music is good, not bad."
 """
 
 # %%
 from common.lesson import Flag, Lesson
 
+# The helper of lesson 01. Its arguments become flags: `lesson.pairs` is what you give to `--pairs`.
 lesson = Lesson(
     __doc__,
     epochs=40,
@@ -37,9 +40,8 @@ from common.datasets import split_words
 
 # %% [markdown]
 # ## 1 Load
-# These are the film reviews of lesson 02. A review is an array of word ranks: 1 stands for the most
-# frequent word of the training reviews, 2 for the next. The label is 1 for a positive review and 0
-# for a negative one.
+# These are the film reviews of lesson 02. A review is an array of word ranks: 1 is the commonest
+# word, 2 the next. Its label is 1 if it is positive and 0 if it is negative.
 
 # %%
 (train_reviews, train_labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
@@ -50,22 +52,25 @@ print(f"{len(train_reviews)} training and {len(test_reviews)} test reviews")
 # ## 2 Prepare
 # An *n-gram* is a sequence of n neighbouring words: a *unigram* is a single word, a *bigram* a
 # pair. "The music is not good" contains the bigrams "the music", "music is", "is not" and "not
-# good". Their order counts: "good not" is a different bigram.
+# good". Why do they help? "Good" alone is found in praise and in complaints, and so is "not", but
+# "not good" is mostly a complaint. And "good not" is another bigram.
 #
-# The training reviews contain more than a million different pairs. Most of them occur only once,
-# and from one review you cannot tell what a pair means for others. So we keep the 200,000 most
-# frequent pairs. They are counted in the training reviews only, after the validation reviews have
-# been set aside: whatever is chosen with the help of the validation or test reviews makes their
-# score look better than it should (*data leakage*).
+# The price: there are very many. From 30,000 words one can make 30,000² = 900 million pairs, and
+# 30,000 times as many triples (*trigrams*). The training reviews contain more than a million
+# different pairs, most of them only once, and from one review you cannot tell what a pair means in
+# others. Triples would be rarer still. So we keep the 200,000 most frequent pairs.
 #
-# Even so, many of these pairs occur in just a few reviews. To see as many as possible, we set aside
-# only a tenth of the reviews for validation; in lesson 02 it was 40%.
+# They are counted in the training reviews only, after the validation reviews have been set aside:
+# whatever is chosen with the help of the validation or test reviews makes their score look better
+# than it should (*data leakage*). As most pairs are rare, we want many training reviews, so we set
+# aside only a tenth for validation; in lesson 02 it was 40%.
 #
-# Each word gets a number, as in lesson 02. A pair of the words a and b becomes the single number
-# a·30,000 + b, which is different for every pair, so that pandas can count them.
+# Words get numbers as in lesson 02, but the vocabulary is larger, 30,000: the number of a word is
+# its rank + 1, all rare words share the number 1, and 0 is padding. A pair of the words a and b
+# gets the number a·30,000 + b, which no other pair has: words 5 and 20 make 150,020.
 
 # %%
-VOCABULARY = 30_000  # numbers of words, from 0; the numbers of pairs follow
+VOCABULARY = 30_000  # numbers in use for words, from 0 to 29,999
 REVIEW_LENGTH = 512
 
 train_reviews, val_reviews, train_labels, val_labels = train_test_split(
@@ -74,12 +79,12 @@ train_reviews, val_reviews, train_labels, val_labels = train_test_split(
 
 
 def to_words(review):
-    """Turn a review (an array of ranks) into the numbers of its words, as in lesson 02."""
+    """Turn a review (an array of ranks) into the numbers of its words."""
     return np.where(review < VOCABULARY - 1, review + 1, 1)
 
 
 def to_pairs(words):
-    """Make one number of each word's and its right neighbour's, another for every two words."""
+    """Turn the numbers of a review's words into the numbers of its pairs."""
     return words[:-1] * VOCABULARY + words[1:]
 
 
@@ -87,15 +92,19 @@ pairs = np.concatenate([to_pairs(to_words(review)) for review in train_reviews])
 known_pairs = pd.Series(pairs).value_counts().index[: lesson.pairs]  # most frequent first
 
 # %% [markdown]
-# These numbers go up to 900 million, and an embedding has a row for each number it may meet. So the
-# kept pairs are numbered anew: from 30,000 on, the most frequent one first. `get_indexer` looks up
-# the place of each pair in the list.
+# An embedding needs a row for every number up to the largest, here 900 million. So we number the
+# kept pairs anew, from 30,000 on, the most frequent one first. `get_indexer` finds the place of
+# each pair in the list `known_pairs`.
 #
-# A review then becomes the *set* of the numbers of its words and pairs. Order and repetition are
-# gone: that somebody writes "not good" matters more than how often. `np.unique` makes the set and
-# sorts it, so frequent words come first and rare pairs last. Sets are padded to 512 numbers as in
-# lesson 02. From a larger one the last 512 are kept: what is lost are the most frequent words, such
-# as "the" and "and", which say least.
+# A review then becomes the *set* of the numbers of its words and pairs: it matters that somebody
+# writes "not good", not how often or where. `np.unique` makes the set and sorts it, so that
+# frequent words come first and rare pairs last. Sets of fewer than 512 numbers are padded with
+# zeros. Of larger ones we keep the last 512, and lose the most frequent words, such as "the" and
+# "and", which say least.
+#
+# (Another way to deal with words that say little is *tf-idf* weighting: multiply how often a word
+# occurs in the text by log(number of texts / number of texts with this word). For a word in every
+# text that is 0, as log(1) = 0; a word that only one text in a hundred has counts 4.6 each time.)
 
 # %%
 
@@ -121,23 +130,25 @@ train = lesson.batches(train_numbers, train_labels)  # in a new order in every e
 # times as many as training reviews. With 16 weights each, the network could memorize the reviews
 # even more easily. So each gets one weight only, which says how much it speaks for a positive
 # review (above 0) or a negative one (below 0). The network averages the weights of all words and
-# pairs in a review and turns the average into a probability with a sigmoid. Such a model, with no
-# hidden layer, is called *logistic regression*.
+# pairs in a review, multiplies the average by one more weight, adds a bias, and applies the
+# sigmoid. Such a model, with no hidden layer, is called *logistic regression*.
 #
 # Because a weight has a meaning, we can guess it before training. Suppose "not good" occurs in 30
 # positive and 90 negative training reviews. Then it speaks for a negative review, and our guess is
 # log((30 + 1) / (90 + 1)) = -1.08. A word that is equally frequent in both gets 0, and words of
-# praise get a number above 0. Adding 1 avoids a division by 0 and log(0).
+# praise get a number above 0. We add 1 to both counts because a pair that occurs in only one of the
+# classes would otherwise get an infinite weight.
 #
-# Adding up such guesses over a review is, in essence, how the classifier *naive Bayes* works. It is
-# called naive because it treats all words and pairs as independent of each other: "waste" and
-# "waste of" count twice for the same complaint. Training starts from the guesses and corrects them.
-# (S. Wang and C. Manning, 2012, combined the two.)
+# This guess is the *log-count ratio* of *naive Bayes*, a classifier that in essence adds up the
+# guesses of all words in a text and looks at the sign of the sum. It is called naive because it
+# treats words as independent: "waste" and "waste of" count twice for the same complaint. We start
+# from the guesses (`weights=[...]` below), and training corrects them. (The idea goes back to S.
+# Wang and C. Manning, 2012.)
 #
 # `Dropout(0.5)` comes from lesson 04: in each training step it sets a random half of the looked-up
-# weights to 0 and doubles the others, so that the network cannot rely on a few words alone. For
-# predictions it does nothing. `Dense(1)` multiplies the average, which is a small number, by a
-# weight that starts at 10, adds a bias, and applies the sigmoid.
+# weights to 0 and doubles the others, so that the network cannot rely on a few rare pairs that it
+# has memorized. The weight in `Dense(1)` starts at 10 because the averages are small: 0.2 becomes
+# the logit 2, and the probability 0.88.
 
 # %%
 FEATURES = VOCABULARY + lesson.pairs  # numbers in use: words and pairs
@@ -149,7 +160,7 @@ guess = np.log((positive + 1) / (negative + 1))
 
 model = keras.Sequential([
     keras.Input((REVIEW_LENGTH,), dtype="int32"),
-    layers.Embedding(FEATURES, 1, weights=[guess[:, np.newaxis]], mask_zero=True),  # one column
+    layers.Embedding(FEATURES, 1, weights=[guess[:, np.newaxis]], mask_zero=True),
     layers.Dropout(0.5),
     layers.GlobalAveragePooling1D(),
     layers.Dense(1, activation="sigmoid", kernel_initializer=keras.initializers.Constant(10)),
@@ -167,12 +178,12 @@ model.compile(
     optimizer=keras.optimizers.Adam(learning_rate=0.01),
     loss="binary_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # a whole epoch in one call: faster
+    steps_per_execution=len(train),  # return to Python once per epoch: faster
 )
 
 # %% [markdown]
 # ## 5 Fit
-# As in lesson 02 we train for all epochs, and `EarlyStopping` then puts back the weights of the
+# As in lesson 02, we train for all epochs, and `EarlyStopping` then puts back the weights of the
 # epoch with the lowest validation loss.
 
 # %%
@@ -192,8 +203,8 @@ print(f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_l
 
 # %% [markdown]
 # ## 6 Evaluate
-# How much of the accuracy is due to the pairs? For a fair comparison only one thing may differ.
-# `--pairs 0` runs this same program, with the same words, guesses and data, but without pairs.
+# How much of the accuracy is due to the pairs? For a fair comparison only one thing may differ:
+# `--pairs 0` runs this same program with the same words, guesses and data, but without pairs.
 
 # %%
 test = model.evaluate(test_numbers, test_labels, batch_size=1000, verbose=0, return_dict=True)
@@ -205,11 +216,10 @@ print(f"test accuracy {test['accuracy']:.4f}")
 #
 # - lesson 02: 0.879 (0.878 to 0.879)
 # - this lesson with single words only, `--pairs 0`: 0.882 (0.881 to 0.883)
-# - this lesson with 200,000 pairs: 0.910 (0.909 to 0.911); that is 23% fewer mistakes
+# - this lesson with 200,000 pairs: 0.910 (0.909 to 0.911), 23% fewer mistakes than without
 # <!-- end -->
 #
-# So pairs help, and they explain all of the gain: without them, the new model is hardly better than
-# lesson 02's average of embeddings.
+# So nearly all of the gain over lesson 02 comes from the pairs.
 #
 # ## 7 Predict
 # With one weight per word or pair we can read what the model has learned. We print the ten lowest
@@ -219,7 +229,7 @@ print(f"test accuracy {test['accuracy']:.4f}")
 
 
 def spell(number):
-    """Turn a number back into its word or its two words."""
+    """Turn a number back into its word or its two words (a·30,000 + b into a and b)."""
     is_pair = number >= VOCABULARY
     both = divmod(known_pairs[number - VOCABULARY], VOCABULARY) if is_pair else [number]
     return " ".join("(rare)" if one == 1 else words_by_rank[one - 1] for one in both)
@@ -235,11 +245,11 @@ print("most positive:", ", ".join(map(spell, order[::-1][:10])))
 # %% [markdown]
 # Many are plain praise or blame, such as "waste of" or "definitely worth". But what are "4 10" and
 # "8 10"? Some writers rate the film in their text: 4/10, 8/10. The model has found that out. It
-# helps here, but not with reviews that have no rating. Look at the largest weights before you trust
-# a model.
+# helps here, but not with reviews that contain no rating. Look at the largest weights before you
+# trust a model.
 #
-# Now a sentence of your own. It is prepared like the reviews, and we print the weight of each word
-# and pair that the model knows. Compare the answer with that of `--pairs 0`.
+# Now a sentence of your own, prepared like the reviews. We print the weight of each word and pair
+# that the model knows. Compare the answer with that of `--pairs 0`.
 
 # %%
 ranks = np.array([word_index.get(word, VOCABULARY) for word in split_words(lesson.text)])
@@ -251,17 +261,19 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 
 # %% [markdown]
 # ## Remember
-# - Bigrams give a model that ignores the order of words a little of it: "not good" becomes a
-#   feature of its own.
+# - Bigrams such as "not good" bring back a little of the word order that a bag of words loses.
 # - If there are many rare features, give each few weights. A good guess to start from saves epochs.
-# - To find out what a part contributes, remove only that part and compare.
+# - To find out what a part contributes, remove only that part and compare: an *ablation*.
 #
-# On your own texts, try logistic regression on words and pairs first. It trains in seconds, you can
-# read its weights, and it is hard to beat with some tens of thousands of texts.
+# On your own texts, first try logistic regression on words and pairs. It trains fast, you can read
+# its weights, and with some tens of thousands of texts it is hard to beat. If you have many more,
+# or if words far apart belong together, try a network that reads them in order: a recurrent one
+# (lesson 10), or a *Transformer* that others have trained on large amounts of text.
 
 # %% [markdown]
 # ## Exercises
-# 1. Try `--text "not good"` and `--text "good not"`. How do the answers differ from lesson 02's?
+# 1. Try `--text "The music is good, not bad."` and `--text "The music is bad, not good."`, with and
+#    without `--pairs 0`. Which weights make the difference?
 # 2. How many pairs are enough? Try `--pairs 20000` and `--pairs 2000`.
 # 3. What is the guess worth? Delete `weights=[...]` in step 3, so that the weights start near 0,
 #    and compare the validation loss and the test accuracy.

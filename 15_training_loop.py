@@ -6,7 +6,8 @@ Behind `model.fit` is a loop of a dozen lines. You will write it yourself, compi
 speed, and check that `fit` comes to the same result. You need such a loop when `fit` does not do
 what you want: two networks that train against each other, several optimizers, an unusual update.
 
-Here is its core in plain Keras and TensorFlow, for a `model` and `batches` of images and labels:
+Here is its core in plain Keras and TensorFlow, for a `model` and `batches` of images and labels.
+The *tape* records what is computed, and from the record it derives the gradient (lesson 07):
 
     loss_function = keras.losses.SparseCategoricalCrossentropy()
     optimizer = keras.optimizers.Adam()
@@ -27,6 +28,7 @@ Expect: test accuracy 0.858 (0.857 to 0.862), median and range of three seeds.
 # %%
 from common.lesson import Lesson
 
+# The helper of lesson 01. The tape belongs to TensorFlow, so this lesson runs on no other back-end.
 lesson = Lesson(__doc__, epochs=5, batch_size=64, backends=("tensorflow",))
 
 import time
@@ -64,9 +66,8 @@ train = lesson.batches(train_images, train_labels)
 # A small network with one hidden layer. We will train it four times from the same start, so the
 # function that builds it sets the seed of its random initial weights.
 #
-# Our loop does not need `compile`. We call it because `evaluate` and `fit`, with which we compare
-# later, need a loss and a metric. It also makes the optimizer, `model.optimizer`, which our loop
-# uses too.
+# A loop of your own does not need `compile`. We call it because `fit` and `evaluate`, with which we
+# compare later, need a loss and a metric, and because it makes the optimizer, `model.optimizer`.
 
 
 # %%
@@ -96,9 +97,14 @@ def build_model():
 # One training step has four parts. In the *forward pass* the model computes probabilities from the
 # images, and the tape records every operation. The loss says how wrong they are. In the *backward
 # pass*, backpropagation (lesson 07), the tape computes the gradient of the loss for every
-# parameter. Then the optimizer updates the parameters. `training=True` matters for layers that
-# behave differently while training, such as `Dropout`; this network has none, but your next one
-# may.
+# parameter. Then the optimizer updates the parameters.
+#
+# `training=True` matters for layers that behave differently while training, such as `Dropout`. This
+# network has none, but your next one may. It may also have a penalty on its weights (lesson 04).
+# Keras collects penalties in the list `model.losses`, which our loss function does not see. `fit`
+# adds them to the loss; in your own loop you must, or they have no effect: write `loss +=
+# sum(model.losses)` inside the `with` block, below the loss. With a cross-entropy of 0.4 and
+# penalties of 0.03 and 0.02 that makes 0.45.
 
 # %%
 loss_function = keras.losses.SparseCategoricalCrossentropy()
@@ -113,7 +119,7 @@ def train_step(model, images, labels):
         loss = loss_function(labels, probabilities)
     gradients = tape.gradient(loss, model.trainable_variables)
     model.optimizer.apply(gradients, model.trainable_variables)
-    mean_loss.update_state(loss, sample_weight=len(labels))  # the last batch is smaller
+    mean_loss.update_state(loss, sample_weight=len(labels))  # smaller batches count less
     accuracy.update_state(labels, probabilities)
 
 
@@ -194,11 +200,11 @@ callbacks.on_train_end()
 
 # %% [markdown]
 # ## 6 Evaluate
-# Is this really what `fit` does? We train one more copy, with `fit`: the same initial weights, the
-# same batches in the same order. Then we compare the two on the test images.
+# Is this really what `fit` does? We train one more copy with `fit`, from the same initial weights
+# and with the same batches in the same order. Then we compare the two on the test images.
 
 # %%
-train = lesson.batches(train_images, train_labels)  # starts again with the order of the first epoch
+train = lesson.batches(train_images, train_labels)  # new batches start with the first epoch's order
 by_fit = build_model()
 by_fit.fit(train, epochs=lesson.epochs, verbose=0)
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
@@ -206,8 +212,8 @@ fit_test = by_fit.evaluate(test_images, test_labels, batch_size=1000, verbose=0,
 print(f"test accuracy: our loop {test['accuracy']:.4f}, fit {fit_test['accuracy']:.4f}")
 
 # %% [markdown]
-# The two agree up to rounding errors, which can tip a few of the 10,000 images. So nothing that
-# changes the result is still hidden in `fit`.
+# The two agree up to rounding errors, which may change the answer for a few of the 10,000 images.
+# For this network, then, our loop does all that `fit` does to the parameters.
 #
 # ## 7 Predict
 # A model trained by our loop is an ordinary Keras model. `predict` expects a batch, so a single
@@ -219,7 +225,6 @@ probabilities = model.predict(image[np.newaxis], verbose=0)[0]
 best = probabilities.argmax()
 print(f"prediction: {CLASS_NAMES[best]} ({probabilities[best]:.1%})")
 print("true class:", CLASS_NAMES[test_labels[0]])
-
 lesson.finish(
     model,
     model.history,
@@ -231,6 +236,13 @@ lesson.finish(
 )
 
 # %% [markdown]
+# A tape can also tell which pixels speak for this answer: ask it for the gradient of the class's
+# score with respect to the image instead of the parameters. If the derivative for a pixel is 0.02,
+# making the pixel brighter by 10 raises the score by about 0.2; if it is 0, the pixel hardly
+# matters. Lesson 12 draws such a gradient as an image, a *saliency map*. (The image must be
+# `float32` for that: with respect to whole numbers there is no derivative, and a tape answers
+# None.)
+#
 # ## Remember
 # - A training step: forward pass under a tape, loss, gradients, `optimizer.apply`.
 # - Compile the step with `tf.function`. Reset the metrics before each epoch. Validate with
@@ -245,6 +257,7 @@ lesson.finish(
 # 1. How does the gain of `tf.function` depend on the batch size? Compare `--batch-size 16` with
 #    `--batch-size 1024`.
 # 2. Remove the two lines `accuracy.reset_state()`. What do the printed accuracies mean now?
-# 3. Write a subclass of `keras.Model` whose `train_step` is ours, and train it with `fit`.
+# 3. Write a subclass of `keras.Model` whose method `train_step(self, data)` is our step; `data` is
+#    (images, labels) of a batch, and the step returns a dictionary of metrics. Train it with `fit`.
 #
 # Solutions: notes/solutions/15_training_loop.md

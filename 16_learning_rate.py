@@ -45,9 +45,10 @@ districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# As in lesson 09, counts become numbers per household, and house values are in units of 100,000
-# dollars. A quarter of the rows is the test set, and a quarter of the rest is the validation set,
-# which decides between the choices of this lesson. 11,610 rows are left for training.
+# Three columns count all rooms, bedrooms and people of a district; we divide them by the number of
+# households. House values are in units of 100,000 dollars. A quarter of the rows is the test set,
+# and a quarter of the rest is the validation set, which decides between the choices of this lesson.
+# 11,610 rows are left for training.
 
 # %%
 features = districts.drop(columns="median_house_value")
@@ -67,9 +68,8 @@ mean, variance = train_features.mean(axis=0), train_features.var(axis=0)
 
 # %% [markdown]
 # ## 3 Define
-# A plain network, as in lesson 09: `units` lists the sizes of its hidden layers. `Normalization`
-# gives every column mean 0 and variance 1. The seed decides the initial weights, so two networks
-# with the same seed start from the same weights and can be compared fairly.
+# A plain network: `units` lists the sizes of its hidden layers. The seed decides the initial
+# weights, so two networks of the same shape and seed start from the same weights.
 
 
 # %%
@@ -99,24 +99,23 @@ def build_model(units, seed):
 # - with 1.1, it becomes -1.2, 1.44, -1.73, ...: each step overshoots the minimum at 0 and lands
 #   further away than before. Training *diverges*.
 #
-# A real network has thousands of weights, so nobody can compute the best learning rate. But we can
-# measure it. The optimizer Adam, which we use in the whole lesson, adapts the step to each weight,
-# but its learning rate (0.001 unless you say otherwise) still sets the scale: a step moves a weight
-# by about that much.
+# The optimizer Adam, which we use in the whole lesson, adapts the step to each weight, but its
+# learning rate (0.001 unless you say otherwise) still sets the scale: a step moves a weight by
+# about that much. With thousands of weights nobody can compute the best learning rate, but we can
+# measure it.
 #
 # The *learning-rate range test* is one short training in which the learning rate grows with every
 # step, here from 0.000001 to 10 in 500 steps. `train_on_batch` makes a single step with one batch
 # and returns its loss; the next step continues from there. The losses of single steps are noisy, so
 # the figure also shows the median of 25 neighboring steps. At first the learning rate is too small
-# and the loss stays where it is, then it falls, and in the end training diverges and the loss
-# shoots up.
+# and the loss stays where it is, then it falls, and in the end training diverges.
 #
 # Where on this curve is a good learning rate? Not at the lowest loss: there it is nearly too large.
 # A rule of thumb is to take a tenth of that: the loss is still falling fast, and there is a safe
 # distance from divergence.
 
 # %%
-best_rate = 0.001  # what the range test usually finds; with --parts it may be left out
+best_rate = 0.001  # in case the range test is left out, as with `--parts shapes`
 measured = {}
 if "range" in lesson.parts:
     model = build_model([64, 64], lesson.seed)
@@ -126,7 +125,7 @@ if "range" in lesson.parts:
     for rate in rates:
         rows = random.integers(len(train_values), size=lesson.batch_size)
         model.optimizer.learning_rate = rate
-        model.reset_metrics()  # else the loss is the mean of all steps so far
+        model.reset_metrics()  # else it returns the mean loss of all steps so far
         losses.append(float(model.train_on_batch(train_features[rows], train_values[rows])))
     smooth = pd.Series(losses).rolling(25, center=True, min_periods=1).median().to_numpy()
     lowest = rates[np.nanargmin(smooth)]  # a loss at large rates may be NaN
@@ -143,40 +142,40 @@ if "range" in lesson.parts:
 
 # %% [markdown]
 # ## 5 Fit
-# From now on we compare. All choices are trained for the same number of epochs. Initial weights and
-# the order of the batches are random, so two trainings of the same network end differently. We
-# therefore train each choice with three seeds and compare the medians of their last validation
-# losses. A difference smaller than the difference between seeds may be luck.
+# From now on we compare, with the same number of epochs for each choice. Initial weights and the
+# order of the batches are random, so two trainings of the same network end differently. We train
+# each choice with three seeds and compare the medians of their last validation losses. A difference
+# smaller than the difference between seeds may be luck.
 #
-# `train` is an ordinary compile and `fit`. The batches go on without end (`repeat=True`), so `fit`
-# must be told how many steps make an epoch. Given several batch sizes, `train` calls `fit` once for
-# each, on the same network. The `name` of a training belongs to its checkpoints, with which a
-# stopped run goes on.
+# `train` below is an ordinary `compile` and `fit`. As in lesson 03 the batches repeat without end,
+# because a restart in every epoch takes time, so `fit` is told how many steps make an epoch. We
+# will also let the batches grow during a training: given several batch sizes, `train` divides the
+# epochs among them and calls `fit` once for each, on the same network.
 
 
 # %%
 def train(name, seed, rate=best_rate, units=(64, 64), sizes=(lesson.batch_size,), callbacks=()):
-    """Train a network; return it and its history. Several batch sizes share the epochs."""
+    """Train a network, with one batch size after the other; return it and its history."""
     model = build_model(units, seed)
     optimizer = keras.optimizers.Adam(rate)
     for number, batch_size in enumerate(sizes):
-        share = lesson.epochs / len(sizes)
-        first, last = round(number * share), round((number + 1) * share)
+        first, last = (round(n * lesson.epochs / len(sizes)) for n in (number, number + 1))
         steps = math.ceil(len(train_values) / batch_size)
-        model.compile(optimizer, "mse", steps_per_execution=steps)  # an epoch in one call: faster
+        model.compile(optimizer, "mse", steps_per_execution=steps)  # faster
         history = model.fit(
             lesson.batches(train_features, train_values, batch_size, seed=seed, repeat=True),
             steps_per_epoch=steps,
             validation_data=validation,
             initial_epoch=first,
             epochs=last,
+            # `name` tells this training's checkpoint from the others, in case the run is stopped
             callbacks=lesson.callbacks(*callbacks, training=name, seed=seed, progress=False),
             verbose=0,
         )
-    return model, history.history  # of all sizes: the checkpoint passes it on
+    return model, history.history  # our callbacks have put the earlier epochs before the last ones
 
 
-tried = {}  # by the name of a choice, its median and what was chosen
+tried = {}  # name of a choice: its median loss, and the arguments of `train`
 
 
 def compare(part, title, choices):
@@ -202,11 +201,8 @@ def compare(part, title, choices):
 # %%
 if "range" in lesson.parts:
     factors = {"a tenth": 0.1, "a third": 1 / 3, "our choice": 1, "three times": 3, "ten times": 10}
-    compare(
-        "rates",
-        "learning rates around the choice of the range test",
-        {name: {"rate": factor * best_rate} for name, factor in factors.items()},
-    )
+    choices = {name: {"rate": factor * best_rate} for name, factor in factors.items()}
+    compare("rates", "learning rates around the choice of the range test", choices)
 
 # %% [markdown]
 # Near the minimum, large steps jump around it; small ones get closer. A *learning-rate schedule*
@@ -215,10 +211,12 @@ if "range" in lesson.parts:
 #
 # - *step*: divide the learning rate by 10 after half of the steps, and again after three quarters
 # - *cosine*: `best_rate` · (1 + cos(π t/T)) / 2, which falls smoothly to 0
-# - *one cycle*: rise first (*warmup*), from a tenth to `best_rate` in 30% of the steps, then fall
-#   along a cosine
-# - *plateau*: a callback watches the validation loss and divides the learning rate by 3 whenever
-#   two epochs in a row bring no improvement
+# - *one cycle*: rise from a tenth of `best_rate` to all of it in 30% of the steps, then fall along
+#   a cosine. The rise is called *warmup*: the gradients of random weights are large and unreliable,
+#   and with small steps they do little harm.
+#
+# *Plateau* is not fixed beforehand: a callback watches the validation loss and divides the learning
+# rate by 3 whenever two epochs in a row bring no improvement.
 
 # %%
 schedules = keras.optimizers.schedules
@@ -232,24 +230,23 @@ if "schedules" in lesson.parts:
         best_rate / 10, 0.7 * steps, warmup_target=best_rate, warmup_steps=0.3 * steps
     )
     plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=1 / 3, patience=2)
-    compare(
-        "schedules",
-        f"schedules that begin or peak at {best_rate:g}",
-        {
-            "constant": {},
-            "step": {"rate": step},
-            "cosine": {"rate": cosine},
-            "one cycle": {"rate": one_cycle},
-            "plateau": {"callbacks": [plateau]},
-        },
-    )
+    choices = {
+        "constant": {},
+        "step": {"rate": step},
+        "cosine": {"rate": cosine},
+        "one cycle": {"rate": one_cycle},
+        "plateau": {"callbacks": [plateau]},
+    }
+    compare("schedules", f"schedules that begin or peak at {best_rate:g}", choices)
 
 # %% [markdown]
 # The gradient of a batch is an average over its examples, an estimate of the gradient over all
 # training data. With four times the examples, its random error is half as large. But an epoch then
-# has only a quarter of the steps: 363 steps with 32 rows, 23 with 512. Since the larger batch's
-# gradient is more reliable, we can take larger steps. The usual rule for Adam is the square root:
-# four times the batch size, twice the learning rate. (For plain SGD: four times.)
+# has only a quarter of the steps: 363 with 32 rows, 91 with 128. To get as far, each step must be
+# four times as long. With plain SGD that takes four times the learning rate. Adam divides the
+# gradient by its recent size, which is mostly random error and so is half as large now. The useful
+# part of its step is thus twice as long already, and twice the learning rate will do: the rule for
+# Adam is the square root.
 #
 # And instead of lowering the learning rate at the end, you can let the batches grow: that too makes
 # the last steps less random.
@@ -258,10 +255,8 @@ if "schedules" in lesson.parts:
 if "batches" in lesson.parts:
     choices = {f"{size}": {"sizes": [size]} for size in (8, 32, 128, 512)}
     for size in (8, 128, 512):
-        choices[f"{size} rate scaled"] = {
-            "sizes": [size],
-            "rate": best_rate * (size / lesson.batch_size) ** 0.5,
-        }
+        rate = best_rate * (size / lesson.batch_size) ** 0.5
+        choices[f"{size} rate scaled"] = {"sizes": [size], "rate": rate}
     choices["8 then 32 then 128"] = {"sizes": [8, 32, 128]}
     compare("batches", f"batch sizes, at the rate {best_rate:g} or scaled", choices)
 
@@ -273,23 +268,22 @@ if "batches" in lesson.parts:
 # %%
 if "shapes" in lesson.parts:
     shapes = {1: 500, 2: 65, 3: 47, 4: 39, 6: 30}  # layers: units in each
-    compare(
-        "shapes",
-        "depth against width, about 5,000 parameters each",
-        {f"{depth} x {width}": {"units": [width] * depth} for depth, width in shapes.items()},
-    )
+    choices = {f"{depth} x {width}": {"units": [width] * depth} for depth, width in shapes.items()}
+    compare("shapes", "depth against width, about 5,000 parameters each", choices)
 
 # %% [markdown]
 # ## 6 Evaluate
 # <!-- results: lesson-16-choices -->
 # Validation MSE after 20 epochs, median of three trainings:
 #
-# - learning rate (our choice is 0.001): a tenth 0.369, a third 0.329, our choice 0.289, three times
-#   0.287, ten times 0.298
-# - schedule: constant 0.289, step 0.296, cosine 0.295, one cycle 0.298, plateau 0.289
-# - batch size: 8 0.284, 32 0.289, 128 0.321, 512 0.372, 8 rate scaled 0.293, 128 rate scaled 0.297,
-#   512 rate scaled 0.319, 8 then 32 then 128 0.275
-# - layers x units: 1 x 500 0.321, 2 x 65 0.287, 3 x 47 0.287, 4 x 39 0.295, 6 x 30 0.285
+# - learning rate (our choice is 0.001): 0.369 for a tenth, 0.329 for a third, 0.289 for our choice,
+#   0.287 for three times, 0.298 for ten times
+# - schedule: 0.289 for constant, 0.296 for step, 0.295 for cosine, 0.298 for one cycle, 0.289 for
+#   plateau
+# - batch size: 0.284 for 8, 0.289 for 32, 0.321 for 128, 0.372 for 512, 0.293 for 8 rate scaled,
+#   0.297 for 128 rate scaled, 0.319 for 512 rate scaled, 0.275 for 8 then 32 then 128
+# - layers x units: 0.321 for 1 x 500, 0.287 for 2 x 65, 0.287 for 3 x 47, 0.295 for 4 x 39, 0.285
+#   for 6 x 30
 #
 # The three trainings of a choice differ by 0.001 to 0.030, in most cases by less than 0.013.
 # <!-- end -->
@@ -298,9 +292,9 @@ if "shapes" in lesson.parts:
 #
 # - The range test works: its learning rate is about as good as one three times as large, and
 #   clearly better than a third or a tenth of it.
-# - No schedule beats the constant learning rate here. In the figure `schedules` its curve is still
-#   falling after 20 epochs, while the others have become smooth and flat: their steps got small too
-#   early. In a longer training that can change: exercise 2.
+# - No schedule beats the constant learning rate here. In the figure `schedules` the curves of step,
+#   cosine and one cycle become flat: their steps got small too early. In a longer training that can
+#   change: exercise 2.
 # - Larger batches do worse after the same number of epochs, because they make fewer steps; a larger
 #   learning rate makes up for part of that. Batches of 8 do well, but an epoch takes longest with
 #   them. Growing batches win: many steps first, reliable steps last.
@@ -320,7 +314,7 @@ print(f"\nbest choice: {best}; validation MSE {val:.4f}, test MSE {test:.4f}")
 # %% [markdown]
 # ## 7 Predict
 # Each point is a district of the test set; on the dashed line a prediction is exact. The column of
-# points at 5 is not our fault: the census wrote 500,001 dollars for every value above 500,000.
+# points at 5 has a simple reason: the census wrote 500,001 dollars for every value above 500,000.
 
 # %%
 predicted = model.predict(test_features, batch_size=1000, verbose=0)[:, 0]
@@ -333,7 +327,7 @@ lesson.finish(model, history, units=units, training="best", test_mse=test, val_m
 # ## Remember
 # - Tune the learning rate first. Too small: training is slow. Too large: it diverges.
 # - A range test finds a good one in one short training: take a tenth of the rate with the lowest
-#   loss. Change the batch size, and the learning rate must change with it.
+#   loss. If you change the batch size, look for a new learning rate too.
 # - A schedule that lowers the learning rate helps only when training is long enough to settle.
 #
 # On your own data, try first: Adam with a learning rate of 0.001, batches of 32, two hidden layers.

@@ -29,10 +29,12 @@ churn | tabular data, honest splits, ROC AUC, precision and recall, thresholds, 
 Images
 mnist | convolutional networks, pooling, augmentation, regularization: twelve models compared | Which digit is this? Twelve networks answer
 11 | transfer learning, freezing, fine-tuning, a network trained on ImageNet
+17 | multi-task learning: a shared trunk, a head for each task, loss weights
 
 Text and series
 14 | n-grams, starting from naive Bayes, dropout
 10 | time series, baselines, recurrent layers (LSTM, GRU), vanishing gradients
+18 | padding at the front, a bidirectional LSTM, what the order of words is worth
 
 Inside TensorFlow
 06 | tensors, variables, `tf.function`, a classifier without layers

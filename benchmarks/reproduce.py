@@ -19,7 +19,17 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
 
-from benchmarks.measure import RESULTS, ROOT, TRIAL, Parser, machine, read_table, replace_rows, run
+from benchmarks.measure import (
+    RESULTS,
+    ROOT,
+    TRIAL,
+    Parser,
+    machine,
+    no_data_or_real,
+    read_table,
+    replace_rows,
+    run,
+)
 from common.errors import fail
 from common.runs import finished_runs, table_row
 
@@ -126,15 +136,6 @@ FIGURES = [
     book(TIME_SERIES, "deep recurrent", "test_mse_deep_rnn", "0.0029", 0.0029),
     Figure("10 GRU", [TIME_SERIES], "test_mse_gru", "none", "", most=0.0025),
     Figure(
-        "10 reviews, LSTM both ways",
-        [TIME_SERIES, "--models", "reviews"],
-        "test_accuracy_reviews",
-        "none",
-        "",
-        "models-reviews",
-        least=0.8428,
-    ),
-    Figure(
         "11 ten pictures of each digit",
         ["11_transfer_learning.py"],
         "test_accuracy_frozen_10",
@@ -155,6 +156,24 @@ FIGURES = [
         least=0.905,
     ),
     Figure("19 without a mistake", ["19_debugging.py"], "test_accuracy", "none", "", least=0.95),
+    Figure(
+        "17 three outputs",
+        ["17_multiple_outputs.py"],
+        "test_accuracy_left_all_three",
+        "none",
+        "",
+        least=0.965,
+    ),
+    Figure(
+        "17 larger, loss weight 20",
+        ["17_multiple_outputs.py", "--larger-weight", 20],
+        "test_accuracy_larger_all_three",
+        "none",
+        "",
+        "larger-weight-20.0",
+        least=0.92,
+    ),
+    Figure("18 LSTM both ways", ["18_imdb_lstm.py"], "test_accuracy", "none", "", least=0.8428),
     Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
@@ -226,10 +245,9 @@ def run_missing(figure: Figure, seeds, out: Path, rows: list[dict]) -> None:
     for seed in seeds:
         if seed in done:
             continue
-        data = [] if figure.lesson == "xor" else ["--data", "real"]
         words = [*figure.command, "--seed", seed]
         print("running:", *words, flush=True)
-        run(*words, *data, "--out", out)
+        run(*words, *no_data_or_real(*words), "--out", out)
 
 
 def rows_of(figure: Figure, rows: list[dict]) -> list[dict]:

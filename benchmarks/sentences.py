@@ -46,12 +46,6 @@ TEXTS = {  # name of the block: the lesson whose runs they are, and the text
         "| `wide_deep` | two, skip connection | {test_mse_wide_deep:3~} |",
         "| `two_inputs` | two, skip connection | {test_mse_two_inputs:3~} |",
         "| `two_outputs` | two, skip connection | {test_mse_two_outputs:3~} |",
-        "",
-        "| test accuracy | left digit | right digit | larger? |",
-        "| --- | --- | --- | --- |",
-        "| `digits_only` | {test_accuracy_left_digits_only:3~} | {test_accuracy_right_digits_only:3~} | |",
-        "| `larger_only` | | | {test_accuracy_larger_larger_only:3~} |",
-        "| `both_answers` | {test_accuracy_left_both_answers:3~} | {test_accuracy_right_both_answers:3~} | {test_accuracy_larger_both_answers:3~} |",
     ),
     "lesson-10-ten": (
         "10",
@@ -68,6 +62,20 @@ TEXTS = {  # name of the block: the lesson whose runs they are, and the text
     "lesson-13-efficiency": (
         "13",
         "Efficiency of two devices made of one processor: {efficiency:2~}, median and range of {count} seeds.",
+    ),
+    "lesson-17-scores": (
+        "17",
+        "Test accuracy, median and range of {count} seeds:",
+        "",
+        "| model | left digit | right digit | larger? |",
+        "| --- | --- | --- | --- |",
+        "| `digits_only` | {test_accuracy_left_digits_only:3~} | {test_accuracy_right_digits_only:3~} | |",
+        "| `larger_only` | | | {test_accuracy_larger_larger_only:3~} |",
+        "| `all_three` | {test_accuracy_left_all_three:3~} | {test_accuracy_right_all_three:3~} | {test_accuracy_larger_all_three:3~} |",
+    ),
+    "lesson-17-computed": (
+        "17",
+        "The heads contradict each other in {contradictions:.0%} of the test images. Accuracy of the third answer: {test_accuracy_larger_all_three:3~} from its own head, {test_accuracy_larger_computed:3~} from comparing the two digits (median and range of {count} seeds).",
     ),
 }
 
@@ -107,12 +115,12 @@ def lesson_14_pairs() -> list[str]:
         "",
         f"- lesson 02: {averages:3~}",
         f"- this lesson with single words only, `--pairs 0`: {words:3~}",
-        f"- this lesson with 200,000 pairs: {pairs:3~}; that is {fewer:.0%} fewer mistakes",
+        f"- this lesson with 200,000 pairs: {pairs:3~}, {fewer:.0%} fewer mistakes than without",
     ]
 
 
 def lesson_06_timings() -> list[str]:
-    """Tell how long lesson 06's function takes in three ways."""
+    """Tell how long the function of notes/tensors.md takes in three ways."""
     text = "{numpy_ms:.2g} ms in NumPy, {eager_ms:.2g} ms eagerly, {function_ms:.2g} ms as `tf.function`"
     names = {10: "ten numbers", 1_000_000: "a million numbers"}
     times = results("06_timings").groupby("numbers")
@@ -141,7 +149,7 @@ def lesson_16_choices() -> list[str]:
     """Tell what the choices of lesson 16 gave with seed 42."""
     choices = results("16_choices").set_index(["part", "choice"])
     errors = choices["median"].map("{:.3f}".format)
-    told = {part: [f"{name} {error}" for name, error in errors[part].items()] for part in PARTS}
+    told = {part: [f"{error} for {name}" for name, error in errors[part].items()] for part in PARTS}
     spread = choices.highest - choices.lowest
     return [
         "Validation MSE after 20 epochs, median of three trainings:",
@@ -153,6 +161,20 @@ def lesson_16_choices() -> list[str]:
     ]
 
 
+def lesson_17_weight() -> list[str]:
+    """Lay out what a larger weight of the third loss of lesson 17 changes."""
+    outputs = ("left", "right", "larger")
+    row = " | ".join(f"{{test_accuracy_{output}_all_three:3~}}" for output in outputs)
+    variants = {"1": "", "20": "larger-weight-20.0"}
+    rows = [f"| {weight} | {fill(row, runs_of('17', name))} |" for weight, name in variants.items()]
+    header = "| weight of the third loss | left digit | right digit | larger? |"
+    return [
+        "Test accuracy of `all_three`, median and range of three seeds:",
+        "",
+        *layout(header, rows),
+    ]
+
+
 def lesson_10_errors() -> list[str]:
     """Lay out the errors of lesson 10 for one step ahead."""
     names = ("naive", "linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru")
@@ -161,13 +183,19 @@ def lesson_10_errors() -> list[str]:
     return layout(header, [fill(row, runs_of("10")) for row in rows])
 
 
-def lesson_10_reviews() -> list[str]:
-    """Compare the reviews of lesson 10 with those of lesson 02."""
-    lstm = Values(runs_of("10", "models-reviews").test_accuracy_reviews)
-    averages = Values(runs_of("02").test_accuracy)
+def lesson_18_order() -> list[str]:
+    """Tell what reading in order is worth in lesson 18, and what lessons 02 and 14 reached."""
+    written, shuffled, averages, pairs = (
+        Values(runs_of(lesson, flags).test_accuracy)
+        for lesson, flags in (("18", ""), ("18", "order-shuffled"), ("02", ""), ("14", ""))
+    )
     return [
-        f"Test accuracy: {lstm:3~} with the LSTMs, {averages:3~} with the average of embeddings in "
-        "lesson 02 (median and range of three seeds)."
+        "Test accuracy, median and range of three seeds:",
+        "",
+        f"- this lesson, words as written: {written:3~}",
+        f"- the same with shuffled words, `--order shuffled`: {shuffled:3~}",
+        f"- lesson 02, average of embeddings: {averages:3~}",
+        f"- lesson 14, words and pairs: {pairs:3~}",
     ]
 
 
@@ -302,9 +330,16 @@ def mnist_comparison() -> list[str]:
 
 FUNCTIONS = [lesson_02_overfitting, lesson_14_pairs, lesson_06_timings, computers]
 FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10_errors]
-FUNCTIONS += [lesson_10_reviews, lesson_12_dead_units, lesson_12_pixels, lesson_19_memorized]
-FUNCTIONS += [mnist_comparison]
-FUNCTIONS += [peers_by_split, serving_memory, xor_starts, churn_flawed, churn_steps]
+FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
+FUNCTIONS += [
+    lesson_17_weight,
+    lesson_19_memorized,
+    peers_by_split,
+    serving_memory,
+    xor_starts,
+    churn_flawed,
+    churn_steps,
+]
 SENTENCES = {
     **{name: partial(tell, *entry) for name, entry in TEXTS.items()},
     **{function.__name__.replace("_", "-"): function for function in FUNCTIONS},
@@ -351,11 +386,13 @@ PROMISES = {
     "08_functional_api": "median test MSE: one hidden layer {test_mse_sequential:.3f}, two {test_mse_deep:.3f}, two with a skip connection {test_mse_wide_deep:.3f}.",
     "09_tuning": f"test MSE {{test_mse:3~}}, {RANGE}",
     "10_time_series_rnn": f"test MSE {{test_mse_gru:4~}} with the GRU, {RANGE}",
-    "11_transfer_learning": "test accuracy {test_accuracy_frozen_10:3~} from ten images per digit, median of COUNT seeds.",
+    "11_transfer_learning": "median test accuracy, ten images per digit: from scratch {test_accuracy_from_nothing_10:.3f}, with frozen features {test_accuracy_frozen_10:.3f}.",
     "12_look_inside": ACCURACY,
     "13_distributed_training": ACCURACY,
     "14_imdb_ngrams": ACCURACY,
     "15_training_loop": ACCURACY,
+    "17_multiple_outputs": "median test accuracy: left digit {test_accuracy_left_all_three:.3f}, right {test_accuracy_right_all_three:.3f}, larger or not {test_accuracy_larger_all_three:.3f}.",
+    "18_imdb_lstm": ACCURACY,
     "19_debugging": f"test accuracy {{test_accuracy:3~}} without a mistake, {RANGE}",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",

@@ -17,7 +17,8 @@ Expect: test ROC AUC 0.867 (0.859 to 0.873), median and range of five splits.
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and churn/ are
+script = globals().get("__file__", "churn.py")  # a notebook has no `__file__`, but runs here
+sys.path.insert(0, str(Path(script).resolve().parent.parent))  # there common/ and churn/ are
 
 from churn.predict import NUMBERS, answer_if_asked
 from common.lesson import Flag, Lesson

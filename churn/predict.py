@@ -7,6 +7,7 @@ from pathlib import Path
 
 from common import runs
 from common.errors import fail
+from common.files import read_text
 from common.startup import start_keras
 
 NUMBERS = [
@@ -98,7 +99,7 @@ def answer(path: Path, lesson) -> None:
 def read_customer(path: Path) -> dict:
     """Read and check the fields of a customer."""
     try:
-        customer = json.loads(path.read_text(encoding="utf-8"))
+        customer = json.loads(read_text(path))
     except OSError as error:
         fail(
             f"--predict {path}: cannot be read ({error.strerror}); name a JSON file "

@@ -1,7 +1,10 @@
 """Callbacks of every training: the time of each epoch, a progress bar; and whole model files."""
 
+import os
 import shutil
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -27,7 +30,7 @@ class EpochTimer(keras.callbacks.Callback):
 
     def start(self) -> None:
         """Start the clock right before `fit`, which has work to do before it calls callbacks."""
-        self._began = time.perf_counter()
+        self._began, self._earlier = time.perf_counter(), None
 
     def stop(self) -> None:
         """Stop the clock; make this the last thing that `fit` calls."""
@@ -36,6 +39,7 @@ class EpochTimer(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._earlier is None:
+            del self.seconds[epoch:]  # of an earlier `fit`, in a notebook
             self._earlier = sum(self.seconds)
         self._epoch_began = time.perf_counter()
 
@@ -81,6 +85,56 @@ class EpochBar(keras.callbacks.Callback):
             sys.stdout.flush()
 
 
+class InterruptBetweenSteps(keras.callbacks.Callback):
+    """Lets Ctrl-C take effect between two calls of the training function, not within one.
+
+    Python raises `KeyboardInterrupt` wherever it happens to be. Within TensorFlow's C++ code, which
+    calls back into Python, that can end in a `SystemError`, or in a process that aborts because its
+    memory is damaged. Nothing is lost by waiting: such a call cannot be cut short. Pressed a second
+    time, Ctrl-C works at once.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.handler = self.pressed = None
+
+    def on_train_begin(self, logs=None):
+        if threading.current_thread() is not threading.main_thread():  # only that one gets it
+            return
+        current = signal.getsignal(signal.SIGINT)
+        owner = getattr(current, "__self__", None)
+        if isinstance(owner, InterruptBetweenSteps):  # left by a `fit` that ended in an error
+            current = owner.handler
+        if callable(current):
+            self.handler, self.pressed = current, None
+            signal.signal(signal.SIGINT, self.note)
+
+    def note(self, *pressed):
+        """Handle the signal: remember it, and give the next one to whom it belongs."""
+        self.pressed = pressed
+        signal.signal(signal.SIGINT, self.handler)
+
+    def interrupt(self):
+        """Hand on the signal that was noted, if there is one."""
+        if self.pressed:
+            pressed, self.pressed = self.pressed, None
+            self.handler(*pressed)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.interrupt()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.interrupt()
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self.interrupt()
+
+    def on_train_end(self, logs=None):
+        if self.handler and not self.pressed:
+            signal.signal(signal.SIGINT, self.handler)
+        self.interrupt()
+
+
 class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     """Keras' callback of this name, but a file is replaced only when the new one is whole."""
 
@@ -88,7 +142,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         named = Path(self.filepath)  # with such parts as {epoch:02d}, which Keras fills in
         temporary = temporary_path(named)
         prefix = temporary.name.removesuffix(named.name)
-        self.filepath = str(temporary)
+        folder = str(named.parent).replace("{", "{{").replace("}", "}}")  # its braces stay
+        self.filepath = os.path.join(folder, temporary.name)
         try:
             super().on_epoch_end(epoch, logs)
             for path in named.parent.glob(f"{prefix}*"):

@@ -17,6 +17,7 @@ import json
 import os
 import sys
 import time
+import weakref
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,27 +40,32 @@ class Checkpoints(keras.callbacks.Callback):
 
     Args:
         path: the checkpoint, an `.npz` file. If it exists, or the one before it, training
-            goes on from there, whatever `initial_epoch` says.
+            goes on from there, whatever `initial_epoch` says; but not from what this very object
+            has written: in a notebook, `fit` again is a new training, or goes on with its model.
         seed: what the random numbers of every epoch are drawn from.
         others: the callbacks whose state is kept.
         counter: is told the number of every epoch, for the order of its batches.
+
+    Attributes:
+        written: whether a checkpoint has been saved.
     """
 
     def __init__(self, path: Path, seed: int, others=(), counter: EpochCounter | None = None):
         super().__init__()
         self.path, self.seed, self.others = Path(path), seed, list(others)
         self.counter = counter or EpochCounter()
-        self.restored_history = {}
+        self.restored_history, self.written = {}, False
+        self.earlier = None, {}  # a weak reference to the model of the `fit` before; its history
 
     def on_train_begin(self, logs=None):
-        self.saved_at = time.perf_counter()
+        self.saved_at, self.restored_history = time.perf_counter(), {}
         self.generators = random_generators(self.model)
         # Left to itself, TensorFlow makes the optimizer's variables while it traces the training
         # step, and keeps the graphs of that for good: memory that every further model adds to.
         # Nothing can be restored into variables not yet made either.
         self.model.optimizer.build(self.model.trainable_variables)
         self.model._initial_epoch = None
-        if saved := read(self.path):
+        if not self.written and (saved := read(self.path)):
             try:
                 self.restore(saved)
             except (ValueError, TypeError, IndexError) as error:
@@ -77,6 +83,9 @@ class Checkpoints(keras.callbacks.Callback):
         self.model._initial_epoch = saved.epoch  # all trainers read it next
 
     def on_epoch_begin(self, epoch, logs=None):
+        (model, history), self.earlier = self.earlier, (None, {})
+        if epoch and model and model() is self.model and not self.restored_history:
+            self.restored_history = {name: values[:epoch] for name, values in history.items()}
         self.restore_history()  # only now, since Keras' history clears itself last
         seed_generators(self.generators, self.seed, epoch)
         self.counter.epoch = epoch
@@ -94,6 +103,9 @@ class Checkpoints(keras.callbacks.Callback):
             self.restore_history()
         else:
             self.save(self.params["epochs"], {})
+        self.earlier = weakref.ref(self.model), self.model.history.history
+        self.others, self.generators = [], None
+        self.set_model(None)  # let the model go, and the callbacks, which know it too
 
     def restore_history(self) -> None:
         """Put back the history of the epochs before the stop."""
@@ -137,6 +149,7 @@ class Checkpoints(keras.callbacks.Callback):
             fsync(temporary)  # the disk has it before the earlier one makes room
             if self.path.exists():
                 os.replace(self.path, before(self.path))
+        self.written = True
 
 
 class Saved(NamedTuple):

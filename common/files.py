@@ -30,6 +30,16 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f"{WRITING}{os.getpid()}-{path.name}")
 
 
+def read_text(path: Path) -> str:
+    """Read a text file that a reader gives: UTF-8, or UTF-16, as some programs on Windows write.
+
+    Raises:
+        OSError, ValueError: if it cannot be read, or is no such text.
+    """
+    content = path.read_bytes()
+    return content.decode(json.detect_encoding(content))  # knows them, and a byte-order mark
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of processes that were killed while they wrote."""
     for path in [*folder.glob(f"{WRITING}*"), *folder.glob(f"*/{WRITING}*")]:

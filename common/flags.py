@@ -226,8 +226,8 @@ class LessonParser(Parser):
             self.leading = name
 
     def parse_args(self, args=None, namespace=None) -> argparse.Namespace:
-        """Parse the flags. Under a notebook kernel, whose command line it is, defaults apply."""
-        if args is None and in_notebook():
+        """Parse the flags; under a notebook kernel those of `%run`, not those of the kernel."""
+        if args is None and in_notebook() and Path(sys.argv[0]).stem != Path(self.prog).stem:
             args = []
         flags = super().parse_args(args, namespace)
         if getattr(flags, "data", None) == "sample" and flags.data_dir:

@@ -5,7 +5,6 @@ Imports nothing heavy before the flags are read, so that `--help` answers at onc
 
 import contextlib
 import linecache
-import os
 import re
 import shutil
 import sys
@@ -15,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.errors import on_interrupt
-from common.flags import ROOT, Flag, LessonParser, in_notebook  # noqa: F401  Flag: for lessons
+from common.flags import ROOT, Flag, LessonParser  # noqa: F401  Flag: for lessons
 
 
 class Lesson:
@@ -76,8 +75,6 @@ class Lesson:
         )
         if on_flags:
             on_flags(self)
-        if not in_notebook():
-            os.environ["MPLBACKEND"] = "agg"  # draw to files: works without a screen
         print(f"{self.name}: starting Keras ...", flush=True)
 
         from common.startup import quiet_stderr, start_keras
@@ -96,6 +93,14 @@ class Lesson:
         self.run = Run(self, data)
         self.folder, self.drawn = self.run.folder, set()
         on_interrupt(self.run.how_to_go_on)
+
+    def __setattr__(self, name: str, value):
+        """Change a flag, as a notebook does: a new seed seeds Keras, `out` moves the run there."""
+        super().__setattr__(name, value)
+        if name == "seed" and "run" in vars(self):
+            sys.modules["keras"].utils.set_random_seed(value)
+        elif name == "out" and "run" in vars(self):
+            self.folder = self.run.move(Path(value))
 
     def flags(self) -> dict:
         """Return the flags that change what is trained: to resume, they must be the same again."""
@@ -191,8 +196,17 @@ class Lesson:
             seed: what random numbers are drawn from; that of the flag if left out.
             progress: show a bar over the epochs, if `verbose=0` and so `fit` itself shows nothing.
         """
-        one = self.training(training, seed) if training else self.run.trainings[""]
-        return one.callbacks(*own, progress=progress)
+        return self.training(training, seed).callbacks(*own, progress=progress)
+
+    def search_callbacks(self, name: str):
+        """Return callbacks for a search of Keras Tuner: a clock, and equal batches in all trials.
+
+        There are no checkpoints: Keras Tuner keeps the trials in the folder that it is given.
+
+        Args:
+            name: that of the search, for the record.
+        """
+        return self.training(f"search-{name}").search_callbacks()
 
     def save_figure(self, name: str, figure) -> None:
         """Write a matplotlib figure as `<name>.png` and say where; a notebook shows it."""
@@ -228,7 +242,9 @@ class Lesson:
 
         print(f"{what}: {show(self.folder / file)}")
 
-    def finish(self, model, history, *, units=None, training: str = "", **metrics: float) -> None:
+    def finish(
+        self, model, history, *, units=None, training: str = "", classes=None, **metrics: float
+    ) -> None:
         """Save the model, draw its history, write the record, and print the scores.
 
         Args:
@@ -237,6 +253,7 @@ class Lesson:
             units: axis labels by metric, where the metric's name does not do, such as
                 `{"mae": "mean absolute error [MPG]"}`.
             training: the name of the model's training, in a lesson with several.
+            classes: what the classes are called, in the order of the model's outputs.
             **metrics: scores to record, such as `test_accuracy=0.88`, and what else was measured.
         """
         from common import plots, runs
@@ -248,7 +265,7 @@ class Lesson:
         seconds = self.run.trainings[training].timer.seconds
         self.save_figure("epoch_times", plots.epoch_times(seconds))
         self.drawn = drawn
-        self.run.save_model(model, history, training, metrics)
+        self.run.save_model(model, history, training, metrics, classes)
         print("\n" + ", ".join(f"{name} {runs.short(value)}" for name, value in metrics.items()))
         print(f"{self.run.fit_seconds():.1f} s of training", end=", ")
         self.tell("record", "run.json")

@@ -1,17 +1,16 @@
 """Figures that several lessons draw. Each function returns a matplotlib figure, at 100 dpi."""
 
-import matplotlib
-
 from common.flags import in_notebook
+from common.startup import start_matplotlib
 
-if not in_notebook():
-    matplotlib.use("agg")  # draw to files: works without a screen
+start_matplotlib()
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 RIGHT, WRONG = "tab:blue", "tab:red"
+plt.rcParams["text.parse_math"] = False  # a `$` in a name is a dollar
 MOST_LINES = 20  # more curves on one figure cannot be told apart
 
 
@@ -60,7 +59,8 @@ def history(history: dict, units: dict[str, str] | None = None, without=()) -> d
 
 def repeats_loss(name: str, columns: dict[str, list[float]]) -> bool:
     """Tell whether a metric is the loss under another name, rounding apart."""
-    return name != "loss" and np.allclose(columns[name], columns["loss"], rtol=1e-4, equal_nan=True)
+    loss = columns.get("loss", np.inf)  # some lessons have one loss per model
+    return name != "loss" and np.allclose(columns[name], loss, rtol=1e-4, equal_nan=True)
 
 
 def draw_curve(axes, values, label: str, color: str | None = None, style: str = "-") -> None:
@@ -127,7 +127,7 @@ def image_grid(images, titles, title_colors=None, columns: int = 5):
     count, height, width = images.shape
     rows = -(-count // columns)
     across, down = width * 1.25, height * 1.5  # room between images, and above for the title
-    figure, axes = new_figure(1.6 * columns, 1.9 * rows)
+    figure, axes = new_figure(1.6 * columns, 1.9 * rows * (height / width))
     for place, image in enumerate(images):
         left, top = place % columns * across, place // columns * down
         extent = (left, left + width, top + height, top)
@@ -176,7 +176,7 @@ def prediction_versus_truth(true_values, predicted_values, quantity: str, unit: 
     left.set(xlabel=f"true {quantity} [{unit}]", ylabel=f"predicted {quantity} [{unit}]")
     left.legend()
     errors = np.asarray(predicted_values) - np.asarray(true_values)
-    right.hist(errors, bins=25)
+    right.hist(errors[np.abs(errors) < 1e9], bins=25)  # none, if training diverged
     right.axvline(0, color="gray", linestyle="--")
     right.yaxis.set_major_locator(MaxNLocator(integer=True))
     right.set(xlabel=f"prediction minus truth [{unit}]", ylabel="test examples")
@@ -187,7 +187,7 @@ def prediction_versus_truth(true_values, predicted_values, quantity: str, unit: 
 def compare_runs(runs: list[tuple[dict, dict]]):
     """Draw the curves of many runs on one figure: a row for each lesson, a panel for each quantity.
 
-    The validation values are drawn. The quantities are those of a lesson's newest run.
+    The validation values are drawn. The quantities are those of all runs of a lesson.
 
     Args:
         runs: what `common.runs.with_history` returns.
@@ -196,7 +196,8 @@ def compare_runs(runs: list[tuple[dict, dict]]):
     for record, columns in runs:  # the newest last
         lessons.setdefault(record["lesson"], []).append((record, columns))
         names = [name for name in columns if f"val_{name}" in columns]
-        quantities[record["lesson"]] = [n for n in names if not repeats_loss(n, columns)]
+        names = dict.fromkeys(n for n in names if not repeats_loss(n, columns))
+        quantities[record["lesson"]] = quantities.get(record["lesson"], {}) | names
     across = max(map(len, quantities.values())) + 1  # the last place of a row is for its legend
     figure, axes = new_figure(4.2 * across, 3.8 * len(lessons), len(lessons), across)
     for row, lesson in zip(np.reshape(axes, (-1, across)), lessons, strict=True):
@@ -215,11 +216,12 @@ def compare_runs(runs: list[tuple[dict, dict]]):
 
 def draw_runs(panel, runs: list[tuple[dict, dict]], name: str) -> None:
     """Draw the validation values of one quantity, a curve for each run."""
-    lowest = np.nanmin([columns[f"val_{name}"][-1] for _, columns in runs])
+    ends = [columns[f"val_{name}"][-1] for _, columns in runs if f"val_{name}" in columns]
+    most = 10_000 * min((end for end in ends if end > 0), default=np.inf)
     for number, (record, columns) in enumerate(runs):
-        values = columns[f"val_{name}"]
+        values = columns.get(f"val_{name}", [])  # another run of the lesson may lack it
         label = "{run}\n{data} data, seed {seed}, {epochs} epochs".format(**record)
-        if not values[-1] <= 10_000 * lowest:  # it diverged, and would hide all the others
+        if values and not values[-1] <= most:  # it diverged, and would hide all the others
             values, label = [], f"{label}, off the scale"
         draw_curve(panel, values, label, plt.get_cmap("tab20")(number))
         widen(panel, values)

@@ -8,14 +8,14 @@ import statistics
 import subprocess
 import sys
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import keras
 
 from common import checkpoints, resume, runs
 from common.batches import EpochCounter
-from common.callbacks import EpochBar, EpochTimer
+from common.callbacks import EpochBar, EpochTimer, InterruptBetweenSteps
 from common.checkpoints import Checkpoints
 from common.datasets import REAL, SAMPLE
 from common.errors import fail, finish_first
@@ -23,6 +23,7 @@ from common.files import atomic_write, fsync, remove_leftovers, write_json
 from common.flags import ROOT, STARTED
 
 ROOM = 300_000_000  # bytes: more than any lesson writes
+LONGEST = 120  # letters of a folder's name: some file systems allow 143; the record has them all
 SAMPLE_WARNING = (
     "*** BUILT-IN SAMPLE: small stand-in data. These are not the lesson's numbers. For the real "
     "data go online or give --data-dir DIR (notes/running.md). ***"
@@ -33,27 +34,37 @@ class Training:
     """One training within a run: its clock, its checkpoint, and where it goes on.
 
     Args:
-        checkpoint: the file that a stopped run goes on from.
-        seed: what the random numbers of every epoch are drawn from.
         counter: is told the number of every epoch.
 
     Attributes:
         first_epoch: 0, or the epoch that a resumed run goes on with.
         timer: its clock, an `EpochTimer`.
+        saving: what seeds its epochs and keeps its checkpoint, a `Checkpoints`.
     """
 
     def __init__(self, checkpoint: Path, seed: int, counter: EpochCounter):
-        self.checkpoint, self.seed, self.counter = checkpoint, seed, counter
+        self.counter, self.timer = counter, EpochTimer()
         self.first_epoch = checkpoints.next_epoch(checkpoint)
-        self.timer = EpochTimer()
+        self.saving = Checkpoints(checkpoint, seed, counter=counter)
 
     def callbacks(self, *own, progress: bool = True) -> list:
         """Return the callbacks of `common.lesson.Lesson.callbacks`; the clock starts now."""
-        kept = [self.timer, *own]
-        saving = Checkpoints(self.checkpoint, self.seed, kept, self.counter)
+        self.saving.others = kept = [self.timer, *own]
+        if self.saving.written:  # not the first `fit` in this process: nothing is resumed
+            self.first_epoch = 0
         stop = keras.callbacks.LambdaCallback(on_train_end=lambda logs: self.timer.stop())
         self.timer.start()
-        return [*kept, saving, *([EpochBar()] if progress else []), stop]
+        bar = [EpochBar()] if progress else []
+        return [*kept, self.saving, *bar, stop, InterruptBetweenSteps()]
+
+    def search_callbacks(self) -> list:
+        """Return those of `common.lesson.Lesson.search_callbacks`; the clock starts now."""
+        self.timer.start()
+        trial = keras.callbacks.LambdaCallback(  # copied for each trial, but functions never are
+            on_train_begin=lambda logs: setattr(self.counter, "epoch", 0),
+            on_train_end=lambda logs: self.timer.stop(),
+        )
+        return [trial]
 
 
 class Run:
@@ -92,16 +103,18 @@ class Run:
         keras_version, backend_version = self.versions["keras"], self.versions[backend]
         device_and_seed = f"{self.device}, seed {lesson.seed}"
         print(f"Keras {keras_version} on {backend} {backend_version}, {device_and_seed}")
+        self.started = earlier.get("started") if earlier else now_in_utc()
         if earlier:
             print(f"going on with {show(self.folder)}")
             self.data_sets = dict(earlier.get("data_sets", {}))
             resume.tell_new_versions(earlier, self.versions)
+            resume.drop_damaged_searches(self.folder)
         self.write_record(finished=False)
 
     def make_folder(self) -> Path:
         """Make a new folder; two runs that start in the same second get two."""
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-        name = "-".join(filter(None, [stamp, self.variant]))
+        name = "-".join(filter(None, [stamp, self.variant]))[:LONGEST]
         try:
             for attempt in range(100):
                 folder = self.out / self.lesson / (f"{name}.{attempt}" if attempt else name)
@@ -114,9 +127,15 @@ class Run:
             raise FileExistsError(f"{folder} exists already")
         except OSError as error:
             why = error.strerror or error
-            fail(
-                f"--out {self.out}: cannot write there ({why}); give a folder that you may write to"
-            )
+            fail(f"--out {self.out}: cannot write there ({why}); give another folder")
+
+    def move(self, out: Path) -> Path:
+        """Take the run, with all that it has written, to another folder of runs."""
+        earlier, self.out = self.folder, out
+        self.folder = self.make_folder()
+        shutil.copytree(earlier, self.folder, dirs_exist_ok=True)
+        shutil.rmtree(earlier)
+        return self.folder
 
     def loaded(self, name: str, data: str, source: str, seconds: float) -> None:
         """Note where a data set came from, and say so, loudly if it is the sample."""
@@ -153,18 +172,23 @@ class Run:
             name: part of the checkpoint's name.
             seed: what its random numbers are drawn from; the run's seed if left out.
         """
-        file = runs.CHECKPOINT.replace("*", f"-{name}" if name else "")
+        file = self.folder / runs.CHECKPOINT.replace("*", f"-{name}" if name else "")
         seed = self.flags["seed"] if seed is None else seed
-        self.trainings[name] = Training(self.folder / file, seed, self.counter)
+        if name not in self.trainings:
+            self.trainings[name] = Training(file, seed, self.counter)
+        saving = self.trainings[name].saving
+        saving.path, saving.seed = file, seed  # a notebook may have changed them
         return self.trainings[name]
 
-    def save_model(self, model, history: dict, training: str, metrics: dict) -> None:
+    def save_model(
+        self, model, history: dict, training: str, metrics: dict, classes: list[str] | None
+    ) -> None:
         """Write what a finished run leaves: history, model, record, and its row of `runs.csv`."""
         seconds = self.trainings[training].timer.seconds
         runs.write_history(self.folder / "history.csv", history, seconds)
         with atomic_write(self.folder / "model.keras") as temporary:
             model.save(temporary)
-        values = {"epochs": len(seconds), "parameters": model.count_params()}
+        values = {"epochs": len(seconds), "parameters": model.count_params(), "classes": classes}
         values["metrics"] = {name: float(value) for name, value in metrics.items()}
         with finish_first():
             fsync(self.folder)  # what the record vouches for is on the disk before it
@@ -174,9 +198,7 @@ class Run:
                 path.unlink(missing_ok=True)
         runs.write_table(self.out)
 
-    def write_record(
-        self, *, finished: bool, epochs=None, epoch_seconds=None, parameters=None, metrics=None
-    ) -> None:
+    def write_record(self, *, finished: bool, epoch_seconds=None, **trained) -> None:
         """Write `run.json`. It is there, unfinished, from the start."""
         sources = dict.fromkeys(where for _, where in self.data_sets.values())
         seconds = {"load": self.load_seconds, "epoch": epoch_seconds, "fit": self.fit_seconds()}
@@ -185,15 +207,17 @@ class Run:
             "lesson": self.lesson,
             "variant": self.variant,
             "finished": finished,
+            "started": self.started,  # the folder's name has the local time
             "process": {"computer": platform.node(), "number": os.getpid()},
             "data": self.data,
             "data_sets": self.data_sets,
             "source": "; ".join(sources) or None,
             "seed": self.flags["seed"],
             "flags": self.flags,
-            "epochs": epochs,
-            "parameters": parameters,
-            "metrics": metrics or {},
+            "epochs": trained.get("epochs"),
+            "parameters": trained.get("parameters"),
+            "classes": trained.get("classes"),
+            "metrics": trained.get("metrics", {}),
             "seconds": seconds,  # those of an epoch are the median
             "trainings": {name: one.timer.total for name, one in self.trainings.items() if name},
             "peak_memory_mb": runs.peak_memory_mb(),
@@ -213,6 +237,11 @@ class Run:
         flag = [] if self.resumed else ["--resume"]  # it may be among the words already
         join = subprocess.list2cmdline if os.name == "nt" else shlex.join
         return "go on with: " + join(["python", *sys.argv, *flag])
+
+
+def now_in_utc() -> str:
+    """Spell the time, in whatever time zone, so that a later one sorts behind an earlier one."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def check_room(out: Path) -> None:

@@ -6,12 +6,13 @@ python -m common.runs 01_fashion_mnist_classification  one lesson's
 
 import csv
 import functools
+import io
 import json
 import sys
 from pathlib import Path
 
 from common.errors import fail, on_interrupt
-from common.files import atomic_write
+from common.files import atomic_write, read_text
 from common.flags import ROOT, Parser
 
 CHECKPOINT = "checkpoint*.npz"  # in the folder of a run that has begun to train
@@ -37,7 +38,7 @@ def read_record(folder: Path) -> dict:
     """
     path = folder / "run.json"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedRecordError(f"{path}: cannot be read ({error}); remove that folder") from error
     for name, kind in KINDS.items():
@@ -54,7 +55,9 @@ def read_record(folder: Path) -> dict:
 def all_runs(out: Path) -> list[dict]:
     """Read the records of all runs below `out`, oldest first, unfinished ones too.
 
-    A damaged record is left out, and one line on standard error says so.
+    The runs of a lesson stand together, ordered by when they started in UTC: the folders' names
+    have local times, perhaps of several time zones. Records written before there was `started` are
+    the oldest. A damaged record is left out, and one line on standard error says so.
 
     Returns:
         The records, each with its `folder` (a path) and `run` (the folder's name).
@@ -65,7 +68,7 @@ def all_runs(out: Path) -> list[dict]:
             records.append({**read_record(folder), "folder": folder, "run": folder.name})
         except DamagedRecordError as error:
             tell_left_out(str(error))
-    return records
+    return sorted(records, key=lambda one: (one["lesson"], str(one.get("started", ""))))
 
 
 def finished_runs(out: Path, lesson: str | None = None) -> list[dict]:
@@ -137,8 +140,7 @@ def read_history(folder: Path) -> dict[str, list[float]]:
     """
     path = folder / "history.csv"
     try:
-        with path.open(encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(io.StringIO(read_text(path), newline="")))
         return {name: [float(row[name]) for row in rows] for name in rows[0]}
     except (OSError, ValueError, TypeError, IndexError, csv.Error) as error:
         raise DamagedRecordError(f"{path}: cannot be read ({error}); remove that folder") from error

@@ -6,15 +6,23 @@ are printed afterwards, and all of it if the start fails.
 """
 
 import contextlib
+import functools
 import gc
+import json
 import logging
 import os
 import sys
 import tempfile
+import traceback
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 from common.errors import fail
+from common.flags import in_notebook
+
+BACKENDS = ("tensorflow", "jax", "torch")  # those that train
+READS_JSON = os.path.join("keras", "src", "backend", "config.py")
 
 # Lines of level E that report no error: a machine without a GPU looks for one and finds none,
 # and a machine with one registers its libraries twice.
@@ -53,35 +61,76 @@ def quiet_stderr():
                     print(line, file=sys.stderr)
 
 
+@functools.cache
+def start_matplotlib() -> None:
+    """Import Matplotlib so that it draws with its own defaults, whatever a matplotlibrc says."""
+    found = find_spec("matplotlib")
+    its_own = Path(found.origin).parent / "mpl-data" if found else "."
+    with contextlib.chdir(its_own):  # there it looks first, and finds the file with its defaults
+        import matplotlib
+    matplotlib.rcdefaults()  # if it was imported before
+    if not in_notebook():
+        matplotlib.use("agg")
+
+
+def keras_json() -> Path:
+    """Name the file with Keras' settings."""
+    home = os.path.expanduser("~")
+    home = home if os.access(home, os.W_OK) else "/tmp"  # as Keras does
+    return Path(os.environ.get("KERAS_HOME", f"{home}/.keras"), "keras.json").expanduser()
+
+
+def chosen_backend(usual: str = "") -> tuple[str, str]:
+    """Tell which back-end Keras has, or will have, and what chose it.
+
+    Args:
+        usual: is preferred to the one in `keras.json`.
+    """
+    if "keras" in sys.modules:
+        name = sys.modules["keras"].backend.backend()
+        return name, f"Keras has started on {name} (to change that, restart the kernel)"
+    if name := os.environ.get("KERAS_BACKEND", "").strip().lower():
+        return name, f"KERAS_BACKEND={name}"
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        name = usual or json.loads(keras_json().read_bytes()).get("backend")
+    return name or "tensorflow", f"{keras_json()} names the back-end {name}"
+
+
 def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "auto") -> None:
     """Import Keras and wake its back-end, so that a later `import keras` costs and says nothing.
 
     Args:
-        only: the back-ends that will do, the usual one first; any if left out.
+        only: the back-ends that will do, the usual one first; any that trains if left out.
         devices: how many TensorFlow is to have at least: without GPUs it makes them of the CPU.
         device: `cpu` leaves GPUs alone.
 
     Raises:
-        SystemExit: if the back-end that `$KERAS_BACKEND` names is unknown, not installed, or not
-            the one that is needed.
+        SystemExit: if the back-end that was chosen is unknown, not installed, or not the one that
+            is needed, or if Keras does not start.
     """
-    if only and (backend := os.environ.setdefault("KERAS_BACKEND", only[0])) not in only:
-        names = " or ".join(only)
-        fail(f"KERAS_BACKEND={backend}: this needs {names}; set KERAS_BACKEND={only[0]}")
+    backend, chosen = chosen_backend(*only[:1])
+    only = only or BACKENDS
+    if backend not in only:
+        fail(f"{chosen}: this needs {' or '.join(only)}; set KERAS_BACKEND={only[0]}")
+    os.environ["KERAS_BACKEND"] = backend
     if device == "cpu":
         os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu", KERAS_TORCH_DEVICE="cpu")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # from here on, errors only
     gc.disable()  # Keras makes 700,000 objects that stay: to look for garbage among them is slow
     try:
         with quiet_stderr():
+            start_matplotlib()  # Keras imports it too
             import keras
 
             if "KERAS_DISTRIBUTION_PROCESS_ID" in os.environ:  # one process of several
                 keras.distribution.initialize()
-            if devices > 1 and keras.backend.backend() == "tensorflow":
+            if devices > 1 and backend == "tensorflow":
                 make_devices(devices)
             keras.ops.zeros(1)  # the first operation makes the back-end look for devices
-        if keras.backend.backend() == "torch":  # it does a step at a time, whatever is asked for
+        keras.config.set_floatx("float32")  # and the rest of keras.json, which may say otherwise
+        keras.config.set_epsilon(1e-7)
+        keras.config.set_image_data_format("channels_last")
+        if backend == "torch":  # it does a step at a time, whatever is asked for
             keras.Model.steps_per_execution = property(lambda model: 1, lambda model, steps: None)
         # Batches that are in a new order every epoch need no shuffling by `fit`.
         warnings.filterwarnings("ignore", "`shuffle=True` was passed")
@@ -90,15 +139,17 @@ def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "aut
         logging.getLogger("tensorflow").addFilter(
             lambda record: "TensorFlowTrainer" not in record.getMessage()
         )
-    except ModuleNotFoundError as error:
-        also = f" {error.name}" if error.name in ("jax", "torch") else ""
-        remedy = f"run: pip install -r requirements.txt{also}"
-        fail(f"the package {error.name} is not installed; {remedy}")
-    except ValueError as error:
-        if "backend" not in str(error):
-            raise
-        backend = os.environ.get("KERAS_BACKEND")
-        fail(f"KERAS_BACKEND={backend}: {error}; use tensorflow, jax or torch")
+    except Exception as error:
+        if traceback.extract_tb(error.__traceback__)[-1].filename.endswith(READS_JSON):
+            fail(f"{keras_json()}: {error}; delete that file, and Keras writes a new one")
+        remedy = "--debug shows where"
+        if isinstance(error, ModuleNotFoundError):
+            also = "" if backend == "tensorflow" else backend
+            remedy = f"run: pip install -r requirements.txt {also}"
+        for name in ("keras", backend):
+            if name in sys.modules and not hasattr(sys.modules[name], "__path__"):
+                remedy = f"rename {sys.modules[name].__file__}, which hides the package {name}"
+        fail(f"Keras does not start on {backend} ({type(error).__name__}: {error}); {remedy}")
     finally:
         gc.freeze()  # and they are left out for good
         gc.enable()

@@ -6,8 +6,10 @@ the first address. On this computer one process starts the others, and watches t
 Nothing heavy is imported before Keras starts: a mistyped flag is answered at once.
 """
 
+import atexit
 import hashlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,8 +19,10 @@ import time
 from pathlib import Path
 
 from common.errors import CHILD_PROCESS, fail
+from common.flags import Flag
 
-STARTED_HERE = "KERAS_LESSON_STARTED_HERE"  # set: the process that started this one holds its stdin
+# Set in a process that another one started, which holds its stdin: a folder that will be removed.
+STARTED_HERE = "KERAS_LESSON_STARTED_HERE"
 
 
 def take_part(lesson) -> None:
@@ -45,14 +49,25 @@ def take_part(lesson) -> None:
     os.environ["KERAS_DISTRIBUTION_NUM_PROCESSES"] = str(len(addresses))
     os.environ["KERAS_DISTRIBUTION_PROCESS_ID"] = str(process)
     if process > 0:
-        lesson.out, lesson.resume = Path(tempfile.mkdtemp()), None
+        lesson.out, lesson.resume = Path(tempfile.mkdtemp(dir=os.environ.get(STARTED_HERE))), None
+        atexit.register(shutil.rmtree, lesson.out, ignore_errors=True)
     if STARTED_HERE in os.environ:
         threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+FLAGS = {  # for `common.lesson.Lesson`
+    "addresses": Flag([str], "on JAX: HOST:PORT of each process; the same for all", role="free"),
+    "process": Flag(
+        int, "with --addresses: which of them this is, from 0", at_least=0, role="free"
+    ),
+    "on_flags": take_part,
+}
 
 
 def end_with_parent() -> None:
     """End this process when the one that started it has gone: its end of the pipe closes then."""
     os.read(0, 1)  # returns when nobody can write any more
+    shutil.rmtree(os.environ[STARTED_HERE], ignore_errors=True)
     os._exit(1)
 
 
@@ -82,9 +97,11 @@ def train_together(lesson, count: int) -> tuple:
         start_and_wait(count, flags_for(lesson, folder), lesson.run.how_to_go_on())
     record = runs.finished_runs(folder)[-1]
     history = runs.read_history(record["folder"])
-    del history["epoch"], history["seconds"]
+    del history["epoch"]
+    timer = lesson.training("together").timer  # for the record of this run
+    timer.seconds, timer.total = history.pop("seconds"), record["metrics"]["fit_seconds"]
     model = keras.models.load_model(record["folder"] / "model.keras")
-    return model, history, bool(record["metrics"]["equal"]), record["metrics"]["fit_seconds"]
+    return model, history, bool(record["metrics"]["equal"]), timer.total
 
 
 def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:
@@ -103,7 +120,8 @@ def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:
     """
     addresses = free_addresses(count)
     command = [sys.executable, sys.argv[0], *flags, "--addresses", *addresses, "--process"]
-    environment = {**os.environ, STARTED_HERE: "1", CHILD_PROCESS: "1"}
+    scratch = tempfile.mkdtemp()
+    environment = {**os.environ, STARTED_HERE: scratch, CHILD_PROCESS: "1"}
     processes = [
         subprocess.Popen(
             [*command, str(number)],
@@ -126,6 +144,7 @@ def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:
             time.sleep(0.1)
     finally:
         stop(processes)
+        shutil.rmtree(scratch, ignore_errors=True)
     failed = failed or [number for number, process in enumerate(processes) if process.returncode]
     if failed:
         number = failed[0]
@@ -164,16 +183,25 @@ def stop(processes: list[subprocess.Popen]) -> None:
 
 
 def share_file(path: Path) -> None:
-    """Give all processes the first one's file, if it has one: each writes it to its own `path`."""
+    """Give all processes the first one's checkpoint, if it has a whole one, as their own `path`.
+
+    The first process alone judges which is whole, so that all go on from the same epoch.
+    """
     import numpy as np
     from jax.experimental.multihost_utils import broadcast_one_to_all
 
-    content = np.frombuffer(path.read_bytes() if path.exists() else b"", "uint8")
+    from common import checkpoints
+
+    checkpoints.read(path)  # a damaged one is renamed
+    whole = [one for one in (path, checkpoints.before(path)) if one.exists()]
+    content = np.frombuffer(whole[0].read_bytes() if whole else b"", "uint8")
     size = int(broadcast_one_to_all(np.int32(len(content))))
     if size:
         padded = np.zeros(size, "uint8")
         padded[: len(content)] = content[:size]
-        path.write_bytes(np.asarray(broadcast_one_to_all(padded)).tobytes())
+        shared = np.asarray(broadcast_one_to_all(padded)).tobytes()
+        if not whole:  # the first process keeps what it has
+            path.write_bytes(shared)
 
 
 def all_equal(weights: list) -> bool:

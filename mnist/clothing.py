@@ -14,7 +14,8 @@ end it looks at each test image ten times. Read mnist.py first: the rest is expl
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and mnist/ are
+script = globals().get("__file__", "clothing.py")  # a notebook has no `__file__`, but runs here
+sys.path.insert(0, str(Path(script).resolve().parent.parent))  # there common/ and mnist/ are
 
 from common.lesson import Lesson
 from mnist.precision import PRECISION, choose_precision
@@ -145,6 +146,7 @@ if figure:  # a small test set may have none
 lesson.finish(
     model,
     history,
+    classes=class_names,
     test_loss=test["loss"],
     test_accuracy=test["accuracy"],
     test_accuracy_ten_looks=np.mean(predicted_labels == test_labels),

@@ -21,7 +21,8 @@ Expect: test accuracy 0.9826 (0.9822 to 0.9833) with mlp_one_layer, median and r
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and mnist/ are
+script = globals().get("__file__", "mnist.py")  # a notebook has no `__file__`, but runs here
+sys.path.insert(0, str(Path(script).resolve().parent.parent))  # there common/ and mnist/ are
 
 from common.lesson import Flag, Lesson
 from mnist.flags import act_on
@@ -188,6 +189,7 @@ if figure:  # a small test set may have none
 lesson.finish(
     model,
     history,
+    classes=class_names,
     test_loss=test["loss"],
     test_accuracy=test["accuracy"],
     val_accuracy=val["accuracy"],

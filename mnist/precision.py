@@ -1,9 +1,9 @@
 """Which precision a training should compute in."""
 
-import os
 from pathlib import Path
 
 from common.flags import Flag
+from common.startup import chosen_backend
 
 PRECISION = Flag(
     ["auto", "float32", "bfloat16"],
@@ -29,7 +29,7 @@ def fastest_precision() -> str:
         "bfloat16" for TensorFlow under Linux on a processor that can compute with it, and "float32"
         for all others. A GPU is not asked.
     """
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+    if chosen_backend()[0] != "tensorflow":
         return "float32"
     return "bfloat16" if processor_features() & INSTRUCTIONS else "float32"
 

@@ -108,9 +108,10 @@ def variant_colors(records: list[dict]) -> dict[str, str]:
     """Assign a color to each variant."""
     from common import plots  # only now, because matplotlib takes a second to load
 
+    to_hex = plots.plt.matplotlib.colors.to_hex
     names = sorted({run["variant"] for run in records})
     colors = plots.plt.get_cmap("tab10" if len(names) <= 10 else "tab20")
-    return {name: plots.matplotlib.colors.to_hex(colors(i % 20)) for i, name in enumerate(names)}
+    return {name: to_hex(colors(i % 20)) for i, name in enumerate(names)}
 
 
 def group_by_data(records: list[dict]) -> dict[str, list[dict]]:
@@ -125,10 +126,15 @@ def draw(axes, quantity: str, group: list[dict], colors: dict[str, str]) -> None
     """Draw one quantity, a curve per run."""
     from common import plots
 
-    for run in group:
-        plots.draw_curve(axes, run["history"][quantity], "", colors[run["variant"]])
+    label = QUANTITIES[quantity]
+    for run in group:  # the loss of smoothed labels is higher, whatever the model
+        smoothed = quantity == "val_loss" and run["flags"].get("label_smoothing")
+        style, color = ":" if smoothed else "-", colors[run["variant"]]
+        plots.draw_curve(axes, run["history"][quantity], "", color, style)
+        if smoothed:
+            label = f"{QUANTITIES[quantity]} (dotted: of smoothed labels)"
     plots.plt.setp(axes.lines, linewidth=1.2)
-    axes.set(xlabel="epoch", ylabel=QUANTITIES[quantity])
+    axes.set(xlabel="epoch", ylabel=label)
     if quantity == "val_loss":
         plots.log_scale(axes)
     else:
@@ -160,7 +166,7 @@ def svg_curves(records: list[dict], colors: dict[str, str]) -> dict[str, dict[st
     settings = {"svg.fonttype": "none", "svg.hashsalt": "mnist"}  # real text, reproducible ids
     no_metadata = dict.fromkeys(["Creator", "Date", "Format", "Type"])
     curves = {}
-    with plots.matplotlib.rc_context(settings | dict.fromkeys(parts, PLACEHOLDER)):
+    with plots.plt.rc_context(settings | dict.fromkeys(parts, PLACEHOLDER)):
         for name, group in group_by_data(records).items():
             curves[name] = {}
             for quantity, label in QUANTITIES.items():

@@ -13,6 +13,7 @@ from pathlib import Path
 from common import resume, runs
 from common.datasets import ENVIRONMENT, REAL
 from common.errors import CHILD_PROCESS, debugging, fail, on_interrupt
+from common.startup import chosen_backend
 from mnist.recipes import fill_in
 
 SCRIPT = Path(__file__).with_name("mnist.py")
@@ -92,12 +93,13 @@ def words(lesson) -> list[str]:
 
 
 def is_same(record: dict, lesson) -> bool:
-    """Tell whether a run was made with these flags, on the data that they allow."""
+    """Tell whether a run was made with these flags on this back-end, on the data they allow."""
     wanted = lesson.data
     if wanted == "auto" and (lesson.data_dir or os.environ.get(ENVIRONMENT)):
         wanted = REAL  # a folder was named: the sample is not taken then
     return (
         record["lesson"] == lesson.name
         and record["flags"] == lesson.flags()
+        and chosen_backend()[0] in record["versions"]
         and wanted in ("auto", record["data"])
     )

@@ -1,10 +1,8 @@
 """The service: which addresses there are and what each answers."""
 
-import asyncio
 import contextlib
-import io
-import logging
 from concurrent.futures import ThreadPoolExecutor
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -12,42 +10,45 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from serving import contract, pictures
 from serving.batching import Batcher
+from serving.bodies import SMALL_BODY, beside, picture_of, read_body
 from serving.describe import EXAMPLES, docs_page
-from serving.served import BadRequest, ServedModel
+from serving.guard import Guard, answer_error, tell
+from serving.served import NoAnswer, ServedModel
 
-# A form that cannot be read is the client's affair, and the answer says so.
-logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-LARGEST_BODY = 8_000_000  # bytes
-SLOWEST_BODY = 15.0  # seconds until a request has to be here as a whole
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 PAGE = Path(__file__).parent / "page"
+BAR = '<li><span>{}</span><span class="track"><span class="fill"></span></span><output></output>'
 
 
-def create_app(model: ServedModel, test_digits=None) -> FastAPI:
+def answer_json(content) -> JSONResponse:
+    """Answer what a model gave."""
+    try:
+        return JSONResponse(content)
+    except (ValueError, TypeError):
+        raise NoAnswer("the model's answer is no finite number, so JSON has none", 500) from None
+
+
+def create_app(model: ServedModel, test_digits=None, only_local: bool = False) -> FastAPI:
     """Make the service for a model.
 
     Args:
         model: answers.
         test_digits: images (n, 28, 28) and labels (n,) to choose from on the page; or none.
+        only_local: see `Guard`.
     """
     executor = ThreadPoolExecutor(1)
 
     @contextlib.asynccontextmanager
     async def life(app):
         app.state.batcher = Batcher(model, executor)
+        app.state.reader = ThreadPoolExecutor(1)
         yield
         if app.state.batcher.task:
             app.state.batcher.task.cancel()
-        executor.shutdown()
+        for threads in (executor, app.state.reader):
+            threads.shutdown(cancel_futures=True)
 
     app = FastAPI(
         title=f"{model.name}: predictions",
@@ -56,13 +57,13 @@ def create_app(model: ServedModel, test_digits=None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    reads_digits = [field.shape for field in model.inputs] in ([(28, 28, 1)], [(28, 28)])
+    app.state.held = 0
+    app.add_middleware(Guard, only_local=only_local)
 
-    def answer_error(message: str, status: int):
-        return JSONResponse({"error": message}, status)
-
-    @app.exception_handler(BadRequest)
-    async def bad_request(request, error):
+    @app.exception_handler(NoAnswer)
+    async def no_answer(request, error):
+        if error.status >= 500:
+            tell(request, str(error))
         return answer_error(str(error), error.status)
 
     @app.exception_handler(RequestValidationError)
@@ -73,21 +74,15 @@ def create_app(model: ServedModel, test_digits=None) -> FastAPI:
     async def not_found(request, error):
         return answer_error(str(error.detail), error.status_code)
 
-    @app.exception_handler(Exception)
-    async def failed(request, error):
-        return answer_error("the service failed", 500)
-
-    @app.middleware("http")
-    async def add_headers(request, call_next):
-        response = await call_next(request)
-        response.headers.update(HEADERS)
-        return response
-
     def check_name(name: str, version: str = "1") -> None:
         if name != model.name or version != "1":
-            raise BadRequest(
-                f"Servable not found for request: there is {model.name}, version 1", 404
-            )
+            raise NoAnswer(f"Servable not found for request: there is {model.name}, version 1", 404)
+
+    async def read_rows(request: Request):
+        body = await read_body(request)
+        if len(body) < SMALL_BODY:  # faster than another thread would begin
+            return contract.read_rows(body, model)
+        return await beside(request, contract.read_rows, body, model)
 
     async def predict(rows: dict) -> dict:
         return await app.state.batcher.predict(rows)
@@ -127,26 +122,36 @@ def create_app(model: ServedModel, test_digits=None) -> FastAPI:
     async def predict_rows(request: Request, name: str, version: str = "1"):
         """Answer rows, `{"instances": [...]}`, or columns, `{"inputs": ...}`."""
         check_name(name, version)
-        rows, by_column = contract.read_rows(await read_body(request), model)
-        return JSONResponse(contract.spell(await predict(rows), by_column))
+        rows, by_column = await read_rows(request)
+        return answer_json(contract.spell(await predict(rows), by_column))
 
     @app.get("/docs", include_in_schema=False)
     async def docs():
         return HTMLResponse(docs_page(app, model))
 
-    if not reads_digits:
+    def add_file(address: str, content: str, kind: str) -> None:
+        @app.get(address, include_in_schema=False)
+        async def file():
+            return HTMLResponse(content, media_type=kind)
+
+    page, script, style = (
+        (PAGE / name).read_text(encoding="utf-8") for name in ("page.html", "page.js", "page.css")
+    )
+    add_file("/page.css", style, "text/css")
+    if not model.reads_digits:
         return app
 
     @app.post("/predict", tags=["pictures"], openapi_extra=EXAMPLES["picture"])
     async def predict_picture(request: Request):
         """Name the digit on a picture, and show what the model sees of it."""
-        digit = pictures.as_digit(await read_picture(request))
+        body = await read_body(request)
+        digit = await beside(request, picture_of, body, request.headers.get("content-type", ""))
         (probabilities,) = await predict_pictures(digit[np.newaxis])
         order = probabilities.argsort()[::-1]
-        return JSONResponse({
+        return answer_json({
             "success": True,
             "predictions": [
-                {"label": str(label), "probability": float(probabilities[label])} for label in order
+                {"label": model.classes[i], "probability": float(probabilities[i])} for i in order
             ],
             "image": digit.tolist(),
         })
@@ -154,21 +159,21 @@ def create_app(model: ServedModel, test_digits=None) -> FastAPI:
     @app.post("/explain", tags=["pictures"], openapi_extra=EXAMPLES["rows"])
     async def explain(request: Request):
         """Say which pixels mattered: cover one square after the other, see what it costs."""
-        rows, _ = contract.read_rows(await read_body(request), model)
+        rows, _ = await read_rows(request)
         (digits,) = rows.values()
         if len(digits) != 1:
-            raise BadRequest("one picture at a time")
+            raise NoAnswer("one picture at a time")
         digit = digits.reshape(28, 28)
         (usual,) = await predict_pictures(digit[np.newaxis])
         hidden, places = pictures.covered(digit)
         losses = usual.max() - (await predict_pictures(hidden))[:, usual.argmax()]
-        return JSONResponse({"importance": pictures.importance(losses, places).tolist()})
+        return answer_json({"importance": pictures.importance(losses, places).tolist()})
 
     @app.get("/digits/{number}", tags=["pictures"])
     async def test_digit(number: int):
         """Give a picture of the test set and its label."""
         if test_digits is None or not 0 <= number < len(test_digits[0]):
-            raise BadRequest("there is no such test digit", 404)
+            raise NoAnswer("there is no such test digit", 404)
         images, labels = test_digits
         return JSONResponse({
             "image": images[number].tolist(),
@@ -176,61 +181,7 @@ def create_app(model: ServedModel, test_digits=None) -> FastAPI:
             "count": len(labels),
         })
 
-    for path, kind in (
-        ("page.html", "text/html"),
-        ("page.css", "text/css"),
-        ("page.js", "text/javascript"),
-    ):
-        add_file(app, "/" if path == "page.html" else f"/{path}", PAGE / path, kind)
+    bars = "".join(map(BAR.format, map(escape, model.classes)))
+    add_file("/", page.replace("<!-- bars -->", bars), "text/html")
+    add_file("/page.js", script, "text/javascript")
     return app
-
-
-def add_file(app: FastAPI, address: str, path: Path, kind: str) -> None:
-    """Serve one file, read once."""
-    content = path.read_bytes()
-
-    @app.get(address, include_in_schema=False)
-    async def file():
-        return HTMLResponse(content, media_type=kind)
-
-
-async def read_body(request: Request) -> bytes:
-    """Read a body that is neither too large nor too slow.
-
-    Raises:
-        BadRequest: 413 if it is too large, 408 if it does not come.
-    """
-    too_large = BadRequest(f"the body has more than {LARGEST_BODY:,} bytes", 413)
-    with contextlib.suppress(ValueError):
-        if int(request.headers.get("content-length", 0)) > LARGEST_BODY:
-            raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(SLOWEST_BODY):
-            async for part in request.stream():
-                body += part
-                if len(body) > LARGEST_BODY:
-                    raise too_large
-    except TimeoutError:
-        raise BadRequest("the body did not come in time", 408) from None
-    return bytes(body)
-
-
-async def read_picture(request: Request) -> bytes:
-    """Read a picture: the body itself, or the field `image` of a form."""
-    body = await read_body(request)
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        return body
-
-    async def once():
-        yield body
-
-    try:
-        form = await MultiPartParser(request.headers, once(), max_files=1, max_fields=4).parse()
-    except (MultiPartException, KeyError, ValueError):
-        raise BadRequest("the form cannot be read") from None
-    image = form.get("image")
-    if image is None or isinstance(image, str):
-        raise BadRequest('the form has no file "image"')
-    with contextlib.closing(io.BytesIO(await image.read())) as file:
-        return file.getvalue()

@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from serving.contract import BadRequest
-from serving.served import LARGEST_BATCH, ServedModel
+from serving.served import LARGEST_BATCH, NoAnswer, ServedModel
 
 MOST_WAITING = 512  # requests; more are told to come back later
 LONGEST_WAIT = 10.0  # seconds
@@ -33,19 +32,19 @@ class Batcher:
         """Answer the rows of one request.
 
         Raises:
-            BadRequest: 429 if too many requests wait, or if it takes too long.
+            NoAnswer: 429 if too many requests wait, or if it takes too long.
         """
-        if self.task is None:
+        if self.task is None or self.task.done():
             self.task = asyncio.create_task(self.work())
         answer = asyncio.get_running_loop().create_future()
         try:
             self.waiting.put_nowait((columns, answer))
         except asyncio.QueueFull:
-            raise BadRequest("too many requests wait; try again later", 429) from None
+            raise NoAnswer("too many requests wait; try again later", 429) from None
         try:
             return await asyncio.wait_for(answer, LONGEST_WAIT)
         except TimeoutError:
-            raise BadRequest("the model is too busy; try again later", 429) from None
+            raise NoAnswer("the model is too busy; try again later", 429) from None
 
     async def work(self) -> None:
         """Answer batch after batch."""
@@ -55,7 +54,7 @@ class Batcher:
             batch, rows, left_over = [first], rows_of(first), None
             while rows < LARGEST_BATCH and not self.waiting.empty():
                 one = self.waiting.get_nowait()
-                if rows + rows_of(one) > LARGEST_BATCH:
+                if rows + rows_of(one) > LARGEST_BATCH or shapes_of(one) != shapes_of(first):
                     left_over = one
                     break
                 batch.append(one)
@@ -67,26 +66,35 @@ class Batcher:
 
     async def answer(self, batch: list) -> None:
         """Answer requests in one call; if it fails, each alone: a wrong one spoils no other."""
-        together = {
-            name: np.concatenate([columns[name] for columns, _ in batch]) for name in batch[0][0]
-        }
-        loop = asyncio.get_running_loop()
         try:
-            answers = await loop.run_in_executor(self.executor, self.model.predict, together)
+            together = {
+                name: np.concatenate([columns[name] for columns, _ in batch])
+                for name in batch[0][0]
+            }
+            answers = await asyncio.get_running_loop().run_in_executor(
+                self.executor, self.model.predict, together
+            )
+            start, parts = 0, []
+            for request in batch:
+                end = start + rows_of(request)
+                parts.append({name: values[start:end] for name, values in answers.items()})
+                start = end
         except Exception as error:
             if len(batch) == 1 and not batch[0][1].done():
                 batch[0][1].set_exception(error)
             for request in batch if len(batch) > 1 else []:
                 await self.answer([request])
             return
-        start = 0
-        for columns, answer in batch:
-            end = start + len(next(iter(columns.values())))
+        for (_, answer), part in zip(batch, parts, strict=True):
             if not answer.done():  # its client may have gone
-                answer.set_result({name: values[start:end] for name, values in answers.items()})
-            start = end
+                answer.set_result(part)
 
 
 def rows_of(request) -> int:
     """Count the rows of a waiting request."""
     return len(next(iter(request[0].values())))
+
+
+def shapes_of(request) -> list[tuple]:
+    """List the shapes of a waiting request's rows: a model may take several."""
+    return [values.shape[1:] for values in request[0].values()]

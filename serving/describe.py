@@ -21,7 +21,9 @@ ERRORS = {
     "404": {"description": "there is no such model", **ERROR},
     "408": {"description": "the body did not come in time", **ERROR},
     "413": {"description": "too large", **ERROR},
+    "415": {"description": "packed with something other than gzip", **ERROR},
     "429": {"description": "too busy; try again later", **ERROR},
+    "500": {"description": "the model has no answer, or one that is not finite", **ERROR},
 }
 ANY_ROWS = {"type": "array", "minItems": 1, "items": {}}
 EXAMPLES = {
@@ -85,12 +87,13 @@ def example_row(model) -> object:
             (word, *_) = layer.get_vocabulary(include_special_tokens=False)
             words |= {tensor.name: str(word) for tensor in keras.tree.flatten(layer.input)}
 
-    def zeros(shape):
-        return 0 if not shape else [zeros(shape[1:])] * shape[0]
+    def filled(shape, one):
+        return [filled(shape[1:], one)] * (shape[0] or 1) if shape else one
 
     def value(field):
         shape = field.shape[:-1] if field.shape[-1:] == (1,) else field.shape
-        return words.get(field.name, "") if field.dtype == "string" else zeros(shape)
+        one = {"string": words.get(field.name, ""), "bool": False}.get(field.dtype, 0)
+        return filled(shape, one)
 
     if len(model.inputs) == 1:
         return value(model.inputs[0])

@@ -5,15 +5,17 @@ Source: http://yann.lecun.com/exdb/mnist/.
 """
 
 import io
-import warnings
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from serving.contract import BadRequest
+from serving.served import NoAnswer
 
-MOST_PIXELS = 25_000_000
+MOST_PIXELS = {"PNG": 4_000_000, "JPEG": 16_000_000}  # a JPEG can be decoded smaller than it is
+LONGEST_SIDE = 500  # pixels that are looked at
 FAINT = 0.2  # of the strongest ink: below is paper
+DUST = 8  # of 255, in a pixel of the digit: below are specks; a thin line in 25x25 pixels makes 10
+Image.MAX_IMAGE_PIXELS = None  # more than ours are refused before anything is decoded
 
 
 def as_digit(data: bytes) -> np.ndarray:
@@ -23,45 +25,63 @@ def as_digit(data: bytes) -> np.ndarray:
         uint8 of shape (28, 28), 0 is paper.
 
     Raises:
-        BadRequest: if it is no picture, too large, or empty.
+        NoAnswer: if it is no picture, too large, or empty.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=["PNG", "JPEG"])
-            if picture.width * picture.height > MOST_PIXELS:
-                raise BadRequest(f"the picture has more than {MOST_PIXELS:,} pixels", 413)
-            picture = ImageOps.exif_transpose(picture).convert("RGBA")
-    except BadRequest:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadRequest(f"the picture has more than {MOST_PIXELS:,} pixels", 413) from None
+        picture = Image.open(io.BytesIO(data), formats=list(MOST_PIXELS))
+        most = MOST_PIXELS[picture.format]
+        if picture.width * picture.height <= most:
+            picture.draft(None, (LONGEST_SIDE, LONGEST_SIDE))
+            picture = ImageOps.exif_transpose(picture)
+            if picture.mode.startswith("I"):  # 16 bits: Pillow would clip them
+                picture = Image.fromarray((np.asarray(picture) // 257).astype("uint8"))
+            picture = picture.convert("RGBA")
+            picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.BOX)
+            most = None
     except Exception:  # Pillow raises many kinds for damaged files
-        raise BadRequest("the file is no PNG or JPEG picture, or is damaged") from None
-    paper = Image.new("RGBA", picture.size, "white")
-    grey = np.asarray(Image.alpha_composite(paper, picture).convert("L"), np.float32)
-    return centre(ink_of(grey))
+        raise NoAnswer("the file is no PNG or JPEG picture, or is damaged") from None
+    if most:
+        raise NoAnswer(f"a {picture.format} picture has at most {most:,} pixels here", 413)
+    for ground in ("white", "black"):  # what a transparent picture lies on: its ink may be white
+        paper = Image.new("RGBA", picture.size, ground)
+        ink = ink_of(np.asarray(Image.alpha_composite(paper, picture))[..., :3].astype("int16"))
+        if ink is not None and (digit := centre(ink)) is not None:
+            return digit
+    raise NoAnswer("the picture is empty: no digit differs from its background")
 
 
-def ink_of(grey: np.ndarray) -> np.ndarray:
-    """Turn grey values into ink from 0 to 1: whatever differs from the picture's border."""
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    ink = grey - np.median(border) if np.median(border) < 128 else np.median(border) - grey
-    ink = np.clip(ink, 0, None)
+def ink_of(pixels: np.ndarray) -> np.ndarray | None:
+    """Turn colours into ink from 0 to 1: what is darker than the picture's border, or brighter.
+
+    That of red, green and blue counts that differs most: yellow ink is as bright as paper, but not
+    as blue.
+
+    Returns:
+        shape (height, width); None if nothing differs.
+    """
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    paper = np.median(border, axis=0)
+    ink = max((paper - pixels).max(axis=-1), (pixels - paper).max(axis=-1), key=np.max)
     if ink.max() < 30:
-        raise BadRequest("the picture is empty: no digit differs from its background")
-    ink /= ink.max()
+        return None
+    ink = ink / ink.max()
     return np.where(ink < FAINT, 0, ink)
 
 
-def centre(ink: np.ndarray) -> np.ndarray:
-    """Scale ink to fit into 20x20 pixels, and put its centre of mass into the middle of 28x28."""
+def centre(ink: np.ndarray) -> np.ndarray | None:
+    """Scale ink to fit into 20x20 pixels, and put its centre of mass into the middle of 28x28.
+
+    Returns:
+        uint8 of shape (28, 28); None if it is so little that nothing is left of it, as of dust.
+    """
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
     cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = (max(1, round(20 * side / max(cut.shape))) for side in cut.shape)
     small = Image.fromarray((cut * 255).astype("uint8")).resize((width, height), Image.BOX)
     digit = np.asarray(small, np.float32)
-    digit *= 255 / max(digit.max(), 1)
+    if digit.max() < DUST:
+        return None
+    digit *= 255 / digit.max()
     down, right = (
         round(13.5 - (digit.sum(axis=1 - axis) * np.arange(digit.shape[axis])).sum() / digit.sum())
         for axis in (0, 1)

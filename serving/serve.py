@@ -8,6 +8,8 @@ The interface is that of TensorFlow Serving. A model of digits has a page too, t
 """
 
 import argparse
+import contextlib
+import ipaddress
 import json
 import socket
 import sys
@@ -80,21 +82,24 @@ def check_packages() -> None:
     Raises:
         SystemExit: if one is not installed.
     """
-    for package in ("fastapi", "uvicorn", "python_multipart"):
+    for package in ("fastapi", "uvicorn"):
         if find_spec(package) is None:
             fail(
                 f"the package {package} is not installed; run: pip install -r requirements-dev.txt"
             )
 
 
-def test_digits(flags):
-    """Load MNIST's test digits for the page, from wherever lessons would take them."""
+def test_digits(flags, classes: list[str]):
+    """Load MNIST's test digits of these classes, from wherever lessons would take them."""
+    import numpy as np
+
     from common.datasets import load_dataset
 
     flags.data, flags.limit = "auto", None
-    (_, digits), _, source = load_dataset("mnist", flags)
+    (_, (images, labels)), _, source = load_dataset("mnist", flags)
     print(f"test digits: {source}")
-    return digits
+    chosen = np.isin(labels.astype(str), classes)
+    return images[chosen], labels[chosen]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -120,6 +125,18 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def url(host: str, port: int) -> str:
+    """Spell the address of the service."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this computer can reach an address."""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
 def main() -> None:
     """Load the model, say how to call it, serve until Ctrl-C."""
     flags = read_flags()
@@ -128,22 +145,22 @@ def main() -> None:
     from common.startup import start_keras
 
     start_keras()
-    import uvicorn
-
     from serving.app import create_app
+    from serving.connections import make_server
     from serving.describe import example_row
     from serving.served import ServedModel
 
     model = ServedModel(flags.model, flags.name)
-    shapes = [field.shape for field in model.inputs]
-    digits = test_digits(flags) if shapes in ([(28, 28, 1)], [(28, 28)]) else None
+    digits = test_digits(flags, model.classes) if model.reads_digits else None
     model.warm_up()
     listener = listen(flags.host, flags.port)
-    address = f"http://{flags.host}:{listener.getsockname()[1]}"
+    address = url(flags.host, listener.getsockname()[1])
     print(f"model: {flags.model}")
     for kind, fields in (("takes", model.inputs), ("gives", model.outputs)):
         told = ", ".join(f"{field.name} {field.dtype} {list(field.shape)}" for field in fields)
         print(f"{kind}: {told}")
+    if model.classes:
+        print(f"classes: {', '.join(model.classes)}")
     print(f"addresses: {address}/docs")
     if digits is not None:
         print(f"draw a digit: {address}/")
@@ -152,16 +169,8 @@ def main() -> None:
     row = row if len(row) < 500 else "ROW"
     print(f"  curl -d '{{\"instances\": [{row}]}}' {address}/v1/models/{flags.name}:predict")
     print("Ctrl-C ends it.", flush=True)
-    config = uvicorn.Config(
-        create_app(model, digits),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=20,
-        limit_concurrency=1000,
-    )
-    server = uvicorn.Server(config)
-    server.run(sockets=[listener])
+    app = create_app(model, digits, only_local=is_loopback(flags.host))
+    make_server(app).run(sockets=[listener])
     print("stopped", file=sys.stderr)
 
 

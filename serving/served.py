@@ -1,5 +1,6 @@
 """A saved model, ready to answer: its name, what it takes, what it gives."""
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +12,8 @@ from common.errors import fail
 LARGEST_BATCH = 64  # rows; more are answered in several goes
 
 
-class BadRequest(Exception):
-    """A request that cannot be answered: a status of 400 to 499, and a sentence for the client."""
+class NoAnswer(Exception):
+    """A request that cannot be answered: the status, and a sentence for the client."""
 
     def __init__(self, message: str, status: int = 400):
         super().__init__(message)
@@ -20,11 +21,17 @@ class BadRequest(Exception):
 
 
 class Field(NamedTuple):
-    """One input or output: its name, dtype, and shape without the number of rows."""
+    """One input or output: its name, dtype, and shape without the number of rows; None: any."""
 
     name: str
     dtype: str
     shape: tuple
+
+    def takes(self, shape: tuple) -> bool:
+        """Tell whether rows may have this shape."""
+        return len(shape) == len(self.shape) and all(
+            size in (None, given) for size, given in zip(self.shape, shape, strict=True)
+        )
 
 
 class ServedModel:
@@ -36,9 +43,10 @@ class ServedModel:
 
     Attributes:
         inputs, outputs: lists of `Field`.
+        classes: what they are called, if the run that left the model has said so; else None.
 
     Raises:
-        SystemExit: if the file cannot be loaded.
+        SystemExit: if the file cannot be loaded, or the model does not answer row by row.
     """
 
     def __init__(self, path: Path, name: str):
@@ -47,6 +55,9 @@ class ServedModel:
             self.model = keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # a damaged file makes Keras raise any kind
             fail(f"{path}: cannot be loaded as a model ({error}); give the model.keras of a run")
+        for tensor in (*self.model.inputs, *self.model.outputs):
+            if tuple(tensor.shape[:1]) != (None,):
+                fail(f"{path}: {tensor.name} has no axis for any number of rows: cannot be served")
         chain = isinstance(self.model, keras.Sequential)
         self.structure = (
             self.model.inputs[0] if chain else self.model.input
@@ -64,11 +75,20 @@ class ServedModel:
         ]
 
         self.takes_text = any(field.dtype == "string" for field in self.inputs)
+        self.classes = class_names(path.parent / "run.json", self.outputs)
+
+    @property
+    def reads_digits(self) -> bool:
+        """Whether it takes MNIST's pictures and its classes are digits: it gets a page to draw."""
+        (field, *others) = self.inputs
+        pictures = not others and field.dtype == "uint8" and field.shape[:2] == (28, 28)
+        pictures = pictures and field.shape[2:] in ((), (1,))
+        return pictures and bool(self.classes) and set(self.classes) <= set("0123456789")
 
     def warm_up(self) -> None:
         """Let the back-end compile every size of batch, so that no client waits for it."""
-        if self.takes_text:  # such a model is not compiled
-            return
+        if self.takes_text or any(None in field.shape for field in self.inputs):
+            return  # a model of texts is not compiled; one for any size, for each size anew
         rows = 1
         while rows <= LARGEST_BATCH:
             self.predict({
@@ -83,7 +103,10 @@ class ServedModel:
             columns: for each input, an array of shape (n, ...) of its dtype.
 
         Returns:
-            For each output, a float array of shape (n, ...).
+            For each output, an array of shape (n, ...).
+
+        Raises:
+            NoAnswer: if the values are not those that the model knows.
         """
         count = len(next(iter(columns.values())))
         parts = [
@@ -115,10 +138,21 @@ class ServedModel:
                 keras.tree.map_structure(lambda tensor: filled[tensor.name], self.structure)
             )
         except Exception as error:
-            if self.takes_text and type(error).__name__ == "InvalidArgumentError":
-                raise BadRequest("a text is none of those that the model knows") from None
-            raise
+            if type(error).__name__ != "InvalidArgumentError":
+                raise
+            value = "text" if self.takes_text else "number"
+            raise NoAnswer(f"a {value} is none of those that the model knows") from None
         return {
             field.name: keras.ops.convert_to_numpy(answer)[:count]
             for field, answer in zip(self.outputs, keras.tree.flatten(answers), strict=True)
         }
+
+
+def class_names(record: Path, outputs: list[Field]) -> list[str] | None:
+    """Read from a run's record what the classes are called; None if it does not say."""
+    try:
+        names = json.loads(record.read_text(encoding="utf-8"))["classes"]
+        right = [field.shape for field in outputs] == [(len(names),)]
+        return [str(name) for name in names] if right else None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None

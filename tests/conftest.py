@@ -27,17 +27,19 @@ FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE, DISTRIBUTED = LESSONS[7:
 NGRAMS = "14_imdb_ngrams.py"
 TRAINING_LOOP = "15_training_loop.py"
 LEARNING_RATE = "16_learning_rate.py"
+MULTIPLE_OUTPUTS = "17_multiple_outputs.py"
+LSTM_REVIEWS = "18_imdb_lstm.py"
 DEBUGGING = "19_debugging.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
-NO_DATA_SET = [AUTODIFF, XOR]  # they make their data, and have no flags for it
+NO_DATA_SET = [AUTODIFF, TIME_SERIES, XOR]  # they make their data, and have no flags for it
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
-    FUNCTIONAL: ["--models", "both_answers", "two_outputs"],
     TUNING: ["--trials", "2"],
-    TIME_SERIES: ["--limit", "500", "--models", "gru"],
+    TIME_SERIES: ["--series", "500", "--models", "gru"],
     TRANSFER: ["--limit", "1000", "--steps", "10"],
     LOOK_INSIDE: ["--limit", "1000"],
     LEARNING_RATE: ["--limit", "300", "--parts", "range", "--repeats", "1"],
+    LSTM_REVIEWS: ["--limit", "500"],
     DEBUGGING: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
 }
 OWN_FILE = {  # the file that tests a lesson most
@@ -56,8 +58,10 @@ OWN_FILE = {  # the file that tests a lesson most
     LOOK_INSIDE: "test_look_inside.py",
     DISTRIBUTED: "test_distributed.py",
     LEARNING_RATE: "test_learning_rate.py",
+    MULTIPLE_OUTPUTS: "test_multiple_outputs.py",
     DEBUGGING: "test_debugging.py",
     NGRAMS: "test_lessons.py",
+    LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",
     MNIST: "test_mnist.py",
     XOR: "test_xor.py",
@@ -254,7 +258,8 @@ def smoke_runs(tmp_path_factory):
     }
     flags[IMDB] += ["--text", "A wonderful, moving film; never boring! Zyzzyva."]
     flags[NGRAMS] += ["--text", "A wonderful film. Zyzzyva!"]
-    return LessonRuns(tmp_path_factory.mktemp("outputs"), flags, figures=True)
+    # Characters that a pattern or a format would take for its own.
+    return LessonRuns(tmp_path_factory.mktemp("out[1]{a}%d"), flags, figures=True)
 
 
 @pytest.fixture(scope="session")

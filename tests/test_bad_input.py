@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from conftest import (
 
 from common import datasets
 from common.datasets import NAMES, readers, samples
+from common.run import Run
 
 LOADING = [script for script in LESSONS + PROJECTS if script not in NO_DATA_SET]
 
@@ -127,6 +129,23 @@ def test_intact_files_are_read(data_folder, name):
     else:
         assert list(data.columns) == list(made.columns)
         assert [kind.kind for kind in data.dtypes] == [kind.kind for kind in made.dtypes]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("auto_mpg", "auto-mpg.data"),
+        ("churn", "Churn_Modelling.csv"),
+        ("imdb", "imdb_word_index.json"),
+    ],
+)
+def test_text_files_from_windows_are_read(data_folder, name, file, encoding):
+    before, path = readers.READERS[name](data_folder), data_folder / file
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_bytes("\r\n".join(lines).encode(encoding))
+    after = readers.READERS[name](data_folder)
+    assert after[-1] == before[-1] if name == "imdb" else after.equals(before)
 
 
 def truncate(path):
@@ -247,8 +266,14 @@ def test_unwritable_output_folder_is_refused(tmp_path, capsys, script):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_long_variant_is_cut_in_name_of_folder(tmp_path):
+    run = SimpleNamespace(variant="hidden" + 200 * "-16", out=tmp_path, lesson="lesson")
+    names = [Run.make_folder(run).name for _ in range(2)]
+    assert all(name[16:].startswith("hidden-16-16") and len(name) < 140 for name in names)
+
+
 def test_unavailable_backend_is_refused(tmp_path):
-    for backend, message in (("abacus", "use tensorflow, jax or torch"), ("jax", "pip install")):
+    for backend, message in (("abacus", "set KERAS_BACKEND="), ("jax", "pip install")):
         (tmp_path / "jax.py").write_text("raise ModuleNotFoundError(name='jax')\n")
         result = subprocess.run(
             [sys.executable, ROOT / AUTO_MPG, "--data", "sample", "--out", tmp_path],

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import NO_DATA_SET, ROOT
 
 from benchmarks import blocks, measure, plain, reproduce, same_work, tables
 from benchmarks.measure import RESULTS, read_table
@@ -167,6 +167,12 @@ def test_replace_rows_keeps_other_kinds(tmp_path):
     measure.write_table(path, [{"task": "a", "value": 1}, {"task": "b", "value": 2}])
     measure.replace_rows(path, [{"task": "a", "value": 3}], "task", order=["a", "b"])
     assert read_table(path) == [{"task": "a", "value": "3"}, {"task": "b", "value": "2"}]
+
+
+def test_real_data_flag_only_where_lesson_has_it():
+    assert measure.COMPUTE_THEIR_DATA == {Path(script).name for script in NO_DATA_SET}
+    assert measure.no_data_or_real("xor/xor.py", "--seed", 42) == []
+    assert measure.no_data_or_real("18_imdb_lstm.py", "--seed", 42) == ["--data", "real"]
 
 
 def test_measure_run_sets_backend(monkeypatch):

@@ -1,6 +1,7 @@
-"""common/callbacks.py: training time, and atomic model checkpoints."""
+"""common/callbacks.py: training time, atomic model checkpoints, Ctrl-C."""
 
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -50,10 +51,12 @@ def test_timer_covers_whole_fit(tmp_path, monkeypatch):
 
 def test_model_checkpoint_is_atomic(tmp_path, monkeypatch):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    best = callbacks.ModelCheckpoint(tmp_path / "best-{epoch:02d}.keras", "loss", mode="min")
+    folder = tmp_path / "{a}"  # its braces are not for Keras to fill in
+    folder.mkdir()
+    best = callbacks.ModelCheckpoint(folder / "best-{epoch:02d}.keras", "loss", mode="min")
     best.set_model(model)
     best.on_epoch_end(0, {"loss": 2.0})
-    whole = (tmp_path / "best-01.keras").read_bytes()
+    whole = (folder / "best-01.keras").read_bytes()
 
     def save_half(path, **options):
         path = Path(path)
@@ -63,8 +66,8 @@ def test_model_checkpoint_is_atomic(tmp_path, monkeypatch):
     monkeypatch.setattr(model, "save", save_half)
     with pytest.raises(OSError, match="full"):
         best.on_epoch_end(0, {"loss": 1.0})
-    assert [path.name for path in tmp_path.iterdir()] == ["best-01.keras"]
-    assert (tmp_path / "best-01.keras").read_bytes() == whole
+    assert [path.name for path in folder.iterdir()] == ["best-01.keras"]
+    assert (folder / "best-01.keras").read_bytes() == whole
 
 
 def fit_with_bar(capsys) -> str:
@@ -89,3 +92,70 @@ def test_bar_fits_the_terminal(capsys, monkeypatch):
     lines = [line for line in re.split(r"[\r\n]", printed) if line.strip()]
     assert "3/3 " in lines[-1] and "val_loss" in lines[-1]
     assert max(map(len, lines)) < 80
+
+
+def fit_and_press(times: int, epochs: int = 3):
+    """Train while Ctrl-C is pressed in the middle of the first epoch; return the epochs begun."""
+    begun, pressed = [], []
+
+    def press(batch, logs):  # runs after the callbacks that may interrupt, as TensorFlow would
+        if not pressed:
+            for _ in range(times):
+                pressed.append(True)
+                signal.raise_signal(signal.SIGINT)
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    own = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: begun.append(epoch), on_train_batch_begin=press
+    )
+    ours = callbacks.InterruptBetweenSteps()
+    data = np.ones((64, 1))
+    try:
+        model.fit(data, data, epochs=epochs, callbacks=[ours, own], verbose=0)
+    except KeyboardInterrupt:
+        pressed.append("interrupted")
+    return begun, pressed
+
+
+@pytest.fixture
+def default_interrupt():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # was put back
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_waits_for_end_of_step(default_interrupt):
+    assert fit_and_press(1) == ([0], [True, "interrupted"])
+    assert fit_and_press(0) == ([0, 1, 2], [])
+
+
+def test_ctrl_c_in_last_step_is_not_lost(default_interrupt):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    last = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: signal.raise_signal(signal.SIGINT)
+    )
+    data = np.ones((8, 1))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(data, data, callbacks=[callbacks.InterruptBetweenSteps(), last], verbose=0)
+
+
+def test_second_ctrl_c_works_at_once(default_interrupt):
+    assert fit_and_press(2) == ([0], [True, True, "interrupted"])
+
+
+def test_ctrl_c_after_fit_that_failed(default_interrupt):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+
+    def fail(epoch, logs):
+        raise ValueError
+
+    ours = callbacks.InterruptBetweenSteps()
+    data = np.ones((8, 1))
+    with pytest.raises(ValueError):
+        own = keras.callbacks.LambdaCallback(on_epoch_begin=fail)
+        model.fit(data, data, callbacks=[ours, own], verbose=0)
+    assert fit_and_press(1) == ([0], [True, "interrupted"])

@@ -13,6 +13,8 @@ import pytest
 from conftest import CHURN, ROOT, run_script
 from sklearn.metrics import f1_score
 
+from churn.predict import read_customer
+
 CUSTOMER = json.loads((ROOT / "churn" / "customer.json").read_text())
 
 
@@ -189,6 +191,13 @@ def predict_error(capsys, *flags) -> str:
     (line,) = capsys.readouterr().err.splitlines()
     assert stop.value.code == 2 and line.startswith("error: --predict")
     return line
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_customer_file_from_windows_is_read(tmp_path, encoding):
+    path = tmp_path / "customer.json"
+    path.write_bytes(json.dumps(CUSTOMER, indent=2).replace("\n", "\r\n").encode(encoding))
+    assert read_customer(path) == CUSTOMER
 
 
 def test_missing_file_or_model_is_refused(tmp_path, capsys):

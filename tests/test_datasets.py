@@ -27,6 +27,7 @@ from common.datasets import (
     find_dataset,
     load_dataset,
     readers,
+    split_review,
     split_words,
 )
 from common.datasets.samples import MAKERS
@@ -70,6 +71,17 @@ def test_limit_applies_to_training_examples_only(name):
 def test_split_words():
     words = split_words("It's GREAT -- isn't it?\n<br />10/10")
     assert words == ["it's", "great", "isn't", "it", "br", "10", "10"]
+
+
+def test_split_words_knows_typographic_signs():
+    plain = split_words("I don't say \"not good\" - it's café fare, really ...")
+    text = "I don\u2019t say \u201cnot good\u201d \u2013 it\u2019s cafe\u0301\xa0fare,\rre\xadally"
+    assert split_words(f"{text}\u2026\u202f") == plain
+    assert split_words("\u2018good\u2019 \xabbad\xbb") == ["good", "bad"]
+
+
+def test_split_review_leaves_other_signs():
+    assert split_review("don\u2019t\xa0 £5 -- 10/10") == ["don\u2019t\xa0", "£5", "10", "10"]
 
 
 def test_download_libraries_are_imported_lazily(data_folder):

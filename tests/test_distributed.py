@@ -1,20 +1,25 @@
 """Lesson 13: several devices give the results of one; killed processes; wrong flags."""
 
+import hashlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 from conftest import DISTRIBUTED, ENVIRONMENT, QUICK_JAX, ROOT
 
+from common import checkpoints
 from common.runs import all_runs, finished_runs, read_history
-from distributed.workers import free_addresses
+from distributed.workers import free_addresses, share_file, start_and_wait
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +59,66 @@ def test_flag_errors(flags, message):
         text=True,
     )
     assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("damaged", "epochs"), [((), (2, 2)), ((0,), (1, 1)), ((0, 1), (0, 0)), ((1,), (2, 2))]
+)
+def test_processes_go_on_from_the_same_checkpoint(tmp_path, monkeypatch, damaged, epochs):
+    sent, received = [], []
+    first, second = (tmp_path / name / "checkpoint-a.npz" for name in "ab")
+    for number, path in enumerate([first, checkpoints.before(first)]):
+        path.parent.mkdir(exist_ok=True)
+        with path.open("wb+") as file:
+            state = json.dumps({"epoch": 2 - number, "history": {}, "callbacks": []})
+            np.savez(file, state=np.frombuffer(state.encode(), np.uint8))
+            file.seek(0)
+            file.write(hashlib.sha256(file.read()).digest() if number not in damaged else b"!")
+    second.parent.mkdir()
+    before = first.stat().st_ino
+    network = SimpleNamespace(broadcast_one_to_all=lambda value: sent.append(value) or value)
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "jax.experimental", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "jax.experimental.multihost_utils", network)
+    share_file(first)
+    received[:] = sent
+    network.broadcast_one_to_all = lambda value: received.pop(0)
+    share_file(second)
+    assert tuple(map(checkpoints.next_epoch, (first, second))) == epochs
+    assert 0 in damaged or first.stat().st_ino == before
+
+
+PROCESS = """
+import os, sys, time
+from types import SimpleNamespace
+from distributed import workers
+lesson = SimpleNamespace(name="13", addresses=["a:1", "b:1"], process=int(sys.argv[-1]))
+workers.take_part(lesson)
+if lesson.process:
+    print(lesson.out)
+    if "--kill" in sys.argv:
+        os.kill(os.getpid(), 9)
+elif "--kill" in sys.argv:
+    time.sleep(60)
+"""
+
+
+def test_process_removes_its_folder():
+    command = [sys.executable, "-c", PROCESS, "1"]
+    folder = subprocess.check_output(command, cwd=ROOT, text=True).strip()
+    assert folder and not os.path.exists(folder)
+
+
+def test_folder_of_killed_process_is_removed(tmp_path, monkeypatch):
+    (tmp_path / "lesson.py").write_text(PROCESS)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "lesson.py")])
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    with pytest.raises(SystemExit):
+        start_and_wait(2, ["--kill"], "")
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 EPOCHS = 20  # enough for a checkpoint before the last one

@@ -23,7 +23,9 @@ from conftest import (
     LEARNING_RATE,
     LESSONS,
     LOOK_INSIDE,
+    LSTM_REVIEWS,
     MNIST,
+    MULTIPLE_OUTPUTS,
     NGRAMS,
     NO_DATA_SET,
     PROJECTS,
@@ -36,6 +38,7 @@ from conftest import (
     TRANSFER,
     TUNING,
     XOR,
+    run_lesson,
 )
 from scipy.sparse import issparse
 
@@ -55,6 +58,8 @@ PARAMETERS = {
     LOOK_INSIDE: 160 + 4_640 + 800 * 64 + 64 + 650,
     TRAINING_LOOP: 50_890,
     NGRAMS: 230_002,
+    MULTIPLE_OUTPUTS: 160 + 4_640 + 1_920 * 64 + 64 + 650 + 650 + 65,
+    LSTM_REVIEWS: 336_705,
     DEBUGGING: 56_714,
     MNIST: 407_050,
     XOR: 65,
@@ -67,14 +72,7 @@ FIGURES = {
     SAVING: ["accuracy", "loss", "epoch_times"],
     TENSORS: ["weights", "accuracy", "loss", "epoch_times"],
     AUTODIFF: ["line", "loss", "epoch_times"],
-    FUNCTIONAL: [
-        "two_outputs_diagram",
-        "both_answers_diagram",
-        "houses",
-        "pairs",
-        "loss",
-        "epoch_times",
-    ],
+    FUNCTIONAL: ["wide_deep_diagram", "two_outputs_diagram", "houses", "loss", "epoch_times"],
     TUNING: ["trials", "predictions", "loss", "epoch_times"],
     TIME_SERIES: ["models", "memory", "forecasts", "loss", "epoch_times"],
     TRANSFER: ["transfer", "predictions", "accuracy", "loss", "epoch_times"],
@@ -94,6 +92,8 @@ FIGURES = {
     TRAINING_LOOP: ["accuracy", "loss", "epoch_times"],
     LEARNING_RATE: ["range_test", "rates", "predictions", "loss", "epoch_times"],
     NGRAMS: ["accuracy", "loss", "epoch_times"],
+    MULTIPLE_OUTPUTS: ["samples", "diagram", "pairs", "larger_accuracy", "loss", "epoch_times"],
+    LSTM_REVIEWS: ["accuracy", "loss", "epoch_times"],
     DEBUGGING: ["examples", "broken", "accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
@@ -110,7 +110,6 @@ FIGURES = {
 OTHERS = {
     REGULARIZATION: {"models.csv"},
     SAVING: {"forms.csv", "saved"},
-    TENSORS: {"timings.csv"},
     FUNCTIONAL: {"scores.csv"},
     TUNING: {"trials.csv", "random", "hyperband"},
     TIME_SERIES: {"one_ahead.csv"},
@@ -122,6 +121,8 @@ OTHERS = {
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
+DIGITS = list("0123456789")
+CLASSES = {SAVING: DIGITS, TRANSFER: DIGITS[5:], MNIST: DIGITS}  # what serving/ needs to know
 EPOCHS = {TUNING: 10, TRANSFER: 10}  # five times as many for the winner; 10 steps, one per epoch
 STEPS = ["Load", "Prepare", "Define", "Compile", "Fit", "Evaluate", "Predict"]
 
@@ -138,6 +139,8 @@ def test_run_writes_record_and_figures(smoke_runs, script):
     kept = kept[run.names["last"]] if isinstance(kept, dict) else kept
     assert record["parameters"] == kept.count_params()
     assert record["parameters"] == PARAMETERS.get(script, record["parameters"])
+    clothing = run.names["CLASS_NAMES"] if script == FASHION else None
+    assert record["classes"] == CLASSES.get(script, clothing)
     assert record["seconds"]["total"] > record["seconds"]["fit"] > 0
     assert record["peak_memory_mb"] > 100
     assert all(np.isfinite(value) for value in record["metrics"].values())
@@ -169,6 +172,7 @@ def test_loss_is_finite_and_decreases(smoke_runs, script):
         (AUTODIFF, "test_x"),
         (TRAINING_LOOP, "test_images"),
         (NGRAMS, "test_numbers"),
+        (LSTM_REVIEWS, "test_numbers"),
         (MNIST, "test_images"),
         (XOR, "inputs"),
     ],
@@ -298,6 +302,27 @@ def test_bigrams_and_their_first_weights(smoke_runs):
     with_it = (names["train_numbers"] == 30_000).any(axis=1)
     positive, negative = (sum(with_it & (names["train_labels"] == label)) for label in (1, 0))
     assert names["guess"][30_000] == pytest.approx(np.log((positive + 1) / (negative + 1)))
+
+
+def test_lstm_reads_words_in_order_after_padding(smoke_runs):
+    run = smoke_runs[LSTM_REVIEWS]
+    long, short = run.names["to_numbers"]([np.arange(1, 301), np.array([20_000, 5])])
+    assert long.tolist() == list(range(102, 302))
+    assert short[-2:].tolist() == [1, 6] and not short[:-2].any()
+    read = re.search(r"^after each word: \(no word\) 0\.\d\d, (.*)$", run.printed, re.M)[1]
+    assert (
+        re.sub(r" \d\.\d\d", "", read) == "i, expected, a, dull, film, and, got, a, wonderful, one"
+    )
+    your_text = re.search(r"^your text: probability (0\.\d+) of", run.printed, re.M)[1]
+    assert f"{float(your_text):.1f}" == f"{float(read.rpartition(' ')[2]):.1f}"
+
+
+def test_lstm_on_shuffled_words(tmp_path):
+    flags = ["--data", "sample", "--limit", "100", "--epochs", "1", "--order", "shuffled"]
+    run = run_lesson(LSTM_REVIEWS, tmp_path, *flags, "--text", "_")  # no word at all
+    assert run.record["variant"] == "order-shuffled" and len(run.names["beginnings"]) == 1
+    (row,) = run.names["to_numbers"]([np.arange(1, 301)])
+    assert row.tolist() != sorted(row) == list(range(102, 302))
 
 
 def test_auto_mpg_preprocessing(smoke_runs):

@@ -21,6 +21,7 @@ from keras import layers
 from PIL import Image
 from scipy.ndimage import shift
 
+from common import plots
 from common.checkpoints import random_generators, seed_generators
 from common.lesson import Lesson
 from common.runs import finished_runs, read_record
@@ -271,7 +272,6 @@ def test_bfloat16_is_chosen_if_supported(monkeypatch, tmp_path):
 
     cpuinfo = tmp_path / "cpuinfo"
     monkeypatch.setattr(precision, "CPUINFO", cpuinfo)
-    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     assert fastest_precision() == "float32"  # not Linux
     cpuinfo.write_text("flags\t\t: fpu sse avx512f\n")
     assert fastest_precision() == "float32"
@@ -281,7 +281,7 @@ def test_bfloat16_is_chosen_if_supported(monkeypatch, tmp_path):
         lesson = SimpleNamespace(precision=wanted)
         choose_precision(lesson)
         assert lesson.precision == chosen
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(precision, "chosen_backend", lambda: ("jax", "keras.json"))
     assert fastest_precision() == "float32"
 
 
@@ -373,6 +373,20 @@ def test_run_all_resumes_matching_run(finished, tmp_path, monkeypatch):
     lesson.data, lesson.data_dir = "auto", tmp_path  # a folder is named: sample runs do not count
     run_all(["mlp_one_layer"], lesson)
     assert "--resume" not in commands[-1]
+
+
+def test_run_all_trains_anew_on_another_backend(finished, tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr("mnist.run_all.run_to_the_end", lambda words: commands.append(words) or 0)
+    finished.resume = "newest"
+    run_all(["mlp_one_layer"], finished)
+    assert commands == []
+    (folder,) = (record["folder"] for record in finished_runs(tmp_path, "mnist"))
+    record = read_record(folder)
+    record["versions"]["other"] = record["versions"].pop(keras.backend.backend())
+    (folder / "run.json").write_text(json.dumps(record))
+    run_all(["mlp_one_layer"], finished)
+    assert len(commands) == 1
 
 
 def test_run_all_names_killed_model(tmp_path, monkeypatch, capsys):
@@ -520,6 +534,30 @@ def test_report_escapes_record_values(smoke_runs, tmp_path):
     root = ElementTree.fromstring((tmp_path / "mnist" / "report.html").read_text(encoding="utf-8"))
     assert len(list(root.iter("{http://www.w3.org/1999/xhtml}script"))) == 1
     assert "".join(root.itertext()).count(nasty) >= 8
+
+
+@pytest.mark.parametrize("data", ["real $^^$", "<b>real</b>", "real & sample", "_real"])
+def test_report_draws_data_of_any_name(smoke_runs, tmp_path, data):
+    shutil.copytree(smoke_runs[MNIST].folder, folder := tmp_path / "mnist" / "run")
+    record = read_record(folder) | {"data": data}
+    (folder / "run.json").write_text(json.dumps(record))
+    report.write(tmp_path)
+    page = (tmp_path / "mnist" / "report.html").read_text(encoding="utf-8")
+    assert data in "".join(ElementTree.fromstring(page).itertext())
+
+
+def test_report_marks_losses_of_smoothed_labels():
+    history = {"val_loss": [2.0, 1.0], "val_accuracy": [0.1, 0.2]}
+    group = [
+        {"variant": "a", "flags": flags, "history": history}
+        for flags in ({}, {"label_smoothing": 0.0}, {"label_smoothing": 0.1})
+    ]
+    for quantity, styles in {"val_loss": ["-", "-", ":"], "val_accuracy": ["-"] * 3}.items():
+        figure, axes = plots.new_figure()
+        report.draw(axes, quantity, group, {"a": "#ff0000"})
+        assert [line.get_linestyle() for line in axes.lines] == styles
+        assert ("smoothed" in axes.get_ylabel()) == (quantity == "val_loss")
+        plots.plt.close(figure)
 
 
 def test_report_imports_jinja_lazily():

@@ -5,7 +5,6 @@ Needs Chromium, and playwright (pip install playwright).
 
 import math
 import shutil
-import socket
 import threading
 import time
 
@@ -40,9 +39,9 @@ STROKES = {  # on 280x280 pixels
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """The address of a served conv_net_fast, trained on the real digits or on the sample."""
-    import uvicorn
-
     from serving.app import create_app
+    from serving.connections import make_server
+    from serving.serve import listen
     from serving.served import ServedModel
 
     flags = (
@@ -52,10 +51,9 @@ def address(tmp_path_factory):
     )
     trained = run_lesson(MNIST, tmp_path_factory.mktemp("out"), "-m", "conv_net_fast", *flags)
     digits = trained.names["test_images"][..., 0], trained.names["test_labels"]
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0)
     app = create_app(ServedModel(trained.folder / "model.keras", "mnist"), digits)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    server = make_server(app)
     threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
     while not server.started:
         time.sleep(0.1)
@@ -170,6 +168,20 @@ def test_page_works_by_keyboard(page):
     wait_until(page, "document.getElementById('picked').textContent !== ''")
     wait_for_answer(page)
     assert "its label is" in page.locator("#picked").text_content()
+
+
+def test_stopped_service_is_noticed(browser, address):
+    page = browser.new_page()
+    page.goto(address)
+    draw(page, STROKES[1])
+    page.route("**/*", lambda route: route.abort())  # as if it had been stopped
+    draw(page, [[(50, 50), (60, 60)]])
+    assert "cannot be reached" in page.locator("#answer").text_content()
+    assert set(page.locator("#bars output").all_text_contents()) == {"0.0 %"}
+    page.click("#clear")
+    page.click("#pick")
+    wait_until(page, "document.getElementById('answer').textContent.includes('reached')")
+    page.close()
 
 
 @pytest.mark.parametrize("width", [375, 1400])

@@ -4,7 +4,9 @@ import csv
 import json
 import shutil
 import sys
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from conftest import AUTO_MPG, FASHION
 
@@ -34,6 +36,30 @@ def test_table_lists_runs_and_figure_is_drawn(smoke_runs, monkeypatch, capsys):
     assert (out / "runs.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_newest_run_is_the_last_one_started(smoke_runs, tmp_path):
+    starts = {
+        "20261025-023000": "2026-10-25T00:30:00.000Z",  # in summer
+        "20261025-021500": "2026-10-25T01:15:00.000Z",  # in winter, after the clocks went back
+        "20261024-220000": "2026-10-25T02:00:00.000Z",  # in New York
+        "20261026-000000": None,  # of an older version
+    }
+    for name, started in starts.items():
+        folder = tmp_path / "03_autompg_regression" / name
+        folder.mkdir(parents=True)
+        record = smoke_runs[AUTO_MPG].record | {"started": started}
+        if not started:
+            del record["started"]
+        (folder / "run.json").write_text(json.dumps(record))
+    found = [record["run"] for record in runs.finished_runs(tmp_path)]
+    assert found == ["20261026-000000", *list(starts)[:3]]
+
+
+def test_record_has_time_of_start_in_utc(smoke_runs):
+    started = datetime.fromisoformat(smoke_runs[AUTO_MPG].record["started"])
+    assert smoke_runs[AUTO_MPG].record["started"].endswith("Z")
+    assert timedelta() < datetime.now(UTC) - started < timedelta(hours=3)
+
+
 def test_short_uses_exponent_for_large_numbers():
     assert runs.short(0.88431) == "0.8843" and runs.short(1.7e28) == "1.70e+28"
 
@@ -41,6 +67,33 @@ def test_short_uses_exponent_for_large_numbers():
 def test_metric_equal_to_loss_is_detected():
     columns = {"loss": [446.9, 2.813], "mse": [446.90002, 2.8129998], "mae": [20.4, 1.3]}
     assert [name for name in columns if plots.repeats_loss(name, columns)] == ["mse"]
+
+
+def compared(*histories) -> list[list[int]]:
+    """Draw runs of one lesson; how many values each curve has, panel by panel."""
+    record = {"lesson": "10_a", "run": "2026 $^^$", "data": "real", "seed": 42, "epochs": 2}
+    figure = plots.compare_runs([(record, columns) for columns in histories])
+    figure.canvas.draw()
+    plots.plt.close(figure)
+    return [[len(line.get_xdata()) for line in axes.lines] for axes in figure.axes[:-1]]
+
+
+def test_runs_with_different_columns_are_drawn():
+    linear, gru = ({f"{name}loss": [2.0, 1.0] for name in (m, f"val_{m}")} for m in ("a_", "b_"))
+    assert compared(linear, linear | gru, gru) == [[2, 2, 0], [0, 2, 2]]
+    assert compared(linear | gru, linear) == [[2, 2], [2, 0]]
+
+
+def test_only_diverged_curves_are_left_out():
+    ends = [0.0, 0.5, 1e6, float("nan"), -1.0]
+    histories = [{"loss": [1.0, 1.0], "val_loss": [1.0, end]} for end in ends]
+    assert compared(*histories) == [[2, 2, 0, 0, 2]]
+
+
+@pytest.mark.parametrize("wrong", [[float("nan")] * 2, [float("inf"), 2.0], [1e30, 1e30]])
+def test_diverged_regression_is_drawn(tmp_path, wrong):
+    figure = plots.prediction_versus_truth(np.array([1.0, 2.0]), np.array(wrong), "a", "b")
+    plots.save(figure, tmp_path / "figure.png")
 
 
 def test_table_of_one_lesson(smoke_runs, monkeypatch, capsys):
@@ -102,6 +155,15 @@ def test_run_with_damaged_history_is_skipped(smoke_runs, tmp_path, monkeypatch, 
     printed, error = capsys.readouterr()
     assert "03_autompg" in printed and "mnist" not in printed
     assert "history.csv: cannot be read" in error and len(error.splitlines()) == 1
+
+
+def test_run_that_an_editor_has_saved_is_read(smoke_runs, tmp_path):
+    folder = shutil.copytree(smoke_runs[AUTO_MPG].folder, tmp_path / "03" / "20260101-000000")
+    for name in ("run.json", "history.csv"):
+        path = folder / name
+        path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    ((record, columns),) = runs.with_history(runs.finished_runs(tmp_path))
+    assert record["metrics"] == smoke_runs[AUTO_MPG].record["metrics"] and "epoch" in columns
 
 
 def test_damaged_record_is_named(tmp_path, monkeypatch, capsys):

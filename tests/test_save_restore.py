@@ -44,8 +44,9 @@ def test_reloaded_predictions_are_bit_identical(names, saved, file):
     np.testing.assert_array_equal(model.predict(images, batch_size=1000, verbose=0), expected)
 
 
-def test_exported_signature_matches_model(names, saved):
-    serve = tf.saved_model.load(saved / "exported").signatures["serving_default"]
+def test_exported_signature_matches_model(names, saved, monkeypatch):
+    monkeypatch.chdir(saved)
+    serve = tf.saved_model.load("exported").signatures["serving_default"]
     answers = serve(tf.constant(names["test_images"]))["output_0"]
     np.testing.assert_array_equal(answers, names["probabilities"])
 

@@ -4,7 +4,7 @@ import re
 import shlex
 
 import pytest
-from conftest import FASHION, LESSONS, ROOT, run_lesson, run_script
+from conftest import FASHION, LESSONS, NO_DATA_SET, ROOT, on_sample, run_lesson, run_script
 
 FOLDER = ROOT / "notes" / "solutions"
 PAGES = {script: FOLDER / f"{script.removesuffix('.py')}.md" for script in LESSONS}
@@ -77,7 +77,8 @@ LAST_COMMANDS = {
 @pytest.mark.parametrize("script", LAST_COMMANDS)
 def test_last_solution_command_runs(script, tmp_path):
     words = LAST_COMMANDS[script]
-    few = ["--epochs", "1", "--data", "sample", *([] if "--limit" in words else ["--limit", "300"])]
-    fewer = {"09": ["--trials", "1"], "16": ["--repeats", "1"]}
+    few = ["--epochs", "1", *on_sample(words[0])]
+    few += [] if "--limit" in words or words[0] in NO_DATA_SET else ["--limit", "300"]
+    fewer = {"09": ["--trials", "1"], "10": ["--series", "300"], "16": ["--repeats", "1"]}
     few += fewer.get(script[:2], [])
     assert run_lesson(words[0], tmp_path, *words[1:], *few).record["finished"]

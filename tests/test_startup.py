@@ -17,6 +17,8 @@ from conftest import (
     ENVIRONMENT,
     LEARNING_RATE,
     LESSONS,
+    LSTM_REVIEWS,
+    MULTIPLE_OUTPUTS,
     NO_DATA_SET,
     PROJECTS,
     QUICK_JAX,
@@ -27,7 +29,7 @@ from conftest import (
     TRAINING_LOOP,
 )
 
-from common.startup import is_error, quiet_stderr, start_keras
+from common.startup import chosen_backend, is_error, quiet_stderr, start_keras
 
 AUTO_MPG = LESSONS[2]
 ONLY_TENSORFLOW = [TENSORS, AUTODIFF, TRAINING_LOOP]
@@ -67,6 +69,99 @@ def test_tensorflow_lessons_refuse_other_backends(tmp_path):
         )
 
 
+FOREIGN = {"floatx": "float64", "epsilon": 0.1, "image_data_format": "channels_first"}
+INHERITED = {
+    "MPLBACKEND": "module://of_another_program",
+    "TF_USE_LEGACY_KERAS": "1",
+    "KERAS_MAX_EPOCHS": "1",
+    "KERAS_NNX_ENABLED": "1",
+    "KERAS_BACKEND": " TensorFlow ",
+}
+
+
+def test_settings_of_other_programs_have_no_effect(tmp_path):
+    (tmp_path / "keras.json").write_text(json.dumps(FOREIGN))
+    # Encoded in Latin-1, which Matplotlib would not read.
+    (tmp_path / "matplotlibrc").write_bytes(b"# caf\xe9\ntext.usetex: True\nfont.size: 30\nx: 1\n")
+    start = "from common.startup import start_keras; start_keras()"
+    draw = "from common import plots; print(plots.plt.get_backend(), *map(plots.plt.rcParams.get,"
+    draw += " ['text.usetex', 'font.size']))"
+    keras_says = (
+        "import keras, tensorflow as tf; c = keras.config; print(c.backend(), c.floatx(),"
+        " c.epsilon(), c.image_data_format(), c.max_epochs(), tf.keras.__version__[0])"
+    )
+    for code, printed in (
+        (draw, "agg False 10.0\n"),
+        (
+            f"{start}; {draw}; {keras_says}",
+            "agg False 10.0\ntensorflow float32 1e-07 channels_last None 3\n",
+        ),
+    ):
+        homes = {"KERAS_HOME": str(tmp_path), "MPLCONFIGDIR": str(tmp_path)}
+        result = python("-c", code, cwd=tmp_path, PYTHONPATH=str(ROOT), **INHERITED | homes)
+        assert (result.returncode, result.stdout) == (0, printed), result.stderr
+
+
+@pytest.mark.parametrize("content", ["[]", '{"floatx": "half"}', '{"epsilon": 1}'])
+def test_keras_json_that_keras_refuses_is_named(tmp_path, content):
+    (tmp_path / "keras.json").write_text(content)
+    result = python(ROOT / AUTO_MPG, "--out", tmp_path, KERAS_HOME=str(tmp_path))
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert f"error: {tmp_path / 'keras.json'}: " in result.stderr and "delete" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["keras", "tensorflow"])
+def test_file_that_hides_a_package_is_named(tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("x = 1\n")
+    result = python(ROOT / AUTO_MPG, "--out", tmp_path, PYTHONPATH=str(tmp_path))
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert f"rename {tmp_path / name}.py" in result.stderr
+
+
+def test_backend_is_the_one_that_keras_takes(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "keras.json"
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert chosen_backend()[0] == "tensorflow"  # Keras has started, so the variable is too late
+    monkeypatch.delitem(sys.modules, "keras")
+    for variable, content, usual, name in (
+        (" JAX ", '{"backend": "torch"}', "tensorflow", "jax"),
+        ("", '{"backend": "torch"}', "", "torch"),
+        ("", '{"backend": "torch"}', "tensorflow", "tensorflow"),
+        ("", "[]", "", "tensorflow"),
+    ):
+        file.write_text(content)
+        monkeypatch.setenv("KERAS_BACKEND", variable)
+        assert chosen_backend(usual)[0] == name
+    for variable, culprit in (("", f"{file} names the back-end theano"), ("numpy",) * 2):
+        file.write_text('{"backend": "theano"}')
+        monkeypatch.setenv("KERAS_BACKEND", variable)
+        with pytest.raises(SystemExit) as stop:
+            start_keras()
+        error = capsys.readouterr().err
+        assert stop.value.code == 2 and culprit in error and "set KERAS_BACKEND=" in error
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell closes the streams")
+def test_lesson_runs_with_closed_streams(tmp_path):
+    words = [sys.executable, str(ROOT / AUTO_MPG), *FLAGS, "--out", str(tmp_path)]
+    done = subprocess.run(["sh", "-c", f"exec {shlex.join(words)} <&- >&- 2>&-"])
+    assert done.returncode == 0
+    (record,) = tmp_path.glob("*/*/run.json")
+    assert json.loads(record.read_text())["finished"]
+
+
+def test_letter_that_stdout_cannot_encode_is_replaced():
+    code = "import common; print('\u00b1')"
+    assert python("-c", code, PYTHONPATH=str(ROOT), PYTHONIOENCODING="ascii").stdout == "?\n"
+
+
+def test_missing_streams_are_replaced():
+    code = "import sys; sys.stdout = sys.stderr = None; import common; print(sys.stderr.fileno())"
+    result = python("-c", code, PYTHONPATH=str(ROOT))
+    assert result.stdout == "2\n"
+
+
 def test_lesson_runs_quietly_from_shell(tmp_path):
     result = python(ROOT / LESSONS[0], *FLAGS, "--out", tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
@@ -80,16 +175,17 @@ def test_keras_objects_are_frozen_in_gc():
 
 
 MORE = SHORTER | {  # than the usual run trains
-    TIME_SERIES: ["--models", "gru", "ten_ahead", "reviews"]
+    TIME_SERIES: ["--series", "100", "--models", "gru", "ten_ahead"]
 }
 
 
 def run_quietly(lessons, out, backend):
     """Run lessons in one process, as a back-end takes seconds to start; expect no noise."""
     flags = {
-        str(ROOT / script): FLAGS + MORE.get(script, [])
-        if script not in NO_DATA_SET
-        else ["--epochs", "1"]
+        str(ROOT / script): [
+            *(["--epochs", "1"] if script in NO_DATA_SET else FLAGS),
+            *MORE.get(script, []),
+        ]
         for script in lessons
     }
     code = (
@@ -122,7 +218,8 @@ def test_project_runs_from_own_folder(script):
 
 
 if find_spec("jax"):
-    HALVES = [LESSONS[:5] + PROJECTS, [*LESSONS[7:12], LEARNING_RATE, DEBUGGING]]
+    LATER = [LEARNING_RATE, MULTIPLE_OUTPUTS, LSTM_REVIEWS, DEBUGGING]
+    HALVES = [LESSONS[:5] + PROJECTS, LESSONS[7:12] + LATER]
 
     @pytest.mark.slow
     @pytest.mark.parametrize("lessons", HALVES)

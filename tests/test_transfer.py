@@ -1,9 +1,11 @@
-"""Lesson 11: digit splits, trainable weights, and the ImageNet script."""
+"""Lesson 11: digit splits, trainable weights, the code for photos, and the ImageNet script."""
+
+import re
 
 import keras
 import numpy as np
 import pytest
-from conftest import TRANSFER, run_script
+from conftest import ROOT, TRANSFER, run_script
 from PIL import Image
 
 IMAGENET = "notes/solutions/11_imagenet.py"
@@ -45,6 +47,38 @@ def test_fine_tuning_changes_features(names):
     assert all(moved)
     untouched = names["features"].get_weights()
     assert all((a == b).all() for a, b in zip(names["learned"], untouched, strict=True))
+
+
+def test_code_for_photos_keeps_batch_statistics(monkeypatch):
+    """`training=False` would not do in Keras 3: `fit` calls the base with `training=True`."""
+
+    def small_base(include_top, pooling):
+        assert not include_top and pooling == "avg"
+        return keras.Sequential([
+            keras.Input((None, None, 3)),
+            keras.layers.Conv2D(2, 3, strides=64),
+            keras.layers.BatchNormalization(),
+            keras.layers.GlobalAveragePooling2D(),
+        ])
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", small_base)
+    blocks = re.findall(r"(?:^# {5}.*\n)+", (ROOT / TRANSFER).read_text(), re.M)
+    build, unfreeze = (re.sub(r"^# {5}", "", block, flags=re.M) for block in blocks)
+    names = {"keras": keras, "layers": keras.layers}
+    exec(build, names)
+    base, model = names["base"], names["model"]
+    images, labels = np.random.default_rng(0).uniform(0, 255, (8, 224, 224, 3)), np.arange(8) % 3
+
+    def changed_by_fit():
+        before = base.get_weights()
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(images, labels, verbose=0)
+        pairs = zip(base.weights, before, base.get_weights(), strict=True)
+        return {weight.name for weight, old, new in pairs if not np.array_equal(old, new)}
+
+    assert changed_by_fit() == set()
+    exec(unfreeze, names)
+    assert changed_by_fit() == {"kernel", "bias"}
 
 
 def test_imagenet_script_classifies_picture(tmp_path, monkeypatch, capsys):

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from conftest import TUNING, run_lesson
 
+from common.resume import drop_damaged_searches
+
 
 @pytest.fixture(scope="module")
 def run(smoke_runs):
@@ -43,7 +45,8 @@ def test_winner_is_retrained_with_its_settings(run):
 
 
 @pytest.mark.slow
-def test_interrupted_search_resumes(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("damaged", [False, True])
+def test_interrupted_search_resumes(tmp_path, capsys, monkeypatch, damaged):
     flags = ["--data", "sample", "--limit", "300", "--epochs", "1", "--trials", "3"]
     run_trial, tried = keras_tuner.RandomSearch.run_trial, []
 
@@ -54,27 +57,39 @@ def test_interrupted_search_resumes(tmp_path, capsys, monkeypatch):
         return run_trial(self, trial, *args, **kwargs)
 
     monkeypatch.setattr(keras_tuner.RandomSearch, "run_trial", run_some)
+    out = tmp_path / "[1]"  # no pattern
     with pytest.raises(KeyboardInterrupt):
-        run_lesson(TUNING, tmp_path, *flags)
+        run_lesson(TUNING, out, *flags)
     monkeypatch.setattr(keras_tuner.RandomSearch, "run_trial", run_trial)
-    resumed = run_lesson(TUNING, tmp_path, *flags, "--resume")
+    if damaged:
+        next(out.glob("*/*/random/oracle.json")).write_text('{"a": ')
+    resumed = run_lesson(TUNING, out, *flags, "--resume")
     trials = resumed.names["trials"]
     assert (trials.search == "random").sum() == 3
     assert resumed.record["finished"]
+    assert ("cut short" in capsys.readouterr().out) == damaged
 
 
-def test_damaged_search_restarts(run, capsys):
-    folder = run.folder / "cut-short"
-    shutil.copytree(run.folder / "random", folder)
-    damaged = next(folder.glob("trial_*/trial.json"))
-    damaged.write_text('{"a": ')
-    try:
-        trials = run.names["search"]("Cut-short", keras_tuner.RandomSearch, max_trials=1)
-        assert len(trials) == 1 and len(list(folder.glob("trial_*"))) == 1
-    finally:
-        shutil.rmtree(folder)
-    assert "a file of the Cut-short search was cut short" in capsys.readouterr().out
-    assert run.names["search"]("random", keras_tuner.RandomSearch, max_trials=2).equals(
-        run.names["trials"].query("search == 'random'")
-    )  # that one is whole, and has ended
-    assert "cut short" not in capsys.readouterr().out
+def test_search_without_result_ends_in_one_line(tmp_path, capsys, monkeypatch):
+    def run_trial(*args, **kwargs):
+        raise keras_tuner.errors.FailedTrialError("diverged")
+
+    for tuner in (keras_tuner.RandomSearch, keras_tuner.Hyperband):
+        monkeypatch.setattr(tuner, "run_trial", run_trial)
+    with pytest.raises(SystemExit) as stop:
+        run_lesson(TUNING, tmp_path, "--data", "sample", "--epochs", "1", "--trials", "1")
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: no trial ended")
+
+
+@pytest.mark.parametrize("damage", ['{"a": ', "", None])
+def test_damaged_search_restarts(run, tmp_path, capsys, damage):
+    for name in ("random", "hyperband"):
+        shutil.copytree(run.folder / name, tmp_path / name)
+    if damage is not None:
+        next(tmp_path.glob("random/trial_*/trial.json")).write_text(damage)
+    drop_damaged_searches(tmp_path)
+    assert (tmp_path / "random").exists() == (damage is None)
+    assert (tmp_path / "hyperband" / "oracle.json").exists()
+    said = "a file of the search random was cut short" in capsys.readouterr().out
+    assert said == (damage is not None)

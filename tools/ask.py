@@ -14,51 +14,51 @@ import argparse
 import contextlib
 import io
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # there benchmarks/ and common/ are
 
 from benchmarks.measure import RESULTS, TRIAL, write_table
-from distributed.workers import free_addresses
 
 REQUESTS = 10_000
 IN_TIME = 20  # seconds: more than the service lets a request wait
 SECRETS = [b"Traceback", b"site-packages", str(ROOT).encode(), b".py", b".keras"]
 
 
-def start(model: Path, name: str) -> tuple[subprocess.Popen, str]:
-    """Start the service and wait until it answers."""
-    import requests
+@contextlib.contextmanager
+def service(model: Path, name: str) -> Iterator[str]:
+    """Run the service, and end it whatever happens; what it logs comes last, on standard error.
 
-    (listens,) = free_addresses(1)
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            ROOT / "serving/serve.py",
-            model,
-            "--name",
-            name,
-            "--port",
-            listens.split(":")[1],
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    address = f"http://{listens}"
-    for _ in range(600):
+    Returns:
+        Its address.
+    """
+    command = [sys.executable, ROOT / "serving/serve.py", model, "--name", name, "--port", "0"]
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
         try:
-            requests.get(f"{address}/health", timeout=1)
-            return process, address
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    raise SystemExit("the service did not start")
+            said = "".join(takewhile(lambda line: "Ctrl-C" not in line, process.stdout))
+            found = re.search("addresses: (.*)/docs", said)
+            assert found, "the service did not start"
+            yield found[1]
+            assert process.poll() is None, "the service ended"
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            process.kill()
+            log.seek(0)
+            print(log.read(), end="", file=sys.stderr)
 
 
 class Asked:
@@ -226,25 +226,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.keras"
         conv_net_fast().save(model)
-        process, address = start(model, "mnist")
-        try:
+        record = {"classes": list("0123456789")}
+        (model.parent / "run.json").write_text(json.dumps(record))
+        with service(model, "mnist") as address:
             described(address, "mnist", flags.requests * 3 // 4, asked)
             damaged(address, "mnist", -(-flags.requests // 4), asked)
-            while (
-                sum(asked.statuses.values()) < flags.requests
-            ):  # some things can be asked once only
+            while sum(asked.statuses.values()) < flags.requests:  # some can be asked once only
                 damaged(address, "mnist", flags.requests // 8, asked)
-            assert process.poll() is None, "the service ended"
-        finally:
-            process.terminate()
-            _, errors = process.communicate(timeout=30)
     rows = [
         {"request": what, "status": status, "answers": number}
         for (what, status), number in sorted(asked.statuses.items())
     ]
     for row in rows:
         print(*row.values(), sep="  ")
-    print(errors, end="", file=sys.stderr)
     print(
         f"{sum(asked.statuses.values()):,} requests, the slowest answer after {asked.slowest:.1f} s"
     )

@@ -18,7 +18,8 @@ Expect: of 20 starts, 18 solve it; with --activation tanh --learning-rate 0.01, 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the folder that holds common/
+script = globals().get("__file__", "xor.py")  # a notebook has no `__file__`, but runs here
+sys.path.insert(0, str(Path(script).resolve().parent.parent))  # the folder that holds common/
 
 from common.lesson import Flag, Lesson
 

@@ -11,7 +11,9 @@
 
 import contextlib
 import os
+import re
 import string
+import unicodedata
 from pathlib import Path
 
 from common.errors import fail
@@ -35,7 +37,15 @@ PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation.replace("'", "") + 
 
 
 def split_words(text: str) -> list[str]:
-    """Split a text into words as the reviews are: in lower case, punctuation replaced by spaces."""
+    """Split a reader's text into words as the reviews are; quotes and dashes may be curly, long."""
+    text = re.sub("[\u00ad\u200b]", "", text)  # soft hyphens and others that nobody sees
+    text = re.sub("(?<=\\w)[\u2019\u02bc](?=\\w)", "'", text)  # an apostrophe
+    text = re.sub("[\u2010-\u203a\u00ab\u00bb]", " ", text)  # dashes, quotes, ellipsis
+    return split_review(unicodedata.normalize("NFC", " ".join(text.split())))
+
+
+def split_review(text: str) -> list[str]:
+    """Split a review into words: in lower case, punctuation replaced by spaces."""
     return [word for word in text.lower().translate(PUNCTUATION).split(" ") if word]
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.datasets import split_words
+from common.datasets import split_review
 from common.errors import FULL
 from common.files import atomic_write, remove_leftovers
 
@@ -209,7 +209,7 @@ def convert_imdb(files: list[Path], folder: Path) -> None:
             _, *place = Path(member.name).parts
             if len(place) == 3 and place[0] in texts and place[1] in ("pos", "neg"):
                 text = archive.extractfile(member).read().decode("utf-8")
-                texts[place[0]].append((place[2], split_words(text), place[1] == "pos"))
+                texts[place[0]].append((place[2], split_review(text), place[1] == "pos"))
     # In the archive one class follows the other; in the order of the file names they are mixed.
     for part in texts.values():
         part.sort(key=lambda review: review[0])

@@ -4,12 +4,15 @@ No pickle is ever loaded: a pickle can run code while it is read.
 """
 
 import contextlib
+import io
 import json
 import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from common.files import read_text
 
 AUTO_MPG_COLUMNS = (
     "mpg cylinders displacement horsepower weight acceleration model_year origin car_name".split()
@@ -120,7 +123,7 @@ def read_imdb(folder: Path):
         parts.append((reviews, labels.astype(np.uint8)))
     path = folder / "imdb_word_index.json"
     with reading(path, OSError, ValueError, RecursionError):
-        word_index = json.loads(path.read_text(encoding="utf-8"))
+        word_index = json.loads(read_text(path))
     ranks = list(word_index.values()) if isinstance(word_index, dict) else []
     valid = ranks and all(isinstance(rank, int) and rank > 0 for rank in ranks)
     check(valid, path, "a rank for every word")
@@ -140,7 +143,7 @@ def read_auto_mpg(folder: Path):
     options = {"names": AUTO_MPG_COLUMNS, "na_values": "?", "index_col": False}
     with reading(path, OSError, ValueError, pd.errors.ParserWarning), warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # a row has too many fields
-        cars = pd.read_csv(path, sep=r"\s+", **options)
+        cars = pd.read_csv(io.StringIO(read_text(path)), sep=r"\s+", **options)
     valid = is_complete(cars, ["car_name"], optional=["horsepower"]) and len(cars) == 398
     check(valid, path, "398 cars with 8 numbers and a name each")
     return cars
@@ -156,7 +159,7 @@ def read_churn(folder: Path):
 
     path = folder / "Churn_Modelling.csv"
     with reading(path, OSError, ValueError):
-        customers = pd.read_csv(path)
+        customers = pd.read_csv(io.StringIO(read_text(path)))
     check(list(customers.columns) == CHURN_COLUMNS, path, f"the columns {', '.join(CHURN_COLUMNS)}")
     valid = is_complete(customers, ["Surname", "Geography", "Gender"])
     valid = valid and customers.Exited.isin([0, 1]).all() and len(customers) == 10_000

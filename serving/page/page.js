@@ -4,19 +4,14 @@
 const drawing = document.getElementById("drawing");
 const pen = drawing.getContext("2d", { willReadFrequently: true });
 const answer = document.getElementById("answer");
-const bars = document.getElementById("bars");
+const bars = Object.fromEntries( // the name of a class -> its bar
+  [...document.querySelectorAll("#bars li")].map((item) => [item.firstChild.textContent, item]));
 const WIDTH = 20; // of the pen, in pixels of a drawing of 280
 let last = null; // where the pen was, while it is down
 let keys = { x: 140, y: 140, down: false }; // the pen that the arrow keys move
 let changed = 0; // counts changes, so that an old answer is not shown for a new picture
 let busy = false;
 
-for (let digit = 0; digit < 10; digit++) {
-  const item = document.createElement("li");
-  item.innerHTML = '<span></span><span class="track"><span class="fill"></span></span><output></output>';
-  item.querySelector("span").textContent = digit;
-  bars.append(item);
-}
 clear();
 
 function clear() {
@@ -95,12 +90,13 @@ document.getElementById("pick").addEventListener("click", pick);
 async function pick() {
   // The number of test digits is not known before one has come.
   const count = pick.count || 1;
-  let response = await fetch(`digits/${Math.floor(Math.random() * count)}`);
-  if (!response.ok) {
-    answer.textContent = "There are no test digits.";
+  let digit;
+  try {
+    digit = await send(`digits/${Math.floor(Math.random() * count)}`);
+  } catch (error) {
+    answer.textContent = `No answer: ${error.message}`;
     return;
   }
-  let digit = await response.json();
   if (!pick.count) {
     pick.count = digit.count;
     return pick();
@@ -133,14 +129,13 @@ function paint(id, rows, grey = (value) => value) {
 }
 
 function show(predictions) {
-  const shares = Array(10).fill(0);
-  for (const one of predictions || []) shares[Number(one.label)] = one.probability;
-  const best = predictions ? Number(predictions[0].label) : -1;
-  [...bars.children].forEach((item, digit) => {
-    item.className = digit === best ? "best" : "";
-    item.querySelector(".fill").style.width = `${100 * shares[digit]}%`;
-    item.querySelector("output").textContent = `${(100 * shares[digit]).toFixed(1)} %`;
-  });
+  const shares = Object.fromEntries((predictions || []).map((one) => [one.label, one.probability]));
+  for (const [label, item] of Object.entries(bars)) {
+    const share = 100 * (shares[label] || 0);
+    item.className = predictions && label === predictions[0].label ? "best" : "";
+    item.querySelector(".fill").style.width = `${share}%`;
+    item.querySelector("output").textContent = `${share.toFixed(1)} %`;
+  }
 }
 
 async function ask() {
@@ -152,7 +147,11 @@ async function ask() {
     try {
       await answerTo(asked);
     } catch (error) {
-      if (asked === changed) answer.textContent = `No answer: ${error.message}`;
+      if (asked !== changed) continue;
+      answer.textContent = `No answer: ${error.message}`;
+      show(null); // what is there belongs to another picture
+      paint("seen", null);
+      paint("mattered", null);
     }
   } while (asked !== changed && answerable());
   busy = false;
@@ -172,9 +171,12 @@ async function answerTo(asked) {
 }
 
 async function send(path, type, body) {
-  const response = await fetch(path, { method: "POST", headers: { "Content-Type": type }, body });
-  const result = await response.json();
-  if (!response.ok) throw new Error(result.error);
+  const request = body ? { method: "POST", headers: { "Content-Type": type }, body } : {};
+  request.signal = AbortSignal.timeout(30_000);
+  const result = await fetch(path, request).then((response) => response.json()).catch(() => {
+    throw new Error("the service cannot be reached. Does serve.py still run?");
+  });
+  if (result.error) throw new Error(result.error);
   return result;
 }
 

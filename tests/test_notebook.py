@@ -1,0 +1,207 @@
+"""Lessons as notebooks: their cells run in one namespace, some of them more than once."""
+
+import json
+import linecache
+import re
+import sys
+from types import ModuleType, SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from conftest import (
+    AUTO_MPG,
+    FASHION,
+    LEARNING_RATE,
+    PROJECTS,
+    REGULARIZATION,
+    ROOT,
+    TRAINING_LOOP,
+    TUNING,
+    XOR,
+    run_lesson,
+    save_empty,
+)
+
+from common import callbacks, checkpoints
+from common.runs import read_history
+
+SET = 'lesson.data, lesson.epochs = "sample", 2'  # in a cell below the first
+
+
+@pytest.fixture
+def notebook(tmp_path, monkeypatch):
+    """A function that opens a lesson under a kernel, whose command line is not the lesson's."""
+    kernel = ["ipykernel_launcher.py", "-f", "kernel.json", "--f=/tmp/kernel.json"]
+    monkeypatch.setattr(sys, "argv", [*kernel, "--HistoryManager.enabled=False"])
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    monkeypatch.setattr("common.flags.ROOT", tmp_path)  # it runs in outputs/ below
+    monkeypatch.setattr("common.plots.save", save_empty)
+    monkeypatch.setattr("pandas.plotting.scatter_matrix", lambda *_, **__: None)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    yield Notebook
+    keras.config.set_dtype_policy("float32")
+
+
+class Notebook:
+    """The cells of a lesson; `names` are its global names."""
+
+    def __init__(self, script: str):
+        text = (ROOT / script).read_text()
+        self.script, self.names = script, {"__name__": "__main__", "__doc__": "interactive"}
+        parts = re.split(r"^# %%", text, flags=re.M)[1:]
+        self.cells, step = {}, 0  # by step; 0: before the first
+        for part in parts:
+            title, _, source = part.partition("\n")
+            if "[markdown]" in title:
+                step = int((re.findall(r"^# ## (\d)", source, re.M) or [step])[-1])
+            else:
+                self.cells.setdefault(step, []).append(source)
+
+    def run(self, *steps: int):
+        """Run the cells of some steps, all of them in order if none is named; return the names."""
+        for step in steps or sorted(self.cells):
+            for number, source in enumerate(self.cells[step]):
+                self.run_text(source, f"<{self.script}, step {step}, cell {number}>")
+            if step == 0:
+                self.run_text(SET)
+        return SimpleNamespace(**self.names)
+
+    def run_text(self, source: str, name="<cell>"):
+        """Run a cell that somebody typed."""
+        linecache.cache[name] = len(source), None, source.splitlines(True), name
+        exec(compile(source, name, "exec"), self.names)
+
+
+def weights(names) -> list[np.ndarray]:
+    return names.model.get_weights()
+
+
+def equal(one, other) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_fresh_model_is_a_new_training(notebook):
+    lesson = notebook(FASHION)
+    first = lesson.run()
+    before = weights(first)
+    lesson.run_text("keras.utils.set_random_seed(lesson.seed)")
+    again = lesson.run(3, 4, 5)
+    assert again.history.epoch == [0, 1] and again.history.history == first.history.history
+    assert equal(weights(again), before)
+    lesson.run_text("lesson.hidden, lesson.epochs = [16], 3")  # another architecture
+    assert lesson.run(3, 4, 5, 6, 7).history.epoch == [0, 1, 2]
+    assert len(read_history(again.lesson.folder)["loss"]) == 3
+
+
+def test_fit_again_goes_on_with_the_same_model(notebook):
+    lesson = notebook(AUTO_MPG)
+    loss = lesson.run().history.history["loss"]
+    lesson.run_text("lesson.epochs = 3")
+    again = lesson.run(5, 6, 7)
+    assert again.history.epoch == [0, 1, 2] and again.history.history["loss"][0] < loss[-1]
+    history = read_history(again.lesson.folder)
+    assert history["loss"] == pytest.approx(again.history.history["loss"])
+    record = json.loads((again.lesson.folder / "run.json").read_text())
+    assert record["finished"] and record["epochs"] == 3
+
+
+def test_interrupted_fit_begins_a_new_history(notebook, monkeypatch):
+    lesson = notebook(AUTO_MPG)
+    lesson.run(0, 1, 2, 3, 4)
+    monkeypatch.setattr(checkpoints, "EVERY", 0)
+
+    def stop_in_second_epoch(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(callbacks.InterruptBetweenSteps, "on_epoch_begin", stop_in_second_epoch)
+        lesson.run(5)
+    (interrupted,) = lesson.names["model"].history.history["loss"]
+    again = lesson.run(5, 6, 7).history
+    assert again.epoch == [0, 1] and interrupted > again.history["loss"][0]
+
+
+def test_several_trainings_twice(notebook):
+    lesson = notebook(REGULARIZATION)
+    lesson.run(0)
+    lesson.run_text('lesson.models = ["baseline"]')
+    curves = lesson.run(1, 2, 3, 4, 5).curves
+    lesson.run_text("lesson.epochs = 1")
+    again = lesson.run(3, 4, 5).curves["baseline"]
+    assert again == {name: values[:1] for name, values in curves["baseline"].items()}
+
+
+def test_own_loop_twice(notebook):
+    lesson = notebook(TRAINING_LOOP)
+    first = lesson.run(0, 1, 2, 3, 4, 5)
+    before, history = weights(first), first.model.history.history
+    again = lesson.run(3, 4, 5)
+    assert equal(weights(again), before) and again.model.history.history == history
+    assert again.model.history.epoch == [0, 1]
+
+
+@pytest.mark.slow
+def test_search_twice_is_a_new_search(notebook, capsys):
+    lesson = notebook(TUNING)
+    lesson.run(0)
+    lesson.run_text("lesson.trials, lesson.epochs, lesson.limit = 1, 1, 300")
+    lesson.run(1, 2, 3, 4)
+    for _ in range(2):
+        lesson.run_text(lesson.cells[5][0])
+    assert "Reloading" not in capsys.readouterr().out
+
+
+def test_fit_with_initial_epoch_has_the_whole_history(notebook):
+    lesson = notebook(LEARNING_RATE)
+    lesson.run(0)
+    lesson.run_text('lesson.parts, best_rate = ["range"], 0.01')
+    names = lesson.run(1, 2, 3, 4)
+    lesson.run_text(
+        next(c for c in lesson.cells[5] if "def train(" in c).partition("\ntried = ")[0]
+    )
+    train = lesson.names["train"]
+    for _ in range(2):
+        _, history = train("grow", 42, sizes=(32, 64))
+        assert len(history["loss"]) == 2
+        assert len(names.lesson.run.trainings["grow"].timer.seconds) == 2
+
+
+@pytest.mark.parametrize("script", PROJECTS)
+@pytest.mark.parametrize("folder", ["", "own"])
+def test_projects_start_without_file(notebook, monkeypatch, script, folder):
+    monkeypatch.chdir((ROOT / script).parent if folder else ROOT)
+    lesson = notebook(script).run(0).lesson
+    assert lesson.name == (ROOT / script).stem and lesson.batch_size > 0
+
+
+def test_seed_set_in_a_cell_is_that_of_the_flag(notebook, tmp_path, monkeypatch):
+    lesson = notebook(AUTO_MPG)
+    lesson.run(0)
+    lesson.run_text("lesson.seed = 43")
+    names = lesson.run(1, 2, 3, 4, 5, 6, 7)
+    monkeypatch.delitem(sys.modules, "ipykernel")
+    flags = ["--data", "sample", "--epochs", "2", "--seed", "43"]
+    run = run_lesson(AUTO_MPG, tmp_path / "shell", *flags)
+    assert names.lesson.run.trainings[""].saving.seed == 43
+    assert equal(weights(names), run.names["model"].get_weights())
+    assert names.history.history == run.names["history"].history
+
+
+@pytest.mark.parametrize("script", [AUTO_MPG, XOR])
+def test_out_set_in_a_cell_moves_the_run(notebook, tmp_path, script):
+    lesson = notebook(script)
+    before = lesson.run(0).lesson.folder
+    lesson.run_text(f"lesson.out = {str(tmp_path / 'mine')!r}")
+    folder = lesson.run(1, 2, 3, 4, 5, 6, 7).lesson.folder
+    assert folder.parent == tmp_path / "mine" / lesson.names["lesson"].name
+    assert json.loads((folder / "run.json").read_text())["finished"] and not before.exists()
+    assert (folder / "model.keras").exists() and (tmp_path / "mine" / "runs.csv").exists()
+
+
+def test_run_magic_reads_its_flags(notebook, tmp_path):
+    flags = ["--data", "sample", "--epochs", "1"]  # `%run` sets the command line, as a shell does
+    run = run_lesson(AUTO_MPG, tmp_path / "magic", *flags)
+    assert run.record["epochs"] == 1 and run.out == tmp_path / "magic"
