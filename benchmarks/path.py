@@ -22,7 +22,8 @@ Training well
 04 | overfitting and underfitting, capacity, L1 and L2, dropout, batch normalization
 16 | the learning-rate range test, schedules, batch size, depth against width
 09 | hyperparameters, random search, Hyperband
-12 | output shapes, filters, feature maps, saliency, dead units, four common mistakes
+12 | output shapes, filters, feature maps, dead units, saliency
+19 | four common mistakes and their symptoms, what guessing gives, overfitting one batch
 churn | tabular data, honest splits, ROC AUC, precision and recall, thresholds, class weights
 
 Images

@@ -155,6 +155,7 @@ FIGURES = [
         "Keras example imdb_fasttext",
         least=0.905,
     ),
+    Figure("19 without a mistake", ["19_debugging.py"], "test_accuracy", "none", "", least=0.95),
     Figure(
         "17 three outputs",
         ["17_multiple_outputs.py"],

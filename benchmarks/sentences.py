@@ -222,6 +222,18 @@ def lesson_12_pixels() -> list[str]:
     ]
 
 
+def lesson_19_memorized() -> list[str]:
+    """Tell how well a network of lesson 19 knows wrong labels after a long training."""
+    return [
+        fill(
+            "After {epochs:.0f} epochs the training accuracy on the wrong labels is "
+            "{accuracy_after:2~}, the validation accuracy {val_accuracy:2~} (median and range of "
+            "{count} seeds).",
+            results("19_broken").query("epochs > 3 and network == 'labels_shuffled'"),
+        )
+    ]
+
+
 PARTS = {
     "rates": "learning rate (our choice is 0.001)",
     "schedules": "schedule",
@@ -321,6 +333,7 @@ FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10
 FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
 FUNCTIONS += [
     lesson_17_weight,
+    lesson_19_memorized,
     peers_by_split,
     serving_memory,
     xor_starts,
@@ -380,6 +393,7 @@ PROMISES = {
     "15_training_loop": ACCURACY,
     "17_multiple_outputs": "median test accuracy: left digit {test_accuracy_left_all_three:.3f}, right {test_accuracy_right_all_three:.3f}, larger or not {test_accuracy_larger_all_three:.3f}.",
     "18_imdb_lstm": ACCURACY,
+    "19_debugging": f"test accuracy {{test_accuracy:3~}} without a mistake, {RANGE}",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

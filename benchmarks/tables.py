@@ -254,6 +254,14 @@ def lesson_04_losses() -> list[str]:
     return in_columns(tabulate("04_models", "model", header, row))
 
 
+def lesson_19_broken() -> list[str]:
+    """Lay out what each mistake of lesson 19 does to the losses and the accuracies."""
+    runs = results("19_broken").query("epochs == 3")
+    header = "| network | loss before | on twenty | loss after | accuracy | validation accuracy |"
+    row = "| `{network}` | {loss_before:.2f} | {loss_on_twenty:.3f} | {loss_after:.2f} | {accuracy_after:.3f} | {val_accuracy:.3f} |"
+    return in_columns(table(runs, ["network"], header, row))
+
+
 def lesson_11_transfer() -> list[str]:
     """Lay out what lesson 11 reaches with few images."""
     ways = {"from scratch": "from_nothing", "frozen": "frozen", "fine-tuned": "fine_tuned"}
@@ -345,6 +353,7 @@ BLOCKS = {
     "headlines": headlines,
     **tables(),
     "lesson-04-losses": lesson_04_losses,
+    "lesson-19-broken": lesson_19_broken,
     "two-processors": two_processors,
     "lesson-11-transfer": lesson_11_transfer,
     "initializers": partial(by_setting, "initializers", STARTS),

@@ -29,6 +29,7 @@ TRAINING_LOOP = "15_training_loop.py"
 LEARNING_RATE = "16_learning_rate.py"
 MULTIPLE_OUTPUTS = "17_multiple_outputs.py"
 LSTM_REVIEWS = "18_imdb_lstm.py"
+DEBUGGING = "19_debugging.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 NO_DATA_SET = [AUTODIFF, TIME_SERIES, XOR]  # they make their data, and have no flags for it
 SHORTER = {  # fewer trainings, where a lesson has many
@@ -36,9 +37,10 @@ SHORTER = {  # fewer trainings, where a lesson has many
     TUNING: ["--trials", "2"],
     TIME_SERIES: ["--series", "500", "--models", "gru"],
     TRANSFER: ["--limit", "1000", "--steps", "10"],
-    LOOK_INSIDE: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
+    LOOK_INSIDE: ["--limit", "1000"],
     LEARNING_RATE: ["--limit", "300", "--parts", "range", "--repeats", "1"],
     LSTM_REVIEWS: ["--limit", "500"],
+    DEBUGGING: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
 }
 OWN_FILE = {  # the file that tests a lesson most
     FASHION: "test_lessons.py",
@@ -57,6 +59,7 @@ OWN_FILE = {  # the file that tests a lesson most
     DISTRIBUTED: "test_distributed.py",
     LEARNING_RATE: "test_learning_rate.py",
     MULTIPLE_OUTPUTS: "test_multiple_outputs.py",
+    DEBUGGING: "test_debugging.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

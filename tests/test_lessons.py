@@ -15,6 +15,7 @@ from conftest import (
     AUTO_MPG,
     AUTODIFF,
     CHURN,
+    DEBUGGING,
     DISTRIBUTED,
     FASHION,
     FUNCTIONAL,
@@ -59,6 +60,7 @@ PARAMETERS = {
     NGRAMS: 230_002,
     MULTIPLE_OUTPUTS: 160 + 4_640 + 1_920 * 64 + 64 + 650 + 650 + 65,
     LSTM_REVIEWS: 336_705,
+    DEBUGGING: 56_714,
     MNIST: 407_050,
     XOR: 65,
 }
@@ -82,7 +84,6 @@ FIGURES = {
         "feature_maps_2",
         "activations",
         "pixels",
-        "broken",
         "accuracy",
         "loss",
         "epoch_times",
@@ -93,6 +94,7 @@ FIGURES = {
     NGRAMS: ["accuracy", "loss", "epoch_times"],
     MULTIPLE_OUTPUTS: ["samples", "diagram", "pairs", "larger_accuracy", "loss", "epoch_times"],
     LSTM_REVIEWS: ["accuracy", "loss", "epoch_times"],
+    DEBUGGING: ["examples", "broken", "accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -112,9 +114,10 @@ OTHERS = {
     TUNING: {"trials.csv", "random", "hyperband"},
     TIME_SERIES: {"one_ahead.csv"},
     TRANSFER: {"transfer.csv"},
-    LOOK_INSIDE: {"layers.csv", "broken.csv", "pixels.csv"},
+    LOOK_INSIDE: {"layers.csv", "pixels.csv"},
     DISTRIBUTED: {"throughput.csv"},
     LEARNING_RATE: {"rates.csv"},
+    DEBUGGING: {"broken.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }

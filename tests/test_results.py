@@ -148,6 +148,24 @@ def test_claims_of_lesson_17():
     assert runs.test_accuracy_larger_computed.min() > larger.max() + 0.05
 
 
+def test_debugging_claims():
+    runs = results("19_broken")
+    assert set(runs.groupby(["epochs", "network"]).seed.agg(tuple)) == {(42, 43, 44)}
+    short, guessing = runs[runs.epochs == 3].set_index("network"), np.log(10)
+    first, on_twenty = short.loss_before, short.loss_on_twenty
+    assert (abs(first.drop("unscaled_inputs") - guessing) < 0.05).all()
+    assert first.unscaled_inputs.min() > 10 * guessing
+    memorized = ["as_it_should_be", "labels_shuffled", "unscaled_inputs"]
+    assert on_twenty[memorized].max() < 0.01 and on_twenty.drop(memorized).min() > 1.5
+    unlearned = short.loc[["wrong_loss", "rate_too_high", "labels_shuffled"]]
+    assert unlearned.loss_after.between(2.29, 2.5).all()
+    assert unlearned[["accuracy_after", "val_accuracy"]].max(axis=None) < 0.2
+    assert short.val_accuracy.as_it_should_be.min() > short.val_accuracy.unscaled_inputs.max()
+    assert short.val_accuracy.unscaled_inputs.min() > 0.9
+    long = runs[(runs.epochs == 40) & (runs.network == "labels_shuffled")]
+    assert long.accuracy_after.min() > 0.6 and long.val_accuracy.max() < 0.15
+
+
 def test_xor_claims():
     runs = results("xor").set_index("variant")
     solved = runs.solved.rename(lambda name: name.removesuffix("seeds-20").strip("_"))

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from conftest import (
     AUTODIFF,
+    DEBUGGING,
     ENVIRONMENT,
     LEARNING_RATE,
     LESSONS,
@@ -217,12 +218,11 @@ def test_project_runs_from_own_folder(script):
 
 
 if find_spec("jax"):
+    LATER = [LEARNING_RATE, MULTIPLE_OUTPUTS, LSTM_REVIEWS, DEBUGGING]
+    HALVES = [LESSONS[:5] + PROJECTS, LESSONS[7:12] + LATER]
 
     @pytest.mark.slow
-    @pytest.mark.parametrize(
-        "lessons",
-        [LESSONS[:5] + PROJECTS, [*LESSONS[7:12], LEARNING_RATE, MULTIPLE_OUTPUTS, LSTM_REVIEWS]],
-    )
+    @pytest.mark.parametrize("lessons", HALVES)
     def test_lessons_run_quietly_on_jax(lessons, tmp_path):  # 13: see test_distributed.py
         run_quietly(lessons, tmp_path, "jax")
 
