@@ -23,10 +23,10 @@ from conftest import (
     save_empty,
 )
 
-from common import callbacks, checkpoints
+from common import callbacks, checkpoints, lesson, run  # noqa: F401  now, with the true ROOT
 from common.runs import read_history
 
-SET = 'lesson.data, lesson.epochs = "sample", 2'  # in a cell below the first
+SET = 'lesson.data, lesson.limit, lesson.epochs = "sample", 300, 2'  # in a cell below the first
 
 
 @pytest.fixture
@@ -83,23 +83,23 @@ def equal(one, other) -> bool:
 
 
 def test_fresh_model_is_a_new_training(notebook):
-    lesson = notebook(FASHION)
-    first = lesson.run()
+    cells = notebook(FASHION)
+    first = cells.run()
     before = weights(first)
-    lesson.run_text("keras.utils.set_random_seed(lesson.seed)")
-    again = lesson.run(3, 4, 5)
+    cells.run_text("keras.utils.set_random_seed(lesson.seed)")
+    again = cells.run(3, 4, 5)
     assert again.history.epoch == [0, 1] and again.history.history == first.history.history
     assert equal(weights(again), before)
-    lesson.run_text("lesson.hidden, lesson.epochs = [16], 3")  # another architecture
-    assert lesson.run(3, 4, 5, 6, 7).history.epoch == [0, 1, 2]
+    cells.run_text("lesson.hidden, lesson.epochs = [16], 3")  # another architecture
+    assert cells.run(3, 4, 5, 6, 7).history.epoch == [0, 1, 2]
     assert len(read_history(again.lesson.folder)["loss"]) == 3
 
 
 def test_fit_again_goes_on_with_the_same_model(notebook):
-    lesson = notebook(AUTO_MPG)
-    loss = lesson.run().history.history["loss"]
-    lesson.run_text("lesson.epochs = 3")
-    again = lesson.run(5, 6, 7)
+    cells = notebook(AUTO_MPG)
+    loss = cells.run().history.history["loss"]
+    cells.run_text("lesson.epochs = 3")
+    again = cells.run(5, 6, 7)
     assert again.history.epoch == [0, 1, 2] and again.history.history["loss"][0] < loss[-1]
     history = read_history(again.lesson.folder)
     assert history["loss"] == pytest.approx(again.history.history["loss"])
@@ -108,8 +108,8 @@ def test_fit_again_goes_on_with_the_same_model(notebook):
 
 
 def test_interrupted_fit_begins_a_new_history(notebook, monkeypatch):
-    lesson = notebook(AUTO_MPG)
-    lesson.run(0, 1, 2, 3, 4)
+    cells = notebook(AUTO_MPG)
+    cells.run(0, 1, 2, 3, 4)
     monkeypatch.setattr(checkpoints, "EVERY", 0)
 
     def stop_in_second_epoch(self, epoch, logs=None):
@@ -118,51 +118,49 @@ def test_interrupted_fit_begins_a_new_history(notebook, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(callbacks.InterruptBetweenSteps, "on_epoch_begin", stop_in_second_epoch)
-        lesson.run(5)
-    (interrupted,) = lesson.names["model"].history.history["loss"]
-    again = lesson.run(5, 6, 7).history
+        cells.run(5)
+    (interrupted,) = cells.names["model"].history.history["loss"]
+    again = cells.run(5, 6, 7).history
     assert again.epoch == [0, 1] and interrupted > again.history["loss"][0]
 
 
 def test_several_trainings_twice(notebook):
-    lesson = notebook(REGULARIZATION)
-    lesson.run(0)
-    lesson.run_text('lesson.models = ["baseline"]')
-    curves = lesson.run(1, 2, 3, 4, 5).curves
-    lesson.run_text("lesson.epochs = 1")
-    again = lesson.run(3, 4, 5).curves["baseline"]
+    cells = notebook(REGULARIZATION)
+    cells.run(0)
+    cells.run_text('lesson.models = ["baseline"]')
+    curves = cells.run(1, 2, 3, 4, 5).curves
+    cells.run_text("lesson.epochs = 1")
+    again = cells.run(3, 4, 5).curves["baseline"]
     assert again == {name: values[:1] for name, values in curves["baseline"].items()}
 
 
 def test_own_loop_twice(notebook):
-    lesson = notebook(TRAINING_LOOP)
-    first = lesson.run(0, 1, 2, 3, 4, 5)
+    cells = notebook(TRAINING_LOOP)
+    first = cells.run(0, 1, 2, 3, 4, 5)
     before, history = weights(first), first.model.history.history
-    again = lesson.run(3, 4, 5)
+    again = cells.run(3, 4, 5)
     assert equal(weights(again), before) and again.model.history.history == history
     assert again.model.history.epoch == [0, 1]
 
 
 @pytest.mark.slow
 def test_search_twice_is_a_new_search(notebook, capsys):
-    lesson = notebook(TUNING)
-    lesson.run(0)
-    lesson.run_text("lesson.trials, lesson.epochs, lesson.limit = 1, 1, 300")
-    lesson.run(1, 2, 3, 4)
+    cells = notebook(TUNING)
+    cells.run(0)
+    cells.run_text("lesson.trials, lesson.epochs = 1, 1")
+    cells.run(1, 2, 3, 4)
     for _ in range(2):
-        lesson.run_text(lesson.cells[5][0])
+        cells.run_text(cells.cells[5][0])
     assert "Reloading" not in capsys.readouterr().out
 
 
 def test_fit_with_initial_epoch_has_the_whole_history(notebook):
-    lesson = notebook(LEARNING_RATE)
-    lesson.run(0)
-    lesson.run_text('lesson.parts, best_rate = ["range"], 0.01')
-    names = lesson.run(1, 2, 3, 4)
-    lesson.run_text(
-        next(c for c in lesson.cells[5] if "def train(" in c).partition("\ntried = ")[0]
-    )
-    train = lesson.names["train"]
+    cells = notebook(LEARNING_RATE)
+    cells.run(0)
+    cells.run_text('lesson.parts, best_rate = ["range"], 0.01')
+    names = cells.run(1, 2, 3, 4)
+    cells.run_text(next(c for c in cells.cells[5] if "def train(" in c).partition("\ntried = ")[0])
+    train = cells.names["train"]
     for _ in range(2):
         _, history = train("grow", 42, sizes=(32, 64))
         assert len(history["loss"]) == 2
@@ -173,35 +171,35 @@ def test_fit_with_initial_epoch_has_the_whole_history(notebook):
 @pytest.mark.parametrize("folder", ["", "own"])
 def test_projects_start_without_file(notebook, monkeypatch, script, folder):
     monkeypatch.chdir((ROOT / script).parent if folder else ROOT)
-    lesson = notebook(script).run(0).lesson
-    assert lesson.name == (ROOT / script).stem and lesson.batch_size > 0
+    names = notebook(script).run(0)
+    assert names.lesson.name == (ROOT / script).stem
 
 
 def test_seed_set_in_a_cell_is_that_of_the_flag(notebook, tmp_path, monkeypatch):
-    lesson = notebook(AUTO_MPG)
-    lesson.run(0)
-    lesson.run_text("lesson.seed = 43")
-    names = lesson.run(1, 2, 3, 4, 5, 6, 7)
+    cells = notebook(AUTO_MPG)
+    cells.run(0)
+    cells.run_text("lesson.seed = 43")
+    names = cells.run(1, 2, 3, 4, 5, 6, 7)
     monkeypatch.delitem(sys.modules, "ipykernel")
-    flags = ["--data", "sample", "--epochs", "2", "--seed", "43"]
-    run = run_lesson(AUTO_MPG, tmp_path / "shell", *flags)
+    flags = ["--data", "sample", "--limit", "300", "--epochs", "2", "--seed", "43"]
+    shell = run_lesson(AUTO_MPG, tmp_path / "shell", *flags)
     assert names.lesson.run.trainings[""].saving.seed == 43
-    assert equal(weights(names), run.names["model"].get_weights())
-    assert names.history.history == run.names["history"].history
+    assert equal(weights(names), shell.names["model"].get_weights())
+    assert names.history.history == shell.names["history"].history
 
 
 @pytest.mark.parametrize("script", [AUTO_MPG, XOR])
 def test_out_set_in_a_cell_moves_the_run(notebook, tmp_path, script):
-    lesson = notebook(script)
-    before = lesson.run(0).lesson.folder
-    lesson.run_text(f"lesson.out = {str(tmp_path / 'mine')!r}")
-    folder = lesson.run(1, 2, 3, 4, 5, 6, 7).lesson.folder
-    assert folder.parent == tmp_path / "mine" / lesson.names["lesson"].name
+    cells = notebook(script)
+    before = cells.run(0).lesson.folder
+    cells.run_text(f"lesson.out = {str(tmp_path / 'mine')!r}")
+    folder = cells.run(1, 2, 3, 4, 5, 6, 7).lesson.folder
+    assert folder.parent == tmp_path / "mine" / cells.names["lesson"].name
     assert json.loads((folder / "run.json").read_text())["finished"] and not before.exists()
     assert (folder / "model.keras").exists() and (tmp_path / "mine" / "runs.csv").exists()
 
 
 def test_run_magic_reads_its_flags(notebook, tmp_path):
     flags = ["--data", "sample", "--epochs", "1"]  # `%run` sets the command line, as a shell does
-    run = run_lesson(AUTO_MPG, tmp_path / "magic", *flags)
-    assert run.record["epochs"] == 1 and run.out == tmp_path / "magic"
+    shell = run_lesson(AUTO_MPG, tmp_path / "magic", *flags)
+    assert shell.record["epochs"] == 1 and shell.out == tmp_path / "magic"
