@@ -1,6 +1,7 @@
 """What the benchmarks share: run a command and measure it, describe this computer, write tables."""
 
 import csv
+import io
 import json
 import os
 import platform
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from common import flags
 from common.errors import fail
-from common.files import atomic_write
+from common.files import atomic_write, read_text
 from common.flags import ROOT
 from common.runs import finished_runs
 from mnist.precision import CPUINFO, INSTRUCTIONS
@@ -122,8 +123,7 @@ def read_table(path: Path) -> list[dict]:
     """Read a table; an empty list if there is none."""
     if not path.exists():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return list(csv.DictReader(io.StringIO(read_text(path), newline="")))
 
 
 def write_table(path: Path, rows: list[dict]) -> None:
@@ -144,10 +144,10 @@ def replace_rows(path: Path, rows: list[dict], key: str, order: list[str] | None
         rows: those measured now.
         key: the column that names the kind.
         order: the kinds in the order in which the table is to have them; if left out, those
-            measured now come last.
+            measured now come last. A kind that it lacks, an earlier name perhaps, comes last too.
     """
     measured = {str(row[key]) for row in rows}
     table = [row for row in read_table(path) if row[key] not in measured] + rows
     if order:
-        table.sort(key=lambda row: order.index(row[key]))
+        table.sort(key=lambda row: [*order, row[key]].index(row[key]))
     write_table(path, table)

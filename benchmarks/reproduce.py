@@ -11,7 +11,9 @@ where a figure is not met. A class can share the work: `--tables` counts the run
 others send (their outputs/reproduce/runs.csv) as well.
 """
 
+import csv
 import math
+import re
 import statistics
 import sys
 from pathlib import Path
@@ -32,6 +34,7 @@ from benchmarks.measure import (
 )
 from common.errors import fail
 from common.runs import finished_runs, table_row
+from mnist.recipes import RECIPES, Recipe
 
 OUT = ROOT / "outputs" / "reproduce"
 TENSORFLOW = "TensorFlow tutorial"
@@ -241,8 +244,8 @@ FIGURES = [
 
 def run_missing(figure: Figure, seeds, out: Path, rows: list[dict]) -> None:
     """Run a figure's command with the seeds that have no row yet."""
-    done = {int(row["seed"]) for row in rows_of(figure, rows)}
-    for seed in seeds:
+    done = {int(row["seed"]) for row in full_rows(figure, rows)}
+    for seed in dict.fromkeys(seeds):  # each once
         if seed in done:
             continue
         words = [*figure.command, "--seed", seed]
@@ -260,11 +263,50 @@ def rows_of(figure: Figure, rows: list[dict]) -> list[dict]:
     return list(mine.values())
 
 
+def full_rows(figure: Figure, rows: list[dict]) -> list[dict]:
+    """Choose as `rows_of` does, among the runs of full length."""
+    own = [row for row in rows if row["lesson"] == figure.lesson]
+    return rows_of(figure, [row for row in own if is_full(figure, row)])
+
+
 def all_rows(out: Path, tables: list[Path]) -> list[dict]:
-    """Read the runs of the given tables and those in the output folder, every value as text."""
+    """Read the runs of the given tables and those in the output folder, every value as text.
+
+    Those in the folder also have their `flags`.
+    """
     rows = [row for table in tables for row in read_table(table)]
-    runs = [table_row(record) for record in finished_runs(out)]
-    return rows + [{name: str(value) for name, value in row.items()} for row in runs]
+    for record in finished_runs(out):
+        texts = {name: str(value) for name, value in table_row(record).items()}
+        rows.append(texts | {"flags": record["flags"]})
+    return rows
+
+
+def is_table_of_runs(path: Path) -> bool:
+    """Tell whether a file is a table of runs; some programs save it with semicolons."""
+    try:
+        rows = read_table(path)
+    except (ValueError, csv.Error):
+        return False
+    return all({"lesson", "variant", "data", "seed", "epochs"} <= row.keys() for row in rows)
+
+
+def is_full(figure: Figure, row: dict) -> bool:
+    """Tell whether a run was as long as the figure's command, which no name of a variant tells.
+
+    In a table sent by others there is only the number of epochs. Early stopping, which waits for 10
+    epochs, may have made it smaller.
+    """
+    script = (ROOT / figure.command[0]).read_text(encoding="utf-8")
+    call = re.search(r"^lesson = Lesson\(.*?^\)|^lesson = Lesson\(.*?$", script, re.M | re.S)[0]
+    expected = {name: int(n) for name, n in re.findall(r"\b(epochs|batch_size)=(\d+)", call)}
+    words = list(map(str, figure.command))
+    if "-m" in words:
+        expected["epochs"] = RECIPES.get(words[words.index("-m") + 1], Recipe()).epochs
+    if "--epochs" in words:
+        expected["epochs"] = int(words[words.index("--epochs") + 1])
+    given = row.get("flags", {})
+    same = all(given.get(name, value) == value for name, value in expected.items())
+    return same and not given.get("limit") and int(row["epochs"]) >= min(expected["epochs"], 11)
 
 
 def measured(figure: Figure, rows: list[dict]) -> dict:
@@ -293,7 +335,7 @@ def measured(figure: Figure, rows: list[dict]) -> dict:
 def reproduce(figure: Figure, seeds, out: Path, tables=()) -> dict:
     """Run what is missing of a figure and measure it; see `measured`."""
     run_missing(figure, seeds, out, all_rows(out, tables))
-    rows = [row for row in rows_of(figure, all_rows(out, tables)) if int(row["seed"]) in seeds]
+    rows = [row for row in full_rows(figure, all_rows(out, tables)) if int(row["seed"]) in seeds]
     if missing := set(seeds) - {int(row["seed"]) for row in rows}:
         fail(f"{figure.name}: {out} holds no run with seed {min(missing)}", 1)
     return measured(figure, rows)
@@ -341,6 +383,10 @@ def main() -> None:
     for table in flags.tables:
         if not table.is_file():
             fail(f"--tables {table}: no such file; give tables of runs, such as runs.csv")
+        if not is_table_of_runs(table):
+            fail(
+                f"--tables {table}: is no table of runs as runs.csv is, with commas between columns"
+            )
     print(machine())
     rows = [
         reproduce(figure, flags.seeds or figure.seeds, flags.out, flags.tables) for figure in chosen

@@ -4,6 +4,7 @@ Imports nothing heavy: `--help` and a mistyped flag are answered at once.
 """
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -97,6 +98,11 @@ def some_text(text: str) -> str:
     if not re.search(r"\w", text):
         raise argparse.ArgumentTypeError("must hold at least one word")
     return text
+
+
+def home_path(text: str) -> Path:
+    """Parse a path; `~` is the home folder also where the shell leaves it, as in `--out=~/runs`."""
+    return Path(os.path.expanduser(text))
 
 
 def in_notebook() -> bool:
@@ -204,7 +210,7 @@ class LessonParser(Parser):
             limits = {name: limit for name, limit in limits.items() if limit is not None}
             options = {"type": real_number(**limits), "metavar": "X"}
         elif issubclass(kind, Path):
-            options = {"type": Path, "metavar": "PATH"}
+            options = {"type": home_path, "metavar": "PATH"}
         else:
             options = {"type": some_text, "metavar": "TEXT"}
         spelled = " ".join(map(str, value)) if isinstance(value, list) else value

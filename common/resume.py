@@ -1,5 +1,6 @@
 """Finds the run that `--resume` means, and checks that it can go on."""
 
+import errno
 import json
 import os
 import platform
@@ -9,6 +10,9 @@ from pathlib import Path
 from common import runs
 from common.errors import fail
 from common.files import is_another_running
+from common.flags import home_path
+
+CLAIMED = {}  # the open lock files, by the folders of the runs
 
 
 def find_unfinished(run) -> dict:
@@ -23,9 +27,11 @@ def find_unfinished(run) -> dict:
     Raises:
         SystemExit: if there is none, or it cannot go on.
     """
-    folder = newest(run) if run.resumed == "newest" else Path(run.resumed)
+    folder = newest(run) if run.resumed == "newest" else home_path(run.resumed)
     if not os.path.isfile(folder / "run.json"):
         fail(f"--resume {folder}: holds no run.json; give the folder of a run")
+    if not claim(folder):
+        fail(f"--resume: {folder} is still being trained, by another process; wait for its end")
     try:
         record = runs.read_record(folder)
     except runs.DamagedRecordError as error:
@@ -33,6 +39,7 @@ def find_unfinished(run) -> dict:
     if record["lesson"] != run.lesson:
         fail(f"--resume {folder}: is a run of {record['lesson']}, not of {run.lesson}")
     if record["finished"]:
+        release(folder)
         fail(f"--resume {folder}: that run is finished; start a new one without --resume")
     (backend,) = set(run.versions) - {"python", "keras", "numpy"}
     if backend not in record["versions"]:
@@ -60,7 +67,39 @@ def newest(run) -> Path:
         where = run.out / run.lesson
         fail(f"--resume: no unfinished run of this variant in {where}; start it without --resume")
     same = [record for record in found if record["flags"] == run.flags] or found
+    while len(same) > 1 and not claim(most_advanced(same)["folder"]):
+        same.remove(most_advanced(same))  # another process was faster
     return most_advanced(same)["folder"]
+
+
+def claim(folder: Path) -> bool:
+    """Lock a run's folder for this process until it ends, or `release`; False if another has it."""
+    if folder.resolve() in CLAIMED:
+        return True
+    file = (folder / "checkpoint.lock").open("a")  # the system unlocks it if this process is killed
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            file.close()
+            return False
+        # else the file system knows no locks
+    CLAIMED[folder.resolve()] = file
+    return True
+
+
+def release(folder: Path) -> None:
+    """Unlock the folder of a run that is finished."""
+    if file := CLAIMED.pop(folder.resolve(), None):
+        file.close()
+        Path(file.name).unlink(missing_ok=True)
 
 
 def is_live(record: dict) -> bool:

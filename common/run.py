@@ -109,6 +109,8 @@ class Run:
             self.data_sets = dict(earlier.get("data_sets", {}))
             resume.tell_new_versions(earlier, self.versions)
             resume.drop_damaged_searches(self.folder)
+        if source:
+            resume.claim(self.folder)
         self.write_record(finished=False)
 
     def make_folder(self) -> Path:
@@ -140,6 +142,7 @@ class Run:
     def loaded(self, name: str, data: str, source: str, seconds: float) -> None:
         """Note where a data set came from, and say so, loudly if it is the sample."""
         self.load_seconds += seconds
+        resume.claim(self.folder)  # only now: if there are no data, the folder is removed
         earlier, where = self.data_sets.get(name, (data, source))
         if data != earlier:
             begun = f"{show(self.folder)} was started on {earlier} data ({where})"
@@ -194,6 +197,7 @@ class Run:
             fsync(self.folder)  # what the record vouches for is on the disk before it
             self.write_record(finished=True, epoch_seconds=statistics.median(seconds), **values)
             self.finished = True
+            resume.release(self.folder)
             for path in self.folder.glob("checkpoint*"):
                 path.unlink(missing_ok=True)
         runs.write_table(self.out)

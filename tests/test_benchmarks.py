@@ -143,6 +143,52 @@ def test_reproduce_reuses_finished_runs(tmp_path, figure, fake_runs):
     assert fake_runs == [42, 43, 44, 45]
 
 
+def test_reproduce_leaves_out_shorter_runs(tmp_path, figure, fake_runs):
+    reproduce.reproduce(figure, (42,), tmp_path)
+    path = tmp_path / "03_autompg_regression" / "42" / "run.json"
+    record = json.loads(path.read_text())
+    for change in (
+        {"epochs": 1},
+        {"flags": {"epochs": 50, "batch_size": 32}},
+        {"flags": {"batch_size": 64}},
+        {"flags": {"limit": 100}},
+    ):
+        other = tmp_path / "03_autompg_regression" / "later" / "run.json"
+        other.parent.mkdir(exist_ok=True)
+        other.write_text(json.dumps(record | {"metrics": {"test_mae": 9}} | change))
+        assert reproduce.reproduce(figure, (42,), tmp_path)["median"] == 2.1
+    assert fake_runs == [42]
+
+
+def test_reproduce_runs_a_seed_once(tmp_path, figure, fake_runs):
+    reproduce.reproduce(figure, (42, 42), tmp_path)
+    assert fake_runs == [42]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"lesson;variant;data;seed;epochs\n03;;real;42;60\n", b"a,b\n1,2\n", b"\x00\x01\xd8"],
+)
+def test_reproduce_refuses_other_tables(tmp_path, monkeypatch, capsys, fake_runs, content):
+    (tmp_path / "runs.csv").write_bytes(content)
+    words = ["reproduce.py", "--only", "03", "--tables", str(tmp_path / "runs.csv")]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as stop:
+        reproduce.main()
+    assert stop.value.code == 2 and "is no table of runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("figure", reproduce.FIGURES, ids=lambda figure: figure.name)
+def test_stored_runs_are_of_full_length(figure):
+    if figure.lesson.startswith("10"):  # its runs are older than its share of lesson 18
+        return
+    names = ("lessons", "mnist", "mnist_recipes", "churn", "xor")
+    runs = [run for name in names for run in read_table(RESULTS / f"{name}.csv")]
+    mine = reproduce.rows_of(figure, runs)
+    assert reproduce.full_rows(figure, runs) == mine
+    assert reproduce.full_rows(figure, [run | {"epochs": "1"} for run in mine]) == []
+
+
 def test_stored_figures_match_runs():
     names, expected = ("lessons", "mnist", "mnist_recipes", "churn", "xor"), []
     runs = [run for name in names for run in read_table(RESULTS / f"{name}.csv")]
@@ -167,6 +213,20 @@ def test_replace_rows_keeps_other_kinds(tmp_path):
     measure.write_table(path, [{"task": "a", "value": 1}, {"task": "b", "value": 2}])
     measure.replace_rows(path, [{"task": "a", "value": 3}], "task", order=["a", "b"])
     assert read_table(path) == [{"task": "a", "value": "3"}, {"task": "b", "value": "2"}]
+
+
+def test_replace_rows_keeps_kinds_with_earlier_names(tmp_path):
+    path = tmp_path / "table.csv"
+    measure.write_table(path, [{"task": "old", "value": 1}, {"task": "b", "value": 2}])
+    measure.replace_rows(path, [{"task": "a", "value": 3}], "task", order=["a", "b"])
+    assert [row["task"] for row in read_table(path)] == ["a", "b", "old"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_table_from_windows_is_read(tmp_path, encoding):
+    path = tmp_path / "runs.csv"
+    path.write_bytes('lesson,seed\r\n"a\nb",42\r\n'.encode(encoding))
+    assert read_table(path) == [{"lesson": "a\nb", "seed": "42"}]
 
 
 def test_real_data_flag_only_where_lesson_has_it():

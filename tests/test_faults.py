@@ -143,6 +143,36 @@ def test_resume_falls_back_from_damaged_checkpoint(
     assert resumed.record["metrics"] == whole_run.record["metrics"]
 
 
+CLAIM = """
+import sys, time
+from pathlib import Path
+from common import resume
+print(resume.claim(Path(sys.argv[1])), flush=True)
+time.sleep(60)
+"""
+
+
+def test_resume_leaves_a_run_that_another_process_has_claimed(
+    stopped_by_a_full_disk, whole_run, tmp_path, capsys
+):
+    shutil.copytree(stopped_by_a_full_disk, tmp_path, dirs_exist_ok=True)
+    (folder,) = tmp_path.glob("03*/*")
+    command = [sys.executable, "-c", CLAIM, folder]
+    other = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE)
+    try:
+        assert other.stdout.readline() == "True\n"
+        for words in (["--resume"], ["--resume", folder]):
+            with pytest.raises(SystemExit) as stop:
+                run_script(AUTO_MPG, *FOUR_EPOCHS, "--out", tmp_path, *words)
+            assert stop.value.code == 2 and "still being trained" in capsys.readouterr().err
+    finally:
+        other.kill()
+        other.wait()
+    resumed = run_lesson(AUTO_MPG, tmp_path, *FOUR_EPOCHS, "--resume", folder)
+    assert resumed.record["metrics"] == whole_run.record["metrics"]
+    assert not list(folder.glob("checkpoint*"))
+
+
 @pytest.mark.slow
 def test_lesson_runs_without_home_folder(tmp_path):
     environment = {**os.environ, "HOME": "/dev/null/none", "MPLCONFIGDIR": str(tmp_path / "plots")}
