@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common.errors import fail, on_interrupt
 from common.files import atomic_write, read_text
-from common.flags import ROOT, Parser
+from common.flags import ROOT, Parser, home_path
 
 CHECKPOINT = "checkpoint*.npz"  # in the folder of a run that has begun to train
 KINDS = {  # of the values of a record
@@ -187,7 +187,9 @@ def main() -> None:
     parser = Parser(prog="python -m common.runs", description=about)
     parser.add_argument("lesson", nargs="?", help="only this lesson's runs")
     where = "where runs are kept (default outputs/)"
-    parser.add_argument("--out", type=Path, default=ROOT / "outputs", metavar="DIR", help=where)
+    parser.add_argument(
+        "--out", type=home_path, default=ROOT / "outputs", metavar="DIR", help=where
+    )
     flags = parser.parse_args()
     on_interrupt(lambda: "nothing is lost: give the same command again")
     pairs = with_history(finished_runs(flags.out, flags.lesson))

@@ -20,6 +20,8 @@ FIGURES = {
 }
 TEXTS = {"classification_report": "classification report on the test images", "summary": "layers"}
 QUANTITIES = {"val_accuracy": "validation accuracy", "val_loss": "validation loss"}
+NEEDED = ["model", "dataset", "optimizer", "batch_size", "precision", "limit"]  # flags
+NEEDED += ["test_accuracy", "val_accuracy"]  # metrics
 PLACEHOLDER = "#010203"  # a color that nothing else has, to be replaced by the page's text color
 
 
@@ -46,11 +48,20 @@ def write(out: Path) -> None:
 
 
 def read_runs(out: Path) -> list[dict]:
-    """Read the records of the finished runs, oldest first, and add what the report needs."""
-    return [
-        {**record, "history": history, "training": describe_training(record["flags"])}
-        for record, history in runs.with_history(runs.finished_runs(out, "mnist"))
-    ]
+    """Read the records of the finished runs, oldest first, and add what the report needs.
+
+    A run that lacks some of it, perhaps of another version, is left out, and one line says so.
+    """
+    found = []
+    for record, history in runs.with_history(runs.finished_runs(out, "mnist")):
+        missing = [name for name in NEEDED if name not in record["flags"] | record["metrics"]]
+        missing += [name for name in QUANTITIES if name not in history]
+        if missing:
+            runs.tell_left_out(f"{record['folder']}: has no {', '.join(missing)}")
+            continue
+        training = describe_training(record["flags"])
+        found.append({**record, "history": history, "training": training})
+    return found
 
 
 def describe_training(flags: dict) -> str:

@@ -546,6 +546,15 @@ def test_report_draws_data_of_any_name(smoke_runs, tmp_path, data):
     assert data in "".join(ElementTree.fromstring(page).itertext())
 
 
+def test_report_leaves_out_runs_of_another_form(smoke_runs, tmp_path, capsys):
+    for name, change in {"a": {}, "b": {"flags": {}}, "c": {"metrics": {"test_loss": 1}}}.items():
+        shutil.copytree(smoke_runs[MNIST].folder, folder := tmp_path / "mnist" / name)
+        (folder / "run.json").write_text(json.dumps(read_record(folder) | change))
+    report.write(tmp_path)
+    assert "1 run." in (tmp_path / "mnist" / "report.html").read_text(encoding="utf-8")
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
 def test_report_marks_losses_of_smoothed_labels():
     history = {"val_loss": [2.0, 1.0], "val_accuracy": [0.1, 0.2]}
     group = [

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import AUTO_MPG, FASHION
 
-from common import plots, runs
+from common import flags, plots, runs
 
 SOME = [AUTO_MPG, FASHION]
 
@@ -164,6 +164,16 @@ def test_run_that_an_editor_has_saved_is_read(smoke_runs, tmp_path):
         path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
     ((record, columns),) = runs.with_history(runs.finished_runs(tmp_path))
     assert record["metrics"] == smoke_runs[AUTO_MPG].record["metrics"] and "epoch" in columns
+
+
+def test_tilde_is_the_home_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(SystemExit):
+        run_main(monkeypatch, "--out=~/runs")
+    assert f"{tmp_path / 'runs'}: no finished run" in capsys.readouterr().err
+    parser = flags.LessonParser("a", None, {"epochs": 1, "batch_size": 1}, data=True)
+    words = parser.parse_args(["--out=~/runs", "--data-dir=~/data"])
+    assert (words.out, words.data_dir) == (tmp_path / "runs", tmp_path / "data")
 
 
 def test_damaged_record_is_named(tmp_path, monkeypatch, capsys):

@@ -106,7 +106,8 @@ def read_real(name: str, data_dir: Path | None):
     named = {"--data-dir": data_dir, f"${ENVIRONMENT}": os.environ.get(ENVIRONMENT)}
     for origin, folder in named.items():
         if folder:
-            return read_named(name, Path(folder), origin), Path(folder)
+            folder = Path(folder).expanduser()
+            return read_named(name, folder, origin), folder
     folder, read = download.cache_folder(name), readers.READERS[name]
     with contextlib.suppress(readers.DamagedFileError):  # a missing or damaged file is fetched
         return read(folder), folder
