@@ -101,9 +101,10 @@ class Checkpoints(keras.callbacks.Callback):
         self.model._initial_epoch = None  # a further `fit` begins where it is told to
         if self.restored_history:  # it had ended before
             self.restore_history()
-        else:
+        elif self.model.history.history:  # there was an epoch
             self.save(self.params["epochs"], {})
-        self.earlier = weakref.ref(self.model), self.model.history.history
+        if self.model.history.history:
+            self.earlier = weakref.ref(self.model), self.model.history.history
         self.others, self.generators = [], None
         self.set_model(None)  # let the model go, and the callbacks, which know it too
 
