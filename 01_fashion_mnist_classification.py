@@ -256,12 +256,14 @@ lesson.finish(model, history, classes=CLASS_NAMES, test_loss=test_loss, test_acc
 # less sure where it is wrong? Often, but not always: a high probability is no guarantee.
 #
 # A photo of your own must look like the training images: gray, 28x28, bright clothing on a
-# background of 0. From a square photo of dark clothing on white paper:
+# background of 0. From a square photo of dark clothing on white paper, in the last lines of this
+# script (or in one of your own, with `model = keras.models.load_model(...)` and the path of the
+# `model.keras` in the run's folder):
 #
 #     photo = keras.utils.load_img("photo.png", color_mode="grayscale", target_size=(28, 28))
 #     image = 255 - np.array(photo)  # dark becomes bright
 #     image[image < 100] = 0  # paper is light gray in a photo; try other limits than 100
-#     print(CLASS_NAMES[model.predict(image[np.newaxis])[0].argmax()])
+#     print(CLASS_NAMES[model.predict(image[np.newaxis], verbose=0)[0].argmax()])
 #
 # ## Remember
 # - A network is a stack of layers; gradient descent finds the parameters that make the loss small.

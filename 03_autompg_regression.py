@@ -13,8 +13,8 @@ absolute error* (MAE).
 Expect: test error (MAE) 1.94 (1.60 to 2.40) MPG, median and range of 20 seeds.
 
     python 03_autompg_regression.py
-    python 03_autompg_regression.py --hidden           no hidden layer: linear regression
-    python 03_autompg_regression.py --patience 1000    train too long and watch
+    python 03_autompg_regression.py --hidden           # no hidden layer: linear regression
+    python 03_autompg_regression.py --patience 1000    # train too long and watch
 """
 
 # %%

@@ -11,7 +11,7 @@ network that others have trained: the end of the lesson shows how.
 Expect: median test accuracy, ten images per digit: from scratch 0.876, with frozen features 0.936.
 
     python 11_transfer_learning.py
-    python notes/solutions/11_imagenet.py cat.jpg    a large network that others have trained
+    python notes/solutions/11_imagenet.py cat.jpg    # your photo, a large network (a download)
 """
 
 # %%

@@ -14,7 +14,7 @@ Keras' old example `imdb_fasttext`, which keeps all pairs, reports a test accura
 Expect: test accuracy 0.910 (0.909 to 0.911), median and range of three seeds.
 
     python 14_imdb_ngrams.py
-    python 14_imdb_ngrams.py --pairs 0                       single words only
+    python 14_imdb_ngrams.py --pairs 0                       # single words only
     python 14_imdb_ngrams.py --text "The music is good, not bad."
 """
 

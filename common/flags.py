@@ -115,7 +115,10 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options):
         super().__init__(
-            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
+            # As wide as the docstrings, so that most flags take one line.
+            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=100),
+            allow_abbrev=False,
+            **options,
         )
         self.add_argument("--debug", action="store_true", help="show where an error came from")
 
@@ -140,7 +143,7 @@ class LessonParser(Parser):
     """
 
     def __init__(self, name: str, doc: str | None, own: dict, data: bool):
-        super().__init__(prog=f"{name}.py", description=doc)
+        super().__init__(prog=f"{name}.py", usage="%(prog)s [options]", description=doc)
         self.training: list[str] = []
         self.defaults: dict[str, Any] = {}
         self.leading: str | None = None
@@ -154,7 +157,7 @@ class LessonParser(Parser):
                 "limit",
                 Flag(
                     int,
-                    "use only the first N training examples",
+                    f"use only the first N training examples, at least {SMALLEST_LIMIT}",
                     at_least=SMALLEST_LIMIT,
                     role="training",
                 ),
@@ -216,6 +219,8 @@ class LessonParser(Parser):
         spelled = " ".join(map(str, value)) if isinstance(value, list) else value
         if isinstance(value, Path):
             spelled = f"{value.name}/"
+        elif isinstance(value, str) and " " in value:
+            spelled = f'"{value}"'
         shown = "" if value is None or value is False else f"(default {spelled})"
         if kind is tuple:
             shown = f"(any of {spelled}; default all)"

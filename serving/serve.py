@@ -96,8 +96,8 @@ def test_digits(flags, classes: list[str]):
     from common.datasets import load_dataset
 
     flags.data, flags.limit = "auto", None
-    (_, (images, labels)), _, source = load_dataset("mnist", flags)
-    print(f"test digits: {source}")
+    (_, (images, labels)), data, source = load_dataset("mnist", flags)
+    print(f"test digits: {data}, {source}")
     chosen = np.isin(labels.astype(str), classes)
     return images[chosen], labels[chosen]
 
