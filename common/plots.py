@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 RIGHT, WRONG = "tab:blue", "tab:red"
-plt.rcParams["text.parse_math"] = False  # a `$` in a name is a dollar
 MOST_LINES = 20  # more curves on one figure cannot be told apart
 
 
@@ -207,11 +206,16 @@ def compare_runs(runs: list[tuple[dict, dict]]):
         empty = row[len(quantities[lesson]) :]
         for panel in empty:
             panel.axis("off")
-        row[0].set_title(lesson, loc="left", fontsize=10)
+        row[0].set_title(no_math(lesson), loc="left", fontsize=10)
         title = f"runs (the last {MOST_LINES})" if len(lessons[lesson]) > MOST_LINES else "runs"
         curves, labels = row[0].get_legend_handles_labels()
         empty[0].legend(curves, labels, loc="upper left", fontsize=8, title=title)
     return figure
+
+
+def no_math(name: str) -> str:
+    """Escape a name for Matplotlib, which would take what stands between two `$` for a formula."""
+    return name.replace("$", r"\$")
 
 
 def draw_runs(panel, runs: list[tuple[dict, dict]], name: str) -> None:
@@ -220,7 +224,7 @@ def draw_runs(panel, runs: list[tuple[dict, dict]], name: str) -> None:
     most = 10_000 * min((end for end in ends if end > 0), default=np.inf)
     for number, (record, columns) in enumerate(runs):
         values = columns.get(f"val_{name}", [])  # another run of the lesson may lack it
-        label = "{run}\n{data} data, seed {seed}, {epochs} epochs".format(**record)
+        label = no_math("{run}\n{data} data, seed {seed}, {epochs} epochs".format(**record))
         if values and not values[-1] <= most:  # it diverged, and would hide all the others
             values, label = [], f"{label}, off the scale"
         draw_curve(panel, values, label, plt.get_cmap("tab20")(number))

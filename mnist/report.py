@@ -161,9 +161,9 @@ def save_png(path: Path, records: list[dict], colors: dict[str, str]) -> None:
     for row, (name, group) in zip(axes.reshape(len(groups), -1), groups.items(), strict=True):
         for panel, quantity in zip(row, QUANTITIES, strict=True):
             draw(panel, quantity, group, colors)
-            panel.set_title(f"{QUANTITIES[quantity]}, {name}")
+            panel.set_title(plots.no_math(f"{QUANTITIES[quantity]}, {name}"))
     for name, color in colors.items():
-        axes.flat[0].plot([], [], color=color, label=name)
+        axes.flat[0].plot([], [], color=color, label=plots.no_math(name))
     figure.legend(loc="outside right upper")
     with atomic_write(path) as temporary:
         plots.save(figure, temporary)

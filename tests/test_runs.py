@@ -183,3 +183,10 @@ def test_damaged_record_is_named(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         run_main(monkeypatch, "--out", tmp_path)
     assert stop.value.code == 2 and str(folder / "run.json") in capsys.readouterr().err
+
+
+def test_powers_of_ten_are_drawn_as_formulas():
+    axes = plots.new_figure(3, 3)[1]
+    axes.set(xscale="log", xlim=(1e-6, 1))
+    labels = [label for label in axes.get_xticklabels() if label.get_text()]
+    assert labels and all(label.get_parse_math() for label in labels)
