@@ -38,12 +38,12 @@ from common.introspection import input_gradients
 # ## 1 Load
 # We compute 10,000 series by a formula from A. Géron's book *Hands-On Machine Learning*: two sine
 # waves of random frequency and phase, added up, plus a little noise. A series has 60 values, one
-# per *step*: 50 are shown to the network, and the last ten are what it may be asked for.
+# per *step*: 50 are shown to the network, and the last ten are those to predict.
 #
-# The noise, a random number between -0.05 and 0.05 at each step, all equally likely, cannot be
-# predicted. Its mean square is 0.1²/12 = 0.00083, the variance of a uniform distribution of width
-# 0.1. On average no forecast, however good, has a lower mean squared error: this is the *noise
-# floor*.
+# The noise cannot be predicted: at each step it is a random number between -0.05 and 0.05, all
+# values equally likely. Its mean square is 0.1²/12 = 0.00083, the variance of a uniform
+# distribution of width 0.1. On average no forecast, however good, has a lower mean squared error:
+# this is the *noise floor*.
 
 # %%
 STEPS, AHEAD, SERIES = 50, 10, 10_000
@@ -117,9 +117,9 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 # With an update gate near 1 it keeps the old state. (Its second gate, the *reset gate*, sets how
 # much of the old state goes into the candidate.)
 #
-# An *LSTM*, long short-term memory, keeps a second state, the *cell*: it stores what may be needed
-# later, while the state is what the layer returns now. Three gates say how much of the old cell is
-# kept, how much of the candidate is added, and how much of the cell is returned:
+# An *LSTM*, long short-term memory, keeps a second state, the *cell*: the cell stores what may be
+# needed later, the first state is what the layer returns now. Three gates say how much of the old
+# cell is kept, how much of the candidate is added, and how much of the cell is returned:
 #
 #     new_cell = forget_gate * old_cell + input_gate * candidate
 #     new_state = output_gate * tanh(new_cell)
@@ -164,7 +164,7 @@ models = {name: build_model(name) for name in lesson.models}
 # along half a cosine wave (lesson 16): large steps at first, small ones at the end, to settle.
 #
 # In a recurrent network, gradients sometimes *explode*: they become so large that one step ruins
-# the weights (section 6 shows why). *Gradient clipping* prevents it: the length of a
+# the weights (section 6 shows why). *Gradient clipping* prevents it: the length (*norm*) of a
 # gradient is the root of the sum of its squares, and `clipnorm=1` scales the gradient of each array
 # of weights down to length 1 if it is longer.
 

@@ -279,7 +279,7 @@ lesson.finish(
 # ### Photos of your own
 # Start from a network that others have trained on ImageNet, 1.3 million photos of 1,000 classes.
 # Its head for these classes is left out (`include_top=False`), and its last channels are averaged
-# over the image (`pooling="avg"`). For photos of, say, three classes:
+# over the image (`pooling="avg"`, *global average pooling*). For photos of, say, three classes:
 #
 #     base = keras.applications.MobileNetV2(include_top=False, pooling="avg")
 #     base.trainable = False
@@ -296,11 +296,10 @@ lesson.finish(
 #             layer.trainable = False
 #
 # Why do these layers stay frozen? In training, batch normalization (lesson 04) uses the mean and
-# variance of each batch; in prediction, the averages that it has collected, here those of ImageNet.
-# The layers after it rely on these averages, and your few photos would soon spoil them. A frozen
-# batch normalization keeps and uses the old ones. (Many examples call `base(x, training=False)`
-# instead, which means "compute as in prediction". In Keras 3 that is not enough: `fit` overrides
-# it.)
+# variance of each batch; in prediction, it uses its *moving averages* of both, here from ImageNet.
+# The layers after it rely on them, and your few photos would soon spoil them. Frozen, it keeps and
+# uses the averages of ImageNet. (Many examples call `base(x, training=False)` instead, which means
+# "compute as in prediction". In Keras 3 that is not enough: `fit` overrides it.)
 #
 # ## Remember
 # - Transfer learning reuses the feature extractor of a related task and puts a new head on it.

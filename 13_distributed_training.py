@@ -102,8 +102,8 @@ def build_model():
 #   on who was faster. So synchronous training is the usual choice.
 # - *Model parallelism* splits the model instead of the batch: each device holds a part of the
 #   weights. You need it if the model does not fit into the memory of one device. With Adam, a
-#   parameter takes 16 bytes, four each for itself, its gradient and two averages: a model of ten
-#   billion takes 160 GB, more than most GPUs have.
+#   parameter takes 16 bytes, four each for itself, its gradient and Adam's two averages: a model of
+#   ten billion takes 160 GB, more than most GPUs have.
 
 
 # %%
@@ -117,13 +117,13 @@ def compile_model(model):
 # On **TensorFlow**, one process drives all devices, with a *strategy* of `tf.distribute`.
 # `MirroredStrategy` keeps equal copies of the weights on all devices. You create and compile the
 # model inside `strategy.scope()`: each weight then gets a copy on every device, and `fit` splits
-# the batches and does the all-reduce. Without GPUs, the lesson divides the processor into two
-# devices.
+# the batches and does the all-reduce. Without GPUs, the lesson splits the CPU into two *logical
+# devices*.
 #
 # On **JAX**, every process runs this whole script. `keras.distribution.initialize`, which `workers`
 # calls, connects them, and `fit` does the all-reduce. But each process must pick its own part of
-# every batch. A `PyDataset` is an object that Keras asks for batch number `index`; ours passes on
-# every second row to each of two processes:
+# every batch. A `PyDataset` is an object that Keras asks for batch number `index`; ours, with two
+# processes, gives one the even rows and the other the odd ones:
 
 
 # %%

@@ -44,12 +44,12 @@ print(f"{len(train_reviews)} training and {len(test_reviews)} test reviews")
 
 # %% [markdown]
 # ## 2 Prepare
-# The numbers mean the same as in lesson 02: 2 to 9,999 are the most frequent words, 1 is any other
+# As in lesson 02, we add 1 to each rank: 2 to 9,999 are the most frequent words, 1 is any other
 # word, 0 is padding. Two things are different.
 #
 # An LSTM reads one word per step, and a step needs the state of the one before it. So the steps
 # cannot run at the same time, and a review of 200 words takes 200 of them: that is why a recurrent
-# network is slow. (An average has all its words at once; so have the Transformers of today.) We
+# network is slow. (An average takes all words at once; so do today's Transformers.) We
 # keep 200 words, where lesson 02 kept 256; the last ones, since the verdict often comes at the end.
 #
 # Shorter reviews are padded at the front (`padding="pre"`). In lesson 02 the zeros came last, and
@@ -98,7 +98,7 @@ train = lesson.batches(train_numbers, train_labels)  # in a new order in every e
 #   read last, it remembers best: for one that is the end of the review, for the other its
 #   beginning. (This needs the whole text: where words arrive one by one, only the forward one can
 #   read along.) The second LSTM reads the padding last, so it must learn to keep its state through
-#   it, a weakness of this simple padding.
+#   the zeros, a weakness of this simple padding.
 # - Why not `SimpleRNN`? Its gradient vanishes over 200 steps (lesson 10); the gates of an LSTM can
 #   carry what it has read from the beginning to the end. To stack two LSTMs, the first would need
 #   `return_sequences=True`: the second wants a vector per word, not only the last state.
