@@ -29,7 +29,7 @@ from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common import plots
-from common.datasets import split_words
+from datasets import split_words
 
 # %% [markdown]
 # ## 1 Load

@@ -37,6 +37,7 @@ from sklearn.model_selection import train_test_split
 
 from common import plots
 from common.errors import fail
+from tuning.searches import search_callbacks, search_folder
 
 warnings.filterwarnings("ignore", "All-NaN axis")  # from Keras Tuner, if a training fails
 
@@ -181,7 +182,7 @@ options = {  # the same for both searches
     "directory": ".",  # of the trials: with --resume, a search that was stopped goes on with them
     "overwrite": not lesson.resume,  # otherwise it begins anew, in a notebook too
 }
-with contextlib.chdir(lesson.folder):
+with contextlib.chdir(search_folder(lesson)):
     tuners = {
         "random": keras_tuner.RandomSearch(
             max_trials=lesson.trials, project_name="random", **options
@@ -197,7 +198,7 @@ with contextlib.chdir(lesson.folder):
             steps_per_epoch=steps,
             validation_data=validation,
             epochs=lesson.epochs,
-            callbacks=lesson.search_callbacks(name),  # every trial gets the same batches
+            callbacks=search_callbacks(lesson, name),  # every trial gets the same batches
             verbose=0,
         )
 

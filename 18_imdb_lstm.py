@@ -30,7 +30,7 @@ import numpy as np
 from keras import layers
 from sklearn.model_selection import train_test_split
 
-from common.datasets import split_words
+from datasets import split_words
 
 # %% [markdown]
 # ## 1 Load

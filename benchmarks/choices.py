@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="folder that holds the real data")
     flags = parser.parse_args()
     start_keras()
-    from common.datasets import load_dataset
+    from datasets import load_dataset
 
     flags.data, flags.limit = "real", None
     ((images, labels), _), _, _ = load_dataset("fashion_mnist", flags)

@@ -29,7 +29,7 @@ from sklearn.model_selection import train_test_split
 
 from churn.predict import NUMBERS
 from common.batches import ordered_batches, shuffled_batches
-from common.datasets.readers import read_churn
+from datasets.readers import read_churn
 
 SEEDS = range(42, 47)
 FEW = ["Age", "Balance", "NumOfProducts", "IsActiveMember"]

@@ -32,7 +32,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
-from common.datasets import find_dataset
+from datasets import find_dataset
 
 
 def imdb() -> list[dict]:

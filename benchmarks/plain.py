@@ -21,8 +21,8 @@ import pandas as pd
 from keras import layers
 from sklearn.model_selection import train_test_split
 
-from common.datasets import find_dataset
 from common.runs import peak_memory_mb
+from datasets import find_dataset
 
 
 def load(name: str):

@@ -126,9 +126,9 @@ class Lesson:
 
         Returns:
             `(train_images, train_labels), (test_images, test_labels)` or whatever
-            `common.datasets` says of the data set of this name.
+            `datasets` says of the data set of this name.
         """
-        from common.datasets import load_dataset
+        from datasets import load_dataset
 
         began = time.perf_counter()
         try:
@@ -197,16 +197,6 @@ class Lesson:
             progress: show a bar over the epochs, if `verbose=0` and so `fit` itself shows nothing.
         """
         return self.training(training, seed).callbacks(*own, progress=progress)
-
-    def search_callbacks(self, name: str):
-        """Return callbacks for a search of Keras Tuner: a clock, and equal batches in all trials.
-
-        There are no checkpoints: Keras Tuner keeps the trials in the folder that it is given.
-
-        Args:
-            name: that of the search, for the record.
-        """
-        return self.training(f"search-{name}").search_callbacks()
 
     def save_figure(self, name: str, figure) -> None:
         """Write a matplotlib figure as `<name>.png` and say where; a notebook shows it."""

@@ -1,10 +1,8 @@
 """Finds the run that `--resume` means, and checks that it can go on."""
 
 import errno
-import json
 import os
 import platform
-import shutil
 from pathlib import Path
 
 from common import runs
@@ -126,17 +124,3 @@ def tell_new_versions(record: dict, versions: dict) -> None:
         then = record["versions"].get(name)
         if then != now:
             print(f"note: begun with {name} {then}, now it is {now}: the last digits may differ")
-
-
-def drop_damaged_searches(folder: Path) -> None:
-    """Remove each search of Keras Tuner with a file that was cut short: it has to begin anew.
-
-    Keras Tuner writes its files in place, so one may be cut short if the process is killed.
-    """
-    for search in {path.parent for path in folder.glob("*/oracle.json")}:
-        try:
-            for path in search.rglob("*.json"):
-                json.loads(path.read_bytes())
-        except ValueError:  # no JSON, or no text
-            shutil.rmtree(search)
-            print(f"note: a file of the search {search.name} was cut short; it begins anew")

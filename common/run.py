@@ -17,10 +17,10 @@ from common import checkpoints, resume, runs
 from common.batches import EpochCounter
 from common.callbacks import EpochBar, EpochTimer, InterruptBetweenSteps
 from common.checkpoints import Checkpoints
-from common.datasets import REAL, SAMPLE
 from common.errors import fail, finish_first
 from common.files import atomic_write, fsync, remove_leftovers, write_json
 from common.flags import ROOT, STARTED
+from datasets import REAL, SAMPLE
 
 ROOM = 300_000_000  # bytes: more than any lesson writes
 LONGEST = 120  # letters of a folder's name: some file systems allow 143; the record has them all
@@ -56,15 +56,6 @@ class Training:
         self.timer.start()
         bar = [EpochBar()] if progress else []
         return [*kept, self.saving, *bar, stop, InterruptBetweenSteps()]
-
-    def search_callbacks(self) -> list:
-        """Return those of `common.lesson.Lesson.search_callbacks`; the clock starts now."""
-        self.timer.start()
-        trial = keras.callbacks.LambdaCallback(  # copied for each trial, but functions never are
-            on_train_begin=lambda logs: setattr(self.counter, "epoch", 0),
-            on_train_end=lambda logs: self.timer.stop(),
-        )
-        return [trial]
 
 
 class Run:
@@ -108,7 +99,6 @@ class Run:
             print(f"going on with {show(self.folder)}")
             self.data_sets = dict(earlier.get("data_sets", {}))
             resume.tell_new_versions(earlier, self.versions)
-            resume.drop_damaged_searches(self.folder)
         if source:
             resume.claim(self.folder)
         self.write_record(finished=False)

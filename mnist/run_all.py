@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from common import resume, runs
-from common.datasets import ENVIRONMENT, REAL
 from common.errors import CHILD_PROCESS, debugging, fail, on_interrupt
 from common.startup import chosen_backend
+from datasets import ENVIRONMENT, REAL
 from mnist.recipes import fill_in
 
 SCRIPT = Path(__file__).with_name("mnist.py")

@@ -93,7 +93,7 @@ def test_digits(flags, classes: list[str]):
     """Load MNIST's test digits of these classes, from wherever lessons would take them."""
     import numpy as np
 
-    from common.datasets import load_dataset
+    from datasets import load_dataset
 
     flags.data, flags.limit = "auto", None
     (_, (images, labels)), data, source = load_dataset("mnist", flags)

@@ -6,7 +6,7 @@ import tarfile
 
 import numpy as np
 
-from common.datasets import samples
+from datasets import samples
 
 PARTS = ("train", "test")
 

@@ -28,9 +28,9 @@ from conftest import (
     run_script,
 )
 
-from common import datasets
-from common.datasets import NAMES, readers, samples
+import datasets
 from common.run import Run
+from datasets import NAMES, readers, samples
 
 LOADING = [script for script in LESSONS + PROJECTS if script not in NO_DATA_SET]
 

@@ -17,7 +17,8 @@ import pytest
 from conftest import ROOT
 from data_files import pack
 
-from common.datasets import (
+from common.files import WRITING
+from datasets import (
     FILES,
     NAMES,
     REAL,
@@ -30,8 +31,7 @@ from common.datasets import (
     split_review,
     split_words,
 )
-from common.datasets.samples import MAKERS
-from common.files import WRITING
+from datasets.samples import MAKERS
 
 
 def equal(one, other) -> bool:
@@ -88,7 +88,7 @@ def test_download_libraries_are_imported_lazily(data_folder):
     """Parsing the flags does not import NumPy either."""
     code = (
         "import sys, common.flags; print('numpy' in sys.modules)\n"
-        "from common.datasets import find_dataset\n"
+        "from datasets import find_dataset\n"
         "for data, folder in (('sample', None), ('real', sys.argv[1])):\n"
         "    find_dataset('imdb', data, folder)\n"
         "print(*{'pooch', 'requests', 'tqdm'} & set(sys.modules))"
@@ -202,7 +202,7 @@ def test_damaged_cache_file_is_kept_offline(cars):
 
 def test_leftovers_of_killed_downloads_are_removed(cars):
     code = (
-        "import sys; from common.datasets import download\n"
+        "import sys; from datasets import download\n"
         "download.ADDRESSES['auto_mpg'] = [sys.argv[1]]; download.fetch('auto_mpg')"
     )
     Server.fault = "slow"
@@ -330,7 +330,7 @@ def test_unwritable_cache_is_refused(server, tmp_path, monkeypatch):
 
 
 def export(monkeypatch, *words) -> None:
-    monkeypatch.setattr(sys, "argv", ["common.datasets", *map(str, words)])
+    monkeypatch.setattr(sys, "argv", ["datasets", *map(str, words)])
     __main__.main()
 
 
@@ -357,7 +357,7 @@ def test_export_defaults_to_all_data_sets(server, data_folder, tmp_path, monkeyp
     for name in ("mnist", "auto_mpg"):
         (file,) = FILES[name]
         server(name, {file: (data_folder / file).read_bytes()})
-    monkeypatch.setattr("common.datasets.NAMES", ["mnist", "auto_mpg", "churn"])
+    monkeypatch.setattr("datasets.NAMES", ["mnist", "auto_mpg", "churn"])
     export(monkeypatch, "--export", tmp_path / "class")
     printed = capsys.readouterr()
     assert printed.out.endswith("class: wrote mnist, auto_mpg\n")

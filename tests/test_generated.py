@@ -12,10 +12,11 @@ from conftest import LESSONS, PROJECTS, run_script
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import datasets
 from churn.predict import read_customer
-from common import datasets, runs
-from common.datasets import readers
+from common import runs
 from common.flags import LessonParser
+from datasets import readers
 
 pytestmark = pytest.mark.slow
 MANY = settings(

@@ -42,9 +42,9 @@ from conftest import (
 )
 from scipy.sparse import issparse
 
-from common.datasets.samples import MAKERS
 from common.flags import SMALLEST_LIMIT
 from common.runs import read_history
+from datasets.samples import MAKERS
 
 PARAMETERS = {
     FASHION: 101_770,

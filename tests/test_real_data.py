@@ -7,7 +7,7 @@ import pytest
 from conftest import LESSONS, REAL_DATA, run_lesson
 from data_files import pack
 
-from common.datasets import NAMES, REAL, download, find_dataset, readers
+from datasets import NAMES, REAL, download, find_dataset, readers
 
 
 @pytest.mark.parametrize("name", NAMES)

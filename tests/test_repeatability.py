@@ -23,8 +23,8 @@ from common import callbacks, checkpoints
 from common.batches import EpochCounter, shuffled_batches
 from common.callbacks import EpochTimer
 from common.checkpoints import Checkpoints, next_epoch
-from common.datasets.samples import make_cars
 from common.run import Run
+from datasets.samples import make_cars
 
 
 def weights(run) -> list[np.ndarray]:
@@ -357,9 +357,7 @@ def test_resume_command_after_interrupt(tmp_path, monkeypatch, resume):
 
 
 def test_resume_refuses_other_data(stopped, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(
-        "common.datasets.load_dataset", lambda *_: (make_cars(), "real", "a folder")
-    )
+    monkeypatch.setattr("datasets.load_dataset", lambda *_: (make_cars(), "real", "a folder"))
     with pytest.raises(SystemExit) as stop:
         run_script(AUTO_MPG, "--out", tmp_path, "--epochs", "2", "--resume")
     assert stop.value.code == 2 and stopped.exists()

@@ -1,6 +1,7 @@
 """Lesson 09: the searches and their winner."""
 
 import shutil
+from types import SimpleNamespace
 
 import keras_tuner
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import TUNING, run_lesson
 
-from common.resume import drop_damaged_searches
+from tuning.searches import search_folder
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def test_damaged_search_restarts(run, tmp_path, capsys, damage):
         shutil.copytree(run.folder / name, tmp_path / name)
     if damage is not None:
         next(tmp_path.glob("random/trial_*/trial.json")).write_text(damage)
-    drop_damaged_searches(tmp_path)
+    search_folder(SimpleNamespace(folder=tmp_path))
     assert (tmp_path / "random").exists() == (damage is None)
     assert (tmp_path / "hyperband" / "oracle.json").exists()
     said = "a file of the search random was cut short" in capsys.readouterr().out

@@ -9,7 +9,7 @@ import argparse
 import keras
 import numpy as np
 
-from common.datasets import load_dataset
+from datasets import load_dataset
 
 NAMES = [
     "T-shirt", "trouser", "pullover", "dress", "coat",

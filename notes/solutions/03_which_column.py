@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from common.datasets import load_dataset
+from datasets import load_dataset
 
 flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
 cars, _, source = load_dataset("auto_mpg", flags)

@@ -11,8 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from keras import layers
 
-from common.datasets import load_dataset
 from common.introspection import input_gradients
+from datasets import load_dataset
 
 flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
 (_, (images, labels)), _, source = load_dataset("mnist", flags)

@@ -1,7 +1,7 @@
 """Write a folder of real data for a class without internet.
 
-    python -m common.datasets --export DIR           every data set that can be downloaded
-    python -m common.datasets --export DIR mnist     only that one
+    python -m datasets --export DIR           every data set that can be downloaded
+    python -m datasets --export DIR mnist     only that one
 
 Copy the folder to the other computers and name it there with --data-dir or $KERAS_TUTORIAL_DATA.
 """
@@ -17,7 +17,7 @@ from common.flags import Parser
 
 def main() -> None:
     """Parse the flags and copy the files of each data set from where they are found."""
-    parser = Parser(prog="python -m common.datasets", description=__doc__)
+    parser = Parser(prog="python -m datasets", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="data sets (default: all)")
     parser.add_argument("--export", type=Path, required=True, metavar="DIR", help="folder to write")
     where = "copy from this folder (default: $KERAS_TUTORIAL_DATA, the cache or a download)"
@@ -25,7 +25,7 @@ def main() -> None:
     flags = parser.parse_args()
     on_interrupt(lambda: "the files written so far are complete: give the same command again")
 
-    from common.datasets import FILES, NAMES, download, read_real
+    from datasets import FILES, NAMES, download, read_real
 
     unknown = [name for name in flags.names if name not in NAMES]
     if unknown:

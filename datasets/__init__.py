@@ -58,7 +58,7 @@ def load_dataset(name: str, flags):
             (how many training examples, or rows of a table, to keep; or None).
 
     Returns:
-        The arrays or the table (see `common.datasets.readers`), `REAL` or `SAMPLE`, and where
+        The arrays or the table (see `datasets.readers`), `REAL` or `SAMPLE`, and where
         they came from.
 
     Raises:
@@ -76,10 +76,10 @@ def load_dataset(name: str, flags):
 
 def find_dataset(name: str, wanted: str, data_dir: Path | None):
     """Find a data set and return all of it; see `load_dataset`."""
-    from common.datasets import download, samples
+    from datasets import download, samples
 
     if wanted == SAMPLE:
-        return samples.MAKERS[name](), SAMPLE, "made by common/datasets/samples.py"
+        return samples.MAKERS[name](), SAMPLE, "made by datasets/samples.py"
     try:
         data, folder = read_real(name, data_dir)
         return data, REAL, str(folder)
@@ -101,7 +101,7 @@ def read_real(name: str, data_dir: Path | None):
         SystemExit: if the named folder lacks a file or holds a damaged one.
         download.DownloadError: if no folder was named and the download failed.
     """
-    from common.datasets import download, readers
+    from datasets import download, readers
 
     named = {"--data-dir": data_dir, f"${ENVIRONMENT}": os.environ.get(ENVIRONMENT)}
     for origin, folder in named.items():
@@ -125,9 +125,9 @@ def read_real(name: str, data_dir: Path | None):
 
 def read_named(name: str, folder: Path, origin: str):
     """Read a data set from a folder that the user named by `origin`; see `read_real`."""
-    from common.datasets import readers
+    from datasets import readers
 
-    export = f"on a connected computer, 'python -m common.datasets --export DIR {name}' writes it"
+    export = f"on a connected computer, 'python -m datasets --export DIR {name}' writes it"
     if not os.path.isdir(folder):
         fail(f"{origin} {folder}: no such folder; name one that holds {FILES[name][0]}")
     for file in FILES[name]:

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.datasets import split_review
 from common.errors import FULL
 from common.files import atomic_write, remove_leftovers
+from datasets import split_review
 
 TIMEOUT = 20  # seconds without a byte after which a server counts as silent
 SLOWEST = 2_000  # bytes per second, on average: a slower download is given up

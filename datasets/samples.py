@@ -3,12 +3,12 @@
 The digits are real: scikit-learn has 1,797 of them. Garments are drawn, reviews are random words,
 cars, customers and districts are computed. All are the same on every computer, and each has a
 pattern that a network can learn, with some noise that it cannot. Every function returns what the
-reader of the real files returns (see `common.datasets.readers`).
+reader of the real files returns (see `datasets.readers`).
 """
 
 import numpy as np
 
-from common.datasets.readers import AUTO_MPG_COLUMNS
+from datasets.readers import AUTO_MPG_COLUMNS
 
 SEED = 20
 
