@@ -116,7 +116,7 @@ OTHERS = {
     TUNING: {"trials.csv", "random", "hyperband"},
     TIME_SERIES: {"one_ahead.csv"},
     TRANSFER: {"transfer.csv"},
-    LOOK_INSIDE: {"layers.csv", "pixels.csv"},
+    LOOK_INSIDE: {"pixels.csv"},
     DISTRIBUTED: {"throughput.csv"},
     LEARNING_RATE: {"rates.csv"},
     DEBUGGING: {"broken.csv"},
