@@ -120,14 +120,11 @@ def plain(units):
 # by more than it costs. That can be so for a word that tells something about many reviews, but not
 # for one that occurs in two. The derivative, 2λw, pulls every weight towards 0 in proportion to its
 # size. In plain gradient descent each weight thus shrinks by a fixed percentage per step, hence the
-# other name, *weight decay*. (With Adam the two are not the same: it divides the penalty's
-# derivative, too, by a recent average. To shrink all weights by the same percentage, leave out the
-# penalty and give `keras.optimizers.AdamW` its argument `weight_decay`.)
+# other name, *weight decay*. (With Adam the two are not the same: see notes/overfitting.md.)
 #
 # An *L1 penalty* adds λ·Σ|w|. Its derivative is λ or -λ, however small the weight: the pull never
-# weakens. So weights of little use end very close to 0, and only the useful ones stay large. (Not
-# exactly 0: each step jumps a little past it, so such a weight hovers around 0.) L2 makes all
-# weights smaller, but its pull fades near 0.
+# weakens. So weights of little use end very close to 0, and only the useful ones stay large. L2
+# makes all weights smaller, but its pull fades near 0.
 #
 # The `kernel` of a layer is its weights without the biases. Only they are penalized here.
 
@@ -296,16 +293,15 @@ for file, names in [("capacity", NAMES[:3]), ("remedies", [NAMES[1], *NAMES[3:]]
 #
 # - *Keeping the best epoch's weights* does most. Every network overfits in the end; without
 #   `restore_best_weights` we would be left with the last loss instead of the best. Stopping early
-#   only saves time: the row `early_stopping` is the baseline again, ended three epochs after its
-#   best one.
+#   only saves time: the row `early_stopping` is the baseline again, ended three epochs later.
 # - *Capacity*: the more units, the earlier the best epoch and the worse the end. `bigger` is best
 #   after its first epoch, and even then worse than the baseline. `smaller` gets as far as the
 #   baseline, only later, and then overfits slowly.
 # - *Penalties* slow overfitting down: the last epoch is much better than the baseline's. The best
 #   epoch is not, so if you keep its weights, the penalties do not help here.
 # - *Dropout*, alone or with L2, lowers the best loss slightly, but does not raise the test
-#   accuracy. (Its training loss is measured while units are switched off, so it is too high and the
-#   gap too small: do not compare the gaps of the two models with dropout with the others'.)
+#   accuracy. (Do not compare its gap with the others': the training loss is measured while units
+#   are switched off, so it is too high.)
 # - *Batch normalization* is no remedy here: its best epoch is worse than the baseline's.
 # - *More data* lowers the best loss more than any remedy: compare `a_fifth` with `baseline`. A
 #   coincidence is less likely to hold in 15,000 reviews than in 3,000.
@@ -322,9 +318,8 @@ for file, names in [("capacity", NAMES[:3]), ("remedies", [NAMES[1], *NAMES[3:]]
 best_name = table.model[best]
 model = models[best_name]
 one_word_reviews = eye_array(WORDS, dtype="uint8", format="csr")  # row r has a 1 at place r only
-batches = lesson.batches(
-    one_word_reviews, np.zeros(WORDS), shuffle=False
-)  # predict needs no labels
+no_labels = np.zeros(WORDS)  # `predict` ignores them
+batches = lesson.batches(one_word_reviews, no_labels, shuffle=False)
 probabilities = model.predict(batches, verbose=0)[:, 0]
 words_by_rank = {rank: word for word, rank in word_index.items()}
 order = [rank for rank in probabilities.argsort() if rank in words_by_rank]

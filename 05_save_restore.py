@@ -27,7 +27,6 @@ from common.lesson import Lesson, expect_error
 lesson = Lesson(__doc__, epochs=5, batch_size=32)
 
 import contextlib
-import json
 import zipfile
 
 import keras
@@ -83,7 +82,8 @@ model = build_model()
 # An optimizer may have a *state*. Adam keeps two running averages for every parameter, of its
 # gradient and of the gradient's square, and it counts its steps. To continue a training later you
 # need the state too. The first training step creates it, all zeros. `optimizer.build` does so now,
-# because `load_weights` can fill only a state that exists (step 7).
+# because `load_weights` can fill only a state that exists; otherwise it leaves the saved one out,
+# with no more than a warning.
 
 
 # %%
@@ -183,21 +183,6 @@ without_optimizer = saved / "without_optimizer.weights.h5"
 uncompiled.save_weights(without_optimizer)
 
 # %% [markdown]
-# ### Architecture and compile settings: JSON
-# A JSON file is text: you can read it and compare it with that of another model. It holds the
-# architecture and the arguments of `compile`, but no weights: until we set some, the model is
-# untrained. `get_weights` returns the weights of a model or a layer as a list of arrays;
-# `set_weights` takes such a list.
-
-# %%
-architecture = saved / "architecture.json"
-architecture.write_text(json.dumps(json.loads(model.to_json()), indent=1))
-untrained = keras.models.model_from_json(architecture.read_text())
-untrained_probabilities = predict(untrained)
-untrained.set_weights(model.get_weights())
-assert np.array_equal(predict(untrained), probabilities)
-
-# %% [markdown]
 # ### What each file holds
 # The table says what each file restores by itself. A "no" under `architecture` means that we had to
 # call `build_model` first; the same goes for `compile_settings` and `compile_model`. The column
@@ -225,23 +210,16 @@ def add_row(form, path, predicted, restored=None, optimizer=None):
 add_row("whole model", whole, predict(loaded), loaded, loaded.optimizer)
 add_row("weights", weights, predict(twin), optimizer=twin.optimizer)
 add_row("weights, not compiled", without_optimizer, predict(uncompiled))
-add_row("architecture", architecture, untrained_probabilities, untrained, untrained.optimizer)
 
 # %% [markdown]
 # ### Other programs: `export`
 # A server or a phone should predict without your code, often without Keras. `export` writes just
 # the computation of a prediction (*inference*). You cannot train it further, and `load_model` does
 # not read it: keep the `.keras` file too. With the TensorFlow back-end we write a *SavedModel*, a
-# folder that TensorFlow and TensorFlow Serving run. `model.export(path, format=...)` can write
-# other formats, some with an extra package:
+# folder that TensorFlow and TensorFlow Serving run.
 #
-# - `"litert"`: LiteRT, formerly TensorFlow Lite, for phones and small devices
-# - `"onnx"`: ONNX, for ONNX Runtime, which runs on many systems and in many languages
-# - `"openvino"`: OpenVINO, fast on Intel processors
-# - `"torch"`: a program that PyTorch runs (from the PyTorch back-end)
-#
-# Old code saves `model.h5`. Keras still reads and writes it, but it may lose the compile settings:
-# see notes/saving.md.
+# There are more formats: ONNX, LiteRT for phones, the architecture alone as JSON, and `.h5`, which
+# old code uses and which may lose the compile settings. notes/saving.md lists them.
 
 # %%
 if keras.backend.backend() == "tensorflow":
@@ -262,18 +240,12 @@ lesson.save_table("forms", table.replace({True: "yes", False: "no"}))
 # %% [markdown]
 # Only `digits.keras` restores all four: weights, architecture, compile settings and optimizer
 # state. `digits.weights.h5` holds the weights and the optimizer's state, and the weights alone if
-# the model was not compiled. The JSON file holds the architecture and the compile settings. The
-# export predicts, but gives back no Keras model. A parameter takes 4 bytes (`float32`), so 50,890
-# are about 204 kB; Adam's two averages per parameter make that three times as much.
+# the model was not compiled. The export predicts, but gives back no Keras model.
 #
 # ### Continue training
 # Does the optimizer's state matter? We load the checkpoint before the last epoch and train that
 # epoch again on the same batches, once with the state and once without. With it we reach exactly
 # the weights of `model`. Without it Adam starts again from zero, and the weights differ.
-#
-# A trap: if the model is compiled but its optimizer has no state yet, `load_weights` does not load
-# the saved state, and only gives a warning. That is why `compile_model` calls `optimizer.build`.
-# `load_model` has no such trap.
 
 
 # %%
@@ -313,6 +285,10 @@ assert with_state == 0
 # `register_keras_serializable` registers it under a name. And it must know the arguments:
 # `get_config` returns them. `super().get_config()` gives those that every layer has, and you add
 # your own. The loading program has to import the class before it calls `load_model`.
+#
+# The exception is a `Lambda` layer made of a Python `lambda`: its code is in the file. Loading it
+# would run whatever a stranger wrote, so Keras refuses. Do not switch that off
+# (`safe_mode=False`) for a file that you did not write.
 
 
 # %%
@@ -341,18 +317,6 @@ with_own = keras.Sequential([keras.Input((3,)), Scale(start=2.0)])
 with_own.save(saved / "own_layer.keras")
 own = keras.models.load_model(saved / "own_layer.keras")
 print("own layer, loaded:", own.layers[0].start, own.predict(np.ones((1, 3)), verbose=0))
-
-# %% [markdown]
-# ### Files from strangers
-# A `Lambda` layer can hold a Python `lambda`, and the file then holds its code. Loading it would
-# run whatever a stranger wrote, so Keras refuses. Do not switch this off (`safe_mode=False`) for a
-# file that you did not write. In your own models use a layer instead: here, `Rescaling(1 / 255)`.
-
-# %%
-with_lambda = keras.Sequential([keras.Input((28, 28)), layers.Lambda(lambda x: x / 255)])
-with_lambda.save(saved / "lambda.keras")
-with expect_error(ValueError):
-    keras.models.load_model(saved / "lambda.keras")
 lesson.finish(
     model,
     history,

@@ -119,10 +119,8 @@ with expect_error(tf.errors.InvalidArgumentError):
     table + tf.constant([1.0, 2.0, 3.0])  # (3, 4) and (3,): 4 is not 3
 
 # %% [markdown]
-# All rows of a tensor have the same length. For rows of different lengths, such as sentences, there
-# is the *ragged* tensor. If nearly all numbers are 0 (which of 10,000 words are in a review?), a
-# *sparse* tensor saves memory: it stores only the others and their positions. Both are in
-# [notes/tensors.md](notes/tensors.md).
+# Texts, rows of different lengths (*ragged* tensors) and tensors with mostly zeros (*sparse* ones)
+# are in [notes/tensors.md](notes/tensors.md).
 #
 # ## tf.function: from eager to a graph
 # So far TensorFlow computed *eagerly*: every line had its result as soon as it had run, so we could
@@ -132,8 +130,7 @@ with expect_error(tf.errors.InvalidArgumentError):
 # placeholders instead of numbers, and records the operations as a *graph*. Later calls run the
 # graph, without your Python code. So a Python `print` happens only while tracing. `tf.print` is an
 # operation: it becomes part of the graph and prints on every call. Lesson 15 measures how much
-# faster a graph is for a training step, [notes/tensors.md](notes/tensors.md#how-fast-is-it) for
-# arrays of ten to a million numbers.
+# faster a graph is for a training step.
 #
 # A graph is made for one shape and dtype; others are traced again. So is every new *Python* number,
 # because it becomes a constant of the graph. Tracing takes much longer than running a graph, so

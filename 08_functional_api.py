@@ -214,9 +214,7 @@ print("parameters of deep and comparison:", deep.count_params(), comparison.coun
 #     loss of two_outputs = 0.9 * MSE of value + 0.1 * MSE of deep_alone
 
 # %%
-steps = len(
-    train
-)  # in an epoch; `steps_per_execution=steps` returns to Python once per epoch: faster
+steps = len(train)  # in an epoch; `steps_per_execution`: return to Python once per epoch, faster
 for model in (sequential, deep, wide_deep, two_inputs):
     model.compile(optimizer="adam", loss="mse", steps_per_execution=steps)
 two_outputs.compile(

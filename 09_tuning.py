@@ -100,10 +100,9 @@ def build_model(depth, width, dropout):
 
 # %% [markdown]
 # ## 4 Compile
-# Two more choices are made when the model is compiled: the optimizer and its learning rate. Lesson
-# 01 explains Adam and RMSprop. With *momentum*, each step of gradient descent keeps 0.9 of the step
-# before it, as a rolling ball keeps its speed; Nadam is Adam with a variant of that. Together with
-# the three choices above we have five hyperparameters. The loss is the mean squared error.
+# Two more choices are made when the model is compiled: the optimizer (notes/optimizers.md describes
+# the four) and its learning rate. Together with the three choices above we have five
+# hyperparameters. The loss is the mean squared error.
 #
 # *Keras Tuner*, a package of its own, searches among them. You write a function that takes an
 # object `hp` and returns a compiled model. Wherever you would write a fixed number, you ask `hp`
@@ -161,17 +160,12 @@ def build(hp):
 #
 # Both draw at random, whatever earlier trials have shown. *Bayesian optimization* learns from them:
 # it predicts the loss of every combination, and how uncertain that is, and tries one with a low or
-# very uncertain prediction. If learning rates of 0.001, 0.003 and 0.02 gave losses of 0.30, 0.28
-# and 0.60, it looks near 0.003 rather than near 0.02. That pays if each trial takes hours;
-# `keras_tuner.BayesianOptimization` is used like `RandomSearch` below.
+# very uncertain prediction. That pays if each trial takes hours; `keras_tuner.BayesianOptimization`
+# is used like `RandomSearch` below.
 #
-# A trial is judged by the lowest validation loss of its epochs. With a few hundred rows, that would
-# depend on which of them happen to be validation rows. *Cross-validation* helps: cut the rows into
-# five parts, train five times, each time with another part as the validation set, and average the
-# five losses. It makes every trial five times as expensive.
-#
-# With far too large a learning rate, training *diverges*: the loss grows from step to step until it
-# is NaN. Such a trial fails, and the search goes on with the next one.
+# A trial is judged by the lowest validation loss of its epochs. With far too large a learning rate,
+# training *diverges*: the loss grows from step to step until it is NaN. Such a trial fails, and the
+# search goes on with the next one.
 
 # %%
 options = {  # the same for both searches
@@ -242,9 +236,7 @@ lesson.save_figure("trials", figure)
 # 20 epochs were enough to compare, but not to get the most out of the winner. So we train it again
 # from the start, five times as long. Its learning rate falls to 0 along a cosine (lesson 16
 # compares such *schedules*), and `restore_best_weights` returns to the epoch with the lowest
-# validation loss. (Before you put a network to use, you can train it once more, on training and
-# validation rows together, since more data helps. No rows are then left to tell you when to stop:
-# train for the number of epochs that was best here.)
+# validation loss.
 
 # %%
 winner = trials.sort_values("val_mse").iloc[0]

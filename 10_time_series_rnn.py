@@ -96,8 +96,7 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 #
 # The same three parameters a, b, c serve at all 50 steps. (`tanh` squeezes any number to between -1
 # and 1.) With 20 units the state is 20 numbers, and each unit sees all 20 old ones: `SimpleRNN(20)`
-# has 20·1 weights for the value, 20·20 for the state and 20 biases, 440 parameters. In general, for
-# u units and v values per step: u·(v + u + 1).
+# has 20·1 weights for the value, 20·20 for the state and 20 biases, 440 parameters.
 #
 # `deep_rnn` stacks two such layers. Usually a layer returns only its last state. The first one has
 # `return_sequences=True` and returns its state after every step, shape (50, 20): that is the input
@@ -124,8 +123,8 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 #     new_cell = forget_gate * old_cell + input_gate * candidate
 #     new_state = output_gate * tanh(new_cell)
 #
-# The candidate and each gate have as many parameters as a simple RNN, so `LSTM(20)` has 4·440 =
-# 1,760.
+# The candidate and each gate have as many parameters as a simple RNN: notes/recurrent_networks.md
+# counts them.
 #
 # `conv_gru` begins with a *convolution* along time: it computes 20 weighted sums (*filters*) of
 # four neighboring steps (*kernel size* 4), moves on by two (`strides`) and repeats. The GRU then

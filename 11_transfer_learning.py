@@ -82,16 +82,9 @@ lesson.save_figure("few", plots.image_grid(few_images[..., 0], titles, columns=1
 
 # %% [markdown]
 # ## 3 Define
-# A *convolution* slides a window of 3x3 weights, a *filter*, over the image and computes a weighted
-# sum at each position. The sums form a new image, a *channel*, which is bright where the filter has
-# found its pattern, such as a vertical stroke. *Pooling* keeps the largest of every 2x2 numbers:
-# the sides are halved, and it matters less where exactly a stroke is.
-#
-# The network has two parts. Convolutions and pooling are the *feature extractor*: they turn an
-# image into 1,600 numbers that tell which strokes are where, its *features*. (Along 28 pixels, a
-# window of 3 has 26 positions; pooling leaves 13. The second convolution makes that 11, pooling 5,
-# rounded down. So 64 filters give 64·5·5 = 1,600.) The dense layers are the *head*: they turn the
-# features into the probabilities of the five classes.
+# The network has two parts. Convolutions and pooling (lesson 12) are the *feature extractor*: they
+# turn an image into 64·5·5 = 1,600 numbers that tell which strokes are where, its *features*. The
+# dense layers are the *head*: they turn the features into the probabilities of the five classes.
 #
 # The digits 5 to 9 consist of strokes too, so the feature extractor can be reused. The head cannot:
 # its five outputs stand for other digits. The first layers are the most general: they find edges

@@ -23,9 +23,6 @@ lesson = Lesson(
     digit=Flag(7, "look closely at the first image of this digit", at_least=0, at_most=9),
 )
 
-from importlib.util import find_spec  # is this package installed?
-from shutil import which  # is this program installed?
-
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -72,24 +69,16 @@ picture = test_images[test_labels == lesson.digit][:1].astype("float32")  # (1, 
 #
 # **Size.** A window of k pixels that moves s pixels at a time (its *stride*) fits
 # floor((n - k) / s) + 1 times into a side of n pixels. The first convolution (k = 3, s = 1) makes
-# 28 into 26, pooling (k = 2, s = 2) makes that 13. The code below checks the formula on every such
-# layer.
+# 28 into 26, pooling (k = 2, s = 2) makes that 13.
 #
 # **Parameters.** A filter has k·k weights for each input channel, and a bias: 16·(3·3·1 + 1) = 160
 # in the first convolution. The second gets the 16 maps as its channels: 32·(3·3·16 + 1) = 4,640.
+# `model.summary()` lists the output shapes and the parameters of all layers: compare them.
 #
 # **Receptive field.** The part of the image that one number in a map depends on is its *receptive
-# field*. In `conv_1` it is 3x3 pixels. After pooling it is 4x4, since two neighboring windows
-# together span four pixels. A window of `conv_2` covers three pooled numbers in a row. Here are the
-# pixels that they depend on:
-#
-#     pixel            0 1 2 3 4 5 6 7
-#     pooled number 0  x x x x
-#     pooled number 1      x x x x
-#     pooled number 2          x x x x
-#
-# Together these are 8 pixels, so the receptive field of `conv_2` is 8x8. Each layer sees more of
-# the image than the one before, and can respond to larger shapes.
+# field*: 3x3 pixels in `conv_1`, 4x4 after pooling, and 8x8 in `conv_2`
+# (notes/convolutional_networks.md shows why). Each layer sees more of the image than the one
+# before, and can respond to larger shapes.
 
 
 # %%
@@ -109,33 +98,9 @@ def build_model():
     ])
 
 
-def side_by_formula(layer) -> int | None:
-    """Compute the side of the output of a convolution or a pooling from that of its input."""
-    if isinstance(layer, layers.Conv2D):
-        window = layer.kernel_size[0]
-    elif isinstance(layer, layers.MaxPooling2D):
-        window = layer.pool_size[0]
-    else:
-        return None
-    return (layer.input.shape[1] - window) // layer.strides[0] + 1
-
-
 model = build_model()
-rows = []
-for layer in model.layers:
-    expected = side_by_formula(layer)
-    assert expected in (None, layer.output.shape[1])
-    rows.append({
-        "layer": layer.name,
-        "type": type(layer).__name__,
-        "output": str(layer.output.shape[1:]),
-        "side by formula": expected or "",
-        "parameters": layer.count_params(),
-    })
-lesson.save_table("layers", pd.DataFrame(rows))
+model.summary()
 lesson.save_figure("diagram", diagram(model, "the network"))  # this collection's own drawing
-if find_spec("pydot") and which("dot"):  # Keras' own drawing needs pydot, and Graphviz
-    keras.utils.plot_model(model, lesson.folder / "plot_model.png", show_shapes=True)
 
 # %% [markdown]
 # ## 4 Compile

@@ -5,7 +5,7 @@
 The *learning rate* says how far each training step moves the weights. It is the first
 hyperparameter to tune: with a bad one, no choice of layers helps. In this lesson you find a good
 learning rate in seconds, lower it during training with a *schedule*, and see how it depends on the
-batch size. At the end you can judge whether depth and width matter as much.
+batch size.
 
 Expect: validation MSE 0.275 (0.268 to 0.278) with growing batches, median and range of three seeds.
 
@@ -20,7 +20,7 @@ lesson = Lesson(
     __doc__,
     epochs=20,
     batch_size=32,
-    parts=Flag(("range", "schedules", "batches", "shapes"), "make only these comparisons"),
+    parts=Flag(("range", "schedules", "batches"), "make only these comparisons"),
     repeats=Flag(3, "train each choice with N seeds, and compare medians"),
 )
 
@@ -68,19 +68,20 @@ mean, variance = train_features.mean(axis=0), train_features.var(axis=0)
 
 # %% [markdown]
 # ## 3 Define
-# A plain network: `units` lists the sizes of its hidden layers. The seed decides the initial
-# weights, so two networks of the same shape and seed start from the same weights.
+# A plain network with two hidden layers. The seed decides the initial weights, so two networks of
+# the same seed start from the same weights.
 
 
 # %%
-def build_model(units, seed):
-    """Build a network with hidden layers of `units`, a list."""
+def build_model(seed):
+    """Build the network; the same seed gives the same initial weights."""
     keras.utils.clear_session()  # frees what earlier models have left
     keras.utils.set_random_seed(seed)
     return keras.Sequential([
         keras.Input((8,)),
         layers.Normalization(mean=mean, variance=variance),
-        *[layers.Dense(width, activation="relu") for width in units],
+        layers.Dense(64, activation="relu"),
+        layers.Dense(64, activation="relu"),
         layers.Dense(1),
     ])
 
@@ -115,10 +116,10 @@ def build_model(units, seed):
 # distance from divergence.
 
 # %%
-best_rate = 0.001  # in case the range test is left out, as with `--parts shapes`
+best_rate = 0.001  # in case the range test is left out, as with `--parts schedules`
 measured = {}
 if "range" in lesson.parts:
-    model = build_model([64, 64], lesson.seed)
+    model = build_model(lesson.seed)
     model.compile("adam", "mse")
     random, losses = np.random.default_rng(lesson.seed), []
     rates = np.geomspace(1e-6, 10, 500)  # each is larger than the one before by the same factor
@@ -154,9 +155,9 @@ if "range" in lesson.parts:
 
 
 # %%
-def train(name, seed, rate=best_rate, units=(64, 64), sizes=(lesson.batch_size,), callbacks=()):
+def train(name, seed, rate=best_rate, sizes=(lesson.batch_size,), callbacks=()):
     """Train a network, with one batch size after the other; return it and its history."""
-    model = build_model(units, seed)
+    model = build_model(seed)
     optimizer = keras.optimizers.Adam(rate)
     for number, batch_size in enumerate(sizes):
         first, last = (round(n * lesson.epochs / len(sizes)) for n in (number, number + 1))
@@ -242,11 +243,9 @@ if "schedules" in lesson.parts:
 # %% [markdown]
 # The gradient of a batch is an average over its examples, an estimate of the gradient over all
 # training data. With four times the examples, its random error is half as large. But an epoch then
-# has only a quarter of the steps: 363 with 32 rows, 91 with 128. To get as far, each step must be
-# four times as long. With plain SGD that takes four times the learning rate. Adam divides the
-# gradient by its recent size, which is mostly random error and so is half as large now. The useful
-# part of its step is thus twice as long already, and twice the learning rate will do: the rule for
-# Adam is the square root.
+# has only a quarter of the steps: 363 with 32 rows, 91 with 128. To get as far, the steps must be
+# longer. The rule for Adam is the square root: with four times the rows, twice the learning rate
+# (notes/optimizers.md says why).
 #
 # And instead of lowering the learning rate at the end, you can let the batches grow: that too makes
 # the last steps less random.
@@ -260,17 +259,6 @@ if "batches" in lesson.parts:
     choices["8 then 32 then 128"] = {"sizes": [8, 32, 128]}
     compare("batches", f"batch sizes, at the rate {best_rate:g} or scaled", choices)
 
-
-# %% [markdown]
-# Does the shape of the network matter as much? We compare networks with one to six hidden layers.
-# For a fair comparison, the deeper ones are narrower: all have about 5,000 parameters.
-
-# %%
-if "shapes" in lesson.parts:
-    shapes = {1: 500, 2: 65, 3: 47, 4: 39, 6: 30}  # layers: units in each
-    choices = {f"{depth} x {width}": {"units": [width] * depth} for depth, width in shapes.items()}
-    compare("shapes", "depth against width, about 5,000 parameters each", choices)
-
 # %% [markdown]
 # ## 6 Evaluate
 # <!-- results: lesson-16-choices -->
@@ -282,10 +270,8 @@ if "shapes" in lesson.parts:
 #   plateau
 # - batch size: 0.284 for 8, 0.289 for 32, 0.321 for 128, 0.372 for 512, 0.293 for 8 rate scaled,
 #   0.297 for 128 rate scaled, 0.319 for 512 rate scaled, 0.275 for 8 then 32 then 128
-# - layers x units: 0.321 for 1 x 500, 0.287 for 2 x 65, 0.287 for 3 x 47, 0.295 for 4 x 39, 0.285
-#   for 6 x 30
 #
-# The three trainings of a choice differ by 0.001 to 0.030, in most cases by less than 0.013.
+# The three trainings of a choice differ by 0.001 to 0.019, in most cases by less than 0.012.
 # <!-- end -->
 #
 # What do we learn from that?
@@ -298,10 +284,8 @@ if "shapes" in lesson.parts:
 # - Larger batches do worse after the same number of epochs, because they make fewer steps; a larger
 #   learning rate makes up for part of that. Batches of 8 do well, but an epoch takes longest with
 #   them. Growing batches win: many steps first, reliable steps last.
-# - One wide layer is worse than two narrower ones. More than two make no clear difference.
 #
-# So the shape matters less than the learning rate and the batch size. We train the choice with the
-# lowest validation loss once more and, only now, use the test set.
+# We train the choice with the lowest validation loss once more and, only now, use the test set.
 
 # %%
 best = min(tried, key=lambda name: tried[name][0])
@@ -338,6 +322,7 @@ lesson.finish(model, history, units=units, training="best", test_mse=test, val_m
 # 1. Does the best learning rate depend on the batch size? Try `--parts range` with `--batch-size 8`
 #    and with `--batch-size 512`.
 # 2. Do schedules help in a longer training? Run `--parts schedules --epochs 60`.
-# 3. Does depth pay off in a longer training? Run `--parts range shapes --epochs 60`.
+# 3. Are larger batches still worse after as many steps? Run `--parts batches --epochs 80
+#    --repeats 1`, and compare 128 rows after 80 epochs with 32 rows after 20.
 #
 # Solutions: notes/solutions/16_learning_rate.md

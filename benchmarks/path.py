@@ -20,7 +20,8 @@ xor | why a network needs hidden layers and activations; how much depends on luc
 
 Training well
 04 | overfitting and underfitting, capacity, L1 and L2, dropout, batch normalization
-16 | the learning-rate range test, schedules, batch size, depth against width
+16 | the learning-rate range test, schedules, batch size
+20 | why a second layer helps, counting parameters, comparing networks fairly
 09 | hyperparameters, random search, Hyperband
 12 | output shapes, filters, feature maps, dead units, saliency
 19 | four common mistakes and their symptoms, what guessing gives, overfitting one batch

@@ -3,6 +3,8 @@
 import re
 from functools import partial
 
+import pandas as pd
+
 from benchmarks.measured import Values, fill, layout, results, runs_of
 
 NUMBERS = {3: "three", 5: "five"}
@@ -161,6 +163,37 @@ def lesson_16_choices() -> list[str]:
     ]
 
 
+def shapes(budget: int = 5000, epochs: int = 20, rate: float = 0.001) -> pd.DataFrame:
+    """Return what lesson 20 measured with some flags, and the spelled `val`idation MSE."""
+    found = results("20_shapes").query(
+        f"budget == {budget} and epochs == {epochs} and learning_rate == {rate}"
+    )
+    ends = zip(found.val_mse, found.lowest, found.highest, strict=True)
+    return found.assign(val=[f"{Values(one):3~}" for one in ends])
+
+
+def lesson_20_wide() -> list[str]:
+    """Tell what larger steps and more epochs do for one wide layer and for two in lesson 20."""
+    ways = {
+        "as in the lesson": shapes(),
+        "with three times the learning rate": shapes(rate=0.003),
+        "with three times the epochs": shapes(epochs=60),
+    }
+    told = []
+    for way, found in ways.items():
+        one, two = found.query("layers <= 2").val
+        told.append(f"- {way}: {one} with one hidden layer, {two} with two")
+    return ["Validation MSE, median and range of three seeds:", "", *told]
+
+
+def lesson_20_deep() -> list[str]:
+    """Lay out how very deep networks of lesson 20 end."""
+    found = shapes().query("layers >= 10").itertuples()
+    header = "| layers x units | training MSE | validation MSE, median (range) of three seeds |"
+    rows = [f"| {run.layers} x {run.units} | {run.train_mse:.3f} | {run.val} |" for run in found]
+    return layout(header, rows)
+
+
 def lesson_17_weight() -> list[str]:
     """Lay out what a larger weight of the third loss of lesson 17 changes."""
     outputs = ("left", "right", "larger")
@@ -238,7 +271,6 @@ PARTS = {
     "rates": "learning rate (our choice is 0.001)",
     "schedules": "schedule",
     "batches": "batch size",
-    "shapes": "layers x units",
 }
 
 
@@ -349,6 +381,8 @@ FUNCTIONS += [
     xor_dead,
     churn_flawed,
     churn_steps,
+    lesson_20_wide,
+    lesson_20_deep,
 ]
 SENTENCES = {
     **{name: partial(tell, *entry) for name, entry in TEXTS.items()},
@@ -383,6 +417,12 @@ def promise_of_learning_rate() -> str:
     )
 
 
+def promise_of_shapes() -> str:
+    """Tell what one, two and six layers of lesson 20 reach."""
+    errors = shapes().set_index("layers").val_mse.map("{:.3f}".format)
+    return f"median validation MSE: one wide layer {errors[1]}, two {errors[2]}, six {errors[6]}."
+
+
 RANGE = "median and range of COUNT seeds."
 ACCURACY = f"test accuracy {{test_accuracy:3~}}, {RANGE}"
 PROMISES = {
@@ -409,4 +449,5 @@ PROMISES = {
 }
 EXPECTATIONS = {lesson: partial(promise, lesson, what) for lesson, what in PROMISES.items()}
 EXPECTATIONS["16_learning_rate"] = promise_of_learning_rate
+EXPECTATIONS["20_depth_and_width"] = promise_of_shapes
 EXPECTATIONS["xor"] = promise_of_xor

@@ -266,6 +266,16 @@ def lesson_19_broken() -> list[str]:
     return in_columns(table(runs, ["network"], header, row))
 
 
+def lesson_20_shapes() -> list[str]:
+    """Lay out what each shape of lesson 20 reaches with its budget, and with twice as much."""
+    rows = {}
+    for budget in (5000, 10000):
+        for run in sentences.shapes(budget).query("layers < 10").itertuples():
+            rows.setdefault(run.layers, []).append(f"{run.layers} x {run.units} | {run.val}")
+    header = "| shape | validation MSE | twice the budget | validation MSE |"
+    return in_columns(layout(header, [f"| {' | '.join(cells)} |" for cells in rows.values()]))
+
+
 def lesson_11_transfer() -> list[str]:
     """Lay out what lesson 11 reaches with few images."""
     ways = {"from scratch": "from_nothing", "frozen": "frozen", "fine-tuned": "fine_tuned"}
@@ -361,6 +371,7 @@ BLOCKS = {
     **tables(),
     "lesson-04-losses": lesson_04_losses,
     "lesson-19-broken": lesson_19_broken,
+    "lesson-20-shapes": lesson_20_shapes,
     "two-processors": two_processors,
     "lesson-11-transfer": lesson_11_transfer,
     "initializers": partial(by_setting, "initializers", STARTS),

@@ -207,7 +207,7 @@ class LessonParser(Parser):
             limits = {name: limit for name, limit in limits.items() if limit is not None}
             options = {"type": whole_number(**limits), "metavar": "N"}
             if kind is list:
-                options["nargs"] = "*"
+                options["nargs"] = "*" if flag.at_least is None else "+"
         elif kind is float:
             limits = {"at_least": flag.at_least, "below": flag.below}
             limits = {name: limit for name, limit in limits.items() if limit is not None}

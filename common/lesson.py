@@ -27,7 +27,7 @@ class Lesson:
     - 0.5: a number above 0
     - ["adam", "sgd"]: one of these; the first is the default
     - ("deep", "wide"): some of these; all by default
-    - [128]: whole numbers, as many as you like
+    - [128]: whole numbers, as many as you like; with `Flag(..., at_least=1)` one or more
     - [str]: one text or more; None by default
     - int, float, str, Path: one of that type; None by default
     - a `common.flags.Flag` says more

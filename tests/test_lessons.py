@@ -16,6 +16,7 @@ from conftest import (
     AUTODIFF,
     CHURN,
     DEBUGGING,
+    DEPTH_AND_WIDTH,
     DISTRIBUTED,
     FASHION,
     FUNCTIONAL,
@@ -95,6 +96,7 @@ FIGURES = {
     MULTIPLE_OUTPUTS: ["samples", "diagram", "pairs", "larger_accuracy", "loss", "epoch_times"],
     LSTM_REVIEWS: ["accuracy", "loss", "epoch_times"],
     DEBUGGING: ["examples", "broken", "accuracy", "loss", "epoch_times"],
+    DEPTH_AND_WIDTH: ["folds", "shapes", "curves", "incomes", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -114,10 +116,11 @@ OTHERS = {
     TUNING: {"trials.csv", "random", "hyperband"},
     TIME_SERIES: {"one_ahead.csv"},
     TRANSFER: {"transfer.csv"},
-    LOOK_INSIDE: {"layers.csv", "pixels.csv"},
+    LOOK_INSIDE: {"pixels.csv"},
     DISTRIBUTED: {"throughput.csv"},
     LEARNING_RATE: {"rates.csv"},
     DEBUGGING: {"broken.csv"},
+    DEPTH_AND_WIDTH: {"shapes.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }

@@ -1,12 +1,13 @@
-"""Lesson 12: layer sizes by formula, and what the visualizations show."""
+"""Lesson 12: layer sizes and receptive fields, and what the visualizations show."""
 
 import re
 import textwrap
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import LOOK_INSIDE, ROOT, run_lesson
+from conftest import LOOK_INSIDE, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -14,10 +15,23 @@ def names(smoke_runs):
     return smoke_runs[LOOK_INSIDE].names
 
 
-def test_size_formula_matches_keras(names):
-    sides = {layer.name: names["side_by_formula"](layer) for layer in names["model"].layers}
+def test_sides_that_the_lesson_names(names):
+    sides = {layer.name: layer.output.shape[1] for layer in names["model"].layers}
     assert (sides["conv_1"], sides["pool_1"], sides["conv_2"], sides["pool_2"]) == (26, 13, 11, 5)
-    assert sides["dense"] is None
+
+
+@pytest.mark.parametrize(("layer", "side"), [("conv_1", 3), ("pool_1", 4), ("conv_2", 8)])
+def test_receptive_fields_that_the_lesson_names(names, layer, side):
+    model = keras.models.clone_model(names["model"])
+    for convolution in ("conv_1", "conv_2"):
+        weights, bias = model.get_layer(convolution).get_weights()
+        model.get_layer(convolution).set_weights([np.ones_like(weights), bias])
+    inner = keras.Model(model.inputs, model.get_layer(layer).output)
+    pixels = np.zeros((28 * 28, 28, 28, 1))  # an image for each pixel, with ink only there
+    pixels.reshape(28 * 28, -1)[np.diag_indices(28 * 28)] = 255
+    reached = inner.predict(pixels, verbose=0)[:, 2, 2, 0] > 0
+    rows, columns = np.nonzero(reached.reshape(28, 28))
+    assert np.ptp(rows) + 1 == np.ptp(columns) + 1 == side and reached.sum() == side**2
 
 
 def test_picture_shows_requested_digit(names):
@@ -51,13 +65,3 @@ def test_saliency_by_tape_is_the_same(names):
     exec(textwrap.dedent("\n".join(line.removeprefix("#") for line in lines)), known)
     by_tape = np.abs(known["gradient"].numpy())[0, :, :, 0]
     np.testing.assert_allclose(names["saliency"], by_tape, atol=1e-6)
-
-
-@pytest.mark.slow
-def test_run_with_pydot_but_without_graphviz(tmp_path, monkeypatch):
-    (tmp_path / "pydot.py").touch()
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    flags = ["--data", "sample", "--epochs", "1", "--limit", "1000"]
-    run = run_lesson(LOOK_INSIDE, tmp_path / "out", *flags)
-    assert run.record["finished"] and not (run.folder / "plot_model.png").exists()

@@ -104,10 +104,9 @@ def test_claims_of_lessons_08_to_16():
     assert errors.rates["our choice"] < errors.rates["a third"] < errors.rates["a tenth"]
     assert abs(errors.rates["our choice"] - errors.rates["three times"]) < 0.01
     assert errors.schedules.min() == errors.schedules["constant"]
-    assert errors.batches.idxmin() == "8 then 32 then 128" and errors.shapes.idxmax() == "1 x 500"
+    assert errors.batches.idxmin() == "8 then 32 then 128"
     assert errors.batches["512 rate scaled"] < errors.batches["512"]
     assert errors.batches["8"] < errors.batches["32"] < errors.batches["128"]
-    assert np.ptp(errors.shapes.drop("1 x 500")) < 0.013
     few = runs_of("11")
     for between in ("lstm", "conv_gru"):
         models = ("gru", between, "deep_rnn", "linear", "simple_rnn", "naive")
@@ -133,6 +132,24 @@ def test_claims_of_lessons_08_to_16():
     split = runs_of("13")
     assert set(split.equal) == {1} and split.loss_difference.max() < 1e-4
     assert split.efficiency.max() < 0.5
+
+
+def test_claims_of_lesson_20():
+    runs = results("20_shapes").query("epochs == 20 and learning_rate == 0.001 and layers < 10")
+    small, doubled = (runs[runs.budget == budget].set_index("layers") for budget in (5000, 10000))
+    assert list(small.units) == [500, 65, 47, 39, 30] and list(doubled.index) == list(small.index)
+    for shapes in (small, doubled):
+        others = shapes.drop(1)
+        assert shapes.lowest[1] > others.highest.max()
+        assert shapes.train_mse[1] > others.train_mse.max()
+        assert np.ptp(others.val_mse) < (others.highest - others.lowest).max()
+    longer = results("20_shapes").query("epochs == 60").set_index("layers")
+    larger_steps = results("20_shapes").query("learning_rate == 0.003").set_index("layers")
+    for shapes in (longer, larger_steps):
+        assert shapes.lowest[1] > shapes.highest[2]
+    very_deep = results("20_shapes").query("layers >= 20").set_index("layers")
+    assert very_deep.lowest.min() > small.highest[2] and very_deep.highest[40] > 1.3
+    assert doubled.lowest[1] > small.highest[2] and doubled.parameters[1] > 2 * small.parameters[2]
 
 
 def test_claims_of_lesson_17():

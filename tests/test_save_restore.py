@@ -1,7 +1,5 @@
 """Lesson 05: every saved format is loaded again by code other than the lesson's."""
 
-import json
-
 import h5py
 import keras
 import numpy as np
@@ -51,14 +49,6 @@ def test_exported_signature_matches_model(names, saved, monkeypatch):
     np.testing.assert_array_equal(answers, names["probabilities"])
 
 
-def test_json_holds_architecture_only(names, saved):
-    text = (saved / "architecture.json").read_text()
-    assert len(json.loads(text)["config"]["layers"]) == 5
-    model = keras.models.model_from_json(text)
-    assert [w.shape for w in model.weights] == [w.shape for w in names["model"].weights]
-    assert not np.array_equal(model.get_weights()[0], names["model"].get_weights()[0])
-
-
 def test_table_lists_contents_of_each_format(smoke_runs, saved):
     table = pd.read_csv(smoke_runs[SAVING].folder / "forms.csv", index_col="form")
     keeps = {
@@ -69,7 +59,6 @@ def test_table_lists_contents_of_each_format(smoke_runs, saved):
         "weights": ["yes", "no", "no", "yes"],
         "weights, not compiled": ["yes", "no", "no", "no"],
         "whole model": ["yes"] * 4,
-        "architecture": ["no", "yes", "yes", "no"],
         "export": ["yes", "no", "no", "no"],
     }
     assert table.kB["whole model"] == pytest.approx(
@@ -99,11 +88,6 @@ def test_best_checkpoint_has_lowest_validation_loss(names, saved):
 def test_own_layer_is_loaded_with_arguments_and_weights(saved):
     (layer,) = keras.models.load_model(saved / "own_layer.keras").layers
     assert layer.start == 2 and float(layer.factor) == 2
-
-
-def test_lambda_layer_is_refused(saved):
-    with pytest.raises(ValueError, match="Lambda"):
-        keras.models.load_model(saved / "lambda.keras")
 
 
 def test_h5_saving_loses_optimizer_settings(names, saved, tmp_path):

@@ -79,6 +79,11 @@ def test_last_solution_command_runs(script, tmp_path):
     words = LAST_COMMANDS[script]
     few = ["--epochs", "1", *on_sample(words[0])]
     few += [] if "--limit" in words or words[0] in NO_DATA_SET else ["--limit", "300"]
-    fewer = {"09": ["--trials", "1"], "10": ["--series", "300"], "16": ["--repeats", "1"]}
+    fewer = {
+        "09": ["--trials", "1"],
+        "10": ["--series", "300"],
+        "16": ["--repeats", "1"],
+        "20": ["--repeats", "1"],
+    }
     few += fewer.get(script[:2], [])
     assert run_lesson(words[0], tmp_path, *words[1:], *few).record["finished"]

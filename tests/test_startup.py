@@ -14,6 +14,7 @@ import tensorflow as tf
 from conftest import (
     AUTODIFF,
     DEBUGGING,
+    DEPTH_AND_WIDTH,
     ENVIRONMENT,
     LEARNING_RATE,
     LESSONS,
@@ -218,7 +219,7 @@ def test_project_runs_from_own_folder(script):
 
 
 if find_spec("jax"):
-    LATER = [LEARNING_RATE, MULTIPLE_OUTPUTS, LSTM_REVIEWS, DEBUGGING]
+    LATER = [LEARNING_RATE, MULTIPLE_OUTPUTS, LSTM_REVIEWS, DEBUGGING, DEPTH_AND_WIDTH]
     HALVES = [LESSONS[:5] + PROJECTS, LESSONS[7:12] + LATER]
 
     @pytest.mark.slow
