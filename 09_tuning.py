@@ -20,7 +20,10 @@ Expect: test MSE 0.260 (0.251 to 0.264), median and range of three seeds.
 from common.lesson import Flag, Lesson
 
 lesson = Lesson(
-    __doc__, epochs=20, batch_size=32, trials=Flag(30, "networks that the random search tries")
+    __doc__,
+    epochs=Flag(20, sample=8),
+    batch_size=32,
+    trials=Flag(30, "networks that the random search tries", sample=10),
 )
 
 import contextlib
