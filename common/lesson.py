@@ -75,6 +75,8 @@ class Lesson:
         )
         if on_flags:
             on_flags(self)
+        for line in re.findall(r"^Takes: .*$", doc or "", re.M):  # in the header of a long lesson
+            print(line)
         print(f"{self.name}: starting Keras ...", flush=True)
 
         from common.startup import quiet_stderr, start_keras
