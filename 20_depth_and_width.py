@@ -23,7 +23,7 @@ lesson = Lesson(
     learning_rate=0.001,
     budget=Flag(5000, "give each network about N parameters", at_most=1_000_000),
     depths=Flag([1, 2, 3, 4, 6], "how many hidden layers, one network each", at_least=1),
-    repeats=Flag(3, "train each network with N seeds, and compare medians"),
+    repeats=Flag(3, "train each network with N seeds, and compare medians", sample=1),
 )
 
 import math

@@ -7,7 +7,8 @@ A block stands between two lines of its own, in a page as in a lesson:
     `<!-- end -->`
 
 (without the backticks). In the comments of a lesson every line of it begins with "# ". Besides, one
-line in the header of a lesson begins with "Expect:", and the rest of it is generated.
+line in the header of a lesson begins with "Expect:", in that of a long lesson another one with
+"Takes:", and the rest of these is generated.
 """
 
 import re
@@ -21,7 +22,6 @@ FOLDERS = ". benchmarks churn docs mnist notes notes/solutions serving xor".spli
 LESSONS = ("[0-9][0-9]_*.py", "churn/*.py", "mnist/*.py", "xor/*.py", "notes/solutions/*.py")
 BEGIN = re.compile(r"(?P<comment># |)<!-- results: (?P<name>\S+) -->")
 END = "<!-- end -->"
-EXPECT = re.compile(r"^Expect:.*$", re.M)
 WIDTH = 100
 
 
@@ -92,14 +92,15 @@ def fill_blocks(text: str, blocks: dict[str, Callable], name: str) -> tuple[str,
 
 
 def regenerate(
-    path: Path, blocks: dict[str, Callable], expectations: dict[str, Callable]
+    path: Path, blocks: dict[str, Callable], headers: dict[str, dict[str, Callable]]
 ) -> tuple[str, list[str]]:
     """Write all that is generated in a file anew, but leave the file as it is.
 
     Args:
         path: a page or a lesson.
         blocks: name -> function that returns the lines of the block.
-        expectations: name of a lesson -> function that returns what its header promises.
+        headers: how a line begins, "Expect" or "Takes" -> name of a lesson -> function that returns
+            the rest of the line.
 
     Returns:
         The new text, and the names of the blocks that changed.
@@ -109,12 +110,16 @@ def regenerate(
     """
     name = name_of(path)
     text, changed = fill_blocks(path.read_text(encoding="utf-8"), blocks, name)
-    lines = EXPECT.findall(text) if path.suffix == ".py" else []
-    if not lines:
-        return text, changed
-    if len(lines) > 1:
-        raise BlockError(f"{name}: {len(lines)} lines begin with Expect: and a lesson has one")
-    if path.stem not in expectations:
-        raise BlockError(f"{name}: benchmarks/sentences.py has no expectation for {path.stem}")
-    line = f"Expect: {expectations[path.stem]()}"
-    return EXPECT.sub(lambda _: line, text), changed + ["Expect:"] * (lines != [line])
+    for begin, makers in headers.items() if path.suffix == ".py" else ():
+        pattern = re.compile(rf"^{begin}:.*$", re.M)
+        lines = pattern.findall(text)
+        if not lines:
+            continue
+        if len(lines) > 1:
+            raise BlockError(f"{name}: {len(lines)} lines begin with {begin}: and a lesson has one")
+        if path.stem not in makers:
+            raise BlockError(f"{name}: benchmarks/sentences.py has no {begin}: for {path.stem}")
+        line = f"{begin}: {makers[path.stem]()}"
+        text = pattern.sub(lambda _, line=line: line, text)
+        changed += [f"{begin}:"] * (lines != [line])
+    return text, changed

@@ -298,7 +298,9 @@ def is_full(figure: Figure, row: dict) -> bool:
     """
     script = (ROOT / figure.command[0]).read_text(encoding="utf-8")
     call = re.search(r"^lesson = Lesson\(.*?^\)|^lesson = Lesson\(.*?$", script, re.M | re.S)[0]
-    expected = {name: int(n) for name, n in re.findall(r"\b(epochs|batch_size)=(\d+)", call)}
+    expected = {
+        name: int(n) for name, n in re.findall(r"\b(epochs|batch_size)=(?:Flag\()?(\d+)", call)
+    }
     words = list(map(str, figure.command))
     if "-m" in words:
         expected["epochs"] = RECIPES.get(words[words.index("-m") + 1], Recipe()).epochs

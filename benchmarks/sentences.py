@@ -6,6 +6,7 @@ from functools import partial
 import pandas as pd
 
 from benchmarks.measured import Values, fill, layout, results, runs_of
+from benchmarks.path import minutes
 
 NUMBERS = {3: "three", 5: "five"}
 XOR_BEST = "activation-tanh_learning-rate-0.01"
@@ -451,3 +452,12 @@ EXPECTATIONS = {lesson: partial(promise, lesson, what) for lesson, what in PROMI
 EXPECTATIONS["16_learning_rate"] = promise_of_learning_rate
 EXPECTATIONS["20_depth_and_width"] = promise_of_shapes
 EXPECTATIONS["xor"] = promise_of_xor
+
+
+def duration(lesson: str) -> str:
+    """Tell how long a lesson takes, one that takes minutes."""
+    return f"about {minutes(lesson[:2])} minutes on two CPU cores, at full length."
+
+
+DURATIONS = {lesson: partial(duration, lesson) for lesson in PROMISES if lesson[0].isdigit()}
+HEADERS = {"Expect": EXPECTATIONS, "Takes": DURATIONS}

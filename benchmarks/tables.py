@@ -391,11 +391,12 @@ def main() -> None:
     if not parser.parse_args().write:
         for name, make in BLOCKS.items():
             print(f"{name}:", *make(), "", sep="\n")
-        for lesson, promise in sentences.EXPECTATIONS.items():
-            print(f"{lesson}: Expect: {promise()}")
+        for begin, makers in sentences.HEADERS.items():
+            for lesson, make in makers.items():
+                print(f"{lesson}: {begin}: {make()}")
         return
     try:
-        files = {path: regenerate(path, BLOCKS, sentences.EXPECTATIONS) for path in pages()}
+        files = {path: regenerate(path, BLOCKS, sentences.HEADERS) for path in pages()}
     except BlockError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None

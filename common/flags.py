@@ -41,6 +41,8 @@ class Flag(NamedTuple):
             any other number above 0.
         choices: what it may be, if the default does not say.
         short: a second, short name, such as "-m".
+        sample: the default if the data turn out to be the built-in sample: a smaller number, in a
+            lesson that would take minutes.
         role: "variant", if a value other than the default is part of the name of the run's folder;
             "name", if its value always begins that name; "training", if it must be the same again
             to resume a run; "free", if it may change.
@@ -53,6 +55,7 @@ class Flag(NamedTuple):
     below: float | None = None
     choices: list | None = None
     short: str = ""
+    sample: Any = None
     role: str = "variant"
 
 
@@ -139,6 +142,7 @@ class LessonParser(Parser):
     Attributes:
         training: names of the flags that must not change when a run is resumed.
         defaults: defaults of the flags that name a variant of the lesson.
+        on_sample: defaults on the built-in sample, of the flags that have another one there.
         leading: name of the flag whose value begins the name of a run's folder, or None.
     """
 
@@ -146,11 +150,12 @@ class LessonParser(Parser):
         super().__init__(prog=f"{name}.py", usage="%(prog)s [options]", description=doc)
         self.training: list[str] = []
         self.defaults: dict[str, Any] = {}
+        self.on_sample: dict[str, Any] = {}
         self.leading: str | None = None
-        shared = {"epochs": own.pop("epochs"), "batch_size": own.pop("batch_size")}
-        for flag, default in shared.items():
-            kind = int if default is None else default
-            self.add(flag, Flag(kind, role="training"))
+        for name in ("epochs", "batch_size"):
+            default = own.pop(name)
+            flag = default if isinstance(default, Flag) else Flag(default or int)
+            self.add(name, flag._replace(role="training"))
         self.add("seed", Flag(42, at_least=0, role="training"))
         if data:
             self.add(
@@ -224,6 +229,9 @@ class LessonParser(Parser):
         shown = "" if value is None or value is False else f"(default {spelled})"
         if kind is tuple:
             shown = f"(any of {spelled}; default all)"
+        if flag.sample is not None:
+            self.on_sample[name] = flag.sample
+            shown = f"{shown[:-1]}; on the sample {flag.sample})"
         text = " ".join(filter(None, [flag.help or HELP.get(name, ""), shown]))
         names = filter(None, [flag.short, "--" + name.replace("_", "-")])
         self.add_argument(*names, dest=name, default=value, help=text, **options)
@@ -236,11 +244,18 @@ class LessonParser(Parser):
         elif flag.role == "name":
             self.leading = name
 
-    def parse_args(self, args=None, namespace=None) -> argparse.Namespace:
-        """Parse the flags; under a notebook kernel those of `%run`, not those of the kernel."""
+    def parse_args(self, args=None) -> argparse.Namespace:
+        """Parse the flags; under a notebook kernel those of `%run`, not those of the kernel.
+
+        Returns:
+            The flags, and as `on_sample` what those that were not given will be on the sample.
+        """
         if args is None and in_notebook() and Path(sys.argv[0]).stem != Path(self.prog).stem:
             args = []
-        flags = super().parse_args(args, namespace)
+        flags = super().parse_args(args, argparse.Namespace(**dict.fromkeys(self.on_sample)))
+        flags.on_sample = {n: v for n, v in self.on_sample.items() if getattr(flags, n) is None}
+        for name in flags.on_sample:
+            setattr(flags, name, self.get_default(name))
         if getattr(flags, "data", None) == "sample" and flags.data_dir:
             self.error("--data sample and --data-dir exclude each other: give one of them")
         return flags

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.errors import on_interrupt
-from common.flags import ROOT, Flag, LessonParser  # noqa: F401  Flag: for lessons
+from common.flags import ROOT, Flag, LessonParser
 
 
 class Lesson:
@@ -56,8 +56,8 @@ class Lesson:
         self,
         doc: str | None,
         *,
-        epochs: int | None,
-        batch_size: int,
+        epochs: int | Flag | None,
+        batch_size: int | Flag,
         data: str | None = None,
         backends: tuple[str, ...] = (),
         devices: int = 1,
@@ -75,6 +75,8 @@ class Lesson:
         )
         if on_flags:
             on_flags(self)
+        for line in re.findall(r"^Takes: .*$", doc or "", re.M):  # in the header of a long lesson
+            print(line)
         print(f"{self.name}: starting Keras ...", flush=True)
 
         from common.startup import quiet_stderr, start_keras
@@ -97,14 +99,22 @@ class Lesson:
     def __setattr__(self, name: str, value):
         """Change a flag, as a notebook does: a new seed seeds Keras, `out` moves the run there."""
         super().__setattr__(name, value)
-        if name == "seed" and "run" in vars(self):
+        if "run" not in vars(self):
+            return
+        self.on_sample.pop(name, None)  # it was chosen
+        if name == "seed":
             sys.modules["keras"].utils.set_random_seed(value)
-        elif name == "out" and "run" in vars(self):
+        elif name == "out":
             self.folder = self.run.move(Path(value))
 
-    def flags(self) -> dict:
-        """Return the flags that change what is trained: to resume, they must be the same again."""
-        return {name: getattr(self, name) for name in self.training_flags}
+    def flags(self, data: str | None = None) -> dict:
+        """Return the flags that change what is trained: to resume, they must be the same again.
+
+        Args:
+            data: "sample" for what they will be once the sample is loaded.
+        """
+        flags = {name: getattr(self, name) for name in self.training_flags}
+        return flags | (self.on_sample if data == "sample" else {})
 
     def variant(self) -> str:
         """Spell what differs from the lesson's defaults, for the name of the run's folder.
@@ -137,7 +147,16 @@ class Lesson:
             if not self.resume:  # a run that could not start leaves nothing
                 shutil.rmtree(self.folder)
             raise
+        usual = self.flags()
+        vars(self).update(self.flags(data))  # before they are recorded
         self.run.loaded(name, data, source, time.perf_counter() - began)
+        shorter = [
+            f"--{flag.replace('_', '-')} {value} instead of {usual[flag]}"
+            for flag, value in self.flags().items()
+            if value != usual[flag]
+        ]
+        if shorter:
+            print(f"shorter on the sample: {', '.join(shorter)}")
         return arrays
 
     def batches(

@@ -43,7 +43,7 @@ def find_unfinished(run) -> dict:
     if backend not in record["versions"]:
         begun = f"{folder} was started on another back-end than {backend}"
         fail(f"--resume: {begun} ({', '.join(record['versions'])}); set KERAS_BACKEND as it was")
-    for name, value in run.flags.items():
+    for name, value in run.read_flags(record["data"]).items():
         then = record["flags"].get(name)
         if value != then:
             begun = f"{folder} was started with --{name.replace('_', '-')} {then}"
@@ -64,7 +64,8 @@ def newest(run) -> Path:
     if not found:
         where = run.out / run.lesson
         fail(f"--resume: no unfinished run of this variant in {where}; start it without --resume")
-    same = [record for record in found if record["flags"] == run.flags] or found
+    same = [record for record in found if record["flags"] == run.read_flags(record["data"])]
+    same = same or found
     while len(same) > 1 and not claim(most_advanced(same)["folder"]):
         same.remove(most_advanced(same))  # another process was faster
     return most_advanced(same)["folder"]

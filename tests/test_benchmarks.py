@@ -30,7 +30,7 @@ BROKEN = {
     f"# {BEGIN}\n{END}\n": ", line 1: the block sum has no # <!-- end -->",
     f"\n{END}\n": ", line 2: <!-- end --> without a block",
     f"{BEGIN.replace('sum', 'nonsense')}\n{END}\n": ", line 1: no block is called nonsense",
-    "Expect: 2.\n": ": benchmarks/sentences.py has no expectation for 01_lesson",
+    "Expect: 2.\n": ": benchmarks/sentences.py has no Expect: for 01_lesson",
     "Expect: 2.\nExpect: 2.\n": ": 2 lines begin with Expect: and a lesson has one",
 }
 
@@ -49,15 +49,17 @@ def test_malformed_page_is_refused(tmp_path, monkeypatch, capsys, page, message)
     assert error.startswith(f"{path}{message}") and path.read_text() == page
 
 
-@pytest.mark.parametrize("old", ["Expect:", "Expect: 3.", "Expect: 2."])
-def test_expect_line_is_regenerated(tmp_path, old):
-    path, expectations = tmp_path / "01_lesson.py", {"01_lesson": lambda: "2."}
-    path.write_text(f'"""Title\n\n{old}\n\n    python 01_lesson.py\n"""\n')
-    text, changed = blocks.regenerate(path, {}, expectations)
-    assert text == path.read_text().replace(old, "Expect: 2.")
-    assert changed == ["Expect:"] * (old != "Expect: 2.")
+@pytest.mark.parametrize("begin", ["Expect", "Takes"])
+@pytest.mark.parametrize("old", ["", " 3.", " 2."])
+def test_header_line_is_regenerated(tmp_path, begin, old):
+    path, makers = tmp_path / "01_lesson.py", {"01_lesson": lambda: "2."}
+    headers = {"Expect": makers, "Takes": makers}
+    path.write_text(f'"""Title\n\n{begin}:{old}\n\n    python 01_lesson.py\n"""\n')
+    text, changed = blocks.regenerate(path, {}, headers)
+    assert text == path.read_text().replace(f"{begin}:{old}", f"{begin}: 2.")
+    assert changed == [f"{begin}:"] * (old != " 2.")
     path.write_text('"""Title"""\n')
-    assert blocks.regenerate(path, {}, expectations) == (path.read_text(), [])
+    assert blocks.regenerate(path, {}, headers) == (path.read_text(), [])
 
 
 def test_compare_checks_median_time_and_memory():

@@ -143,6 +143,16 @@ def test_own_loop_twice(notebook):
     assert again.model.history.epoch == [0, 1]
 
 
+def test_flag_set_in_a_cell_is_kept_on_the_sample(notebook, capsys):
+    cells = notebook(TUNING)
+    cells.run(0)  # it sets `epochs`
+    names = cells.run(1)
+    assert names.lesson.epochs == 2 and names.lesson.trials < 30
+    assert f"--trials {names.lesson.trials} instead of 30" in capsys.readouterr().out
+    cells.run_text("lesson.trials = 30")
+    assert cells.run(1).lesson.trials == 30
+
+
 @pytest.mark.slow
 def test_search_twice_is_a_new_search(notebook, capsys):
     cells = notebook(TUNING)

@@ -11,12 +11,12 @@ from conftest import LESSONS, PROJECTS, ROOT
 
 from benchmarks import blocks, tables
 from benchmarks.measured import results, runs_of
-from benchmarks.sentences import EXPECTATIONS, by_backend, computers, overlap
+from benchmarks.sentences import EXPECTATIONS, HEADERS, by_backend, computers, overlap
 from mnist.recipes import BEST, FAST
 
 
 def test_pages_match_results():
-    shown = {page: blocks.regenerate(page, tables.BLOCKS, EXPECTATIONS) for page in blocks.pages()}
+    shown = {page: blocks.regenerate(page, tables.BLOCKS, HEADERS) for page in blocks.pages()}
     changed = {blocks.name_of(page): found for page, (_, found) in shown.items() if found}
     assert not changed, f"{changed} differ from results/: run `python benchmarks/tables.py --write`"
     without = {name for name in LESSONS + PROJECTS if "\nExpect: " not in shown[ROOT / name][0]}
