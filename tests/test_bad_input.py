@@ -80,7 +80,7 @@ def test_real_data_without_network_fails(tmp_path, capsys, script):
     [
         (FASHION, ["--hidden", "0"], "--hidden: must be a whole number of at least 1, not '0'"),
         (FASHION, ["--optimizer", "magic"], "--optimizer: invalid choice: 'magic'"),
-        (IMDB, ["--text", " !? "], "--text: must hold at least one word"),
+        (IMDB, ["--text", " !? "], "--text: must contain at least one word"),
         (REGULARIZATION, ["--models", "huge"], "--models: invalid choice: 'huge'"),
         (
             REGULARIZATION,
@@ -113,7 +113,7 @@ def test_lesson_flag_errors(capsys, script, flags, message):
 def test_data_dir_without_data_is_refused(tmp_path, capsys, script, monkeypatch):
     (tmp_path / "data").mkdir()
     error = error_of(capsys, script, "--out", tmp_path, "--data-dir", tmp_path / "data")
-    assert f"--data-dir {tmp_path / 'data'}: holds no " in error and "--export" in error
+    assert f"--data-dir {tmp_path / 'data'}: contains no " in error and "--export" in error
     monkeypatch.setenv("KERAS_TUTORIAL_DATA", str(tmp_path / "data"))
     assert "$KERAS_TUTORIAL_DATA" in error_of(capsys, script, "--out", tmp_path)
 

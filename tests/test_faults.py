@@ -68,7 +68,7 @@ def test_full_disk_error(tmp_path):
         full = shell(AUTO_MPG, *SMALL, "--out", tmp_path)
     error = full.communicate()[1].splitlines()
     assert full.returncode == 1 and len(error) == 1, error
-    assert error[0].startswith("error: ") and "go on with: python" in error[0]
+    assert error[0].startswith("error: ") and "continue with: python" in error[0]
     assert "File too large" in error[0]
     assert not list(tmp_path.glob("*/*/.*"))  # no partial file
 
@@ -138,7 +138,7 @@ def test_resume_falls_back_from_damaged_checkpoint(
     resumed = run_lesson(AUTO_MPG, tmp_path, *FOUR_EPOCHS, "--resume")
     (line,) = capsys.readouterr().err.splitlines()
     assert newest.name in line and "damaged" in line
-    assert ("from the start" if damage == "both" else "the one before") in line
+    assert ("from the beginning" if damage == "both" else "the previous one") in line
     assert resumed.names["lesson"].first_epoch == (0 if damage == "both" else 2)
     assert resumed.record["metrics"] == whole_run.record["metrics"]
 

@@ -290,7 +290,7 @@ def test_resume_continues_newest_unfinished_run(smoke_runs, stopped, tmp_path):
         (["--epochs", "3", "--resume"], "was started with --epochs 2, not 3"),
         (["--epochs", "2", "--seed", "1", "--resume"], "was started with --seed 42, not 1"),
         (["--epochs", "2", "--hidden", "8", "--resume"], "no unfinished run of this variant"),
-        (["--epochs", "2", "--resume", "nowhere"], "holds no run.json"),
+        (["--epochs", "2", "--resume", "nowhere"], "contains no run.json"),
     ],
 )
 def test_resume_flag_errors(stopped, tmp_path, capsys, flags, message):
@@ -331,7 +331,7 @@ def test_resume_reports_version_and_model_mismatch(stopped, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         run_script(AUTO_MPG, "--out", tmp_path, "--data", "sample", "--epochs", "2", "--resume")
     printed, error = capsys.readouterr()
-    assert "begun with keras 3.0.0, now it is" in printed
+    assert "started with keras 3.0.0, resumed with" in printed
     assert stop.value.code == 2 and "does not fit this model" in error
     assert len(error.splitlines()) == 1
 
@@ -352,7 +352,7 @@ def test_early_stopping_min_delta_survives_resume(tmp_path):
 def test_resume_command_after_interrupt(tmp_path, monkeypatch, resume):
     run = SimpleNamespace(finished=False, resumed=resume[-1] if resume else None)
     monkeypatch.setattr("sys.argv", ["lesson.py", "--epochs", "6", *resume])
-    command = shlex.split(Run.how_to_go_on(run).removeprefix("go on with: "))
+    command = shlex.split(Run.how_to_go_on(run).removeprefix("continue with: "))
     assert command == ["python", "lesson.py", "--epochs", "6", *(resume or ["--resume"])]
 
 

@@ -279,7 +279,7 @@ def test_ctrl_c_prints_resume_command(tmp_path):
     _, error = process.communicate()
     assert process.returncode == -signal.SIGINT  # the shell shows it as 130
     command = shlex.join(["python", str(ROOT / LESSONS[0]), *flags, "--resume"])
-    assert error == f"\nstopped; go on with: {command}\n"
+    assert error == f"\nstopped; continue with: {command}\n"
     (record,) = tmp_path.glob("*/*/run.json")
     assert not json.loads(record.read_text())["finished"]
 
