@@ -20,8 +20,8 @@ lesson = Lesson(
     __doc__,
     epochs=20,
     batch_size=32,
-    parts=Flag(("range", "schedules", "batches", "shapes"), "make only these comparisons"),
-    repeats=Flag(3, "train each choice with N seeds, and compare medians"),
+    parts=Flag(("range", "schedules", "batches", "shapes"), "run only these comparisons"),
+    repeats=Flag(3, "train each choice with N seeds and compare medians"),
 )
 
 import math
@@ -74,8 +74,8 @@ mean, variance = train_features.mean(axis=0), train_features.var(axis=0)
 
 # %%
 def build_model(units, seed):
-    """Build a network with hidden layers of `units`, a list."""
-    keras.utils.clear_session()  # frees what earlier models have left
+    """Build a network whose hidden layers have `units` (a list) units."""
+    keras.utils.clear_session()  # frees the memory of earlier models
     keras.utils.set_random_seed(seed)
     return keras.Sequential([
         keras.Input((8,)),
@@ -115,17 +115,17 @@ def build_model(units, seed):
 # distance from divergence.
 
 # %%
-best_rate = 0.001  # in case the range test is left out, as with `--parts shapes`
+best_rate = 0.001  # if the range test is skipped, as with `--parts shapes`
 measured = {}
 if "range" in lesson.parts:
     model = build_model([64, 64], lesson.seed)
     model.compile("adam", "mse")
     random, losses = np.random.default_rng(lesson.seed), []
-    rates = np.geomspace(1e-6, 10, 500)  # each is larger than the one before by the same factor
+    rates = np.geomspace(1e-6, 10, 500)  # each is larger than the last by a fixed factor
     for rate in rates:
         rows = random.integers(len(train_values), size=lesson.batch_size)
         model.optimizer.learning_rate = rate
-        model.reset_metrics()  # else it returns the mean loss of all steps so far
+        model.reset_metrics()  # otherwise it would return the mean loss of all steps so far
         losses.append(float(model.train_on_batch(train_features[rows], train_values[rows])))
     smooth = pd.Series(losses).rolling(25, center=True, min_periods=1).median().to_numpy()
     lowest = rates[np.nanargmin(smooth)]  # a loss at large rates may be NaN
@@ -155,7 +155,7 @@ if "range" in lesson.parts:
 
 # %%
 def train(name, seed, rate=best_rate, units=(64, 64), sizes=(lesson.batch_size,), callbacks=()):
-    """Train a network, with one batch size after the other; return it and its history."""
+    """Train a network with each batch size in turn; return the network and its history."""
     model = build_model(units, seed)
     optimizer = keras.optimizers.Adam(rate)
     for number, batch_size in enumerate(sizes):
@@ -168,18 +168,18 @@ def train(name, seed, rate=best_rate, units=(64, 64), sizes=(lesson.batch_size,)
             validation_data=validation,
             initial_epoch=first,
             epochs=last,
-            # `name` tells this training's checkpoint from the others, in case the run is stopped
+            # `name` identifies this training's checkpoint, in case the run is interrupted
             callbacks=lesson.callbacks(*callbacks, training=name, seed=seed, progress=False),
             verbose=0,
         )
-    return model, history.history  # our callbacks have put the earlier epochs before the last ones
+    return model, history.history  # our callbacks have prepended the earlier epochs
 
 
 tried = {}  # name of a choice: its median loss, and the arguments of `train`
 
 
 def compare(part, title, choices):
-    """Train each choice with every seed; print, draw and keep the median of their losses."""
+    """Train each choice with every seed; print, plot and save the median of the losses."""
     print(f"\n{title}")
     rows, curves = [], {}
     for name, choice in choices.items():
@@ -202,7 +202,7 @@ def compare(part, title, choices):
 if "range" in lesson.parts:
     factors = {"a tenth": 0.1, "a third": 1 / 3, "our choice": 1, "three times": 3, "ten times": 10}
     choices = {name: {"rate": factor * best_rate} for name, factor in factors.items()}
-    compare("rates", "learning rates around the choice of the range test", choices)
+    compare("rates", "learning rates around the one chosen by the range test", choices)
 
 # %% [markdown]
 # Near the minimum, large steps jump around it; small ones get closer. A *learning-rate schedule*
@@ -237,7 +237,7 @@ if "schedules" in lesson.parts:
         "one cycle": {"rate": one_cycle},
         "plateau": {"callbacks": [plateau]},
     }
-    compare("schedules", f"schedules that begin or peak at {best_rate:g}", choices)
+    compare("schedules", f"schedules that start or peak at {best_rate:g}", choices)
 
 # %% [markdown]
 # The gradient of a batch is an average over its examples, an estimate of the gradient over all
@@ -267,7 +267,7 @@ if "batches" in lesson.parts:
 
 # %%
 if "shapes" in lesson.parts:
-    shapes = {1: 500, 2: 65, 3: 47, 4: 39, 6: 30}  # layers: units in each
+    shapes = {1: 500, 2: 65, 3: 47, 4: 39, 6: 30}  # layers: units per layer
     choices = {f"{depth} x {width}": {"units": [width] * depth} for depth, width in shapes.items()}
     compare("shapes", "depth against width, about 5,000 parameters each", choices)
 
