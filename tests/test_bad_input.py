@@ -102,7 +102,7 @@ def test_real_data_without_network_fails(tmp_path, capsys, script):
         (MNIST, ["-m", "mlp"], "-m/--model: invalid choice: 'mlp'"),
         (MNIST, ["--dataset", "cifar10"], "--dataset: invalid choice: 'cifar10'"),
         (MNIST, ["--precision", "int4"], "--precision: invalid choice: 'int4'"),
-        (MNIST, ["-m", "all", "--resume", "here"], "with -m all give --resume alone"),
+        (MNIST, ["-m", "all", "--resume", "here"], "with -m all, give --resume without a folder"),
     ],
 )
 def test_lesson_flag_errors(capsys, script, flags, message):

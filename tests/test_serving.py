@@ -912,4 +912,4 @@ def test_service_of_ask_ends_whatever_happens(
         urllib.request.urlopen(f"{address}/health")
     with pytest.raises(AssertionError, match="start"), ask.service(tmp_path / "none", "mnist"):
         pass
-    assert "there is no such file" in capsys.readouterr().err
+    assert "no such file" in capsys.readouterr().err
