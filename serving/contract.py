@@ -14,11 +14,7 @@ from serving.served import Field, NoAnswer, ServedModel
 
 MOST_ROWS = 1024  # in one request
 LONGEST_TEXT = 65_536  # bytes
-DTYPES = {
-    "float16": "HALF",
-    "float32": "FLOAT",
-    "float64": "DOUBLE",
-}  # others: the name in capitals
+DTYPES = {"float16": "HALF", "float32": "FLOAT", "float64": "DOUBLE"}  # others: in capitals
 
 
 def read_json(body: bytes):

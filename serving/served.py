@@ -46,7 +46,7 @@ class ServedModel:
         classes: the names of the classes, if the model's run recorded them, else None.
 
     Raises:
-        SystemExit: if the file cannot be loaded, or the model's batch size is fixed.
+        SystemExit: if the file cannot be loaded, or the model has no variable batch size.
     """
 
     def __init__(self, path: Path, name: str):
@@ -57,7 +57,7 @@ class ServedModel:
             fail(f"{path}: cannot be loaded as a model ({error}); give the model.keras of a run")
         for tensor in (*self.model.inputs, *self.model.outputs):
             if tuple(tensor.shape[:1]) != (None,):
-                fail(f"{path}: {tensor.name} has a fixed batch size, so the model cannot be served")
+                fail(f"{path}: {tensor.name} has no batch axis of variable size: cannot be served")
         chain = isinstance(self.model, keras.Sequential)
         self.structure = (
             self.model.inputs[0] if chain else self.model.input

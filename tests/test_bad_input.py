@@ -1,4 +1,4 @@
-"""Bad input: one line that names the cause and the remedy, exit code 2, nothing deleted."""
+"""Invalid input: one line that names the cause and the remedy, exit code 2, nothing deleted."""
 
 import os
 import subprocess
@@ -198,7 +198,7 @@ def test_truncated_file_is_reported_and_kept(data_folder, tmp_path, capsys, scri
 
 
 def write_zip_bomb(path):
-    """Write a few megabytes that unpack to more than 2**30 bytes."""
+    """Write a file of a few megabytes that decompresses to more than 2**30 bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("x_train.npy", "w", force_zip64=True) as member:
             for _ in range(2**10 + 1):

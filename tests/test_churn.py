@@ -119,7 +119,7 @@ def test_predict_flag_matches_trained_network(smoke_runs, capsys):
 
 
 def check_answer(run, text: str) -> None:
-    """Compare the printed answer with that of the trained network."""
+    """Compare the printed prediction with that of the trained network."""
     printed = float(re.search(r"probability of leaving: ([\d.]+)", text)[1])
     table = run.names["customers"].iloc[:1].assign(**CUSTOMER)
     features = np.asarray(run.names["encode"](run.names["columns_of"](table)))

@@ -85,7 +85,7 @@ def test_split_review_leaves_other_signs():
 
 
 def test_download_libraries_are_imported_lazily(data_folder):
-    """Parsing the flags does not import NumPy either."""
+    """Because parsing the flags must not import NumPy."""
     code = (
         "import sys, common.flags; print('numpy' in sys.modules)\n"
         "from datasets import find_dataset\n"

@@ -93,7 +93,7 @@ def whole_run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stopped_by_a_full_disk(tmp_path_factory):
-    """The output of that run, stopped because its fourth checkpoint did not fit on the disk."""
+    """The output folder of that run, interrupted when its fourth checkpoint filled the disk."""
     out = tmp_path_factory.mktemp("stopped")
     save = checkpoints.Checkpoints.save
 
@@ -205,4 +205,4 @@ def test_damaged_record_does_not_stop_runs(tmp_path, capsys):
 def test_service_survives_damaged_requests(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ask.py", "--requests", "400"])
     ask.main()
-    assert "a trial" in capsys.readouterr().out
+    assert "trial run" in capsys.readouterr().out

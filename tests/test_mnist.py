@@ -302,7 +302,7 @@ def test_fashion_mnist_class_names_and_folder(small_runs):
     assert "ankle boot" in (run.folder / "classification_report.txt").read_text()
 
 
-# The run of all models, with two instead of ten.
+# `-m all`, with two models instead of all.
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""From the shell: quick --help, quiet start-up, visible errors."""
+"""In a shell: fast --help, quiet start-up, visible errors."""
 
 import gc
 import json
@@ -36,7 +36,7 @@ ONLY_TENSORFLOW = [TENSORS, AUTODIFF, TRAINING_LOOP]
 
 
 def python(*words, cwd="/", **environment) -> subprocess.CompletedProcess:
-    """Run Python in a separate process, outside the lessons' folder."""
+    """Run Python in a separate process, outside the project's folder."""
     return subprocess.run(
         [sys.executable, *map(str, words)],
         env={**os.environ, **environment},
@@ -174,13 +174,13 @@ def test_keras_objects_are_frozen_in_gc():
     assert gc.isenabled() and gc.get_freeze_count() > 100_000
 
 
-MORE = SHORTER | {  # than the usual run trains
+MORE = SHORTER | {  # more than the smoke run trains
     TIME_SERIES: ["--series", "100", "--models", "gru", "ten_ahead"]
 }
 
 
 def run_quietly(lessons, out, backend):
-    """Run lessons in one process, as a back-end takes seconds to start; expect no noise."""
+    """Run lessons in one process, since a back-end takes seconds to start; expect no noise."""
     flags = {
         str(ROOT / script): [
             *(["--epochs", "1"] if script in NO_DATA_SET else FLAGS),
