@@ -154,12 +154,12 @@ def main() -> None:
     listener = listen(flags.host, flags.port)
     address = url(flags.host, listener.getsockname()[1])
     print(f"model: {flags.model}")
-    for kind, fields in (("takes", model.inputs), ("gives", model.outputs)):
+    for kind, fields in (("inputs", model.inputs), ("outputs", model.outputs)):
         told = ", ".join(f"{field.name} {field.dtype} {list(field.shape)}" for field in fields)
         print(f"{kind}: {told}")
     if model.classes:
         print(f"classes: {', '.join(model.classes)}")
-    print(f"addresses: {address}/docs")
+    print(f"documentation: {address}/docs")
     if digits is not None:
         print(f"draw a digit: {address}/")
         print(f"  curl -F image=@digit.png {address}/predict")

@@ -48,7 +48,7 @@ def service(model: Path, name: str) -> Iterator[str]:
     ):
         try:
             said = "".join(takewhile(lambda line: "Ctrl-C" not in line, process.stdout))
-            found = re.search("addresses: (.*)/docs", said)
+            found = re.search("documentation: (.*)/docs", said)
             assert found, "the service did not start"
             yield found[1]
             assert process.poll() is None, "the service ended"
