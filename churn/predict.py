@@ -70,7 +70,7 @@ def answer(path: Path, lesson) -> None:
         }
     except Exception as error:  # for a damaged file Keras may raise any type
         fail(
-            f"--predict: {model_file}: is no model of this lesson ({error}); "
+            f"--predict: {model_file}: not a model of this lesson ({error}); "
             "remove that folder, or train again: python churn/churn.py"
         )
     for name, vocabulary in vocabularies.items():

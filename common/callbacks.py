@@ -99,7 +99,7 @@ class InterruptBetweenSteps(keras.callbacks.Callback):
         self.handler = self.pressed = None
 
     def on_train_begin(self, logs=None):
-        if threading.current_thread() is not threading.main_thread():  # only that one gets it
+        if threading.current_thread() is not threading.main_thread():  # receives no signals
             return
         current = signal.getsignal(signal.SIGINT)
         owner = getattr(current, "__self__", None)

@@ -99,7 +99,7 @@ def describe(error: OSError) -> str:
 @contextlib.contextmanager
 def finish_first() -> Iterator[None]:
     """Defer Ctrl-C until the block has ended."""
-    if threading.current_thread() is not threading.main_thread():  # only that one gets it
+    if threading.current_thread() is not threading.main_thread():  # receives no signals
         yield
         return
     pressed = []

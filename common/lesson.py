@@ -71,7 +71,7 @@ class Lesson:
         self.training_flags, self.leading_flag = parser.training, parser.leading
         self.defaults = parser.defaults
         on_interrupt(
-            lambda: "give the same command again" if self.resume else "nothing was trained yet"
+            lambda: "run the same command again" if self.resume else "nothing has been trained yet"
         )
         if on_flags:
             on_flags(self)

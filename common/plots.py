@@ -194,7 +194,7 @@ def compare_runs(runs: list[tuple[dict, dict]]):
         runs: the return value of `common.runs.with_history`.
     """
     lessons, quantities = {}, {}
-    for record, columns in runs:  # the newest last
+    for record, columns in runs:  # oldest first
         lessons.setdefault(record["lesson"], []).append((record, columns))
         names = [name for name in columns if f"val_{name}" in columns]
         names = dict.fromkeys(n for n in names if not repeats_loss(n, columns))

@@ -35,7 +35,7 @@ def find_unfinished(run) -> dict:
     except runs.DamagedRecordError as error:
         fail(f"--resume: {error}")
     if record["lesson"] != run.lesson:
-        fail(f"--resume {folder}: is a run of {record['lesson']}, not of {run.lesson}")
+        fail(f"--resume {folder}: this is a run of {record['lesson']}, not of {run.lesson}")
     if record["finished"]:
         release(folder)
         fail(f"--resume {folder}: that run is finished; start a new one without --resume")

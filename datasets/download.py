@@ -175,7 +175,7 @@ def certificates() -> ssl.SSLContext:
 def explain(error: Exception) -> tuple[str, bool]:
     """Return a short reason why a download failed, and whether the failure is permanent."""
     if isinstance(error, urllib.error.HTTPError):
-        return f"the server answers {error.code} {error.reason}", 400 <= error.code < 500
+        return f"the server responded {error.code} {error.reason}", 400 <= error.code < 500
     if isinstance(error, ValueError):  # raised by pooch if the SHA-256 differs
         return "the downloaded file is not the published one", False
     cause = getattr(error, "reason", error)  # of a URLError
@@ -225,7 +225,7 @@ def convert_imdb(files: list[Path], folder: Path) -> None:
         temporary.write_text(json.dumps(word_index), encoding="utf-8")
     with atomic_write(folder / "imdb.npz") as temporary:
         np.savez_compressed(temporary, **arrays)
-    files[0].unlink(missing_ok=True)  # 84 MB that are not needed again
+    files[0].unlink(missing_ok=True)  # frees 84 MB
 
 
 CONVERTERS = {"fashion_mnist": convert_idx, "imdb": convert_imdb}

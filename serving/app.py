@@ -177,7 +177,7 @@ def create_app(model: ServedModel, test_digits=None, only_local: bool = False) -
     async def test_digit(number: int):
         """Return an image of the test set and its label."""
         if test_digits is None or not 0 <= number < len(test_digits[0]):
-            raise NoAnswer("there is no such test digit", 404)
+            raise NoAnswer("no such test digit", 404)
         images, labels = test_digits
         return JSONResponse({
             "image": images[number].tolist(),

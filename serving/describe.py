@@ -18,7 +18,7 @@ ERROR = {
 }
 ERRORS = {
     "400": {"description": "the request is invalid; `error` says why", **ERROR},
-    "404": {"description": "there is no such model", **ERROR},
+    "404": {"description": "no such model", **ERROR},
     "408": {"description": "the body did not arrive in time", **ERROR},
     "413": {"description": "the request is too large", **ERROR},
     "415": {"description": "the Content-Encoding is not gzip", **ERROR},

@@ -263,7 +263,7 @@ def test_imdb_words_are_ranked_by_frequency(server, tmp_path):
     [
         ("no name", "Name or service not known", 0),
         ("refused", "refused", 0),
-        ("missing", "the server answers 404 Not Found", 1),
+        ("missing", "the server responded 404 Not Found", 1),
         ("disk full", "No space left on device", 1),
         ("silent", "silent for 0.1 s", 3),
         ("slow", "bytes received in", 3),
