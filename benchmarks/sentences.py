@@ -278,16 +278,24 @@ def serving_memory() -> list[str]:
 
 
 def xor_starts() -> list[str]:
-    """State when xor's networks made their last mistakes, and how many units died."""
-    text = "{solved:sum} of {count} starts solve it; their last mistake is in epoch "
-    told = {}
-    for setting, starts in results("xor_starts").groupby("setting"):
-        solved = starts[starts.solved]
-        told[setting] = fill(text, starts) + fill("{last_mistake:0~}", solved)
+    """State when the networks that solve xor made their last mistakes."""
+    last = {
+        setting: fill("epoch {last_mistake:0~}", starts)
+        for setting, starts in results("xor_starts").query("solved").groupby("setting")
+    }
+    return [
+        f"Their last mistake is in {last[XOR_BEST]}. With the default settings, the networks that "
+        f"solve the task make it in {last['']}. These are medians, with the smallest and the "
+        "largest in brackets."
+    ]
+
+
+def xor_dead() -> list[str]:
+    """State how many units of a network that solves xor may be dead."""
     dead = results("xor_starts").query("solved and setting == ''").dead_units.max()
     return [
-        f"- `{flags_of(XOR_BEST)}`: {told[XOR_BEST]}",
-        f"- the default: {told['']}, and up to {dead} of their 12 units are dead",
+        "A network with dead units can still solve the task, if enough others are left: one of the "
+        f"20 with the default settings solves it with {dead} of its 12 hidden units dead."
     ]
 
 
@@ -296,8 +304,9 @@ def churn_flawed() -> list[str]:
     flawed = Values(results("churn").flawed_accuracy)
     honest = Values(results("churn_models").query("model == 'old network'").accuracy_at_half)
     return [
-        f"Measured here, median and range of five seeds: accuracy {flawed:3~} on the training "
-        f"rows; {honest:3~} for the same network on customers it has not seen."
+        f"We measured it in five runs (median, with the smallest and the largest in brackets): "
+        f"accuracy {flawed:3~} on the rows it was trained on, {honest:3~} on customers that the "
+        "network has not seen."
     ]
 
 
@@ -307,13 +316,12 @@ def churn_steps() -> list[str]:
     tries = results("churn_tries").set_index("model").val_auc
     steps = {
         "the old network": old,
-        "32 and 16 units, dropout and early stopping, still all columns": tries.iloc[4],
-        "the chosen columns, and the products as categories": tries.iloc[6],
-        "64 and 32 units, the lesson's network": tries.iloc[7],
+        "+ 32 and 16 units, dropout, early stopping": tries.iloc[4],
+        "+ only the chosen columns, the number of products as categories": tries.iloc[6],
+        "+ 64 and 32 units: the lesson's network": tries.iloc[7],
     }
-    return ["Validation AUC, mean of the five splits:", ""] + [
-        f"- {name}: {value:.3f}" for name, value in steps.items()
-    ]
+    rows = [f"| {name} | {value:.3f} |" for name, value in steps.items()]
+    return layout("| network | validation AUC, mean of five splits |", rows)
 
 
 def mnist_comparison() -> list[str]:
@@ -322,9 +330,10 @@ def mnist_comparison() -> list[str]:
     loss = runs.groupby("variant").test_loss.median().map("{:.3f}".format)
     gain = runs.test_accuracy_of_best - runs.test_accuracy
     return [
-        f"- test loss: `conv_net` {loss.conv_net}, `conv_net_augmented` {loss.conv_net_augmented}",
-        "- test accuracy of the best epoch by the validation images: better than that of the last "
-        f"in {sum(gain > 0)} of the {len(runs)} runs, worse in {sum(gain < 0)}",
+        f"- The test loss of `conv_net` is {loss.conv_net}, that of `conv_net_augmented` "
+        f"{loss.conv_net_augmented}.",
+        f"- On the test images the best epoch is better than the last in {sum(gain > 0)} of "
+        f"{len(runs)} runs, and worse in {sum(gain < 0)}.",
     ]
 
 
@@ -337,6 +346,7 @@ FUNCTIONS += [
     peers_by_split,
     serving_memory,
     xor_starts,
+    xor_dead,
     churn_flawed,
     churn_steps,
 ]

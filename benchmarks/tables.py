@@ -185,15 +185,19 @@ activations: activations by choice
 | `{choice}` | {val_accuracy:3~} |
 
 churn-models: churn_models by model
-| model | ROC AUC | Brier score | accuracy at 0.5 | recall at 0.5 | accuracy | precision | recall | F1 |
-| {model} | {auc:3~} | {brier:.3f} | {accuracy_at_half:.3f} | {recall_at_half:.2f} | {accuracy:.3f} | {precision:.2f} | {recall:2~} | {f1:.2f} |
+| model | ROC AUC | Brier score | accuracy at 0.5 | recall at 0.5 |
+| {model} | {auc:3~} | {brier:.3f} | {accuracy_at_half:.3f} | {recall_at_half:.2f} |
+
+churn-thresholds: churn_models by model
+| model | accuracy | precision | recall | F1 |
+| {model} | {accuracy:.3f} | {precision:.2f} | {recall:2~} | {f1:.2f} |
 
 churn-tries: churn_tries
-| model | validation AUC | on rows never tested |
+| network or model | validation AUC | without rows of any test set |
 | {model} | {val_auc:.3f} | {val_auc_never_tested:.3f} |
 
 mnist-models: mnist_models by variant
-| model | parameters | published | test accuracy, last epoch | test accuracy, best epoch | validation accuracy | seconds per epoch |
+| model | parameters | published | test accuracy | test accuracy, best epoch | validation accuracy | seconds per epoch |
 | `{variant}` | {parameters:,.0f} | {claim} | {test_accuracy:4~}{note} | {test_accuracy_of_best:.4f} | {val_accuracy:.4f} | {epoch_seconds:.1f} |
 
 mnist-recipes: mnist_recipes by command
@@ -201,7 +205,7 @@ mnist-recipes: mnist_recipes by command
 | `{command}` | {parameters:,.0f} | {epochs} | {accuracy:4~} |
 
 mnist-sixteen-bits: mnist_precisions by variant
-| model | 32 bits: seconds per epoch | 16 bits |
+| model | seconds per epoch, 32 bits | 16 bits |
 | `{variant}` | {float32:.1f} | {bfloat16:.1f} |
 
 mnist-tries: mnist_tries by try
@@ -299,15 +303,18 @@ def by_setting(part: str, header: str) -> list[str]:
 
 
 def xor_settings() -> list[str]:
-    """Show how many of 20 seeds each setting of xor solves, the default first."""
+    """Show how many of 20 seeds each setting of xor solves: the default, then the best first."""
+    names = {
+        "": "none: 8 and 4 units, `relu`, `adam`, learning rate 0.001",
+        "--hidden": "`--hidden` (no hidden layer)",
+    }
     rows = {}
     for run in results("xor").itertuples():
         flags = sentences.flags_of(run.variant.removesuffix("seeds-20").strip("_"))
-        name = f"`{flags}`" if flags else "none: 8 and 4 units, `relu`, `adam`, learning rate 0.001"
-        solved = f"**{run.solved:.0f} of 20**" if run.solved == 20 else f"{run.solved:.0f} of 20"
-        rows[flags] = f"| {name} | {run.parameters} | {solved} |"
+        cells = names.get(flags, f"`{flags}`"), run.parameters, f"{run.solved:.0f} of 20"
+        rows[flags != "", -run.solved, run.parameters, flags] = "| {} | {} | {} |".format(*cells)
     header = "| flags besides `--seeds 20` | parameters | solved |"
-    return layout(header, [rows[flags] for flags in sorted(rows)])
+    return layout(header, [rows[key] for key in sorted(rows)])
 
 
 def churn_customer() -> list[str]:
