@@ -36,10 +36,10 @@ Expect: test accuracy 0.880 (0.879 to 0.884), median and range of three seeds.
 # %%
 from common.lesson import Lesson
 
-# `lesson` is this collection's helper. It makes a command-line flag of each name below: `--epochs`,
-# 10 if you do not give it, is `lesson.epochs` in the code. (`--optimizer` is one of the three
-# names; the default is adam.) It also sets the seed and saves figures and results to a folder whose
-# name it prints. It starts Keras, so it comes before the other imports.
+# `lesson` is this collection's helper. It turns each argument below into a command-line flag:
+# `--epochs`, with the default 10, becomes `lesson.epochs`. (`--optimizer` accepts one of the three
+# names; the default is adam.) It also sets the seed, and saves figures and results to a folder
+# whose name it prints. It starts Keras, so it comes before the other imports.
 lesson = Lesson(
     __doc__, epochs=10, batch_size=32, hidden=[128], optimizer=["adam", "rmsprop", "sgd"]
 )
@@ -90,11 +90,11 @@ lesson.save_figure("samples", plots.image_grid(train_images[:25], titles))
 # them is an *epoch*; every epoch takes them in a new random order.
 
 # %%
-# `stratify` draws the same fraction of every class; `random_state` makes the draw repeatable.
+# `stratify` draws the same fraction of every class; `random_state` makes the split reproducible.
 train_images, val_images, train_labels, val_labels = train_test_split(
     train_images, train_labels, test_size=0.1, stratify=train_labels, random_state=lesson.seed
 )
-# Does what `batch_size=32` does in the program above, with an order that depends only on the seed.
+# Same as `batch_size=32` in the program above, but in an order that depends only on the seed.
 train = lesson.batches(train_images, train_labels)
 
 # %% [markdown]
@@ -182,7 +182,7 @@ history = model.fit(
     train,
     validation_data=(val_images, val_labels),
     epochs=lesson.epochs,
-    callbacks=lesson.callbacks(),  # called after every epoch: they save the state of the training
+    callbacks=lesson.callbacks(),  # called after every epoch; they save the training state
     verbose=2,  # one line per epoch
 )
 
@@ -248,7 +248,7 @@ for i in range(25):
     titles.append(title if predicted == true else f"{title}\n(is {CLASS_NAMES[true]})")
     colors.append("tab:blue" if predicted == true else "tab:red")
 lesson.save_figure("predictions", plots.image_grid(test_images[:25], titles, colors))
-# Save the model, and what its classes are called.
+# Save the model and the names of its classes.
 lesson.finish(model, history, classes=CLASS_NAMES, test_loss=test_loss, test_accuracy=test_accuracy)
 
 # %% [markdown]

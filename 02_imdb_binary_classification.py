@@ -19,7 +19,7 @@ Expect: test accuracy 0.879 (0.878 to 0.879), median and range of three seeds.
 # %%
 from common.lesson import Lesson
 
-# The helper of lesson 01; it prints the text above for `--help`.
+# The helper from lesson 01; `--help` prints the text above.
 lesson = Lesson(__doc__, epochs=40, batch_size=512, text="A dull plot, but the music is wonderful.")
 
 import keras
@@ -51,7 +51,7 @@ print(
     f"{len(train_reviews)} training and {len(test_reviews)} test reviews, "
     f"{np.mean(train_labels):.0%} of the training reviews positive"
 )
-print(f"words in a review: {min(lengths)} to {max(lengths)}, median {np.median(lengths):.0f}")
+print(f"words per review: {min(lengths)} to {max(lengths)}, median {np.median(lengths):.0f}")
 print("ranks:", *train_reviews[0][:12], "...")
 print("words:", *[words_by_rank[rank] for rank in train_reviews[0][:12]], "...")
 
@@ -71,7 +71,7 @@ print("words:", *[words_by_rank[rank] for rank in train_reviews[0][:12]], "...")
 # type for small whole numbers.
 
 # %%
-VOCABULARY = 10_000  # numbers in use, from 0 to 9,999
+VOCABULARY = 10_000  # word numbers range from 0 to 9,999
 REVIEW_LENGTH = 256
 
 train_reviews, val_reviews, train_labels, val_labels = train_test_split(
@@ -80,7 +80,7 @@ train_reviews, val_reviews, train_labels, val_labels = train_test_split(
 
 
 def to_numbers(reviews):
-    """Turn reviews (arrays of ranks) into one array of shape (reviews, REVIEW_LENGTH)."""
+    """Convert reviews (arrays of ranks) to one array of shape (reviews, REVIEW_LENGTH)."""
     rows = [np.where(review < VOCABULARY - 1, review + 1, 1) for review in reviews]
     return keras.utils.pad_sequences(rows, REVIEW_LENGTH, "uint16", padding="post")
 
@@ -88,7 +88,7 @@ def to_numbers(reviews):
 train_numbers, val_numbers, test_numbers = map(
     to_numbers, (train_reviews, val_reviews, test_reviews)
 )
-train = lesson.batches(train_numbers, train_labels)  # in a new order in every epoch
+train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoch
 
 # %% [markdown]
 # ## 3 Define
@@ -142,7 +142,7 @@ model.compile(
     loss="binary_crossentropy",
     metrics=["accuracy"],
     steps_per_execution=len(train),  # return to Python once per epoch: faster
-    # With TensorFlow, use its compiler XLA: faster too. On other back-ends Keras decides ("auto").
+    # With TensorFlow, also compile with XLA, which is faster. On other back-ends, Keras decides.
     jit_compile=keras.backend.backend() == "tensorflow" or "auto",
 )
 
@@ -229,8 +229,8 @@ lesson.save_figure("confusion_matrix", figure)
 # probability is no guarantee. Try irony.
 
 # %%
-words = split_words(lesson.text)  # lower case, no punctuation
-# An unknown word gets a rank outside the vocabulary, so that it becomes 1 like the rare ones.
+words = split_words(lesson.text)  # lowercase, no punctuation
+# An unknown word gets a rank outside the vocabulary, so it becomes 1, like rare words.
 ranks = np.array([word_index.get(word, VOCABULARY) for word in words])
 rare = [word for word, rank in zip(words, ranks, strict=True) if rank >= VOCABULARY - 1]
 probability = model.predict(to_numbers([ranks]), verbose=0)[0, 0]

@@ -20,7 +20,7 @@ Expect: test error (MAE) 1.94 (1.60 to 2.40) MPG, median and range of 20 seeds.
 # %%
 from common.lesson import Lesson
 
-# `Lesson` starts Keras, so it comes before the other imports. `float` means: `--learning-rate`
+# `Lesson` starts Keras, so it comes before the other imports. `float` means that `--learning-rate`
 # takes a number and has no default.
 lesson = Lesson(
     __doc__, epochs=1000, batch_size=32, hidden=[64, 64], learning_rate=float, patience=10
@@ -52,7 +52,7 @@ summary = cars.drop(columns="car_name").describe().loc[["count", "mean", "std", 
 print(summary.round(1).to_string())
 unknown = cars.horsepower.isna()
 cars = cars[~unknown]  # ~ is "not"
-print(f"dropped {unknown.sum()} cars of unknown horsepower, {len(cars)} are left")
+print(f"dropped {unknown.sum()} cars with unknown horsepower; {len(cars)} are left")
 
 # %% [markdown]
 # ## 2 Prepare
@@ -74,8 +74,8 @@ train_features, test_features, train_mpg, test_mpg = train_test_split(
 train_features, val_features, train_mpg, val_mpg = train_test_split(
     train_features, train_mpg, test_size=0.2, random_state=lesson.seed
 )
-# `repeat=True` makes batches without end, and `steps` says how many make one epoch. With so few
-# rows an epoch takes milliseconds, and to start the batches anew would take longer than that.
+# `repeat=True` yields batches endlessly, and `steps` is the number of batches per epoch. With so
+# few rows an epoch takes milliseconds, less than restarting the batches would take.
 train = lesson.batches(train_features, train_mpg, repeat=True)
 val = lesson.batches(val_features, val_mpg, len(val_mpg), shuffle=False)
 steps = math.ceil(len(train_mpg) / lesson.batch_size)
@@ -112,7 +112,7 @@ lesson.save_figure("scatter_matrix", figure)
 normalization = layers.Normalization()
 normalization.adapt(train_features.to_numpy())
 model = keras.Sequential([keras.Input((train_features.shape[1],)), normalization])
-for units in lesson.hidden:  # two layers of 64
+for units in lesson.hidden:  # by default two layers of 64 units
     model.add(layers.Dense(units, activation="relu"))
 model.add(layers.Dense(1))
 model.summary()
@@ -168,7 +168,7 @@ history = model.fit(
     verbose=0,
 )
 best_epoch = np.argmin(history.history["val_loss"]) + 1
-print(f"trained {len(history.epoch)} epochs, kept the weights of epoch {best_epoch}")
+print(f"trained for {len(history.epoch)} epochs, restored the weights of epoch {best_epoch}")
 
 # %% [markdown]
 # ## 6 Evaluate
@@ -186,7 +186,7 @@ errors = np.abs(predicted_mpg - test_mpg)
 baseline = np.abs(train_mpg.mean() - test_mpg).mean()
 uncertainty = errors.std() / math.sqrt(len(errors))
 print(f"mean absolute error on {len(errors)} test cars: {test['mae']:.2f} ± {uncertainty:.2f} MPG")
-print(f"baseline, always the mean: {baseline:.2f} MPG")
+print(f"baseline, always predicting the mean: {baseline:.2f} MPG")
 
 # %% [markdown]
 # The network is far better than the baseline. But had other cars been drawn for the test, the score

@@ -16,8 +16,8 @@ Expect: test accuracy 0.882 (0.881 to 0.884), median and range of three seeds.
 # %%
 from common.lesson import Flag, Lesson
 
-# `Lesson` is the helper that lesson 01 explains: every name below becomes a flag. `--models` takes
-# some of these names, by default all. A `Flag` has a help text and limits.
+# `Lesson` is the helper that lesson 01 explains: every argument below becomes a flag. `--models`
+# takes one or more of these names, by default all. A `Flag` has a help text and limits.
 NAMES = (
     "smaller", "baseline", "bigger", "L2", "L1",
     "dropout", "batch_norm", "L2_dropout", "early_stopping", "a_fifth",
@@ -73,7 +73,7 @@ def multi_hot(reviews):
     rows = np.zeros((len(reviews), WORDS), dtype="uint8")
     for row, review in zip(rows, reviews, strict=True):
         row[review[review < WORDS]] = 1
-    return csr_array(rows)  # sparse: keeps only the ones
+    return csr_array(rows)  # sparse: stores only the ones
 
 
 train_words, val_words, test_words = map(multi_hot, (train_reviews, val_reviews, test_reviews))

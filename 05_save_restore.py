@@ -23,7 +23,7 @@ Expect: test accuracy 0.972 (0.969 to 0.973), median and range of three seeds.
 # %%
 from common.lesson import Lesson, expect_error
 
-# As in lesson 01: flags, seed, and a folder for what the run leaves, `lesson.folder`.
+# As in lesson 01: flags, seed, and a folder for the results, `lesson.folder`.
 lesson = Lesson(__doc__, epochs=5, batch_size=32)
 
 import contextlib
@@ -54,7 +54,7 @@ from common.callbacks import ModelCheckpoint  # Keras' own, but a crash leaves n
 train_images, val_images, train_labels, val_labels = train_test_split(
     train_images, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
 )
-train = lesson.batches(train_images, train_labels)  # order: given by seed and epoch
+train = lesson.batches(train_images, train_labels)  # the order depends on seed and epoch
 
 # %% [markdown]
 # ## 3 Define
@@ -132,7 +132,7 @@ print(*sorted(path.name for path in saved.iterdir()))
 best = keras.models.load_model(saved / "best.keras")
 best_loss, _ = best.evaluate(val_images, val_labels, batch_size=1000, verbose=0)
 lowest = min(history.history["val_loss"])
-print(f"lowest validation loss in training: {lowest:.4f}, of best.keras: {best_loss:.4f}")
+print(f"lowest validation loss: in training {lowest:.4f}, of best.keras {best_loss:.4f}")
 
 # %% [markdown]
 # ## 6 Evaluate
@@ -142,7 +142,7 @@ print(f"lowest validation loss in training: {lowest:.4f}, of best.keras: {best_l
 
 # %%
 def predict(model):
-    """Return the probabilities of the test images."""
+    """Return the model's probabilities for the test images."""
     return model.predict(test_images, batch_size=1000, verbose=0)
 
 
@@ -161,7 +161,7 @@ whole = saved / "digits.keras"
 model.save(whole)
 loaded = keras.models.load_model(whole)
 assert np.array_equal(predict(loaded), probabilities)  # equal to the last bit
-print(whole.name, "holds", *sorted(zipfile.ZipFile(whole).namelist()))
+print(whole.name, "contains", *sorted(zipfile.ZipFile(whole).namelist()))
 
 # %% [markdown]
 # ### Weights only: `.weights.h5`
@@ -193,7 +193,7 @@ rows = []
 
 
 def add_row(form, path, predicted, restored=None, optimizer=None):
-    """Note what a file holds: `restored` is the model that was made from it alone."""
+    """Record what a file contains; `restored` is the model rebuilt from this file alone."""
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     steps = int(optimizer.iterations) if optimizer else 0
     rows.append({
@@ -227,8 +227,8 @@ if keras.backend.backend() == "tensorflow":
 
     exported = saved / "exported"
     model.export(exported, verbose=False)
-    with contextlib.chdir(saved):  # in a longer path, TensorFlow would take [ or * for a pattern
-        served = tf.saved_model.load("exported")  # not a model: its function `serve` predicts
+    with contextlib.chdir(saved):  # TensorFlow would treat [ or * in a full path as a pattern
+        served = tf.saved_model.load("exported")  # not a Keras model; call its function `serve`
     parts = [served.serve(test_images[i : i + 1000]) for i in range(0, len(test_images), 1000)]
     add_row("export", exported, np.concatenate(parts))
     with expect_error(ValueError):  # prints the error
@@ -250,7 +250,7 @@ lesson.save_table("forms", table.replace({True: "yes", False: "no"}))
 
 # %%
 def train_last_epoch_again(restored):
-    """Train the last epoch again; return the largest difference from a weight of `model`."""
+    """Repeat the last epoch; return the largest difference of any weight from `model`."""
     order = epoch_order(len(train_labels), lesson.seed, lesson.epochs - 1)  # as in `fit` above
     restored.fit(
         train_images[order],
@@ -273,8 +273,8 @@ compile_model(forgetful)
 
 with_state = train_last_epoch_again(remembering)
 without_state = train_last_epoch_again(forgetful)
-print(f"largest difference of a weight, with the optimizer's state: {with_state:.6f}")
-print(f"largest difference of a weight, without: {without_state:.6f}")
+print(f"largest weight difference with the optimizer's state: {with_state:.6f}")
+print(f"largest weight difference without it: {without_state:.6f}")
 assert with_state == 0
 
 # %% [markdown]
@@ -294,7 +294,7 @@ assert with_state == 0
 # %%
 @keras.saving.register_keras_serializable(package="lesson05")
 class Scale(layers.Layer):
-    """Multiply by one number, which is trained."""
+    """Multiplies its inputs by one trainable number."""
 
     def __init__(self, start=1.0, **kwargs):
         super().__init__(**kwargs)
@@ -309,7 +309,7 @@ class Scale(layers.Layer):
         return inputs * self.factor
 
     def get_config(self):
-        """Return the arguments of __init__, for the file."""
+        """Return the arguments of `__init__`, to be saved in the file."""
         return {**super().get_config(), "start": self.start}
 
 

@@ -116,7 +116,7 @@ print("left @ right:", (left @ right).numpy().tolist())  # 1·0 + 2·1 = 2, 1·1
 column, row = tf.constant([[10.0], [20.0], [30.0]]), tf.constant([1.0, 2.0, 3.0, 4.0])
 print("(3, 1) + (4,) gives (3, 4):", (column + row).numpy(), sep="\n")
 with expect_error(tf.errors.InvalidArgumentError):
-    table + tf.constant([1.0, 2.0, 3.0])  # (3, 4) and (3,): 4 is not 3
+    table + tf.constant([1.0, 2.0, 3.0])  # (3, 4) and (3,): 4 does not match 3
 
 # %% [markdown]
 # Texts, rows of different lengths (*ragged* tensors) and tensors with mostly zeros (*sparse* ones)
@@ -165,7 +165,7 @@ for x in (tf.constant(1.0), tf.constant(2.0), tf.constant([1.0, 2.0]), 3, 4, 4):
 
 # %%
 def to_rows(images):
-    """Turn bytes of shape (images, 28, 28) into float32 of shape (images, 784), from 0 to 1."""
+    """Convert uint8 images (n, 28, 28) to float32 rows (n, 784) with values from 0 to 1."""
     return tf.reshape(tf.cast(images, tf.float32) / 255, (-1, 784))
 
 
@@ -226,10 +226,10 @@ def predict(rows):
 # %%
 @tf.function
 def train_step(images, labels):
-    """Change the variables by one batch; return the sum of its losses and its correct answers."""
+    """Update the variables with one batch; return its summed loss and number correct."""
     rows = to_rows(images)
     probabilities = predict(rows)
-    truth = tf.one_hot(labels, 10)  # 1 for the true class, 0 for the others
+    truth = tf.one_hot(labels, 10)  # one-hot labels
     error = (probabilities - truth) / len(truth)  # divided by the batch size: an average
     weights.assign_sub(lesson.learning_rate * (tf.transpose(rows) @ error))
     biases.assign_sub(lesson.learning_rate * tf.reduce_sum(error, axis=0))
@@ -286,13 +286,13 @@ np.testing.assert_allclose(probabilities, predict(to_rows(test_images)), atol=1e
 # speaks against it.
 
 # %%
-print("first test image: predicted", probabilities[0].argmax(), "label", test_labels[0])
+print(f"first test image: predicted {probabilities[0].argmax()}, label {test_labels[0]}")
 figure, axes = plt.subplots(2, 5, figsize=(10, 4.5), layout="constrained")
 weight_images = weights.numpy().T.reshape(10, 28, 28)
 largest = np.abs(weight_images).max()
 for digit, panel in enumerate(axes.flat):
     panel.imshow(weight_images[digit], cmap="RdBu_r", vmin=-largest, vmax=largest)
-    panel.set_title(f"weights of {digit}")
+    panel.set_title(f"weights of class {digit}")
     panel.axis("off")
 lesson.save_figure("weights", figure)
 lesson.finish(model, model.history, test_loss=test["loss"], test_accuracy=test["accuracy"])

@@ -53,8 +53,8 @@ def f(x):
 x = tf.Variable(2.0)
 with tf.GradientTape() as tape:
     y = f(x)
-print("by the tape:", tape.gradient(y, x).numpy())
-print("by finite differences:", (f(2.001) - f(1.999)) / 0.002)
+print("with the tape:", tape.gradient(y, x).numpy())
+print("with finite differences:", (f(2.001) - f(1.999)) / 0.002)
 
 # %% [markdown]
 # Finite differences are slow, too: they would run a network with 100,000 weights 200,000 times for
@@ -114,7 +114,7 @@ with tf.GradientTape(persistent=True) as tape:
     by_numpy = tf.constant(np.square(x.numpy()))
     of_constant = constant**2
 print("through NumPy:", tape.gradient(by_numpy, x))
-print("of a constant:", tape.gradient(of_constant, constant))
+print("with respect to a constant:", tape.gradient(of_constant, constant))
 
 # %% [markdown]
 # [notes/gradients.md](notes/gradients.md) has what experts ask: gradients of arrays, Jacobian and
@@ -131,7 +131,7 @@ random = np.random.default_rng(lesson.seed)
 
 
 def make_points(count):
-    """Make points near y = 3x + 2: a column of x, normally distributed, and a column of y."""
+    """Generate points near y = 3x + 2: x, normally distributed, and y, both (count, 1)."""
     x = random.normal(size=(count, 1))
     y = 3 * x + 2 + random.normal(scale=0.5, size=(count, 1))
     return x.astype("float32"), y.astype("float32")
@@ -198,7 +198,7 @@ ends = np.array([train_x.min(), train_x.max()])
 left.scatter(train_x, train_y, s=12, label="training points")
 left.plot(ends, predict(ends, 0, -1), "--", color="gray", label="before: w = 0, b = -1")
 left.plot(ends, predict(ends, w, b), color="tab:red", label=f"after: w = {w:.2f}, b = {b:.2f}")
-left.set(xlabel="x", ylabel="y", title="the line, before and after 100 steps")
+left.set(xlabel="x", ylabel="y", title="the line before and after 100 steps")
 left.legend()
 for rate, (*_, losses_of_rate) in fits.items():
     right.plot(losses_of_rate, label=f"learning rate {rate}")
@@ -259,7 +259,7 @@ print(f"test MSE: {test_mse:.3f}")
 
 # %%
 by_keras = model.predict(np.array([[2.0]]), verbose=0)[0, 0]
-print(f"at x = 2: by hand {predict(2, w, b):.3f}, by Keras {by_keras:.3f}")
+print(f"prediction at x = 2: by hand {predict(2, w, b):.3f}, by Keras {by_keras:.3f}")
 lesson.finish(model, history, w=keras_w, b=keras_b, test_mse=test_mse)
 
 # %% [markdown]

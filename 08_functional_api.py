@@ -17,7 +17,7 @@ Expect: median test MSE: one hidden layer 0.350, two 0.318, two with a skip conn
 # %%
 from common.lesson import Lesson
 
-lesson = Lesson(__doc__, epochs=20, batch_size=32)  # this collection's helper, see lesson 01
+lesson = Lesson(__doc__, epochs=20, batch_size=32)  # this collection's helper; see lesson 01
 
 import keras
 import numpy as np
@@ -63,7 +63,7 @@ train_features, test_features, train_values, test_values = train_test_split(
 train_features, val_features, train_values, val_values = train_test_split(
     train_features, train_values, random_state=lesson.seed
 )
-train = lesson.batches(train_features, train_values)  # in a new random order every epoch
+train = lesson.batches(train_features, train_values)  # reshuffled for every epoch
 
 # %% [markdown]
 # ## 3 Define
@@ -88,7 +88,7 @@ train = lesson.batches(train_features, train_values)  # in a new random order ev
 
 # %%
 normalization = layers.Normalization()
-normalization.adapt(train_features)  # training does not change it, so four models can use it
+normalization.adapt(train_features)  # not changed by training, so four models can share it
 
 keras.utils.set_random_seed(lesson.seed)
 sequential = keras.Sequential([
@@ -158,7 +158,7 @@ lesson.save_figure("wide_deep_diagram", diagram(wide_deep, "wide_deep"))
 # `Normalization` layer of its own. Layers can be given names; summary and history show them.
 
 # %%
-train_parts = train_features[:, :5], train_features[:, 2:]  # for the wide, and for the deep path
+train_parts = train_features[:, :5], train_features[:, 2:]  # for the wide and the deep path
 val_parts = val_features[:, :5], val_features[:, 2:]
 test_parts = test_features[:, :5], test_features[:, 2:]
 normalize_wide, normalize_deep = layers.Normalization(), layers.Normalization()
@@ -204,7 +204,7 @@ lesson.save_figure("two_outputs_diagram", diagram(two_outputs, "two_outputs"))
 first, second = keras.Input((8,)), keras.Input((8,))
 difference = layers.Subtract()([deep(first), deep(second)])
 comparison = keras.Model([first, second], difference)
-print("parameters of deep and comparison:", deep.count_params(), comparison.count_params())
+print("parameters of `deep` and `comparison`:", deep.count_params(), comparison.count_params())
 
 # %% [markdown]
 # ## 4 Compile

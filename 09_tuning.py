@@ -72,9 +72,9 @@ train_features, test_features, train_values, test_values = train_test_split(
 train_features, val_features, train_values, val_values = train_test_split(
     train_features, train_values, random_state=lesson.seed
 )
-# As in lesson 03 the batches repeat without end, because a restart in every epoch takes time.
+# As in lesson 03, the batches repeat endlessly, because restarting them every epoch takes time.
 train = lesson.batches(train_features, train_values, repeat=True)
-steps = math.ceil(len(train_values) / lesson.batch_size)  # 363 make an epoch
+steps = math.ceil(len(train_values) / lesson.batch_size)  # 363 per epoch
 validation = lesson.batches(val_features, val_values, len(val_values), shuffle=False)  # one batch
 mean, variance = train_features.mean(axis=0), train_features.var(axis=0)  # for all networks
 
@@ -88,7 +88,7 @@ mean, variance = train_features.mean(axis=0), train_features.var(axis=0)  # for 
 # %%
 def build_model(depth, width, dropout):
     """Build a network with `depth` hidden layers of `width` units."""
-    keras.utils.clear_session()  # frees what earlier models have left
+    keras.utils.clear_session()  # frees the memory of earlier models
     keras.utils.set_random_seed(lesson.seed)
     model = keras.Sequential([
         keras.Input((8,)),
@@ -136,8 +136,8 @@ def build(hp):
     learning_rate = hp.Float("rate", 1e-4, 3e-2, sampling="log")  # any number in between
     # `steps_per_execution`: return to Python once per epoch, which is faster
     model.compile(optimizer(learning_rate), "mse", steps_per_execution=steps)
-    # Adam keeps averages of the derivatives: `build` makes room for them, so that Hyperband (below)
-    # can restore them when it goes on with a network.
+    # Adam keeps averages of the gradients. `build` creates variables for them, so that Hyperband
+    # (below) can restore them when it continues training a network.
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -175,10 +175,10 @@ def build(hp):
 options = {  # the same for both searches
     "hypermodel": build,
     "objective": "val_loss",
-    "seed": lesson.seed,  # so both begin with the same networks
+    "seed": lesson.seed,  # so both start with the same networks
     "max_consecutive_failed_trials": 1000,  # do not give up when trainings diverge
-    "directory": ".",  # of the trials: with --resume, a search that was stopped goes on with them
-    "overwrite": not lesson.resume,  # otherwise it begins anew, in a notebook too
+    "directory": ".",  # of the trials: with --resume, an interrupted search continues from them
+    "overwrite": not lesson.resume,  # otherwise it starts over, also in a notebook
 }
 with contextlib.chdir(search_folder(lesson)):
     tuners = {
@@ -207,7 +207,7 @@ with contextlib.chdir(search_folder(lesson)):
 # %%
 rows = []
 for name, tuner in tuners.items():
-    for _, trial in sorted(tuner.oracle.trials.items()):  # by number: the first one first
+    for _, trial in sorted(tuner.oracle.trials.items()):  # in order of their numbers
         if trial.score is None or not math.isfinite(trial.score):  # its training diverged
             continue
         chosen = trial.hyperparameters.values  # Hyperband adds the first and the last epoch
@@ -216,7 +216,7 @@ for name, tuner in tuners.items():
         rows.append({"search": name, "val_mse": trial.score, "epochs": epochs, **chosen})
 trials = pd.DataFrame(rows)
 if trials.empty:
-    fail("no trial ended with a finite validation loss; see above why, or give another --seed")
+    fail("no trial ended with a finite validation loss; see the errors above or try another --seed")
 lesson.save_table("trials", trials.sort_values("val_mse").round(5).head(10))
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
@@ -285,7 +285,7 @@ history = model.fit(
 # %%
 test = model.evaluate(test_features, test_values, batch_size=1000, verbose=0)
 val = min(history.history["val_loss"])
-print(f"the winner: validation MSE {val:.4f}, test MSE {test:.4f}")
+print(f"best network: validation MSE {val:.4f}, test MSE {test:.4f}")
 guess = np.mean((test_values - train_values.mean()) ** 2)
 print(f"always predicting the mean: test MSE {guess:.4f}")
 

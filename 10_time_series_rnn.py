@@ -23,7 +23,7 @@ lesson = Lesson(
     batch_size=32,
     data="sums of two sine waves",
     models=("linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru", "ten_ahead"),
-    series=Flag(7_000, "how many series to train on", at_most=7_000),
+    series=Flag(7_000, "number of training series", at_most=7_000),
 )
 
 import keras
@@ -53,7 +53,7 @@ speed_1, speed_2, start_1, start_2 = random.rand(4, SERIES, 1)  # speed: frequen
 time = np.arange(STEPS + AHEAD) / STEPS
 series = 0.5 * np.sin((time - start_1) * (10 + 10 * speed_1))
 series += 0.2 * np.sin((time - start_2) * (20 + 20 * speed_2))
-# In two parts, so that the first 51 steps are exactly those of the book.
+# The noise is drawn in two parts, so that the first 51 steps equal those of the book.
 noise = np.concatenate([random.rand(SERIES, STEPS + 1), random.rand(SERIES, AHEAD - 1)], axis=1)
 series = (series + 0.1 * (noise - 0.5))[..., np.newaxis].astype("float32")
 print("series:", series.shape, f"values from {series.min():.2f} to {series.max():.2f}")
@@ -76,10 +76,10 @@ inputs, targets = series[:, :STEPS], series[:, STEPS:, 0]  # (10000, 50, 1) and 
 train_inputs, train_targets = inputs[: lesson.series], targets[: lesson.series]
 _, test_inputs, val_inputs = np.split(inputs, [7_000, 9_000])
 _, test_targets, val_targets = np.split(targets, [7_000, 9_000])
-# Two kinds of batches: to forecast one step, and ten.
+# Batches for two tasks: forecasting one step, and ten.
 batches = {n: lesson.batches(train_inputs, train_targets[:, :n]) for n in (1, AHEAD)}
 
-# As an example only: the windows of one series, as if it were all we have. We do not train on them.
+# Only an example: windows of one series, as if it were our only data. We do not train on them.
 windows = np.lib.stride_tricks.sliding_window_view(series[0, :, 0], STEPS + 1)
 print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, STEPS].shape)
 
@@ -134,7 +134,7 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 
 # %%
 def build_model(name):
-    """Build a network, with the same random start each time."""
+    """Build a network; the same seed gives the same initial weights."""
     keras.utils.set_random_seed(lesson.seed)
     head = [] if name in ("simple_rnn", "ten_ahead") else [layers.Dense(1)]
     match name:

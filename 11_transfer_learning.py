@@ -17,9 +17,9 @@ Expect: median test accuracy, ten images per digit: from scratch 0.876, with fro
 # %%
 from common.lesson import Flag, Lesson
 
-# `Lesson` is the helper that lesson 01 explains; `Flag` makes `--steps`, with this help text.
+# `Lesson` is the helper that lesson 01 explains; `Flag` defines `--steps` with this help text.
 lesson = Lesson(
-    __doc__, epochs=3, batch_size=64, steps=Flag(400, "steps of each training of the second task")
+    __doc__, epochs=3, batch_size=64, steps=Flag(400, "training steps per model of the second task")
 )
 
 import math
@@ -44,7 +44,7 @@ from common import plots
 
 
 def digits(images, labels, first: int):
-    """Keep the five digits from `first` on; their labels become 0 to 4."""
+    """Select the five digits from `first` on and relabel them 0 to 4."""
     chosen = (labels >= first) & (labels < first + 5)
     return images[chosen, ..., np.newaxis], labels[chosen] - first
 
@@ -98,7 +98,7 @@ lesson.save_figure("few", plots.image_grid(few_images[..., 0], titles, columns=1
 
 # %%
 def build_features():
-    """Build the feature extractor, the part that is kept."""
+    """Build the feature extractor, the part to be reused."""
     return keras.Sequential(
         [
             keras.Input((28, 28, 1), dtype="uint8"),
@@ -114,7 +114,7 @@ def build_features():
 
 
 def with_head(features):
-    """Put a new head on a feature extractor: a model can be a layer of another model."""
+    """Add a new head to a feature extractor: a model can be a layer of another model."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         features,
@@ -136,7 +136,7 @@ model.summary(expand_nested=True)
 
 # %%
 def compile_model(model, steps, rate=0.001):
-    """Make a model ready to train: at a learning rate, with so many steps per epoch."""
+    """Compile a model for a learning rate and a number of steps per epoch."""
     model.compile(
         optimizer=keras.optimizers.Adam(rate),
         loss="sparse_categorical_crossentropy",
@@ -191,11 +191,11 @@ def fit_few(name, model, size, rate=0.001, steps=lesson.steps):
     steps_per_epoch = math.ceil(len(labels) / lesson.batch_size)
     compile_model(model, steps_per_epoch, rate)
     history = model.fit(
-        # Epochs are short: batches without end need no new start for each (as in lesson 03).
+        # Epochs are short, so the batches repeat endlessly instead of restarting (see lesson 03).
         lesson.batches(images, labels, repeat=True),
         steps_per_epoch=steps_per_epoch,
         epochs=math.ceil(steps / steps_per_epoch),
-        callbacks=lesson.callbacks(training=name),  # the name is for its checkpoint
+        callbacks=lesson.callbacks(training=name),  # the name identifies its checkpoint
         verbose=0,
     )
     curves[name] = history.history
@@ -203,7 +203,7 @@ def fit_few(name, model, size, rate=0.001, steps=lesson.steps):
     return test["accuracy"]
 
 
-scores = {}  # test accuracies, by the names under which the run keeps them
+scores = {}  # test accuracies, by their names in the run's record
 for size in SIZES:
     keras.utils.set_random_seed(lesson.seed)
     scratch = with_head(build_features())
@@ -215,7 +215,7 @@ for size in SIZES:
     score = fit_few("from-scratch", scratch, size, steps=2 * lesson.steps)
     scores[f"test_accuracy_from_nothing_{size}"] = score
     scores[f"test_accuracy_frozen_{size}"] = fit_few("frozen", second, size)
-    known.trainable = True  # `fit_few` compiles again
+    known.trainable = True  # takes effect when `fit_few` compiles again
     score = fit_few("fine-tuned", second, size, rate=0.0001)
     scores[f"test_accuracy_fine_tuned_{size}"] = score
 
@@ -240,7 +240,7 @@ for size in SIZES:
 # more, so that the old features do not quite fit, and when there are enough images to adapt them.
 
 # %%
-values = np.reshape(list(scores.values()), (-1, 3))  # a row for each size
+values = np.reshape(list(scores.values()), (-1, 3))  # one row per size
 table = pd.DataFrame(values, columns=["from scratch", "frozen", "fine-tuned"])
 table.insert(0, "images of each digit", SIZES)
 lesson.save_table("transfer", table.round(4))

@@ -15,12 +15,12 @@ Expect: test accuracy 0.986 (0.986 to 0.987), median and range of three seeds.
 # %%
 from common.lesson import Flag, Lesson
 
-# `Lesson` is the helper that lesson 01 explains. A `Flag` is a flag with a help text and limits.
+# `Lesson` is the helper that lesson 01 explains. A `Flag` adds a help text and limits.
 lesson = Lesson(
     __doc__,
     epochs=3,
     batch_size=64,
-    digit=Flag(7, "look closely at the first image of this digit", at_least=0, at_most=9),
+    digit=Flag(7, "inspect the first test image of this digit", at_least=0, at_most=9),
 )
 
 import keras
@@ -148,7 +148,7 @@ for column, name in enumerate(["conv_1", "conv_2", "dense", "answer"]):
         axes[row, column].hist(first, bins, alpha=0.6, label="before training")
         axes[row, column].hist(last, bins, alpha=0.6, label="after training")
         axes[row, column].set(title=f"{name}: {part}", yticks=[])
-        if part == "biases":  # all began at 0: that bar would hide the others
+        if part == "biases":  # all started at 0, and that bar would dwarf the others
             axes[row, column].set_ylim(top=1.1 * np.histogram(last, bins)[0].max())
 figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 lesson.save_figure("weights", figure)
@@ -170,7 +170,7 @@ maps_1, maps_2 = features.predict(picture, verbose=0)  # (1, 26, 26, 16) and (1,
 
 
 def draw_grey(name, values, middle):
-    """Draw images of shape (height, width, n): 0 becomes `middle`, the largest 255 (black)."""
+    """Draw images (height, width, n), mapping 0 to `middle` and the largest to 255 (black)."""
     size = np.maximum(np.abs(values).max(axis=(0, 1)), 1e-9)  # at least 1e-9: never divide by 0
     grey = (middle + (255 - middle) * values / size).transpose(2, 0, 1)  # (n, height, width)
     titles = [str(number) for number in range(len(grey))]
@@ -198,7 +198,7 @@ print(f"dead units in the dense layer: {dead['before']} before, {dead['after']} 
 figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for label, shares in alive.items():
     axes.hist(shares, np.linspace(0, 1, 21), alpha=0.6, label=f"{label} training")
-axes.set(xlabel="fraction of images for which a unit is above 0", ylabel="number of units")
+axes.set(xlabel="fraction of images that activate a unit", ylabel="number of units")
 axes.legend()
 lesson.save_figure("activations", figure)
 
@@ -254,9 +254,9 @@ fall = np.pad(probability[guess] - probabilities, 2)
 ink = picture[0, :, :, 0] > 0
 rows = [(ink.mean(), saliency[ink].sum() / saliency.sum(), fall.max())]
 columns = [
-    "ink",  # what fraction of the pixels has ink
-    "on_ink",  # what fraction of the saliency lies on ink
-    "fall",  # the largest fall of the probability
+    "ink",  # fraction of the pixels that have ink
+    "on_ink",  # fraction of the saliency that lies on ink
+    "fall",  # largest drop in the probability
 ]
 lesson.save_table("pixels", pd.DataFrame(rows, columns=columns).round(3))
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")

@@ -18,7 +18,7 @@ Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 from common.lesson import Lesson
 from distributed import workers
 
-# `workers.FLAGS` are the flags `--addresses` and `--process`, by which JAX processes connect.
+# `workers.FLAGS` are the flags `--addresses` and `--process`, which connect JAX processes.
 lesson = Lesson(
     __doc__, epochs=3, batch_size=256, backends=("tensorflow", "jax"), devices=2, **workers.FLAGS
 )
@@ -50,7 +50,7 @@ whole = len(train_images) // lesson.batch_size * lesson.batch_size
 if not whole:
     fail(f"--batch-size {lesson.batch_size}: there are only {len(train_images)} images")
 train_images, train_labels = train_images[:whole], train_labels[:whole]
-print(f"{whole} images to train, {whole // lesson.batch_size} steps per epoch")
+print(f"{whole} training images, {whole // lesson.batch_size} steps per epoch")
 
 
 # %% [markdown]
@@ -61,7 +61,7 @@ print(f"{whole} images to train, {whole // lesson.batch_size} steps per epoch")
 
 # %%
 def build_model():
-    """Build the network; the same seed gives the same starting weights."""
+    """Build the network; the same seed gives the same initial weights."""
     keras.utils.set_random_seed(lesson.seed)
     return keras.Sequential([
         keras.Input((28, 28), dtype="uint8"),
@@ -108,7 +108,7 @@ def build_model():
 
 # %%
 def compile_model(model):
-    """Compile a model; the same for one device and for several."""
+    """Compile a model, in the same way for one device and for several."""
     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
 
@@ -128,7 +128,7 @@ def compile_model(model):
 
 # %%
 class Share(keras.utils.PyDataset):
-    """The rows of every batch that are for this process: every second one, if there are two."""
+    """This process's share of every batch: every second row if there are two processes."""
 
     def __init__(self, batches, process: int, processes: int):
         super().__init__()
@@ -140,7 +140,7 @@ class Share(keras.utils.PyDataset):
     def __getitem__(self, index):
         return tuple(part[self.process :: self.processes] for part in self.batches[index])
 
-    def on_epoch_begin(self):  # `fit` calls this: time to shuffle
+    def on_epoch_begin(self):  # called by `fit`; reshuffles
         self.batches.on_epoch_begin()
 
 
@@ -152,12 +152,12 @@ class Share(keras.utils.PyDataset):
 
 # %%
 def fit_model(name, scope, share=None):
-    """Train a new model inside a scope, on whole batches or on a share of each."""
+    """Train a new model inside a scope, on complete batches or on a share of each."""
     train = lesson.batches(train_images, train_labels)
     if share:
         train = Share(train, *share)
         workers.share_file(lesson.folder / f"checkpoint-{name}.npz")  # from process 0 to the others
-    training = lesson.training(name)  # keeps the checkpoints and the time of this training
+    training = lesson.training(name)  # holds this training's checkpoints and time
     with scope:
         model = build_model()
         compile_model(model)
@@ -189,7 +189,7 @@ if keras.backend.backend() == "tensorflow":
     devices = strategy.num_replicas_in_sync
     print(f"\ntogether: {devices} devices of one process")
     model, together, seconds_together = fit_model("together", strategy.scope())
-    # Of every weight, a tuple of its copies on the devices:
+    # For each weight, a tuple of its copies on the devices:
     copies = [strategy.experimental_local_results(weight.value) for weight in model.weights]
     equal = all(np.array_equal(copy, first) for first, *others in copies for copy in others)
 elif lesson.process is not None:
@@ -197,8 +197,8 @@ elif lesson.process is not None:
     keras.distribution.set_distribution(distribution)
     share = lesson.process, len(lesson.addresses)
     model, together, seconds_together = fit_model("together", nullcontext(), share)
-    equal = workers.all_equal(model.get_weights())  # the processes compare theirs
-    keras.distribution.set_distribution(None)  # from here on each process is alone again
+    equal = workers.all_equal(model.get_weights())  # compares all processes
+    keras.distribution.set_distribution(None)  # from now on, each process works alone
     if lesson.process == 0:
         measured = {"equal": equal, "fit_seconds": seconds_together}
         lesson.finish(model, together, training="together", **measured)

@@ -21,12 +21,12 @@ Expect: test accuracy 0.910 (0.909 to 0.911), median and range of three seeds.
 # %%
 from common.lesson import Flag, Lesson
 
-# The helper of lesson 01. Its arguments become flags: `lesson.pairs` is what you give to `--pairs`.
+# The helper from lesson 01. Its arguments become flags: `lesson.pairs` is the value of `--pairs`.
 lesson = Lesson(
     __doc__,
     epochs=40,
     batch_size=512,
-    pairs=Flag(200_000, "how many pairs of words to keep", at_least=0),
+    pairs=Flag(200_000, "number of word pairs to keep", at_least=0),
     text="The music is not good.",
 )
 
@@ -70,7 +70,7 @@ print(f"{len(train_reviews)} training and {len(test_reviews)} test reviews")
 # gets the number a·30,000 + b, which no other pair has: words 5 and 20 make 150,020.
 
 # %%
-VOCABULARY = 30_000  # numbers in use for words, from 0 to 29,999
+VOCABULARY = 30_000  # word numbers range from 0 to 29,999
 REVIEW_LENGTH = 512
 
 train_reviews, val_reviews, train_labels, val_labels = train_test_split(
@@ -79,12 +79,12 @@ train_reviews, val_reviews, train_labels, val_labels = train_test_split(
 
 
 def to_words(review):
-    """Turn a review (an array of ranks) into the numbers of its words."""
+    """Convert a review (an array of ranks) to the numbers of its words."""
     return np.where(review < VOCABULARY - 1, review + 1, 1)
 
 
 def to_pairs(words):
-    """Turn the numbers of a review's words into the numbers of its pairs."""
+    """Convert the numbers of a review's words to the numbers of its pairs."""
     return words[:-1] * VOCABULARY + words[1:]
 
 
@@ -110,11 +110,11 @@ known_pairs = pd.Series(pairs).value_counts().index[: lesson.pairs]  # most freq
 
 
 def to_numbers(reviews):
-    """Turn reviews (arrays of ranks) into one array of shape (reviews, REVIEW_LENGTH)."""
+    """Convert reviews (arrays of ranks) to one array of shape (reviews, REVIEW_LENGTH)."""
     rows = []
     for review in reviews:
         words = to_words(review)
-        places = known_pairs.get_indexer(to_pairs(words))  # -1: not among them
+        places = known_pairs.get_indexer(to_pairs(words))  # -1: not a known pair
         rows.append(np.unique(np.concatenate([words, VOCABULARY + places[places >= 0]])))
     return keras.utils.pad_sequences(rows, REVIEW_LENGTH, "int32", padding="post")
 
@@ -122,7 +122,7 @@ def to_numbers(reviews):
 train_numbers, val_numbers, test_numbers = map(
     to_numbers, (train_reviews, val_reviews, test_reviews)
 )
-train = lesson.batches(train_numbers, train_labels)  # in a new order in every epoch
+train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoch
 
 # %% [markdown]
 # ## 3 Define
@@ -151,11 +151,11 @@ train = lesson.batches(train_numbers, train_labels)  # in a new order in every e
 # the logit 2, and the probability 0.88.
 
 # %%
-FEATURES = VOCABULARY + lesson.pairs  # numbers in use: words and pairs
+FEATURES = VOCABULARY + lesson.pairs  # how many numbers words and pairs can have
 negative, positive = (
     np.bincount(train_numbers[train_labels == label].ravel(), minlength=FEATURES)
     for label in (0, 1)
-)  # in how many reviews of each class a number occurs
+)  # number of reviews of each class that contain a word or pair
 guess = np.log((positive + 1) / (negative + 1))
 
 model = keras.Sequential([
@@ -229,7 +229,7 @@ print(f"test accuracy {test['accuracy']:.4f}")
 
 
 def spell(number):
-    """Turn a number back into its word or its two words (a·30,000 + b into a and b)."""
+    """Convert a number back to its word, or to its two words (a·30,000 + b to a and b)."""
     is_pair = number >= VOCABULARY
     both = divmod(known_pairs[number - VOCABULARY], VOCABULARY) if is_pair else [number]
     return " ".join("(rare)" if one == 1 else words_by_rank[one - 1] for one in both)

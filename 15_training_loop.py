@@ -28,7 +28,7 @@ Expect: test accuracy 0.858 (0.857 to 0.862), median and range of three seeds.
 # %%
 from common.lesson import Lesson
 
-# The helper of lesson 01. The tape belongs to TensorFlow, so this lesson runs on no other back-end.
+# The helper from lesson 01. `GradientTape` is TensorFlow's, so this lesson needs that back-end.
 lesson = Lesson(__doc__, epochs=5, batch_size=64, backends=("tensorflow",))
 
 import time
@@ -113,7 +113,7 @@ accuracy = keras.metrics.SparseCategoricalAccuracy()
 
 
 def train_step(model, images, labels):
-    """Update the model's parameters with one batch, and the two metrics."""
+    """Update the model's parameters and the two metrics with one batch."""
     with tf.GradientTape() as tape:
         probabilities = model(images, training=True)
         loss = loss_function(labels, probabilities)
@@ -132,11 +132,11 @@ def train_step(model, images, labels):
 
 # %%
 WARM_UP, TIMED = 5, 50
-some_batches = list(train.repeat().take(WARM_UP + TIMED))  # in a list, so that both get the same
+some_batches = list(train.repeat().take(WARM_UP + TIMED))  # a list: the same for both models
 
 
 def step_ms(step, model):
-    """Train the model on these batches; return the median time of a step in milliseconds."""
+    """Train the model on these batches; return the median time per step in milliseconds."""
     seconds = []
     for images, labels in some_batches:
         began = time.perf_counter()
@@ -152,7 +152,7 @@ difference = max(
     np.abs(one - other).max()
     for one, other in zip(eager_model.get_weights(), graph_model.get_weights(), strict=True)
 )
-print(f"one training step: {eager_ms:.2f} ms eagerly, {function_ms:.2f} ms as a graph")
+print(f"time per training step: {eager_ms:.2f} ms eagerly, {function_ms:.2f} ms as a graph")
 print(f"largest difference between their parameters after {len(some_batches)} steps:", difference)
 
 # %% [markdown]

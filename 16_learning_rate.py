@@ -122,11 +122,11 @@ if "range" in lesson.parts:
     model = build_model(lesson.seed)
     model.compile("adam", "mse")
     random, losses = np.random.default_rng(lesson.seed), []
-    rates = np.geomspace(1e-6, 10, 500)  # each is larger than the one before by the same factor
+    rates = np.geomspace(1e-6, 10, 500)  # each is larger than the last by a fixed factor
     for rate in rates:
         rows = random.integers(len(train_values), size=lesson.batch_size)
         model.optimizer.learning_rate = rate
-        model.reset_metrics()  # else it returns the mean loss of all steps so far
+        model.reset_metrics()  # otherwise it would return the mean loss of all steps so far
         losses.append(float(model.train_on_batch(train_features[rows], train_values[rows])))
     smooth = pd.Series(losses).rolling(25, center=True, min_periods=1).median().to_numpy()
     lowest = rates[np.nanargmin(smooth)]  # a loss at large rates may be NaN
@@ -169,18 +169,18 @@ def train(name, seed, rate=best_rate, sizes=(lesson.batch_size,), callbacks=()):
             validation_data=validation,
             initial_epoch=first,
             epochs=last,
-            # `name` tells this training's checkpoint from the others, in case the run is stopped
+            # `name` identifies this training's checkpoint, in case the run is interrupted
             callbacks=lesson.callbacks(*callbacks, training=name, seed=seed, progress=False),
             verbose=0,
         )
-    return model, history.history  # our callbacks have put the earlier epochs before the last ones
+    return model, history.history  # our callbacks have prepended the earlier epochs
 
 
 tried = {}  # name of a choice: its median loss, and the arguments of `train`
 
 
 def compare(part, title, choices):
-    """Train each choice with every seed; print, draw and keep the median of their losses."""
+    """Train each choice with every seed; print, plot and save the median of the losses."""
     print(f"\n{title}")
     rows, curves = [], {}
     for name, choice in choices.items():
@@ -203,7 +203,7 @@ def compare(part, title, choices):
 if "range" in lesson.parts:
     factors = {"a tenth": 0.1, "a third": 1 / 3, "our choice": 1, "three times": 3, "ten times": 10}
     choices = {name: {"rate": factor * best_rate} for name, factor in factors.items()}
-    compare("rates", "learning rates around the choice of the range test", choices)
+    compare("rates", "learning rates around the one chosen by the range test", choices)
 
 # %% [markdown]
 # Near the minimum, large steps jump around it; small ones get closer. A *learning-rate schedule*
@@ -238,7 +238,7 @@ if "schedules" in lesson.parts:
         "one cycle": {"rate": one_cycle},
         "plateau": {"callbacks": [plateau]},
     }
-    compare("schedules", f"schedules that begin or peak at {best_rate:g}", choices)
+    compare("schedules", f"schedules that start or peak at {best_rate:g}", choices)
 
 # %% [markdown]
 # The gradient of a batch is an average over its examples, an estimate of the gradient over all

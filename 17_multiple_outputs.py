@@ -16,7 +16,7 @@ Expect: median test accuracy: left digit 0.970, right 0.973, larger or not 0.894
 # %%
 from common.lesson import Flag, Lesson
 
-# `Lesson` is the helper that lesson 01 explains; `Flag` makes `--larger-weight`, with this help
+# `Lesson` is the helper that lesson 01 explains; `Flag` defines `--larger-weight` with this help
 # text.
 lesson = Lesson(
     __doc__,
@@ -53,7 +53,7 @@ from common.introspection import diagram
 
 # %%
 def pair_up(digits, labels, pairs: int):
-    """Return uint8 images of shape (pairs, 28, 56, 1), their digits by name, and `larger`."""
+    """Return uint8 images (pairs, 28, 56, 1), a dict of their digits, and `larger`."""
     random = np.random.default_rng(lesson.seed)
     size = 2, min(pairs, len(labels))  # no more pairs than digits
     left, right = random.integers(len(labels), size=size)  # which digits to pair
@@ -148,7 +148,7 @@ larger_only = keras.Model(image, layers.Dense(1, activation="sigmoid")(x))
 # You give losses, weights and metrics by the names of the outputs.
 
 # %%
-steps = math.ceil(len(train_images) / lesson.batch_size)  # in an epoch
+steps = math.ceil(len(train_images) / lesson.batch_size)  # per epoch
 all_three.compile(
     optimizer="adam",
     loss={
@@ -185,7 +185,7 @@ for name, model, targets, val_targets in [
 ]:
     print(f"\n{name}: {model.count_params():,} parameters")
     history = model.fit(
-        lesson.batches(train_images, targets),  # in a new random order every epoch
+        lesson.batches(train_images, targets),  # reshuffled for every epoch
         validation_data=(val_images, val_targets),
         validation_batch_size=1000,
         epochs=lesson.epochs,
@@ -214,7 +214,7 @@ scores = {
 }
 for name, accuracy in scores.items():
     print(f"{name}: {accuracy:.4f}")
-print(f"always answering 'not larger': {1 - test_larger.mean():.4f}")
+print(f"always predicting 'not larger': {1 - test_larger.mean():.4f}")
 
 # %% [markdown]
 # <!-- results: lesson-17-scores -->

@@ -21,7 +21,7 @@ lesson = Lesson(
     __doc__,
     epochs=2,
     batch_size=64,
-    order=Flag(["written", "shuffled"], "words as they were written, or in random order"),
+    order=Flag(["written", "shuffled"], "keep the order of the words, or shuffle them"),
     text="I expected a dull film and got a wonderful one.",
 )
 
@@ -64,7 +64,7 @@ print(f"{len(train_reviews)} training and {len(test_reviews)} test reviews")
 # A tenth of the training reviews is set aside for validation.
 
 # %%
-VOCABULARY = 10_000  # numbers in use, from 0 to 9,999
+VOCABULARY = 10_000  # word numbers range from 0 to 9,999
 REVIEW_LENGTH = 200
 random = np.random.default_rng(lesson.seed)
 
@@ -74,7 +74,7 @@ train_reviews, val_reviews, train_labels, val_labels = train_test_split(
 
 
 def to_numbers(reviews):
-    """Turn reviews (arrays of ranks) into one array of shape (reviews, REVIEW_LENGTH)."""
+    """Convert reviews (arrays of ranks) to one array of shape (reviews, REVIEW_LENGTH)."""
     rows = [np.where(review < VOCABULARY - 1, review + 1, 1) for review in reviews]
     rows = [row[-REVIEW_LENGTH:] for row in rows]
     if lesson.order == "shuffled":
@@ -85,7 +85,7 @@ def to_numbers(reviews):
 train_numbers, val_numbers, test_numbers = map(
     to_numbers, (train_reviews, val_reviews, test_reviews)
 )
-train = lesson.batches(train_numbers, train_labels)  # in a new order in every epoch
+train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoch
 
 # %% [markdown]
 # ## 3 Define
@@ -177,7 +177,7 @@ print(f"test accuracy {test['accuracy']:.4f}")
 # word alone, then the first two, and so on. At which words does it change its mind?
 
 # %%
-words = split_words(lesson.text)  # lower case, no punctuation
+words = split_words(lesson.text)  # lowercase, no punctuation
 ranks = np.array([word_index.get(word, VOCABULARY) for word in words])
 beginnings = [ranks[:count] for count in range(len(ranks) + 1)]
 probabilities = model.predict(to_numbers(beginnings), verbose=0)[:, 0]

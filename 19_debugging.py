@@ -18,7 +18,7 @@ from common.lesson import Flag, Lesson
 
 MISTAKES = ("wrong_loss", "rate_too_high", "labels_shuffled", "unscaled_inputs")
 lesson = Lesson(
-    __doc__, epochs=3, batch_size=64, mistakes=Flag(MISTAKES, "make only these mistakes")
+    __doc__, epochs=3, batch_size=64, mistakes=Flag(MISTAKES, "try only these mistakes")
 )
 
 import math
@@ -56,7 +56,7 @@ train_images, val_images, train_labels, val_labels = train_test_split(
 images, true_labels = train_images[:10_000], train_labels[:10_000, np.newaxis]
 val_labels = val_labels[:, np.newaxis]
 print("images:", images.shape, "labels:", true_labels.shape)
-print("pixels from", images.min(), "to", images.max(), "- any nan:", np.isnan(images).any())
+print("pixels from", images.min(), "to", images.max(), "- any NaN:", np.isnan(images).any())
 titles = [str(label) for label in true_labels[:20, 0]]
 lesson.save_figure("examples", plots.image_grid(images[:20, :, :, 0], titles))
 
@@ -108,7 +108,7 @@ CROSS_ENTROPY = "sparse_categorical_crossentropy"
 
 
 def make(mistake):
-    """Build and compile a network with one mistake; return it and the labels to train it with."""
+    """Build and compile a network with one mistake; return it and its training labels."""
     model, labels = build_model(), true_labels
     optimizer, loss = keras.optimizers.Adam(0.001), CROSS_ENTROPY
     if mistake == "wrong_loss":
@@ -136,7 +136,7 @@ for name in names:
     model, labels = make(name)
     on_twenty[name] = []
     for _ in range(100):
-        model.reset_metrics()  # else the metric is the mean of all steps so far
+        model.reset_metrics()  # otherwise the metric is the mean of all steps so far
         step = model.train_on_batch(images[:20], labels[:20], return_dict=True)
         on_twenty[name].append(float(step[CROSS_ENTROPY]))
     print(f"{name}: cross-entropy {on_twenty[name][-1]:.4f} after 100 steps on twenty images")
@@ -228,7 +228,7 @@ lesson.save_figure("broken", figure)
 # by how much does a probability differ between 1,000 images?
 
 # %%
-print(f"the first test image is a {test_labels[0]}; probabilities of 0 to 9:")
+print(f"the first test image is a {test_labels[0]}; probabilities of the digits 0 to 9:")
 for name, model in models.items():
     probabilities = model.predict(test_images[:1000], batch_size=500, verbose=0)
     spread = np.ptp(probabilities, axis=0).max()  # the largest minus the smallest

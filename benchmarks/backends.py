@@ -1,12 +1,12 @@
-"""The same lessons on TensorFlow, JAX and PyTorch: are they as good, and how quick are they here?
+"""Compare the results and the speed of the same lessons on TensorFlow, JAX and PyTorch.
 
-    pip install jax torch                  beside requirements.txt
+    pip install jax torch                  in addition to requirements.txt
     python benchmarks/backends.py          three seeds: half an hour on two cores
     python benchmarks/backends.py --only 01 xor --seeds 42
 
-Each lesson runs as it is on the real data, the last three for fewer epochs than usual; only
-`KERAS_BACKEND` differs. Back-ends take turns. Let nothing else run meanwhile. Writes
-results/backends.csv, a row a run.
+Each lesson runs unchanged on the real data, the last three for fewer epochs than usual; only
+`KERAS_BACKEND` differs. The back-ends alternate. Run nothing else in the meantime. Writes
+results/backends.csv, one row per run.
 """
 
 import sys
@@ -14,13 +14,13 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, replace_rows, run_lesson
 from common.errors import fail
 
 BACKENDS = ["tensorflow", "jax", "torch"]
-LESSONS = {  # name -> command, and the figure to compare
+LESSONS = {  # name -> command, and the metric to compare
     "01": (["01_fashion_mnist_classification.py"], "test_accuracy"),
     "02": (["02_imdb_binary_classification.py"], "test_accuracy"),
     "03": (["03_autompg_regression.py"], "test_mae"),
@@ -32,7 +32,7 @@ LESSONS = {  # name -> command, and the figure to compare
 
 
 def main() -> None:
-    """Run them in turn, and write the table."""
+    """Run all lessons on each back-end in turn and write the table."""
     parser = Parser(__doc__)
     parser.add_argument(
         "--only",

@@ -1,6 +1,6 @@
-"""Keep what was measured out of the prose: generated blocks in pages and lessons.
+"""Generated blocks in pages and lessons, which keep measured numbers out of hand-written prose.
 
-A block stands between two lines of its own, in a page as in a lesson:
+A block is delimited by two marker lines, in a page or a lesson:
 
     `<!-- results: NAME -->`
     what the function of that name returns
@@ -26,22 +26,22 @@ WIDTH = 100
 
 
 class BlockError(Exception):
-    """A block that cannot be written: the message names the file, the block and the remedy."""
+    """A block cannot be generated; the message names the file, the block and the remedy."""
 
 
 def pages() -> list[Path]:
-    """List the files that may hold blocks: pages and lessons."""
+    """Return the files that may contain blocks: pages and lessons."""
     patterns = [f"{folder}/*.md" for folder in FOLDERS] + list(LESSONS)
     return sorted(path for pattern in patterns for path in ROOT.glob(pattern))
 
 
 def name_of(path: Path) -> str:
-    """Spell a path from the project's folder."""
+    """Return a path relative to the project's folder."""
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def wrapped(lines: list[str], comment: str) -> list[str]:
-    """Wrap sentences and bullets; leave tables and code as they are."""
+    """Wrap sentences and bullets, but not tables and code."""
     found, code = [], False
     for line in lines:
         code ^= line.startswith("```")
@@ -55,18 +55,18 @@ def wrapped(lines: list[str], comment: str) -> list[str]:
 
 
 def fill_blocks(text: str, blocks: dict[str, Callable], name: str) -> tuple[str, list[str]]:
-    """Write all blocks of a text anew.
+    """Regenerate all blocks of a text.
 
     Args:
         text: the text of a page or a lesson.
-        blocks: name -> function that returns the lines of the block.
-        name: what the text is called in error messages.
+        blocks: dict from a block's name to the function that returns its lines.
+        name: name of the text, for error messages.
 
     Returns:
         The new text, and the names of the blocks that changed.
 
     Raises:
-        BlockError: if a block has no function or no end, or an end no block.
+        BlockError: if a block has no function or no end marker, or an end marker has no block.
     """
     lines, found, changed, at = text.split("\n"), [], [], 0
     while at < len(lines):
@@ -94,7 +94,7 @@ def fill_blocks(text: str, blocks: dict[str, Callable], name: str) -> tuple[str,
 def regenerate(
     path: Path, blocks: dict[str, Callable], headers: dict[str, dict[str, Callable]]
 ) -> tuple[str, list[str]]:
-    """Write all that is generated in a file anew, but leave the file as it is.
+    """Return the text of a file with all generated parts updated, without writing the file.
 
     Args:
         path: a page or a lesson.
@@ -106,7 +106,7 @@ def regenerate(
         The new text, and the names of the blocks that changed.
 
     Raises:
-        BlockError: if something cannot be written.
+        BlockError: if a part cannot be generated.
     """
     name = name_of(path)
     text, changed = fill_blocks(path.read_text(encoding="utf-8"), blocks, name)

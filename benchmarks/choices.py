@@ -1,19 +1,19 @@
-"""All activations, initializers and optimizers that Keras has, on one small problem.
+"""Compare all of Keras' activations, initializers and optimizers on one small problem.
 
     python benchmarks/choices.py                        all three parts
     python benchmarks/choices.py --only optimizers
 
-10,000 training pictures of Fashion-MNIST teach a small network, 10,000 others judge it. Whatever is
-not the question is as Keras has it by default. Three seeds each.
+A small network is trained on 10,000 training images of Fashion-MNIST and evaluated on 10,000
+others. All other settings are Keras' defaults. Three seeds each.
 
 activations   two hidden layers of 128 units, Adam, ten epochs
 initializers  six hidden layers of 64 units, with relu and with tanh, Adam, five epochs
-optimizers    the network of the activations with relu, at five learning rates
+optimizers    the same network as for activations, with relu, at five learning rates
 
-Left out, since they make no sense here: `glu` (halves the number of units), `threshold` (needs a
-number), `Constant` (as zeros and ones), `Identity` and `STFT` (for other shapes).
+Not included: `glu` (halves the number of units), `threshold` (needs a number), `Constant` (like
+zeros and ones), `Identity` and `STFT` (for other shapes).
 
-Writes results/choices.csv (a row a training) and a figure for each part.
+Writes results/choices.csv (one row per training) and one figure per part.
 """
 
 import inspect
@@ -21,7 +21,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, read_table, replace_rows
 from common.startup import start_keras
@@ -43,7 +43,7 @@ SKIP = [
 
 
 def settings(part: str) -> list[dict]:
-    """List the networks of a part: the choice, and what `train` takes."""
+    """Return the trainings of a part, each as its choice and the arguments of `train`."""
     import keras
 
     if part == "activations":
@@ -87,7 +87,7 @@ def train(
     hidden=(128, 128),
     epochs=10,
 ):
-    """Train a network; return its accuracy on the pictures that judge."""
+    """Train a network; return its accuracy on the validation images."""
     import keras
     from keras import layers
 
@@ -118,7 +118,7 @@ def train(
 
 
 def draw(part: str) -> None:
-    """Draw the figure of a part from the table of all trainings."""
+    """Plot the results of a part from the table of all trainings."""
     import pandas as pd
 
     from common import plots
@@ -142,8 +142,8 @@ def draw(part: str) -> None:
             axes.hlines(range(len(order)), values["min"], values["max"], dots.get_color())
         axes.set_yticks(range(len(order)), order)
         axes.set(
-            xlabel="validation accuracy: median, smallest and largest of the seeds",
-            title=f"{part} (dots below 0.7 are out of sight)",
+            xlabel="validation accuracy: median and range over the seeds",
+            title=f"{part} (values below 0.7 are not shown)",
             xlim=(0.7, None),
         )
         axes.grid(alpha=0.3)
@@ -153,7 +153,7 @@ def draw(part: str) -> None:
 
 
 def main() -> None:
-    """Train all, write the table and the figures."""
+    """Run all trainings and write the table and the figures."""
     parser = Parser(__doc__)
     parser.add_seeds("42 43 44")
     parser.add_argument(
@@ -162,9 +162,9 @@ def main() -> None:
         choices=PARTS,
         default=PARTS,
         metavar="PART",
-        help=f"only these of: {' '.join(PARTS)}",
+        help=f"run only these parts: {' '.join(PARTS)}",
     )
-    parser.add_argument("--data-dir", type=Path, help="folder that holds the real data")
+    parser.add_argument("--data-dir", type=Path, help="folder with the real data")
     flags = parser.parse_args()
     start_keras()
     from datasets import load_dataset

@@ -1,10 +1,10 @@
-"""What was tried for the network of churn/churn.py, measured on validation rows only.
+"""Compare variants of the network of churn/churn.py on validation rows only.
 
     KERAS_TUTORIAL_DATA=DIR python benchmarks/churn_tries.py > benchmarks/results/churn_tries.csv
 
-The splits are the lesson's, of the seeds 42 to 46; no model is asked about a test row. A validation
-row of one split may be a test row of another, so the last column counts only the validation rows
-that none of the five splits tests on. Scaling is learnt from training rows.
+The splits are the lesson's, with seeds 42 to 46; no model predicts a test row. A validation row of
+one split may be a test row of another, so the last column counts only the validation rows that are
+test rows in none of the five splits. Scaling is fitted on training rows.
 """
 
 import math
@@ -33,7 +33,7 @@ from datasets.readers import read_churn
 
 SEEDS = range(42, 47)
 FEW = ["Age", "Balance", "NumOfProducts", "IsActiveMember"]
-KINDS = ["Age", "Balance", "IsActiveMember"]  # the products come as categories
+KINDS = ["Age", "Balance", "IsActiveMember"]  # and the products as categories
 ALL_KINDS = [name for name in NUMBERS if name != "NumOfProducts"]
 
 customers = read_churn(Path(os.environ["KERAS_TUTORIAL_DATA"]))
@@ -41,7 +41,7 @@ exited = customers.Exited.to_numpy("uint8")
 
 
 def split(seed: int):
-    """Give the row numbers of the lesson's training, validation and test part."""
+    """Return the row numbers of the lesson's training, validation and test sets."""
     rest, test = train_test_split(
         np.arange(len(exited)), test_size=0.2, random_state=seed, stratify=exited
     )
@@ -53,7 +53,7 @@ tested = np.unique(np.concatenate([split(seed)[2] for seed in SEEDS]))
 
 
 def features(train, numbers: list[str], *extras: str) -> np.ndarray:
-    """Make the features of all customers, with means and deviations of the training rows."""
+    """Return the features of all customers, scaled by statistics of the training rows."""
     table = customers[numbers].astype(float)
     if "age squared" in extras:
         table["Age2"] = (table.Age - table.Age.iloc[train].mean()) ** 2
@@ -70,7 +70,7 @@ def features(train, numbers: list[str], *extras: str) -> np.ndarray:
 
 
 def network(seed, train_x, train_y, val_x, val_y, hidden, dropout, batch_size):
-    """Train the lesson's network; give its validation probabilities."""
+    """Train the lesson's network; return its probabilities for the validation rows."""
     keras.utils.set_random_seed(seed)
     model = keras.Sequential([keras.Input((train_x.shape[1],))])
     for units in hidden:

@@ -1,10 +1,10 @@
-"""What does a training step of mnist/clothing.py spend its time on?
+"""Measure what a training step of mnist/clothing.py spends its time on.
 
     python benchmarks/clothing_step.py             five minutes
     python benchmarks/clothing_step.py --steps 5   a trial
 
-Times steps of 256 pictures with parts of the network left out; beside it, `conv_net` as it was
-published, in 32 bits. Says nothing about accuracy. Let nothing else run meanwhile. Writes
+Times steps of 256 images with parts of the network removed, and, for comparison, the published
+`conv_net` in 32 bits. Does not measure accuracy. Run nothing else in the meantime. Writes
 results/clothing_step.csv.
 """
 
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, write_table
 from common.startup import start_keras
@@ -23,7 +23,7 @@ PLAIN = "with TensorFlow's gradients of filters"  # without mnist/convolutions.p
 
 
 def networks() -> dict:
-    """Build the network of the recipe, parts of it, and the published one: what -> model."""
+    """Build the network of the recipe, parts of it, and the published one, by description."""
     import keras
     from keras import layers
 
@@ -42,7 +42,7 @@ def networks() -> dict:
             convolutions += isinstance(layer, layers.Conv2D)
             if convolutions <= number and not isinstance(layer, layers.BatchNormalization):
                 kept.append(layer)
-        dense = layers.Dense.from_config(dense.get_config())  # its weights were for all filters
+        dense = layers.Dense.from_config(dense.get_config())  # rebuilt for fewer filters
         found[f"{number} of the 6 convolutions, no normalisation"] = keras.Sequential([
             keras.Input((28, 28, 1), dtype="uint8"),
             *kept,
@@ -58,7 +58,7 @@ def networks() -> dict:
 
 
 def main() -> None:
-    """Time them in turn."""
+    """Time the networks in turn and write the table."""
     parser = Parser(__doc__)
     parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"default {STEPS}")
     flags = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What the benchmarks share: run a command and measure it, describe this computer, write tables."""
+"""Shared by the benchmarks: run and measure commands, describe this computer, write tables."""
 
 import csv
 import io
@@ -21,23 +21,23 @@ from mnist.precision import CPUINFO, INSTRUCTIONS
 
 RESULTS = ROOT / "benchmarks" / "results"
 COMPUTE_THEIR_DATA = {"07_autodiff.py", "10_time_series_rnn.py", "xor.py"}
-TRIAL = "a trial: benchmarks/results/ stays as it is"
+TRIAL = "trial run: benchmarks/results/ was not changed"
 
 
 class Parser(flags.Parser):
-    """Shows the script's docstring as its help, and knows `--seeds`."""
+    """A parser that prints the script's docstring as help and can add `--seeds`."""
 
     def __init__(self, doc: str):
         super().__init__(description=doc)
 
     def add_seeds(self, default: str):
-        """Add `--seeds`, for trials; the tables are made with the default."""
+        """Add `--seeds`, for trial runs; the tables are made with the default."""
         self.add_argument(
             "--seeds",
             nargs="+",
             type=int,
             metavar="N",
-            help=f"for a trial: its figures are shown, not kept (default {default})",
+            help=f"for a trial run, whose results are printed but not saved (default {default})",
         )
 
 
@@ -45,15 +45,15 @@ def run(script: str, *flags, backend: str = "tensorflow") -> tuple[float, str]:
     """Run a script of the project on the real data.
 
     Args:
-        script: its path from the project's folder.
-        flags: its flags, of any type.
-        backend: Keras' back-end, whatever `$KERAS_BACKEND` says.
+        script: its path relative to the project's folder.
+        *flags: its flags, of any type.
+        backend: Keras' back-end; overrides `$KERAS_BACKEND`.
 
     Returns:
-        The seconds from its start to its end, and what it printed.
+        Its duration in seconds, and its output.
 
     Raises:
-        SystemExit: if it fails; its last lines of stderr are shown.
+        SystemExit: if it fails; the message contains its last lines of stderr.
     """
     command = [sys.executable, str(ROOT / script), *map(str, flags)]
     began = time.perf_counter()
@@ -70,13 +70,13 @@ def run_lesson(script: str, *flags, backend="tensorflow", out: Path | None = Non
     """Run a lesson on the real data.
 
     Args:
-        script: its path from the project's folder.
-        flags: its flags, of any type.
+        script: its path relative to the project's folder.
+        *flags: its flags, of any type.
         backend: as in `run`.
-        out: where the run is kept; if left out, in a folder that is thrown away.
+        out: folder for the run; by default a temporary one.
 
     Returns:
-        Its record (`run.json`), and `process_seconds`, those of the whole process.
+        Its record (`run.json`), plus `process_seconds`, the duration of the process.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = out or Path(temporary)
@@ -87,7 +87,7 @@ def run_lesson(script: str, *flags, backend="tensorflow", out: Path | None = Non
 
 
 def no_data_or_real(*words) -> list[str]:
-    """Spell the flag for real data, unless the script computes its data and so has none."""
+    """Return the flag for real data, unless the script generates its data and has no such flag."""
     names = {Path(str(word)).name for word in words}
     return [] if names & COMPUTE_THEIR_DATA else ["--data", "real"]
 
@@ -96,14 +96,14 @@ def run_plain(task: str, *flags) -> dict:
     """Run a task of plain.py.
 
     Returns:
-        What it printed, and `process_seconds`, those of the whole process.
+        The results that it printed, plus `process_seconds`, the duration of the process.
     """
     seconds, printed = run("benchmarks/plain.py", task, *flags)
     return {**json.loads(printed.splitlines()[-1]), "process_seconds": seconds}
 
 
 def machine() -> str:
-    """Describe this computer in one line: cores, processor, its 16-bit instructions, versions."""
+    """Describe this computer in one line: cores, processor, bfloat16 instructions, versions."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
     name = next(
@@ -120,14 +120,14 @@ def machine() -> str:
 
 
 def read_table(path: Path) -> list[dict]:
-    """Read a table; an empty list if there is none."""
+    """Read a CSV file as a list of rows, empty if the file does not exist."""
     if not path.exists():
         return []
     return list(csv.DictReader(io.StringIO(read_text(path), newline="")))
 
 
 def write_table(path: Path, rows: list[dict]) -> None:
-    """Write a table whole."""
+    """Write a CSV file atomically and print its path."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -137,14 +137,14 @@ def write_table(path: Path, rows: list[dict]) -> None:
 
 
 def replace_rows(path: Path, rows: list[dict], key: str, order: list[str] | None = None):
-    """Write a table anew: rows of a kind that was measured now replace the earlier ones.
+    """Update a CSV file: new rows replace all earlier rows with the same key.
 
     Args:
-        path: the table.
-        rows: those measured now.
-        key: the column that names the kind.
-        order: the kinds in the order in which the table is to have them; if left out, those
-            measured now come last. A kind that it lacks, an earlier name perhaps, comes last too.
+        path: the CSV file.
+        rows: the new rows.
+        key: name of the column with the key.
+        order: the keys in the desired order; other keys, such as earlier names, come last. By
+            default the new rows come last.
     """
     measured = {str(row[key]) for row in rows}
     table = [row for row in read_table(path) if row[key] not in measured] + rows

@@ -1,4 +1,4 @@
-"""Read what was measured, and spell it: medians, ranges, tables in Markdown."""
+"""Read and format measured results: medians, ranges, Markdown tables."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -12,26 +12,26 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 @cache
 def results(name: str) -> pd.DataFrame:
-    """Read a table of results/, such as `lessons`; in columns of text an empty cell is ""."""
+    """Read a table in results/, such as `lessons`; empty cells in text columns become ""."""
     table = pd.read_csv(RESULTS / f"{name}.csv", keep_default_na=False, na_values=[""])
     return table.fillna({name: "" for name in table.select_dtypes(exclude="number")})
 
 
 def runs_of(lesson: str, variant: str = "") -> pd.DataFrame:
-    """Choose the runs of a lesson by how its name begins, and by its flags."""
+    """Return the runs of the lesson whose name starts with `lesson`, with this variant."""
     runs = results("lessons")
     return runs[runs.lesson.str.startswith(lesson) & (runs.variant == variant)]
 
 
 class Values:
-    """Values of several runs, to be put into a text.
+    """Values of several runs, for use in a format string.
 
-    - `{loss:.3f}`: their median, or with any other format of numbers
-    - `{loss:3~}`: the median with the smallest and the largest, with three digits
-    - `{time:s}`: the median of seconds, with one digit below 10
-    - `{failed:sum}`: their sum
-    - `{seed:all}`: all of them
-    - `{model}`: the first, as it is
+    - `{loss:.3f}`: the median, in any number format
+    - `{loss:3~}`: the median and the range, with three decimals
+    - `{time:s}`: the median in seconds, with one decimal below 10
+    - `{failed:sum}`: the sum
+    - `{seed:all}`: all values
+    - `{model}`: the first value, unchanged
     """
 
     def __init__(self, values):
@@ -55,23 +55,23 @@ class Values:
 
 
 def fill(template: str, runs: pd.DataFrame) -> str:
-    """Put the columns of some runs into a text, see `Values`; `{count}` is how many runs."""
+    """Insert the columns of some runs into a template (see `Values`); `{count}` counts runs."""
     return template.format(**{name: Values(runs[name]) for name in runs}, count=len(runs))
 
 
 def layout(header: str, rows: Iterable[str]) -> list[str]:
-    """Put the line that Markdown wants between the header of a table and its rows."""
+    """Return the lines of a Markdown table, with the delimiter row after the header."""
     return [header, "| --- " * (header.count(" | ") + 1) + "|", *rows]
 
 
 def table(runs: pd.DataFrame, by: str | list[str] | None, header: str, row: str) -> list[str]:
-    """Lay out runs in Markdown.
+    """Format runs as a Markdown table.
 
     Args:
         runs: the runs.
-        by: the columns that have the same value in all runs of a row; a row per run if None.
-        header: the first line of the table.
-        row: the template of the others, see `fill`.
+        by: the columns to group by, one row per group; if None, one row per run.
+        header: the header row.
+        row: the template of the other rows, see `fill`.
     """
     groups = runs.groupby(by or runs.index, sort=False)
     return layout(header, [fill(row, some) for _, some in groups])

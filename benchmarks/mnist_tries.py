@@ -1,18 +1,18 @@
-"""What each part of the recipe of conv_net_fast is worth: leave one out, or add one, and look.
+"""Ablation study of the recipe of conv_net_fast: remove or add one part at a time.
 
     python benchmarks/mnist_tries.py                              all, three seeds: 40 minutes
     python benchmarks/mnist_tries.py --only "no normalisation"    one of them
 
-Each run is `python mnist/mnist.py -m conv_net_fast` in a process of its own, with one thing
-changed. Recipes are chosen by the validation images; the test images tell what that was worth.
-Seconds are not kept, so other work may run meanwhile. Writes results/mnist_tries.csv.
+Each run is `python mnist/mnist.py -m conv_net_fast` in its own process, with one change. Recipes
+are chosen by validation accuracy; test accuracy shows whether the choice holds. Times are not
+recorded, so other programs may run in the meantime. Writes results/mnist_tries.csv.
 """
 
 import runpy
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, ROOT, TRIAL, Parser, machine, replace_rows, run_lesson
 from common.startup import start_keras
@@ -36,7 +36,7 @@ TRIES = {  # name -> flags of the lesson
 
 
 def change(name: str) -> None:
-    """Change the model or the optimizer that the lesson is going to use."""
+    """Modify the model or the optimizer that the lesson will use."""
     start_keras()
     import keras
     from keras import layers
@@ -82,7 +82,7 @@ def change(name: str) -> None:
 
 
 def train_changed(name: str, *flags: str) -> None:
-    """Be the lesson, with something changed."""
+    """Run the lesson in this process, with one change."""
     change(name)
     lesson = ROOT / "mnist" / "mnist.py"
     sys.argv = [str(lesson), "-m", "conv_net_fast", *flags]
@@ -90,7 +90,7 @@ def train_changed(name: str, *flags: str) -> None:
 
 
 def main() -> None:
-    """Measure, and write the table."""
+    """Run all variants and write the table."""
     parser = Parser(__doc__)
     parser.add_argument(
         "--only",

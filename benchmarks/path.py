@@ -1,4 +1,4 @@
-"""The table of lessons in README.md: the order to read them in, and how long each one takes."""
+"""The table of lessons in README.md: the order to read them in and the duration of each."""
 
 import re
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from benchmarks.blocks import ROOT
 from benchmarks.measured import RESULTS, layout, results, runs_of
 
-# A heading stands alone. Below it, a lesson and what one learns there; a lesson that is missing in
-# the folder is left out, and one that is missing here comes last. The question is the lesson's own,
-# from its title, unless a third column has another.
+# A line without | is a heading. The others have a lesson and what it teaches; lessons not in the
+# folder are skipped, and lessons not listed here come last. The question comes from the lesson's
+# title unless a third column gives another.
 
 PATH = """
 Basics
@@ -50,22 +50,22 @@ serving | an HTTP interface, a page to draw digits on | How do other people use 
 
 
 def script_of(name: str):
-    """Return the script of a lesson or a project, or None if there is none."""
+    """Return the path of a lesson's or project's script, or None if there is none."""
     found = ROOT.glob(f"{name}_*.py") if name.isdigit() else [ROOT / name / f"{name}.py"]
     return next((path for path in found if path.exists()), None)
 
 
 def question(script) -> str:
-    """Return what the title of a lesson asks: `# 02 IMDB: did they like the film?`."""
+    """Return the question in the title of a lesson, as in `# 02 IMDB: did they like the film?`."""
     title = re.search(r"^# (.*)$", script.read_text(encoding="utf-8").split('"""')[1], re.M)[1]
     asked = title.partition(": ")[2] or title
     return asked[0].upper() + asked[1:]
 
 
 def minutes(name: str) -> str:
-    """Round the shortest time of a whole run, with the usual flags, to minutes.
+    """Return the duration of a complete run with default flags, rounded to minutes.
 
-    The shortest, because other programs may have slowed a run down.
+    This is the shortest measured time, because other programs may have slowed down some runs.
     """
     if name == "xor":
         runs = results("same_work").query("task == 'xor' and side == 'project'").process_seconds
@@ -79,7 +79,7 @@ def minutes(name: str) -> str:
 
 
 def rows() -> Iterator[str]:
-    """Lay out the rows."""
+    """Yield the rows of the table."""
     missing = {path.name[:2] for path in ROOT.glob("[0-9][0-9]_*.py")}
     groups = [group.split("\n") for group in PATH.strip().split("\n\n")]
     missing -= {line.partition(" | ")[0] for _, *lines in groups for line in lines}
@@ -102,12 +102,12 @@ def rows() -> Iterator[str]:
 
 
 def lesson_path() -> list[str]:
-    """Lay out the table."""
+    """Return the lines of the table."""
     return layout("| lesson | question | what you learn | minutes |", rows())
 
 
 def lesson_01_output() -> list[str]:
-    """Show the end of what lesson 01 prints, from a run with seed 42."""
+    """Return the last lines that lesson 01 prints, from a run with seed 42."""
     lines = (RESULTS / "01_output.txt").read_text(encoding="utf-8").splitlines()
     epoch, scores, image, result = (
         next(i for i, line in enumerate(lines) if line.startswith(begin))

@@ -1,21 +1,21 @@
-"""Models of scikit-learn on the very rows that the lessons use: what a network has to beat.
+"""scikit-learn models on the same rows as the lessons: the baselines that a network must beat.
 
-    python benchmarks/peers.py                  both, some minutes
+    python benchmarks/peers.py                  both, a few minutes
     python benchmarks/peers.py --only auto_mpg
 
-imdb      TF-IDF of words and pairs of words, then logistic regression; its penalty is chosen on a
-          tenth of the training reviews, then it learns from all of them
-auto_mpg  gradient boosting and a random forest, on the ten splits of seeds 42 to 51; they need no
-          validation rows, so they learn from those too
+imdb      TF-IDF of words and word pairs, then logistic regression; its penalty is chosen on a tenth
+          of the training reviews, then it is trained on all of them
+auto_mpg  gradient boosting and a random forest, on the ten splits with seeds 42 to 51; they need no
+          validation rows, so they are trained on those too
 
-Gradient boosting for churn runs inside churn/churn.py. Writes results/peers.csv, a row a model and
-seed.
+Gradient boosting for churn is part of churn/churn.py. Writes results/peers.csv, one row per model
+and seed.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, Parser, machine, replace_rows
 
@@ -24,7 +24,7 @@ TASKS = ["imdb", "auto_mpg"]
 parser.add_argument(
     "--only", nargs="+", choices=TASKS, default=TASKS, metavar="TASK", help="imdb or auto_mpg"
 )
-args = parser.parse_args()  # before the imports below, so that --help answers at once
+args = parser.parse_args()  # before the slow imports below
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
@@ -36,7 +36,7 @@ from datasets import find_dataset
 
 
 def imdb() -> list[dict]:
-    """Measure test accuracy on the 25,000 test reviews, with the split of seed 42."""
+    """Measure the accuracy on the 25,000 test reviews, with the split of seed 42."""
     (train_reviews, train_labels), (test_reviews, test_labels), _ = find_dataset(
         "imdb", "real", None
     )[0]
@@ -65,7 +65,7 @@ def imdb() -> list[dict]:
 
 
 def auto_mpg() -> list[dict]:
-    """Measure the mean absolute error on the test cars of ten splits."""
+    """Measure the mean absolute error on the test cars, for ten splits."""
     cars = find_dataset("auto_mpg", "real", None)[0].dropna()
     features = cars.drop(columns=["mpg", "car_name", "origin"])
     for number, name in enumerate(["USA", "Europe", "Japan"], 1):
@@ -86,7 +86,7 @@ def auto_mpg() -> list[dict]:
 
 
 def row(task: str, model: str, seed: int, metric: str, value: float) -> dict:
-    """Make a row of the table."""
+    """Return a row of the table."""
     return {
         "task": task,
         "model": model,

@@ -1,10 +1,10 @@
-"""The script that everyone writes, for each task: Keras' defaults, and `fit(x, y)` on arrays.
+"""For each task, a plain Keras script as in tutorials: defaults, and `fit(x, y)` on arrays.
 
     python benchmarks/plain.py churn --seed 43
 
-Same data, split, model, epochs and batch as the lesson it stands beside. Arrays and tables have the
-dtype that tutorials give them. Nothing is shown while it trains, as that would cost time too.
-Prints one line of JSON: seconds of `fit`, the figure, the largest memory.
+Data, split, model, epochs and batch size are those of the corresponding lesson. Arrays and tables
+have the dtypes that are usual in tutorials. No progress is shown, since that would take time too.
+Prints one line of JSON: the seconds of `fit`, the metric, the peak memory.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ is
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of common/
 
 import keras
 import numpy as np
@@ -31,8 +31,8 @@ def load(name: str):
 
 
 def timed_fit(model, features, targets, **options) -> tuple[float, keras.callbacks.History]:
-    """Fit quietly, and measure the seconds as the lessons do: from right before `fit` to its last
-    callback. So neither side counts how long Keras takes to leave `fit`."""
+    """Fit silently and measure the seconds as the lessons do, from just before `fit` to its last
+    callback. So neither side counts the time that Keras needs to return from `fit`."""
     stopped = []
     clock = keras.callbacks.LambdaCallback(
         on_train_end=lambda logs: stopped.append(time.perf_counter())
@@ -44,7 +44,7 @@ def timed_fit(model, features, targets, **options) -> tuple[float, keras.callbac
 
 
 def xor(seed: int, epochs: int = 500) -> dict:
-    """As xor/xor.py."""
+    """Train as xor/xor.py does."""
     inputs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype="float32")
     targets = np.array([[0], [1], [1], [0]], dtype="float32")
     model = keras.Sequential([
@@ -60,7 +60,7 @@ def xor(seed: int, epochs: int = 500) -> dict:
 
 
 def churn(seed: int, epochs: int = 100) -> dict:
-    """As the first network of churn/churn.py, flaw included."""
+    """Train as churn/churn.py does for its first network, including the flaw."""
     customers = load("churn")
     exited = customers.pop("Exited").to_numpy()
     customers = customers.drop(columns=["RowNumber", "CustomerId", "Surname"])
@@ -80,7 +80,7 @@ def churn(seed: int, epochs: int = 100) -> dict:
 
 
 def auto_mpg(seed: int, epochs: int = 1000) -> dict:
-    """As 03_autompg_regression.py without early stopping."""
+    """Train as 03_autompg_regression.py does, without early stopping."""
     cars = load("auto_mpg").dropna()
     features = cars.drop(columns=["mpg", "car_name", "origin"])
     for number, name in enumerate(["USA", "Europe", "Japan"], 1):
@@ -110,7 +110,7 @@ def auto_mpg(seed: int, epochs: int = 1000) -> dict:
 
 
 def imdb(seed: int, epochs: int = 10) -> dict:
-    """As 02_imdb_binary_classification.py."""
+    """Train as 02_imdb_binary_classification.py does."""
     (train_reviews, train_labels), (test_reviews, test_labels), _ = load("imdb")
 
     def to_numbers(reviews):
@@ -146,7 +146,7 @@ def imdb(seed: int, epochs: int = 10) -> dict:
 
 
 def mlp_one_layer(seed: int, epochs: int = 5) -> dict:
-    """As `python mnist/mnist.py -m mlp_one_layer`."""
+    """Train as `python mnist/mnist.py -m mlp_one_layer` does."""
     model = keras.Sequential([
         keras.Input((28, 28, 1)),
         layers.Flatten(),
@@ -157,12 +157,12 @@ def mlp_one_layer(seed: int, epochs: int = 5) -> dict:
 
 
 def conv_net(seed: int, epochs: int = 5) -> dict:
-    """As `python mnist/mnist.py -m conv_net`."""
+    """Train as `python mnist/mnist.py -m conv_net` does."""
     return digits(conv_net_model(), seed, epochs)
 
 
 def conv_net_model() -> keras.Model:
-    """Define the three convolutions of the published recipe."""
+    """Build the published network with three convolutions."""
     return keras.Sequential([
         keras.Input((28, 28, 1)),
         layers.Conv2D(32, 3, activation="relu"),
@@ -177,7 +177,7 @@ def conv_net_model() -> keras.Model:
 
 
 def digits(model: keras.Model, seed: int, epochs: int) -> dict:
-    """Train on nine tenths of the training images, validate on the last tenth."""
+    """Train on 90 % of the training images and validate on the rest."""
     (train_images, train_labels), (test_images, test_labels) = mnist_arrays()
     train_images, val_images, train_labels, val_labels = train_test_split(
         train_images, train_labels, test_size=0.1, random_state=seed, stratify=train_labels
@@ -196,7 +196,7 @@ def digits(model: keras.Model, seed: int, epochs: int) -> dict:
 
 
 def mnist_arrays():
-    """Prepare MNIST as tutorials do: pixels from 0 to 1 as float32, labels as rows of 0 and 1."""
+    """Prepare MNIST as tutorials do: float32 pixels from 0 to 1 and one-hot labels."""
     (train_images, train_labels), (test_images, test_labels) = load("mnist")
     train_images = train_images[..., np.newaxis].astype("float32") / 255
     test_images = test_images[..., np.newaxis].astype("float32") / 255
@@ -207,10 +207,11 @@ def mnist_arrays():
 
 
 def published_recipe(seed: int, epochs: int = 60) -> dict:
-    """Train conv_net as it was published: on all 60,000 images, validated on the test images.
+    """Train conv_net as published: on all 60,000 images, validated on the test images.
 
     Returns:
-        As the others, and for every epoch `test_accuracies` and `seconds` since the start of `fit`.
+        The same as the other functions, plus, per epoch, `test_accuracies` and `seconds` since the
+        start of `fit`.
     """
     (train_images, train_labels), test = mnist_arrays()
     model = conv_net_model()
@@ -247,7 +248,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--epochs", type=int, help="fewer than the task's own, to try it out")
+    parser.add_argument("--epochs", type=int, help="number of epochs, for a trial run")
     flags = parser.parse_args()
     keras.utils.set_random_seed(flags.seed)
     options = {"epochs": flags.epochs} if flags.epochs else {}

@@ -1,8 +1,8 @@
-"""The server that tutorials write: one request, one call of `model.predict`.
+"""A server as in tutorials: one call of `model.predict` per request.
 
     python benchmarks/plain_server.py FILE.keras PORT
 
-Stands beside serving/serve.py in serving_load.py.
+The baseline for serving/serve.py in serving_load.py.
 """
 
 import sys
@@ -18,7 +18,7 @@ model = keras.saving.load_model(sys.argv[1])
 
 @app.post("/v1/models/mnist:predict")
 def predict(request: dict):
-    """Answer the rows of one request."""
+    """Predict the rows of one request."""
     rows = np.array(request["instances"]).reshape(-1, 28, 28, 1)
     return {"predictions": model.predict(rows, verbose=0).tolist()}
 

@@ -1,14 +1,14 @@
-"""Every published figure beside the one measured here.
+"""Compare every published result with the one measured here.
 
-    python benchmarks/reproduce.py                             everything: some hours on two cores
+    python benchmarks/reproduce.py                             everything: hours on two cores
     python benchmarks/reproduce.py --only 01 03 --seeds 42     a minute
     python benchmarks/reproduce.py --tables benchmarks/results/mnist.csv
 
-Runs the lessons at full length on the real data, and skips what is in the output folder already,
-outputs/reproduce/: remove that folder first after a lesson was changed.
-Writes results/reproduce.csv and prints it. `python -m pytest -m reproduce` runs the same and fails
-where a figure is not met. A class can share the work: `--tables` counts the runs in tables that
-others send (their outputs/reproduce/runs.csv) as well.
+Runs the lessons at full length on the real data, skipping runs that already exist in the output
+folder, outputs/reproduce/. After changing a lesson, remove that folder first.
+Writes results/reproduce.csv and prints it. `python -m pytest -m reproduce` does the same and fails
+if a result is not reached. A class can share the work: `--tables` also counts the runs in other
+people's tables (their outputs/reproduce/runs.csv).
 """
 
 import csv
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import (
     RESULTS,
@@ -44,31 +44,31 @@ MNIST = "mnist/mnist.py"
 
 
 class Figure(NamedTuple):
-    """One published figure: how it is measured here, and what counts as met."""
+    """A published result, how it is measured here, and which values reproduce it."""
 
     name: str
     command: list  # script and flags
     metric: str  # a column of runs.csv
     published: str
     source: str
-    variant: str = ""  # as runs.csv spells it
-    least: float = -math.inf  # the median of the seeds must be between these two
+    variant: str = ""  # as in runs.csv
+    least: float = -math.inf  # the median over the seeds must lie between these two
     most: float = math.inf
     seeds: tuple = (42, 43, 44)
 
     @property
     def lesson(self) -> str:
-        """The name under which the script keeps its runs."""
+        """The name of the script's output folder."""
         return Path(self.command[0]).stem
 
     @property
     def bar(self) -> str:
-        """What counts as met, in words."""
+        """The range of values that reproduce the result, in words."""
         return f"at least {self.least:g}" if self.least > -math.inf else f"at most {self.most:g}"
 
 
 def best_peer(task: str) -> float:
-    """Look up the lower of the medians that scikit-learn's models reached in peers.py."""
+    """Return the lowest median error that a scikit-learn model reached in peers.py."""
     rows = [row for row in read_table(RESULTS / "peers.csv") if row["task"] == task]
     return min(
         statistics.median(float(row["value"]) for row in rows if row["model"] == model)
@@ -77,7 +77,7 @@ def best_peer(task: str) -> float:
 
 
 def digits(model: str, published: float) -> Figure:
-    """One of the eight published models of mnist/: at most 0.003 below its figure."""
+    """Return one of the eight published models of mnist/, reproduced within 0.003."""
     return Figure(
         f"mnist {model}",
         [MNIST, "-m", model],
@@ -90,7 +90,7 @@ def digits(model: str, published: float) -> Figure:
 
 
 def book(lesson: str, what: str, metric: str, published: str, most: float) -> Figure:
-    """One of the figures of A. Géron's book that lessons 08 to 10 have."""
+    """Return a result from A. Géron's book that lesson 08, 09 or 10 reproduces."""
     return Figure(f"{lesson[:2]} {what}", [lesson], metric, published, GERON, most=most)
 
 
@@ -243,9 +243,9 @@ FIGURES = [
 
 
 def run_missing(figure: Figure, seeds, out: Path, rows: list[dict]) -> None:
-    """Run a figure's command with the seeds that have no row yet."""
+    """Run a figure's command with the seeds that are not in `rows` yet."""
     done = {int(row["seed"]) for row in full_rows(figure, rows)}
-    for seed in dict.fromkeys(seeds):  # each once
+    for seed in dict.fromkeys(seeds):  # without duplicates
         if seed in done:
             continue
         words = [*figure.command, "--seed", seed]
@@ -254,7 +254,7 @@ def run_missing(figure: Figure, seeds, out: Path, rows: list[dict]) -> None:
 
 
 def rows_of(figure: Figure, rows: list[dict]) -> list[dict]:
-    """Choose the runs of a figure's command on real data, one for each seed: the newest."""
+    """Return the newest run of a figure's command on real data for each seed."""
     mine = {
         row["seed"]: row
         for row in rows
@@ -264,15 +264,15 @@ def rows_of(figure: Figure, rows: list[dict]) -> list[dict]:
 
 
 def full_rows(figure: Figure, rows: list[dict]) -> list[dict]:
-    """Choose as `rows_of` does, among the runs of full length."""
+    """Like `rows_of`, but only with runs of full length."""
     own = [row for row in rows if row["lesson"] == figure.lesson]
     return rows_of(figure, [row for row in own if is_full(figure, row)])
 
 
 def all_rows(out: Path, tables: list[Path]) -> list[dict]:
-    """Read the runs of the given tables and those in the output folder, every value as text.
+    """Read the runs in the given tables and in the output folder, with all values as strings.
 
-    Those in the folder also have their `flags`.
+    Runs in the output folder also have their `flags`.
     """
     rows = [row for table in tables for row in read_table(table)]
     for record in finished_runs(out):
@@ -282,7 +282,7 @@ def all_rows(out: Path, tables: list[Path]) -> list[dict]:
 
 
 def is_table_of_runs(path: Path) -> bool:
-    """Tell whether a file is a table of runs; some programs save it with semicolons."""
+    """Return whether a file is a table of runs; some programs save it with semicolons."""
     try:
         rows = read_table(path)
     except (ValueError, csv.Error):
@@ -291,10 +291,10 @@ def is_table_of_runs(path: Path) -> bool:
 
 
 def is_full(figure: Figure, row: dict) -> bool:
-    """Tell whether a run was as long as the figure's command, which no name of a variant tells.
+    """Return whether a run was of full length, which its variant does not show.
 
-    In a table sent by others there is only the number of epochs. Early stopping, which waits for 10
-    epochs, may have made it smaller.
+    A table from other people has only the number of epochs, which early stopping with a patience of
+    10 may have reduced.
     """
     script = (ROOT / figure.command[0]).read_text(encoding="utf-8")
     call = re.search(r"^lesson = Lesson\(.*?^\)|^lesson = Lesson\(.*?$", script, re.M | re.S)[0]
@@ -312,7 +312,7 @@ def is_full(figure: Figure, row: dict) -> bool:
 
 
 def measured(figure: Figure, rows: list[dict]) -> dict:
-    """Put a figure's median, range, seconds and whether it is met into one row."""
+    """Return a row with a figure's median, range, time, and whether the result is reproduced."""
     values = [float(row[figure.metric]) for row in rows]
     median = statistics.median(values)
     return {
@@ -335,28 +335,28 @@ def measured(figure: Figure, rows: list[dict]) -> dict:
 
 
 def reproduce(figure: Figure, seeds, out: Path, tables=()) -> dict:
-    """Run what is missing of a figure and measure it; see `measured`."""
+    """Run the missing seeds of a figure and return its row; see `measured`."""
     run_missing(figure, seeds, out, all_rows(out, tables))
     rows = [row for row in full_rows(figure, all_rows(out, tables)) if int(row["seed"]) in seeds]
     if missing := set(seeds) - {int(row["seed"]) for row in rows}:
-        fail(f"{figure.name}: {out} holds no run with seed {min(missing)}", 1)
+        fail(f"{figure.name}: {out} contains no run with seed {min(missing)}", 1)
     return measured(figure, rows)
 
 
 def is_named(figure: Figure, names: list[str]) -> bool:
-    """Tell whether one of the names is the figure's, or begins it and is no other figure's name."""
+    """Return whether a figure is named, either fully or by a prefix that is not another's name."""
     others = {other.name for other in FIGURES} - {figure.name}
     return any(figure.name.startswith(name) and name not in others for name in names)
 
 
 def main() -> None:
-    """Run what is missing, write the table."""
+    """Run all missing seeds and write the table."""
     parser = Parser(__doc__)
     parser.add_argument(
         "--only",
         nargs="+",
         metavar="NAME",
-        help="figures by name or by how their names begin, such as 01 or 'mnist conv_net'",
+        help="names of figures or their beginnings, such as 01 or 'mnist conv_net'",
     )
     parser.add_seeds("42 43 44; churn 42 to 46; xor 42, the first of 20")
     parser.add_argument(
@@ -364,7 +364,7 @@ def main() -> None:
         type=Path,
         default=OUT,
         metavar="DIR",
-        help="where its runs are kept (default outputs/reproduce/)",
+        help="folder with the results of runs (default outputs/reproduce/)",
     )
     parser.add_argument(
         "--tables",
@@ -372,13 +372,13 @@ def main() -> None:
         type=Path,
         default=[],
         metavar="FILE",
-        help="count the runs in these tables as well",
+        help="also count the runs in these tables",
     )
     flags = parser.parse_args()
     for name in flags.only or []:
         if not any(is_named(figure, [name]) for figure in FIGURES):
             fail(
-                f"--only {name}: no such figure; there are "
+                f"--only {name}: no such figure; choose from "
                 + ", ".join(figure.name for figure in FIGURES)
             )
     chosen = [figure for figure in FIGURES if not flags.only or is_named(figure, flags.only)]
@@ -386,9 +386,7 @@ def main() -> None:
         if not table.is_file():
             fail(f"--tables {table}: no such file; give tables of runs, such as runs.csv")
         if not is_table_of_runs(table):
-            fail(
-                f"--tables {table}: is no table of runs as runs.csv is, with commas between columns"
-            )
+            fail(f"--tables {table}: not a comma-separated table of runs such as runs.csv")
     print(machine())
     rows = [
         reproduce(figure, flags.seeds or figure.seeds, flags.out, flags.tables) for figure in chosen

@@ -1,12 +1,12 @@
-"""What it costs that a run can be resumed: the same training with checkpoints and without.
+"""Measure the cost of checkpoints: the same training with and without them.
 
     python benchmarks/resume_cost.py                  five turns: five minutes
     python benchmarks/resume_cost.py --only xor
 
-conv_net for five epochs, xor for 500. Both sides run in turn, each in a process of its own. Without
-means that nothing is saved and no random generator is seeded anew; the optimizer's variables are
-made before the first step on both sides, which saves TensorFlow some time. Let nothing else run
-meanwhile. Writes results/resume_cost.csv, a row a run.
+Trains conv_net for 5 epochs and xor for 500, with and without checkpoints in turn, each in its own
+process. "Without" means that nothing is saved and no random generator is seeded again. In both
+cases the optimizer's variables are created before the first step, which saves TensorFlow some time.
+Run nothing else in the meantime. Writes results/resume_cost.csv, one row per run.
 """
 
 import runpy
@@ -14,7 +14,7 @@ import statistics
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, ROOT, Parser, machine, replace_rows, run_lesson
 
@@ -22,7 +22,7 @@ TASKS = {"conv_net": ["mnist/mnist.py", "-m", "conv_net", "--epochs", "5"], "xor
 
 
 def train(side: str, script: str, *flags: str) -> None:
-    """Be a lesson, with checkpoints or without."""
+    """Run a lesson in this process, with or without checkpoints."""
     from common.startup import start_keras
 
     start_keras()
@@ -33,7 +33,7 @@ def train(side: str, script: str, *flags: str) -> None:
             def __init__(self, *_, **__):
                 super().__init__()
 
-            def on_train_begin(self, logs=None):  # as with checkpoints: it saves time
+            def on_train_begin(self, logs=None):  # as with checkpoints, since it saves time
                 self.model.optimizer.build(self.model.trainable_variables)
 
         run.Checkpoints = Nothing
@@ -42,7 +42,7 @@ def train(side: str, script: str, *flags: str) -> None:
 
 
 def main() -> None:
-    """Measure, and write the table."""
+    """Run all turns and write the table."""
     parser = Parser(__doc__)
     parser.add_argument(
         "--only",

@@ -1,16 +1,16 @@
-"""The same work, in this project's way and in that of a plain script: seconds, memory, figure.
+"""Compare this project's lessons with plain scripts for the same work: time, memory, result.
 
     python benchmarks/same_work.py                      all tasks
     python benchmarks/same_work.py --only xor churn
 
-Same data, split, model, epochs and batch. A turn is a run of the lesson and one of the plain script
-with the same seed, each in a process of its own; every turn has another seed. Let nothing else run
-meanwhile. Writes results/same_work.csv, a row for every run, and results/same_work_ratios.csv:
-medians of this project's seconds divided by medians of the plain script's. Seconds of training
-count from right before the call of `fit` to its last callback.
+Data, split, model, epochs and batch size are the same. A turn is one run of the lesson and one of
+the plain script with the same seed, each in its own process; every turn has another seed. Run
+nothing else in the meantime. Writes results/same_work.csv, one row per run, and
+results/same_work_ratios.csv: the median time of the lesson divided by that of the plain script.
+Training time is measured from just before the call of `fit` to its last callback.
 
-The mnist models multiply in 16 bits where the processor has instructions for it, the plain script
-always in 32. The tasks that end in 32_bits compare them without that.
+The mnist models compute in 16 bits if the processor has instructions for it, the plain script
+always in 32. The tasks ending in 32_bits compare both in 32 bits.
 """
 
 import statistics
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, replace_rows, run_lesson, run_plain
 from common.flags import whole_number
@@ -26,16 +26,16 @@ from mnist.precision import fastest_precision
 
 
 class Task(NamedTuple):
-    """One piece of work, done in both ways."""
+    """A task that the lesson and the plain script both perform."""
 
     name: str
     command: list  # the lesson's
-    metric: str  # the figure, in the lesson's record
-    bar: float  # the largest ratio of training seconds that is good enough
-    training: str | None = None  # which one counts in a lesson with several
+    metric: str  # the metric to compare, in the lesson's record
+    bar: float  # the largest acceptable ratio of training times
+    training: str | None = None  # the one to compare in a lesson with several
     turns: int = 5
-    memory_bar: float | None = None  # the largest ratio of memory
-    plain: str | None = None  # the function in plain.py, if it has another name
+    memory_bar: float | None = None  # the largest acceptable ratio of memory
+    plain: str | None = None  # the function in plain.py, if its name differs
 
 
 FAST = fastest_precision() == "bfloat16"
@@ -73,7 +73,7 @@ MEASURES = ["fit_seconds", "process_seconds", "peak_memory_mb", "figure"]
 
 
 def one_turn(task: Task, seed: int) -> list[dict]:
-    """Run both sides with one seed; return a row for each."""
+    """Run the lesson and the plain script with one seed; return one row for each."""
     record = run_lesson(*task.command, "--seed", seed)
     trainings = record["trainings"]
     ours = {
@@ -93,7 +93,7 @@ def one_turn(task: Task, seed: int) -> list[dict]:
 
 
 def compare(task: Task, rows: list[dict]) -> dict:
-    """Put a task's medians, ratios and figures into one row."""
+    """Return a row with a task's medians, ratios and results."""
     values = {
         (side, name): [float(row[name]) for row in rows if row["side"] == side]
         for side in ("project", "plain")
@@ -118,7 +118,7 @@ def compare(task: Task, rows: list[dict]) -> dict:
 
 
 def main() -> None:
-    """Measure, and write both tables."""
+    """Run all tasks and write both tables."""
     names = [task.name for task in TASKS]
     parser = Parser(__doc__)
     parser.add_argument(
@@ -133,7 +133,7 @@ def main() -> None:
         "--turns",
         type=whole_number(1),
         metavar="N",
-        help="for a trial: its figures are shown, not kept (default 5; conv_net: 3)",
+        help="for a trial run, whose results are printed but not saved (default 5; conv_net: 3)",
     )
     flags = parser.parse_args()
     print(machine())

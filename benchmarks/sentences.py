@@ -1,4 +1,4 @@
-"""The sentences and lists that quote numbers on the pages and in the lessons; see tables.py."""
+"""Sentences and lists with measured numbers, for the pages and lessons; see tables.py."""
 
 import re
 from functools import partial
@@ -14,26 +14,26 @@ XOR_FLAGS = "hidden|activation|optimizer|learning-rate"
 
 
 def flags_of(variant: str) -> str:
-    """Spell a variant as flags: `hidden-2_activation-elu` as `--hidden 2 --activation elu`."""
+    """Convert a variant to flags: `hidden-2_activation-elu` to `--hidden 2 --activation elu`."""
     found = re.findall(rf"({XOR_FLAGS})-(.*?)(?=_(?:{XOR_FLAGS})-|$)", variant)
     flags = " ".join(f"--{flag} {values.replace('-', ' ')}" for flag, values in found)
     return flags.replace(" none", "")
 
 
 def overlap(*values) -> bool:
-    """Tell whether the ranges of these lists have a point in common."""
+    """Return whether the ranges of these lists overlap."""
     return max(map(min, values)) <= min(map(max, values))
 
 
 def by_backend() -> dict[str, list[list[float]]]:
-    """Collect the results of backends.py: lesson -> values of TensorFlow, of JAX, of PyTorch."""
+    """Return the results of backends.py by lesson: values on TensorFlow, JAX and PyTorch."""
     figures = results("backends").groupby(["lesson", "backend"], sort=False).figure.agg(list)
     return figures.groupby("lesson", sort=False).agg(list).to_dict()
 
 
-# Texts that columns are put into
+# Templates filled with columns of results
 
-TEXTS = {  # name of the block: the lesson whose runs they are, and the text
+TEXTS = {  # name of the block: the lesson whose runs fill it, and the template
     "lesson-03-splits": (
         "03",
         "Over {count} seeds, each with its own split and initial weights, the median test error is {test_mae:2~} MPG.",
@@ -84,17 +84,17 @@ TEXTS = {  # name of the block: the lesson whose runs they are, and the text
 
 
 def tell(whose: str, *lines: str) -> list[str]:
-    """Make an entry of TEXTS."""
+    """Fill in an entry of TEXTS."""
     lesson, _, seed = whose.partition(", seed ")
     runs = runs_of(lesson)
     return [fill(line, runs[runs.seed == int(seed)] if seed else runs) for line in lines]
 
 
-# Texts that compute something
+# Texts that need computation
 
 
 def lesson_02_overfitting() -> list[str]:
-    """Tell where the losses of lesson 02 went."""
+    """Describe how the losses of lesson 02 developed."""
     lines = (
         "Median and range of three runs with different random seeds:",
         "",
@@ -107,7 +107,7 @@ def lesson_02_overfitting() -> list[str]:
 
 
 def lesson_14_pairs() -> list[str]:
-    """Tell what pairs of words add to single words, and what lesson 02 reached."""
+    """Compare word pairs with single words in lesson 14, and with lesson 02."""
     averages, words, pairs = (
         Values(runs_of(lesson, flags).test_accuracy)
         for lesson, flags in (("02", ""), ("14", "pairs-0"), ("14", ""))
@@ -123,7 +123,7 @@ def lesson_14_pairs() -> list[str]:
 
 
 def lesson_06_timings() -> list[str]:
-    """Tell how long the function of notes/tensors.md takes in three ways."""
+    """Compare the times of the function in notes/tensors.md in NumPy, eagerly and compiled."""
     text = "{numpy_ms:.2g} ms in NumPy, {eager_ms:.2g} ms eagerly, {function_ms:.2g} ms as `tf.function`"
     names = {10: "ten numbers", 1_000_000: "a million numbers"}
     times = results("06_timings").groupby("numbers")
@@ -133,7 +133,7 @@ def lesson_06_timings() -> list[str]:
 
 
 def lesson_15_speedup() -> list[str]:
-    """Tell how much faster a compiled step of lesson 15 is."""
+    """State how much faster a compiled step of lesson 15 is."""
     ratios = Values(runs_of("15").eager_step_ms / runs_of("15").function_step_ms)
     return [
         f"On two CPU cores the step that `tf.function` compiled was {ratios:0~} times as fast as "
@@ -142,14 +142,14 @@ def lesson_15_speedup() -> list[str]:
 
 
 def lesson_09_winners() -> list[str]:
-    """Tell what the searches of lesson 09 chose, seed by seed."""
+    """List the winners of lesson 09's searches by seed."""
     text = "- seed {seed:all}: {parameters:,.0f} parameters, validation MSE {val_mse:.4f}, test MSE {test_mse:.4f}"
     runs = runs_of("09").groupby("seed")
     return ["The winners of three seeds:", ""] + [fill(text, run) for _, run in runs]
 
 
 def lesson_16_choices() -> list[str]:
-    """Tell what the choices of lesson 16 gave with seed 42."""
+    """List the results of lesson 16's choices with seed 42."""
     choices = results("16_choices").set_index(["part", "choice"])
     errors = choices["median"].map("{:.3f}".format)
     told = {part: [f"{error} for {name}" for name, error in errors[part].items()] for part in PARTS}
@@ -196,7 +196,7 @@ def lesson_20_deep() -> list[str]:
 
 
 def lesson_17_weight() -> list[str]:
-    """Lay out what a larger weight of the third loss of lesson 17 changes."""
+    """Show the effect of a larger weight of the third loss in lesson 17."""
     outputs = ("left", "right", "larger")
     row = " | ".join(f"{{test_accuracy_{output}_all_three:3~}}" for output in outputs)
     variants = {"1": "", "20": "larger-weight-20.0"}
@@ -210,7 +210,7 @@ def lesson_17_weight() -> list[str]:
 
 
 def lesson_10_errors() -> list[str]:
-    """Lay out the errors of lesson 10 for one step ahead."""
+    """List the errors of lesson 10's forecasts one step ahead."""
     names = ("naive", "linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru")
     rows = [f"| `{name}` | {{test_mse_{name}:4~}} |" for name in names]
     header = "| model | test MSE, median (range) of three seeds |"
@@ -218,7 +218,7 @@ def lesson_10_errors() -> list[str]:
 
 
 def lesson_18_order() -> list[str]:
-    """Tell what reading in order is worth in lesson 18, and what lessons 02 and 14 reached."""
+    """State the value of word order in lesson 18, and the accuracies of lessons 02 and 14."""
     written, shuffled, averages, pairs = (
         Values(runs_of(lesson, flags).test_accuracy)
         for lesson, flags in (("18", ""), ("18", "order-shuffled"), ("02", ""), ("14", ""))
@@ -234,7 +234,7 @@ def lesson_18_order() -> list[str]:
 
 
 def lesson_12_dead_units() -> list[str]:
-    """Tell how many units of lesson 12 are dead."""
+    """State the number of dead units in lesson 12."""
     return [
         fill(
             "Of the 64 units, {dead_before:0~} were dead before training and {dead_after:0~} after "
@@ -245,7 +245,7 @@ def lesson_12_dead_units() -> list[str]:
 
 
 def lesson_12_pixels() -> list[str]:
-    """Tell which pixels of the first 7 matter in lesson 12."""
+    """Describe which pixels of the first 7 matter in lesson 12."""
     return [
         fill(
             "In the image of the 7, ink covers {ink:.0%} of the pixels and gets {on_ink:.0%} of the "
@@ -257,7 +257,7 @@ def lesson_12_pixels() -> list[str]:
 
 
 def lesson_19_memorized() -> list[str]:
-    """Tell how well a network of lesson 19 knows wrong labels after a long training."""
+    """State how well a network of lesson 19 memorizes wrong labels in a long training."""
     return [
         fill(
             "After {epochs:.0f} epochs the training accuracy on the wrong labels is "
@@ -276,7 +276,7 @@ PARTS = {
 
 
 def computers() -> list[str]:
-    """Describe the two computers."""
+    """Describe the two computers used for the measurements."""
     names = {"with `amx`": "with_amx/same_work", "without `amx`": "same_work"}
     return [f"- {label}: {results(name).machine[0]}" for label, name in names.items()]
 
@@ -285,7 +285,7 @@ def peers_by_split() -> list[str]:
     """Compare the network for Auto MPG with scikit-learn's models, split by split."""
     peers = results("peers").query("task == 'auto_mpg'")
     errors = peers.pivot(index="seed", columns="model", values="value")
-    errors.columns = ["gradient boosting", "the random forest"]  # in order of the alphabet
+    errors.columns = ["gradient boosting", "the random forest"]  # in alphabetical order
     errors.insert(2, "the network", runs_of("03").set_index("seed").test_mae)
     told = [
         f"{name} {errors[name].median():.2f} and {errors[name].mean():.2f}"
@@ -300,7 +300,7 @@ def peers_by_split() -> list[str]:
 
 
 def serving_memory() -> list[str]:
-    """Tell what ten minutes of load did to the memory of the service."""
+    """State how the service's memory usage changed during ten minutes of load."""
     (run,) = results("serving_load").query("part == 'memory'").itertuples()
     return [
         f"Over {run.seconds / 60:.0f} minutes of that load (`--memory {run.seconds:.0f}`), "
@@ -311,7 +311,7 @@ def serving_memory() -> list[str]:
 
 
 def xor_starts() -> list[str]:
-    """Tell when the starts of xor that solve it made their last mistake."""
+    """State when the networks that solve xor made their last mistakes."""
     last = {
         setting: fill("epoch {last_mistake:0~}", starts)
         for setting, starts in results("xor_starts").query("solved").groupby("setting")
@@ -324,7 +324,7 @@ def xor_starts() -> list[str]:
 
 
 def xor_dead() -> list[str]:
-    """Tell how many units of a network that solves xor may be dead."""
+    """State how many units of a network that solves xor may be dead."""
     dead = results("xor_starts").query("solved and setting == ''").dead_units.max()
     return [
         "A network with dead units can still solve the task, if enough others are left: one of the "
@@ -333,7 +333,7 @@ def xor_dead() -> list[str]:
 
 
 def churn_flawed() -> list[str]:
-    """Tell what the flawed evaluation says, and what the same network reaches on other rows."""
+    """Compare churn's flawed evaluation with the same network on held-out rows."""
     flawed = Values(results("churn").flawed_accuracy)
     honest = Values(results("churn_models").query("model == 'old network'").accuracy_at_half)
     return [
@@ -344,7 +344,7 @@ def churn_flawed() -> list[str]:
 
 
 def churn_steps() -> list[str]:
-    """Tell what each step from the old network to the lesson's adds on the validation rows."""
+    """State how each step from the old network to the new one improves the validation AUC."""
     old = results("churn_models").query("model == 'old network'").val_auc.mean()
     tries = results("churn_tries").set_index("model").val_auc
     steps = {
@@ -358,7 +358,7 @@ def churn_steps() -> list[str]:
 
 
 def mnist_comparison() -> list[str]:
-    """Tell what the table of mnist's models does not: losses, and last epochs against best ones."""
+    """Compare losses, and last with best epochs, which mnist's table of models does not show."""
     runs = results("mnist")
     loss = runs.groupby("variant").test_loss.median().map("{:.3f}".format)
     gain = runs.test_accuracy_of_best - runs.test_accuracy
@@ -395,22 +395,22 @@ SENTENCES = {
 
 
 def promise(lesson: str, what: str) -> str:
-    """Make an entry of PROMISES; a project's runs have a table of their own."""
+    """Fill in an entry of PROMISES; each project has its own table of runs."""
     runs = runs_of(lesson) if lesson[0].isdigit() else results(lesson)
-    if lesson == "mnist":  # it trains this one by default
+    if lesson == "mnist":  # the default model
         runs = runs[runs.variant == "mlp_one_layer"]
     return fill(what, runs).replace("COUNT", str(NUMBERS.get(len(runs), len(runs))))
 
 
 def promise_of_xor() -> str:
-    """Tell how many starts of xor solve it."""
+    """State how many seeds of xor solve it."""
     solved = results("xor").set_index("variant").solved
     usual, best = solved["seeds-20"], solved[f"{XOR_BEST}_seeds-20"]
     return f"of 20 starts, {usual:.0f} solve it; with {flags_of(XOR_BEST)}, {best:.0f}."
 
 
 def promise_of_learning_rate() -> str:
-    """Tell what the best choice of lesson 16 reaches."""
+    """State the result of lesson 16's best choice."""
     choices = results("16_choices").set_index("choice")
     best = choices.loc[choices["median"].idxmin(), ["median", "lowest", "highest"]]
     return (

@@ -1,11 +1,11 @@
-"""How many digits a second does the service name? Beside it, a server as tutorials write them.
+"""Measure how many digits per second the service classifies, compared with a plain server.
 
     python benchmarks/serving_load.py                three turns of 30 seconds each
     python benchmarks/serving_load.py --memory 600   ten minutes: does its memory grow?
 
-32 connections, each with one digit a request, and the next as soon as the answer is there. Clients
-and server are processes of their own on the same computer, so they share its cores. The network is
-`conv_net_fast` of mnist/, as it is before training: that makes no difference to its speed.
+Each of 32 connections sends one digit per request, and the next request as soon as it has received
+the response. Clients and server are separate processes on the same computer and share its cores.
+The network is `conv_net_fast` of mnist/, untrained, which makes no difference to its speed.
 
 Writes results/serving_load.csv.
 """
@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, ROOT, TRIAL, Parser, machine, replace_rows
 from distributed.workers import free_addresses
@@ -34,7 +34,7 @@ SERVERS = {
 
 
 async def ask(port: int, body: bytes, until: float, latencies: list) -> int:
-    """Send one request after the other; return how many failed."""
+    """Send requests one after another; return the number that failed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     request = (
         f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -54,7 +54,7 @@ async def ask(port: int, body: bytes, until: float, latencies: list) -> int:
 
 
 async def load(port: int, seconds: float) -> dict:
-    """Keep all connections busy; return what came of it."""
+    """Keep all connections busy for some seconds; return throughput and latencies."""
     digit = [[(row * column) % 256 for column in range(28)] for row in range(28)]
     body = json.dumps({"instances": [digit]}).encode()
     latencies: list[float] = []
@@ -73,13 +73,13 @@ async def load(port: int, seconds: float) -> dict:
 
 
 def memory_mb(process: subprocess.Popen) -> float:
-    """Read how much memory a process holds now (Linux)."""
+    """Return the current memory usage of a process in MB (Linux only)."""
     pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
     return round(pages * 4096 / 1e6, 1)
 
 
 def measure(server: str, model: Path, seconds: float) -> dict:
-    """Start a server, load it from another process, stop it."""
+    """Start a server, put it under load from another process, and stop it."""
     port = int(free_addresses(1)[0].split(":")[1])
     command = [sys.executable, *map(str, SERVERS[server](model, port))]
     process = subprocess.Popen(
@@ -112,12 +112,12 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--turns", type=int, default=3, metavar="N", help="default 3")
     parser.add_argument(
-        "--seconds", type=float, default=30, metavar="S", help="of load (default 30)"
+        "--seconds", type=float, default=30, metavar="S", help="duration of the load (default 30)"
     )
     parser.add_argument(
-        "--memory", type=float, metavar="S", help="load serving/ only, for S seconds"
+        "--memory", type=float, metavar="S", help="put only serving/ under load, for S seconds"
     )
-    parser.add_argument("--client", type=int, metavar="PORT", help="be the client of that port")
+    parser.add_argument("--client", type=int, metavar="PORT", help="run as the client of this port")
     flags = parser.parse_args()
     if flags.client:
         print(json.dumps(asyncio.run(load(flags.client, flags.seconds))))

@@ -1,10 +1,10 @@
-"""The numbers on the pages and in the lessons, written from results/.
+"""Generate the numbers on the pages and in the lessons from results/.
 
     python benchmarks/tables.py            print all blocks
     python benchmarks/tables.py --write    write them into the pages and the lessons
 
-A page shows a block between `<!-- results: NAME -->` and `<!-- end -->`, see blocks.py. The tables
-are made here, sentences and lists in sentences.py, the list of lessons in path.py.
+A page has blocks between `<!-- results: NAME -->` and `<!-- end -->`; see blocks.py. Tables are
+generated here, sentences and lists in sentences.py, the list of lessons in path.py.
 """
 
 import argparse
@@ -15,18 +15,18 @@ from pathlib import Path
 
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ is
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks import sentences
 from benchmarks.blocks import ROOT, BlockError, name_of, pages, regenerate
 from benchmarks.measured import Values, fill, layout, results, runs_of, table
 from benchmarks.path import lesson_01_output, lesson_path
 
-# Runs that a table needs more of than results/ has
+# Runs that need processing before they become a table
 
 
 def published() -> pd.DataFrame:
-    """Return what reproduce.py measured, and the results of lessons without a published one."""
+    """Return the results of reproduce.py, plus those of lessons without a published result."""
     others = {
         "03 network, 20 splits": ("03_autompg_regression", "test_mae"),
         "04 best of ten networks": ("04_regularization_dropout", "test_accuracy"),
@@ -50,12 +50,12 @@ def published() -> pd.DataFrame:
     ]
     claims = found.published + ", " + found.source
     found["claim"] = found.published.where(found.published == "none", claims)
-    number = found.figure.str.extract(r"^(\d\d)")[0].fillna("projects")  # they come last
+    number = found.figure.str.extract(r"^(\d\d)")[0].fillna("projects")  # projects come last
     return found.loc[number.sort_values(kind="stable").index]
 
 
 def time_to_accuracy(folder: str = "") -> pd.DataFrame:
-    """Return the runs of time_to_accuracy.py, and how many of a part reached the accuracy when."""
+    """Return the runs of time_to_accuracy.py, with how many reached the accuracy, and when."""
     runs = results(f"{folder}time_to_accuracy")
     times = runs.dropna(subset="seconds_to_target").groupby("part").seconds_to_target
     counts = runs.groupby("part").size()
@@ -64,7 +64,7 @@ def time_to_accuracy(folder: str = "") -> pd.DataFrame:
 
 
 def checkpoints() -> pd.DataFrame:
-    """Return the turns of resume_cost.py with and without checkpoints, and the medians' ratio."""
+    """Return the runs of resume_cost.py, with the ratio of medians with to without checkpoints."""
     runs = results("resume_cost")
     sides = (runs[runs.checkpoints == side] for side in ("with", "without"))
     turns = pd.merge(*sides, on=["task", "seed"], suffixes=("", "_without"))
@@ -73,28 +73,28 @@ def checkpoints() -> pd.DataFrame:
 
 
 def kills() -> pd.DataFrame:
-    """Return the kills of kill.py, and whether they came before the last epoch."""
+    """Return the kills of kill.py, with whether they came before the last epoch."""
     runs = results("kills")
     epoch = runs["went on with epoch"]
     return runs.assign(training=epoch < epoch.groupby(runs.lesson).transform("max"))
 
 
 def requests() -> pd.DataFrame:
-    """Return the answers to the requests of ask.py, by the first digit of their status."""
+    """Return the number of responses in ask.py by the first digit of their status."""
     runs = results("requests")
     kinds = {f"status_{n}": runs.answers.where(runs.status // 100 == n, 0) for n in (2, 4, 5)}
     return runs.assign(**kinds)
 
 
 def serving_load() -> pd.DataFrame:
-    """Return the turns of serving_load.py."""
+    """Return the runs of serving_load.py."""
     runs = results("serving_load")
     names = {"plain": "one call of `predict` per request", "serving": "`serving/`"}
     return runs[runs.part == "load"].assign(name=runs.server.map(names))
 
 
 def best_first(part: str) -> pd.DataFrame:
-    """Return the runs of a part of choices.py by choice; first the one with the best median."""
+    """Return the runs of a part of choices.py, sorted by the median of each choice, best first."""
     runs = results("choices")
     runs = runs[runs.part == part]
     middle = runs.groupby(["choice", "setting"]).val_accuracy.transform("median")
@@ -103,7 +103,7 @@ def best_first(part: str) -> pd.DataFrame:
 
 
 def mnist_models() -> pd.DataFrame:
-    """Return the runs of 60 epochs, in the order of mnist_seconds, with what was published."""
+    """Return the 60-epoch runs in the order of mnist_seconds, with the published accuracy."""
     times = results("mnist_seconds").query("precision == 'bfloat16'")[["variant", "epoch_seconds"]]
     runs = times.merge(results("mnist").drop(columns="epoch_seconds"), on="variant")
     claims = results("reproduce").set_index("figure").published
@@ -115,7 +115,7 @@ def mnist_models() -> pd.DataFrame:
 
 
 def mnist_recipes() -> pd.DataFrame:
-    """Return the runs of recipes of their own, from the smallest network to the largest."""
+    """Return the runs with special recipes, from the smallest network to the largest."""
     runs = results("mnist_recipes").sort_values("parameters", kind="stable")
     flags = runs.variant.where(runs.variant == "", " -m " + runs.variant)
     accuracy = runs.test_accuracy_ten_looks.fillna(runs.test_accuracy)  # what its script reports
@@ -123,13 +123,13 @@ def mnist_recipes() -> pd.DataFrame:
 
 
 def mnist_precisions() -> pd.DataFrame:
-    """Return the seconds of an epoch with 32 and with 16 bits, where both were measured."""
+    """Return the seconds per epoch in 32 and 16 bits, for models with both measurements."""
     runs = results("mnist_seconds")
     times = runs.pivot(index="variant", columns="precision", values="epoch_seconds")
     return times.loc[runs.variant.unique()].dropna().reset_index()
 
 
-# Tables: name of the block, runs and what groups them; header; the template of the rows
+# Tables: name of the block, its runs, the column to group by; header; template of the rows
 
 TABLES = """
 published: published by figure
@@ -212,7 +212,7 @@ mnist-tries: mnist_tries by try
 | `conv_net_fast` with | validation accuracy | test accuracy |
 | {try} | {val_accuracy:4~} | {test_accuracy:4~} |
 """
-RUNS = {  # those that are no file in results/
+RUNS = {  # sources that are not a file in results/
     **{make.__name__: make for make in (published, checkpoints, kills, requests, serving_load)},
     **{make.__name__: make for make in (mnist_models, mnist_recipes, mnist_precisions)},
     "time_to_accuracy": time_to_accuracy,
@@ -222,13 +222,13 @@ RUNS = {  # those that are no file in results/
 
 
 def tabulate(source: str, by: str, header: str, row: str) -> list[str]:
-    """Make an entry of TABLES."""
+    """Return the lines of a table described in TABLES."""
     runs = RUNS[source]() if source in RUNS else results(source)
     return table(runs, by.split(), header, row)
 
 
 def tables() -> dict[str, partial]:
-    """Read TABLES: name of a block -> function that returns its lines."""
+    """Parse TABLES into a dict from a block's name to the function that returns its lines."""
     found = {}
     for entry in TABLES.strip().split("\n\n"):
         title, header, row = entry.split("\n")
@@ -237,11 +237,11 @@ def tables() -> dict[str, partial]:
     return found
 
 
-# Tables of another form
+# Tables with another layout
 
 
 def in_columns(lines: list[str]) -> list[str]:
-    """Pad the cells of a table, so that it is easy to read in the comments of a lesson."""
+    """Pad the cells of a table, so that it is easy to read in a lesson's comments."""
     rows = [line.strip("| ").split(" | ") for line in lines]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     fills = ["-" if set("".join(row)) == {"-"} else " " for row in rows]
@@ -252,14 +252,14 @@ def in_columns(lines: list[str]) -> list[str]:
 
 
 def lesson_04_losses() -> list[str]:
-    """Lay out what the best and the last epoch of each model of lesson 04 are worth."""
+    """Compare the best and the last epoch of each model of lesson 04."""
     header = "| model | best epoch | best loss | last loss | last gap | test accuracy |"
     row = "| `{model}` | {best_epoch:.0f} | {best_val_loss:.3f} | {end_val_loss:.3f} | {end_gap:.3f} | {test_accuracy:.3f} |"
     return in_columns(tabulate("04_models", "model", header, row))
 
 
 def lesson_19_broken() -> list[str]:
-    """Lay out what each mistake of lesson 19 does to the losses and the accuracies."""
+    """Show the effect of each mistake of lesson 19 on the losses and accuracies."""
     runs = results("19_broken").query("epochs == 3")
     header = "| network | loss before | on twenty | loss after | accuracy | validation accuracy |"
     row = "| `{network}` | {loss_before:.2f} | {loss_on_twenty:.3f} | {loss_after:.2f} | {accuracy_after:.3f} | {val_accuracy:.3f} |"
@@ -277,7 +277,7 @@ def lesson_20_shapes() -> list[str]:
 
 
 def lesson_11_transfer() -> list[str]:
-    """Lay out what lesson 11 reaches with few images."""
+    """Show the accuracies that lesson 11 reaches with few images."""
     ways = {"from scratch": "from_nothing", "frozen": "frozen", "fine-tuned": "fine_tuned"}
     cells = " | ".join(f"{{test_accuracy_WAY_{size}:3~}}" for size in (10, 100, 1000))
     rows = [f"| {label} | {cells} |".replace("WAY", way) for label, way in ways.items()]
@@ -286,7 +286,7 @@ def lesson_11_transfer() -> list[str]:
 
 
 def two_processors() -> list[str]:
-    """Lay out the ratios of the computer without amx beside those of the one with it."""
+    """Compare the ratios measured on the computers without and with amx."""
 
     def ratios(folder: str = "") -> dict[str, float]:
         found = {}
@@ -304,16 +304,16 @@ def two_processors() -> list[str]:
 
 
 def by_setting(part: str, header: str) -> list[str]:
-    """Lay out a part of choices.py, a column per setting; the best of a row that learns is bold."""
+    """Tabulate a part of choices.py, one column per setting; the best value per row is bold."""
     runs = best_first(part).drop_duplicates(["choice", "setting"])
-    bold = (runs.middle == runs.best) & (runs.best > 0.15)  # guessing is right in one of ten
+    bold = (runs.middle == runs.best) & (runs.best > 0.15)  # guessing gives 0.1
     cells = runs.middle.map("{:.3f}".format).mask(bold, runs.middle.map("**{:.3f}**".format))
     rows = cells.groupby(runs.choice, sort=False).agg(" | ".join)
     return layout(header, [f"| `{name}` | {row} |" for name, row in rows.items()])
 
 
 def xor_settings() -> list[str]:
-    """Lay out how many of 20 starts each setting of xor solves: the default, then the best first."""
+    """Show how many of 20 seeds each setting of xor solves: the default, then the best first."""
     names = {
         "": "none: 8 and 4 units, `relu`, `adam`, learning rate 0.001",
         "--hidden": "`--hidden` (no hidden layer)",
@@ -334,7 +334,7 @@ def churn_customer() -> list[str]:
 
 
 def headlines() -> list[str]:
-    """Sum up the studies, a row for each."""
+    """Summarize the studies, one row each."""
     claims = results("reproduce").query("published != 'none' and metric != 'flawed_accuracy'")
     ratios = results("same_work_ratios").set_index("task").fit_ratio
     least, most = (f"{ratios[task]:.2f} (`{task}`)" for task in (ratios.idxmin(), ratios.idxmax()))
@@ -383,11 +383,11 @@ BLOCKS = {
 
 
 def main() -> None:
-    """Print all blocks, or write them into the files that show them."""
+    """Print all blocks, or write them into the files that contain them."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help="write them into pages and lessons")
+    parser.add_argument("--write", action="store_true", help="write blocks into pages and lessons")
     if not parser.parse_args().write:
         for name, make in BLOCKS.items():
             print(f"{name}:", *make(), "", sep="\n")

@@ -1,25 +1,25 @@
-"""How soon is the published accuracy reached, and how far does one model get in the same time?
+"""Measure how fast the published accuracy is reached, and the best accuracy in the same time.
 
     python benchmarks/time_to_accuracy.py                           all four parts: 100 minutes
     python benchmarks/time_to_accuracy.py --only fast --seeds 42    one part, one seed
 
-Seconds are those of `fit`, from its start. Four parts:
+Times are measured from the start of `fit`. Four parts:
 
-published     conv_net as it was published: 32 bits, all 60,000 images, 60 epochs, judged on the
-              test images after every epoch
-fast          python mnist/mnist.py -m conv_net_fast, judged once, at its end
-best          python mnist/mnist.py -m conv_net_best: as good as it gets in the published time
-best_fashion  python mnist/clothing.py: the same for clothing
+published     conv_net as published: 32 bits, all 60,000 images, 60 epochs, evaluated on the test
+              images after every epoch
+fast          python mnist/mnist.py -m conv_net_fast, evaluated once, at the end
+best          python mnist/mnist.py -m conv_net_best, the best accuracy in the published time
+best_fashion  python mnist/clothing.py, the same for clothing
 
-The parts run in turn, seed by seed. Let nothing else run meanwhile. Writes
-results/time_to_accuracy.csv (a row a run), results/time_to_accuracy_curve.csv (a row an epoch of
-`published`) and the figure.
+The parts run in turn, seed by seed. Run nothing else in the meantime. Writes
+results/time_to_accuracy.csv (one row per run), results/time_to_accuracy_curve.csv (one row per
+epoch of `published`) and the figure.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there benchmarks/ and common/ are
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import (
     RESULTS,
@@ -44,14 +44,14 @@ LESSONS = {
 
 
 def published(seed: int) -> tuple[dict, list[dict]]:
-    """Train as published; return a row, and one for each epoch."""
+    """Train as published; return a row for the run and one for each epoch."""
     result = run_plain("published_recipe", "--seed", seed)
     curve = [
         {
             "seed": seed,
             "epoch": epoch,
             "seconds": round(seconds, 2),
-            "test_accuracy": round(accuracy, 4),  # 10,000 images: 32 bits make .99339998 of .9934
+            "test_accuracy": round(accuracy, 4),  # in float32, 0.9934 is 0.99339998
         }
         for epoch, (seconds, accuracy) in enumerate(
             zip(result["seconds"], result["test_accuracies"], strict=True), 1
@@ -69,7 +69,7 @@ def published(seed: int) -> tuple[dict, list[dict]]:
 
 
 def lesson(part: str, seed: int, out: Path | None) -> dict:
-    """Run one of the lesson's models; its accuracy counts at its end only."""
+    """Run one of the lesson's models; return a row with its final accuracy."""
     record = run_lesson(*LESSONS[part], "--seed", seed, out=out)
     metric = "test_accuracy_ten_looks" if part == "best_fashion" else "test_accuracy"
     accuracy = round(record["metrics"][metric], 4)
@@ -85,7 +85,7 @@ def lesson(part: str, seed: int, out: Path | None) -> dict:
 
 
 def draw() -> None:
-    """Draw accuracy against seconds: the published recipe's curves, this project's runs."""
+    """Plot accuracy against time: the curves of the published recipe and this project's runs."""
     start_keras()
     from common import plots
 
@@ -111,7 +111,7 @@ def draw() -> None:
             [100 * float(row["test_accuracy"]) for row in rows],
             "o",
             color=color,
-            label=f"conv_net_{part}, at its end",
+            label=f"conv_net_{part}, at the end",
         )
     axes.axhline(100 * TARGET, color="black", linestyle="--", linewidth=1)
     axes.text(
@@ -121,7 +121,7 @@ def draw() -> None:
         va="bottom",
         transform=axes.get_yaxis_transform(),
     )
-    axes.set(xscale="log", xlabel="seconds of training", ylabel="test accuracy on MNIST [%]")
+    axes.set(xscale="log", xlabel="training time [s]", ylabel="test accuracy on MNIST [%]")
     axes.set_xticks([10, 30, 100, 300], ["10", "30", "100", "300"])
     axes.set_ylim(98.5, 99.8)
     axes.legend(loc="lower right")
@@ -132,7 +132,7 @@ def draw() -> None:
 
 
 def main() -> None:
-    """Measure, and write the tables and the figure."""
+    """Run all parts and write the tables and the figure."""
     parts = ["published", *LESSONS]
     parser = Parser(__doc__)
     parser.add_argument(
@@ -148,13 +148,13 @@ def main() -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="keep the lesson's runs there; in outputs/reproduce they spare reproduce.py the work",
+        help="folder for the lesson's runs; reproduce.py reuses those in outputs/reproduce",
     )
     flags = parser.parse_args()
     print(machine())
     rows, curves = [], []
     for seed in flags.seeds or (42, 43, 44):
-        for part in flags.only:  # in turn: a computer is not equally quick all day
+        for part in flags.only:  # alternating, as a computer's speed varies over time
             if part == "published":
                 measured, curve = published(seed)
                 curves += curve

@@ -17,8 +17,8 @@ Expect: test ROC AUC 0.867 (0.859 to 0.873), median and range of five splits.
 import sys
 from pathlib import Path
 
-script = globals().get("__file__", "churn.py")  # a notebook has no `__file__`, but runs here
-sys.path.insert(0, str(Path(script).resolve().parent.parent))  # there common/ and churn/ are
+script = globals().get("__file__", "churn.py")  # a notebook has no `__file__`
+sys.path.insert(0, str(Path(script).resolve().parent.parent))  # parent of common/ and churn/
 
 from churn.predict import NUMBERS, answer_if_asked
 from common.lesson import Flag, Lesson
@@ -27,8 +27,8 @@ lesson = Lesson(
     __doc__,
     epochs=100,
     batch_size=10,
-    hidden=[64, 32],  # of the honest network
-    predict=Flag(Path, "answer for the customer in this JSON file, with the newest saved model"),
+    hidden=[64, 32],  # of the network evaluated on held-out rows
+    predict=Flag(Path, "predict the customer in this JSON file with the newest saved model"),
     on_flags=answer_if_asked,  # --predict trains nothing
 )
 
@@ -81,7 +81,7 @@ old_features = ((old - old.mean()) / old.std()).to_numpy()  # (customers, 11)
 
 
 def train(name: str, model, train_features, train_targets, *callbacks, **options):
-    """Compile the model for a yes or no, fit it, return its history."""
+    """Compile the model for binary classification, fit it, and return its history."""
     steps = math.ceil(len(train_features) / lesson.batch_size)
     model.compile(
         optimizer="adam",
@@ -90,7 +90,7 @@ def train(name: str, model, train_features, train_targets, *callbacks, **options
         steps_per_execution=steps,  # a whole epoch in one call: faster
     )
     history = model.fit(
-        lesson.batches(train_features, train_targets, repeat=True),  # endless: its epochs are short
+        lesson.batches(train_features, train_targets, repeat=True),  # endless, as epochs are short
         steps_per_epoch=steps,
         epochs=lesson.epochs,
         callbacks=lesson.callbacks(*callbacks, training=name),
@@ -106,12 +106,12 @@ old_model = keras.Sequential([
     layers.Dense(6, activation="relu"),  # 6*6 + 6 = 42
     layers.Dense(1, activation="sigmoid"),  # 6 + 1 = 7
 ])
-print("the old network, trained and tested on all rows:")
+print("old network, trained and tested on all rows:")
 train("flawed", old_model, old_features, exited[:, None])
 old_answers = old_model.predict(old_features, batch_size=1000, verbose=0)[:, 0] > 0.5
 flawed_accuracy = accuracy_score(exited, old_answers)
 print(f"flawed: accuracy {flawed_accuracy:.4f} on the rows it was trained on")
-print(f"for comparison: to answer 'stays' for everyone gives {1 - exited.mean():.4f}")
+print(f"baseline, predicting 'stays' for everyone: {1 - exited.mean():.4f}")
 
 # %% [markdown]
 # ## 2 Prepare
@@ -142,13 +142,13 @@ train_customers, val_customers, train_targets, val_targets = train_test_split(
 
 
 def columns_of(table: pd.DataFrame) -> dict:
-    """Give every column as an array of shape (customers, 1)."""
+    """Return a dict of the columns, each an array of shape (customers, 1)."""
     return {
         name: table[[name]].to_numpy("float32" if name in NUMBERS else object) for name in table
     }
 
 
-scaled = ["Age", "Balance", "IsActiveMember"]  # the numbers that the network sees as numbers
+scaled = ["Age", "Balance", "IsActiveMember"]  # columns that enter the network as numbers
 country = layers.StringLookup(num_oov_indices=0, output_mode="one_hot", name="country")
 gender = layers.StringLookup(num_oov_indices=0, name="gender")
 products = layers.Discretization([1.5, 2.5, 3.5], output_mode="one_hot", name="products")
@@ -160,7 +160,7 @@ normalization.adapt(train_customers[scaled].to_numpy("float32"))
 
 
 def encode(columns: dict):
-    """Turn raw columns into eleven numbers: 3 scaled, 3 countries, 1 gender, 4 for products."""
+    """Encode raw columns as 11 features: 3 scaled, 3 for country, 1 for gender, 4 for products."""
     numbers = keras.ops.concatenate([columns[name] for name in scaled], axis=1)
     return keras.ops.concatenate(
         [
@@ -175,7 +175,7 @@ def encode(columns: dict):
 
 parts = train_customers, val_customers, test_customers
 inputs = [keras.ops.convert_to_numpy(encode(columns_of(part))) for part in parts]
-old_train = old.loc[train_customers.index]  # the old network gets its old columns
+old_train = old.loc[train_customers.index]  # the old network uses its old columns
 old_inputs = [
     ((old.loc[part.index] - old_train.mean()) / old_train.std()).to_numpy() for part in parts
 ]
@@ -191,7 +191,7 @@ print("training, validation and test rows:", *map(len, parts))
 
 # %%
 def build_model(features: int, hidden: list[int], dropout: float):
-    """Make a network for so many features, with these hidden layers, from the run's seed."""
+    """Build a network with these hidden layers; the run's seed sets its initial weights."""
     keras.utils.set_random_seed(lesson.seed)
     model = keras.Sequential([keras.Input((features,))])
     for units in hidden:
@@ -281,7 +281,7 @@ for name, classifier in others.items():
 
 # %%
 def best_threshold(targets, scores) -> float:
-    """Find the threshold with the highest F1."""
+    """Return the threshold with the highest F1 score."""
     precision, recall, thresholds = precision_recall_curve(targets, scores)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
     return float(thresholds[f1[:-1].argmax()])

@@ -1,4 +1,4 @@
-"""`--predict FILE`: ask the newest saved model about one customer."""
+"""`--predict FILE`: predict with the newest saved model whether a customer leaves."""
 
 import difflib
 import json
@@ -20,22 +20,21 @@ NUMBERS = [
     "IsActiveMember",
     "EstimatedSalary",
 ]
-TEXTS = {"Geography": "country", "Gender": "gender"}  # column -> the layer that knows its values
+TEXTS = {"Geography": "country", "Gender": "gender"}  # column -> its lookup layer
 YES_OR_NO = ["HasCrCard", "IsActiveMember"]
 LARGEST = 10**9
-NOT_USED = ["RowNumber", "CustomerId", "Surname", "Exited"]  # the table has them; no need to delete
+NOT_USED = ["RowNumber", "CustomerId", "Surname", "Exited"]  # accepted, because the table has them
 
 
 def answer_if_asked(lesson) -> None:
-    """Answer for the customer in the file that `--predict` names, and exit; else do nothing.
+    """If `--predict` was given, print the prediction for that customer and exit.
 
     Args:
-        lesson: has `predict`, the file: a JSON object of raw columns, such as customer.json beside
-            this file; and `out`, where the runs are.
+        lesson: the `common.lesson.Lesson`. Its `predict` is the path of a JSON object of raw
+            columns, such as customer.json in this folder, or None; its `out` is the runs' folder.
 
     Raises:
-        SystemExit: if it has answered; or if the file or a field of it is not what it should be, or
-            there is no model.
+        SystemExit: after the prediction, or if the file is invalid or there is no trained model.
     """
     if lesson.predict:
         answer(lesson.predict, lesson)
@@ -43,7 +42,7 @@ def answer_if_asked(lesson) -> None:
 
 
 def answer(path: Path, lesson) -> None:
-    """Print the probability that the customer in a JSON file leaves."""
+    """Print the predicted probability that the customer in a JSON file leaves."""
     customer = read_customer(path)
     records = [
         run
@@ -53,25 +52,25 @@ def answer(path: Path, lesson) -> None:
     if not records:
         kind = "" if lesson.data == "auto" else f" on {lesson.data} data"
         fail(
-            f"--predict: {lesson.out} holds no finished run of churn on TensorFlow{kind}; "
+            f"--predict: {lesson.out} contains no finished run of churn on TensorFlow{kind}; "
             "first train: python churn/churn.py"
         )
     record = records[-1]
     print("churn: starting Keras ...", flush=True)
-    start_keras(("tensorflow",), device=lesson.device)  # the model reads texts
+    start_keras(("tensorflow",), device=lesson.device)  # strings need TensorFlow
     import keras
 
     model_file = record["folder"] / "model.keras"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what matters is raised, or seen below
+            warnings.simplefilter("ignore")  # real problems raise an error
             model = keras.models.load_model(model_file)
         vocabularies = {
             name: model.get_layer(layer).get_vocabulary() for name, layer in TEXTS.items()
         }
-    except Exception as error:  # a damaged file makes Keras raise any kind
+    except Exception as error:  # for a damaged file Keras may raise any type
         fail(
-            f"--predict: {model_file}: is no model of this lesson ({error}); "
+            f"--predict: {model_file}: not a model of this lesson ({error}); "
             "remove that folder, or train again: python churn/churn.py"
         )
     for name, vocabulary in vocabularies.items():
@@ -79,7 +78,7 @@ def answer(path: Path, lesson) -> None:
         if customer[name] not in known:
             fail(
                 f"--predict {path}: {name} {customer[name]!r} is unknown; "
-                f"the model knows {', '.join(known)}"
+                f"known values: {', '.join(known)}"
             )
     columns = {
         name: keras.ops.convert_to_tensor(
@@ -91,13 +90,12 @@ def answer(path: Path, lesson) -> None:
     threshold = record["metrics"]["threshold"]
     print(f"model: {model_file} ({record['data']} data, {record['epochs']} epochs)")
     print(f"probability of leaving: {probability:.3f}")
-    print(
-        f"answer: {'leaves' if probability >= threshold else 'stays'} (threshold {threshold:.3f})"
-    )
+    prediction = "leaves" if probability >= threshold else "stays"
+    print(f"prediction: {prediction} (threshold {threshold:.3f})")
 
 
 def read_customer(path: Path) -> dict:
-    """Read and check the fields of a customer."""
+    """Read a customer from a JSON file and validate its fields."""
     try:
         customer = json.loads(read_text(path))
     except OSError as error:
@@ -108,7 +106,7 @@ def read_customer(path: Path) -> dict:
     except (ValueError, RecursionError) as error:
         fail(f"--predict {path}: is not JSON ({error}); see churn/customer.json")
     if not isinstance(customer, dict):
-        fail(f"--predict {path}: must hold one customer, {{...}}; see churn/customer.json")
+        fail(f"--predict {path}: must contain one JSON object, {{...}}; see churn/customer.json")
     wanted = [*NUMBERS, *TEXTS]
     for name in customer:
         if name not in [*wanted, *NOT_USED]:
@@ -124,12 +122,12 @@ def read_customer(path: Path) -> dict:
         check_number(path, name, customer[name])
     for name in TEXTS:
         if not isinstance(customer[name], str):
-            fail(f"--predict {path}: {name} must be a text, not {json.dumps(customer[name])}")
+            fail(f"--predict {path}: {name} must be a string, not {json.dumps(customer[name])}")
     return customer
 
 
 def check_number(path: Path, name: str, value) -> None:
-    """Fail unless a field is a number that a customer can have."""
+    """Exit with an error unless a field is a number in its valid range."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         fail(f"--predict {path}: {name} must be a number, not {json.dumps(value)}")
     if name in YES_OR_NO and value not in (0, 1):

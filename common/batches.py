@@ -1,9 +1,9 @@
-"""Batches in an order that is new every epoch, the same for every back-end, and repeatable.
+"""Reproducible batches, reshuffled for every epoch, identical on every back-end.
 
-`fit(arrays)` on the TensorFlow back-end repeats one order in every epoch once a seed is set.
-Here the order of epoch e is drawn from the pair (seed, e) alone. So the epochs differ, two runs
-with one seed agree to the bit, and a run that was stopped goes on with the very batches that
-it would have had.
+Once a seed is set, `fit(arrays)` on the TensorFlow back-end uses the same order in every epoch.
+Here the order of epoch e depends only on the pair (seed, e). So every epoch has a new order, two
+runs with the same seed agree to the bit, and a resumed run sees exactly the batches it would have
+seen without the interruption.
 """
 
 import weakref
@@ -12,37 +12,38 @@ import keras
 import numpy as np
 from scipy.sparse import issparse
 
-LARGE = 2**24  # bytes: TensorFlow keeps a copy of a smaller array, which is faster to gather from
+LARGE = 2**24  # bytes: smaller arrays are copied into TensorFlow, which gathers from them faster
 
 
 class EpochCounter:
-    """Knows the epoch whose order is drawn next: callbacks set it, a plain loop counts on."""
+    """The epoch whose order is drawn next: set by callbacks, incremented by a plain loop."""
 
     epoch = 0
 
 
 def epoch_order(examples: int, seed: int, epoch: int) -> np.ndarray:
-    """Draw the order of an epoch: the numbers 0 to examples - 1, int64 of shape (examples,)."""
+    """Return the order of an epoch: a permutation of 0 to examples - 1, int64, (examples,)."""
     return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
 def shuffled_batches(features, targets, batch_size: int, seed: int, counter=None, repeat=False):
-    """Cut arrays into batches that are reshuffled for every epoch.
+    """Split arrays into batches, reshuffled for every epoch.
 
-    A batch is gathered from the arrays when it is needed: they keep their dtype, and a sparse array
-    stays sparse as a whole. The last batch of an epoch may be smaller.
+    Each batch is gathered on demand: the arrays keep their dtype, and a sparse array is never
+    converted as a whole. The last batch of an epoch may be smaller.
 
     Args:
-        features: array of shape (examples, ...), a table of numbers, or a sparse array of SciPy
-            in CSR form, of shape (examples, columns); its batches are ordinary arrays. For a model
-            of several inputs a tuple or a dict of such.
-        targets: array of shape (examples,) or (examples, outputs); for several outputs likewise.
-        batch_size: examples in a batch.
-        seed: what the orders are drawn from.
-        counter: an `EpochCounter`: tells the epoch when an order is drawn, and is set to the next
-            one. If left out, the first pass is epoch 0.
-        repeat: go on without end, for `fit(..., steps_per_epoch=...)`: an epoch then needs no new
-            iterator, which takes TensorFlow about 20 ms.
+        features: array of shape (examples, ...), a numeric DataFrame, or a SciPy sparse array in
+            CSR format of shape (examples, columns), whose batches are dense. For a model with
+            several inputs, a tuple or dict of these.
+        targets: array of shape (examples,) or (examples, outputs). For a model with several
+            outputs, a tuple or dict of these.
+        batch_size: examples per batch.
+        seed: seed of the orders.
+        counter: an `EpochCounter`, read when an order is drawn and then advanced to the next
+            epoch. By default the first pass is epoch 0.
+        repeat: repeat the batches endlessly, for `fit(..., steps_per_epoch=...)`. This saves the
+            new iterator per epoch, about 20 ms on TensorFlow.
 
     Returns:
         A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
@@ -55,8 +56,8 @@ def shuffled_batches(features, targets, batch_size: int, seed: int, counter=None
         return ShuffledBatches(features, targets, batch_size, seed, counter)
     import tensorflow as tf
 
-    # Each call back into Python waits for the training loop to let go of it, so the orders of many
-    # short epochs are drawn in one call.
+    # Every call back into Python waits until the training loop releases the interpreter lock, so
+    # one call draws the orders of many short epochs.
     epochs = max(1, min(64, 2**14 // examples)) if repeat else 1
     full, rest = divmod(examples, batch_size)
     first_epoch = 0
@@ -66,7 +67,7 @@ def shuffled_batches(features, targets, batch_size: int, seed: int, counter=None
         if start == 0:  # a new iterator
             first_epoch = counter.epoch
         numbers = range(first_epoch + start, first_epoch + start + epochs)
-        if counter.epoch == numbers[0]:  # else another training has set it since
+        if counter.epoch == numbers[0]:  # otherwise another training has set it since
             counter.epoch = numbers[-1] + 1
         return np.concatenate([epoch_order(examples, seed, number) for number in numbers])
 
@@ -76,7 +77,7 @@ def shuffled_batches(features, targets, batch_size: int, seed: int, counter=None
         if rest:
             lengths = ([batch_size] * full + [rest]) * epochs
             rows = tf.RaggedTensor.from_row_lengths(rows, lengths, validate=False)
-        else:  # faster by a tenth where steps are short
+        else:  # 10 % faster if steps are short
             rows = tf.reshape(rows, [-1, batch_size])
         return tf.data.Dataset.from_tensor_slices(rows)
 
@@ -86,12 +87,12 @@ def shuffled_batches(features, targets, batch_size: int, seed: int, counter=None
 
 
 def ordered_batches(features, targets, batch_size: int):
-    """Cut arrays into batches in their own order, once: for validation and evaluation.
+    """Split arrays into batches without shuffling, for validation and evaluation.
 
-    Keras rebuilds the pipeline of `validation_data=(x, y)` after every epoch, and converts a sparse
-    array anew for every model; this pipeline is built once.
+    Keras rebuilds the pipeline of `validation_data=(x, y)` after every epoch and converts a sparse
+    array again for every model. This pipeline is built only once.
 
-    It takes and returns what `shuffled_batches` does.
+    Arguments and return value are those of `shuffled_batches`.
     """
     features, targets = as_arrays(features), as_arrays(targets)
     if keras.backend.backend() != "tensorflow":
@@ -100,17 +101,17 @@ def ordered_batches(features, targets, batch_size: int):
 
     examples = count(targets)
     sparse = any(map(issparse, keras.tree.flatten((features, targets))))
-    if batch_size >= examples and not sparse:  # 3 ms an epoch instead of 20
+    if batch_size >= examples and not sparse:  # 3 ms per epoch instead of 20
         return untuned(tf.data.Dataset.from_tensors((features, targets)))
     rows = tf.data.Dataset.range(examples).batch(batch_size)
     return gather_rows(rows, features, targets, 2, -(-examples // batch_size))
 
 
 def untuned(dataset):
-    """Keep a `tf.data` pipeline from tuning itself.
+    """Disable autotuning in a `tf.data` pipeline.
 
-    The thread that tunes it sleeps 10 ms, 20, 40 and so on, twice as long every time; and often a
-    pipeline ends only when that thread wakes up. So one that takes 6 s can end after 10.
+    The autotuning thread sleeps for 10 ms, then 20, 40 and so on, doubling each time, and the
+    pipeline often cannot finish until that thread wakes up: 6 s of work can take 10.
     """
     import tensorflow as tf
 
@@ -120,10 +121,10 @@ def untuned(dataset):
 
 
 def gather_rows(rows, features, targets, ahead: int, steps: int | None):
-    """Turn a `tf.data` pipeline of row numbers into one of batches, made up to `ahead` in advance.
+    """Map a `tf.data` pipeline of row numbers to batches, prefetching up to `ahead` of them.
 
-    The arrays go when the pipeline goes. TensorFlow never lets go of a function that it calls back,
-    so the function finds them in a dictionary, which is emptied then.
+    TensorFlow never frees a Python function passed to `tf.numpy_function`. So the function looks
+    the arrays up in a dictionary, which is cleared when the pipeline is garbage-collected.
     """
     import tensorflow as tf
 
@@ -147,12 +148,12 @@ def gather_rows(rows, features, targets, ahead: int, steps: int | None):
     dataset = untuned(batches.prefetch(ahead))
     if steps:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    weakref.finalize(dataset, held.clear)  # an iterator keeps its dataset
+    weakref.finalize(dataset, held.clear)  # an iterator holds a reference to its dataset
     return dataset
 
 
 class OrderedBatches(keras.utils.PyDataset):
-    """Batches in their own order, for JAX and PyTorch."""
+    """Batches of `ordered_batches` for JAX and PyTorch."""
 
     def __init__(self, features, targets, batch_size: int):
         super().__init__()
@@ -162,18 +163,18 @@ class OrderedBatches(keras.utils.PyDataset):
         return -(-count(self.targets) // self.batch_size)
 
     def __getitem__(self, index: int):
-        """Gather batch `index`."""
+        """Return batch `index`."""
         return self.gather(slice(index * self.batch_size, (index + 1) * self.batch_size))
 
     def gather(self, rows):
-        """Gather some rows of features and targets."""
+        """Return the given rows of features and targets."""
         return dense_rows(self.features, rows), dense_rows(self.targets, rows)
 
 
 class ShuffledBatches(OrderedBatches):
-    """The batches of `shuffled_batches` for JAX and PyTorch.
+    """Batches of `shuffled_batches` for JAX and PyTorch.
 
-    `fit` asks for them in an order of its own, so they are handed out one after the other instead.
+    `fit` requests batches in its own shuffled order, so the index is ignored.
     """
 
     def __init__(self, features, targets, batch_size: int, seed: int, counter: EpochCounter):
@@ -182,21 +183,21 @@ class ShuffledBatches(OrderedBatches):
         self.on_epoch_begin()
 
     def on_epoch_begin(self):
-        """Start over with a new order."""
+        """Start again with a new order."""
         self.step = 0
 
     def __getitem__(self, index: int):
-        """Gather the next batch."""
+        """Return the next batch, whatever the index."""
         if self.step == 0:
             self.order = epoch_order(count(self.targets), self.seed, self.counter.epoch)
         rows = self.order[self.step * self.batch_size : (self.step + 1) * self.batch_size]
         self.step = (self.step + 1) % len(self)
-        self.counter.epoch += self.step == 0  # Keras may look at one batch before it trains
+        self.counter.epoch += self.step == 0  # Keras may read one batch before training
         return self.gather(rows)
 
 
 def as_arrays(values):
-    """Turn a table, a list or a tensor into an array; in a tuple or a dict, each of its parts."""
+    """Convert a DataFrame, list or tensor, or each item of a tuple or dict, to an array."""
     if isinstance(values, tuple):
         return tuple(map(as_arrays, values))
     if isinstance(values, dict):
@@ -205,12 +206,12 @@ def as_arrays(values):
 
 
 def count(values) -> int:
-    """Count the examples: the rows of the first array."""
+    """Return the number of examples: the rows of the first array."""
     return keras.tree.flatten(values)[0].shape[0]
 
 
 def dense_rows(values, rows):
-    """Gather rows of each array; those of a sparse one become an ordinary array."""
+    """Return the given rows of each array; those of a sparse array become dense."""
 
     def gather(array):
         gathered = array[rows]

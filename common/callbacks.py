@@ -1,4 +1,4 @@
-"""Callbacks of every training: the time of each epoch, a progress bar; and whole model files."""
+"""Callbacks: epoch times, a progress bar, safe interruption, and atomic model checkpoints."""
 
 import os
 import shutil
@@ -15,11 +15,11 @@ from common.flags import in_notebook
 
 
 class EpochTimer(keras.callbacks.Callback):
-    """Measures the wall time of every epoch, validation included, and of the whole fit.
+    """Measures the wall time of every epoch, including validation, and of `fit` as a whole.
 
     Attributes:
         seconds: list of floats, one per epoch.
-        total: seconds from `start` to `stop`, and of the epochs before a run was resumed.
+        total: seconds between `start` and `stop`, plus the epochs before a run was resumed.
     """
 
     def __init__(self):
@@ -29,17 +29,17 @@ class EpochTimer(keras.callbacks.Callback):
         self._began = self._earlier = None
 
     def start(self) -> None:
-        """Start the clock right before `fit`, which has work to do before it calls callbacks."""
+        """Start the clock. Call it just before `fit`, which works before its first callback."""
         self._began, self._earlier = time.perf_counter(), None
 
     def stop(self) -> None:
-        """Stop the clock; make this the last thing that `fit` calls."""
+        """Stop the clock. Make this the last callback that `fit` calls."""
         earlier = sum(self.seconds) if self._earlier is None else self._earlier
         self.total = earlier + time.perf_counter() - self._began
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._earlier is None:
-            del self.seconds[epoch:]  # of an earlier `fit`, in a notebook
+            del self.seconds[epoch:]  # left by an earlier `fit` in a notebook
             self._earlier = sum(self.seconds)
         self._epoch_began = time.perf_counter()
 
@@ -47,18 +47,18 @@ class EpochTimer(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self._epoch_began)
 
     def on_train_end(self, logs=None):
-        self.set_model(None)  # let the model go, the seconds stay
+        self.set_model(None)  # free the model but keep the times
 
 
 class EpochBar(keras.callbacks.Callback):
-    """Shows Keras' progress bar over the epochs of `fit(..., verbose=0)`; a file gets one line."""
+    """Shows one progress bar over all epochs of `fit(..., verbose=0)`, or one line in a file."""
 
     def on_train_begin(self, logs=None):
         self.bar, self.latest = None, None
         self.alive = in_notebook() or sys.stdout.isatty()
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.params.get("verbose") != 0:  # `fit` shows something itself
+        if self.params.get("verbose") != 0:  # `fit` reports progress itself
             return
         if self.bar is None:
             options = {"verbose": 1 if self.alive else 2, "width": 10, "interval": 0.2}
@@ -68,7 +68,7 @@ class EpochBar(keras.callbacks.Callback):
         self.bar.update(*self.latest, finalize=False)
 
     def fitting(self, logs: dict) -> list[tuple[str, float]]:
-        """Choose what fits on a line of the terminal, the losses first: a longer one scrolls."""
+        """Return the logs that fit on one terminal line, losses first: a longer line scrolls."""
         if not self.alive:
             return list(logs.items())
         room, chosen = shutil.get_terminal_size().columns - 42, []
@@ -86,12 +86,12 @@ class EpochBar(keras.callbacks.Callback):
 
 
 class InterruptBetweenSteps(keras.callbacks.Callback):
-    """Lets Ctrl-C take effect between two calls of the training function, not within one.
+    """Defers Ctrl-C until the current call of the training function has returned.
 
-    Python raises `KeyboardInterrupt` wherever it happens to be. Within TensorFlow's C++ code, which
-    calls back into Python, that can end in a `SystemError`, or in a process that aborts because its
-    memory is damaged. Nothing is lost by waiting: such a call cannot be cut short. Pressed a second
-    time, Ctrl-C works at once.
+    Python raises `KeyboardInterrupt` at whatever point it has reached. Inside a Python function
+    called from TensorFlow's C++ code, this can cause a `SystemError` or corrupt memory and abort
+    the process. Waiting costs nothing, because such a call cannot be interrupted anyway. A second
+    Ctrl-C takes effect immediately.
     """
 
     def __init__(self):
@@ -99,23 +99,23 @@ class InterruptBetweenSteps(keras.callbacks.Callback):
         self.handler = self.pressed = None
 
     def on_train_begin(self, logs=None):
-        if threading.current_thread() is not threading.main_thread():  # only that one gets it
+        if threading.current_thread() is not threading.main_thread():  # receives no signals
             return
         current = signal.getsignal(signal.SIGINT)
         owner = getattr(current, "__self__", None)
-        if isinstance(owner, InterruptBetweenSteps):  # left by a `fit` that ended in an error
+        if isinstance(owner, InterruptBetweenSteps):  # left by a `fit` that raised an error
             current = owner.handler
         if callable(current):
             self.handler, self.pressed = current, None
             signal.signal(signal.SIGINT, self.note)
 
     def note(self, *pressed):
-        """Handle the signal: remember it, and give the next one to whom it belongs."""
+        """Handle the signal: remember it and restore the original handler for the next one."""
         self.pressed = pressed
         signal.signal(signal.SIGINT, self.handler)
 
     def interrupt(self):
-        """Hand on the signal that was noted, if there is one."""
+        """Pass a deferred signal on to the original handler."""
         if self.pressed:
             pressed, self.pressed = self.pressed, None
             self.handler(*pressed)
@@ -136,13 +136,13 @@ class InterruptBetweenSteps(keras.callbacks.Callback):
 
 
 class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
-    """Keras' callback of this name, but a file is replaced only when the new one is whole."""
+    """Like Keras' `ModelCheckpoint`, but replaces each file atomically."""
 
     def on_epoch_end(self, epoch, logs=None):
-        named = Path(self.filepath)  # with such parts as {epoch:02d}, which Keras fills in
+        named = Path(self.filepath)  # may contain fields such as {epoch:02d}, which Keras fills in
         temporary = temporary_path(named)
         prefix = temporary.name.removesuffix(named.name)
-        folder = str(named.parent).replace("{", "{{").replace("}", "}}")  # its braces stay
+        folder = str(named.parent).replace("{", "{{").replace("}", "}}")  # keep literal braces
         self.filepath = os.path.join(folder, temporary.name)
         try:
             super().on_epoch_end(epoch, logs)

@@ -1,4 +1,4 @@
-"""Errors that end a lesson, in one line that names the remedy."""
+"""Errors that end a lesson with one line naming the remedy."""
 
 import contextlib
 import errno
@@ -10,21 +10,22 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, or share of it, is told by
-# Set in a process that another one started, which tells how to go on after Ctrl-C.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk or an exhausted quota
+# Set in a child process, whose parent prints how to continue after Ctrl-C.
 CHILD_PROCESS = "KERAS_LESSON_CHILD_PROCESS"
 
 
 def debugging() -> bool:
-    """Tell whether `--debug` was given: then errors show where they came from."""
+    """Return whether `--debug` was given, so that errors show a traceback."""
     return "--debug" in sys.argv
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
-    """Print `message` as one line on standard error and leave with exit code `code`.
+    """Print `message` as one line on standard error and exit.
 
     Raises:
-        SystemExit: always. 2 is for wrong input, 1 for a fault of the surroundings.
+        SystemExit: always, with `code`: 2 for invalid input, 1 for a failure of the environment,
+            such as a full disk.
     """
     if debugging():
         if sys.exc_info()[0]:
@@ -36,12 +37,12 @@ def fail(message: str, code: int = 2) -> NoReturn:
 
 
 def on_interrupt(message: Callable[[], str]) -> None:
-    """Print one line instead of a traceback after Ctrl-C, a full disk, or too little memory.
+    """Print one line instead of a traceback after Ctrl-C, an I/O error or a lack of memory.
 
-    Any other error is a mistake in the code and is shown whole.
+    Any other error is a bug and shows its full traceback.
 
     Args:
-        message: called when it happens; tells how to go on.
+        message: called at that moment; returns how to continue.
     """
 
     def show(kind, error, trace):
@@ -51,7 +52,7 @@ def on_interrupt(message: Callable[[], str]) -> None:
         elif isinstance(error, OSError):
             known = f"error: {describe(error)}"
         elif is_lack_of_memory(error):
-            known = "error: memory ran out: close other programs"
+            known = "error: out of memory: close other programs"
             if "No space left" in str(error):
                 known = "error: the disk is full"
         if known is None or debugging():
@@ -65,14 +66,14 @@ def on_interrupt(message: Callable[[], str]) -> None:
 
 
 def was_interrupted(error: BaseException | None) -> bool:
-    """Tell whether an error is Ctrl-C, or came up while that was dealt with, as some do on JAX."""
+    """Return whether an error is Ctrl-C or was raised while handling it, as happens on JAX."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error is not None
 
 
 def end_as_interrupted() -> None:
-    """End this process as Python does after Ctrl-C: a shell shows 130."""
+    """End this process as Python does after Ctrl-C: the shell sees exit code 130."""
     sys.stdout.flush()
     sys.stderr.flush()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -80,7 +81,7 @@ def end_as_interrupted() -> None:
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
-    """Tell whether Python, TensorFlow, JAX or PyTorch could not get the memory it asked for."""
+    """Return whether Python, TensorFlow, JAX or PyTorch failed to allocate memory."""
     if isinstance(error, MemoryError):
         return True
     kinds = ("ResourceExhaustedError", "OutOfMemoryError")
@@ -89,7 +90,7 @@ def is_lack_of_memory(error: BaseException) -> bool:
 
 
 def describe(error: OSError) -> str:
-    """Say in one line what the system refused, and for which file if it tells."""
+    """Return in one line what the operating system refused, with the file if known."""
     reason = error.strerror if error.filename else error.errno and os.strerror(error.errno)
     reason = reason or " ".join(str(error).split())
     return f"{error.filename}: {reason}" if error.filename else reason
@@ -97,8 +98,8 @@ def describe(error: OSError) -> str:
 
 @contextlib.contextmanager
 def finish_first() -> Iterator[None]:
-    """Let the block end before Ctrl-C takes effect."""
-    if threading.current_thread() is not threading.main_thread():  # only that one gets it
+    """Defer Ctrl-C until the block has ended."""
+    if threading.current_thread() is not threading.main_thread():  # receives no signals
         yield
         return
     pressed = []

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: write beside, then put in place in one step."""
+"""Atomic writes: write a temporary file in the same folder, then rename it."""
 
 import contextlib
 import json
@@ -7,14 +7,14 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-WRITING = f".writing-{platform.node()}-"  # begins the name of a file that this computer writes
+WRITING = f".writing-{platform.node()}-"  # prefix of this computer's temporary files
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Lend a temporary path beside `path`; what is written there becomes `path` at the end.
+    """Yield a temporary path in the same folder; on success, rename it to `path`.
 
-    If the block raises, `path` stays as it was and the temporary file goes.
+    If the block raises, `path` is unchanged and the temporary file is removed.
     """
     temporary = temporary_path(path)
     try:
@@ -26,22 +26,23 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def temporary_path(path: Path) -> Path:
-    """Name the temporary file of this process for `path`. The ending stays: Keras reads it."""
+    """Return this process's temporary path for `path`, with the suffix that Keras relies on."""
     return path.with_name(f"{WRITING}{os.getpid()}-{path.name}")
 
 
 def read_text(path: Path) -> str:
-    """Read a text file that a reader gives: UTF-8, or UTF-16, as some programs on Windows write.
+    """Read a user's text file in UTF-8, or in UTF-16, which some Windows programs write.
 
     Raises:
-        OSError, ValueError: if it cannot be read, or is no such text.
+        OSError: if the file cannot be read.
+        ValueError: if it is not text in one of these encodings.
     """
     content = path.read_bytes()
-    return content.decode(json.detect_encoding(content))  # knows them, and a byte-order mark
+    return content.decode(json.detect_encoding(content))  # knows both and the byte-order mark
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of processes that were killed while they wrote."""
+    """Remove the temporary files of processes that were killed while writing."""
     for path in [*folder.glob(f"{WRITING}*"), *folder.glob(f"*/{WRITING}*")]:
         number = path.name.removeprefix(WRITING).partition("-")[0]
         if number.isdigit() and not is_another_running(int(number)):
@@ -50,18 +51,18 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def fsync(path: Path) -> None:
-    """Wait until the disk has a file, or every file of a folder: then they survive a power cut."""
+    """Flush a file, or every file in a folder, to disk, so that it survives a power failure."""
     for file in [path] if path.is_file() else filter(Path.is_file, path.rglob("*")):
         with file.open("rb+") as opened:
             os.fsync(opened.fileno())
 
 
 def is_another_running(process: int) -> bool:
-    """Tell whether another process of this number runs on this computer.
+    """Return whether another process with this ID runs on this computer.
 
-    On Windows, where asking may end it, say yes.
+    Always True on Windows, where checking could end the process.
     """
-    if process == os.getpid():  # a killed one had the same number
+    if process == os.getpid():  # the ID of a killed process was reused
         return False
     if os.name == "nt":
         return True
@@ -69,13 +70,13 @@ def is_another_running(process: int) -> bool:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # it may not be asked, so it is there
+    except OSError:  # no permission to signal it, so it exists
         pass
     return True
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Write `content` as readable JSON."""
+    """Write `content` as indented JSON."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         fsync(temporary)

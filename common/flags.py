@@ -1,6 +1,6 @@
-"""Command-line flags that follow from a lesson's defaults.
+"""Command-line flags, derived from a lesson's default values.
 
-Imports nothing heavy: `--help` and a mistyped flag are answered at once.
+Imports no large library, so that `--help` and a mistyped flag are answered immediately.
 """
 
 import argparse
@@ -13,26 +13,26 @@ from typing import Any, NamedTuple
 
 from common.errors import fail
 
-STARTED = time.perf_counter()  # when a lesson began: what its "total" seconds count from
+STARTED = time.perf_counter()  # start of the lesson's "total" seconds
 ROOT = Path(__file__).resolve().parent.parent
-SMALLEST_LIMIT = 100  # a tenth of fewer examples cannot hold all of ten classes
-HELP = {  # of flags that several lessons have
+SMALLEST_LIMIT = 100  # with fewer, a tenth could not contain all ten classes
+HELP = {  # for flags that several lessons have
     "activation": "activation function of the hidden layers",
     "epochs": "passes over the training data",
-    "batch_size": "examples in a training step",
-    "dropout": "fraction of the units left out in a training step",
-    "hidden": "units of each hidden layer; none: no hidden layer",
-    "learning_rate": "size of the steps",
+    "batch_size": "training examples per step",
+    "dropout": "fraction of the units dropped in each training step",
+    "hidden": "units in each hidden layer; no value: no hidden layer",
+    "learning_rate": "step size of the optimizer",
     "models": "train only these models",
-    "optimizer": "how the parameters are updated",
-    "patience": "epochs without a new low of the validation loss before training ends",
-    "seed": "same seed, same result",
-    "text": "a sentence or review of your own, judged after training",
+    "optimizer": "algorithm that updates the parameters",
+    "patience": "stop after this many epochs without a lower validation loss",
+    "seed": "random seed: the same seed gives the same result",
+    "text": "your own sentence or review, classified after training",
 }
 
 
 class Flag(NamedTuple):
-    """A flag of a lesson that its default alone does not describe.
+    """A lesson's flag that needs more than a default value.
 
     Attributes:
         default: as in `common.lesson.Lesson`.
@@ -60,7 +60,7 @@ class Flag(NamedTuple):
 
 
 def whole_number(at_least: int = 1, at_most: int = 10**9):
-    """Return an argparse type that parses a whole number from `at_least` to `at_most`."""
+    """Return an argparse type for integers from `at_least` to `at_most`."""
 
     def parse(text: str) -> int:
         try:
@@ -79,7 +79,7 @@ def whole_number(at_least: int = 1, at_most: int = 10**9):
 
 
 def real_number(at_least: float | None = None, below: float = float("inf")):
-    """Return an argparse type that parses a number above 0, or of at least `at_least`."""
+    """Return an argparse type for numbers above 0, or of at least `at_least`."""
     limit = "above 0" if at_least is None else f"of at least {at_least:g}"
     limit += f" and below {below:g}" * (below < float("inf"))
 
@@ -97,46 +97,46 @@ def real_number(at_least: float | None = None, below: float = float("inf")):
 
 
 def some_text(text: str) -> str:
-    """Parse a text that has at least one word in it."""
+    """Return the text if it contains at least one word."""
     if not re.search(r"\w", text):
-        raise argparse.ArgumentTypeError("must hold at least one word")
+        raise argparse.ArgumentTypeError("must contain at least one word")
     return text
 
 
 def home_path(text: str) -> Path:
-    """Parse a path; `~` is the home folder also where the shell leaves it, as in `--out=~/runs`."""
+    """Parse a path and expand `~`, which the shell leaves alone in `--out=~/runs`."""
     return Path(os.path.expanduser(text))
 
 
 def in_notebook() -> bool:
-    """Tell whether the code runs under a notebook kernel."""
+    """Return whether the code runs in a notebook kernel."""
     return "ipykernel" in sys.modules
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that reports an error in one line and knows `--debug`."""
+    """An argument parser that has `--debug` and reports errors in one line."""
 
     def __init__(self, **options):
         super().__init__(
-            # As wide as the docstrings, so that most flags take one line.
+            # As wide as the docstrings, so that most flags fit on one line.
             formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=100),
             allow_abbrev=False,
             **options,
         )
-        self.add_argument("--debug", action="store_true", help="show where an error came from")
+        self.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
     def error(self, message: str):
-        """Report a wrong flag in one line, with exit code 2."""
+        """Report an invalid flag in one line and exit with code 2."""
         fail(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
 
 
 class LessonParser(Parser):
-    """The parser of a lesson: the flags that all lessons share, and its own.
+    """A lesson's parser: the flags common to all lessons, plus its own.
 
     Args:
         name: the script's name without `.py`.
-        doc: the script's docstring, which `--help` prints.
-        own: the lesson's own flags and their defaults, see `common.lesson.Lesson`.
+        doc: the script's docstring, printed by `--help`.
+        own: the lesson's own flags and their defaults, as in `common.lesson.Lesson`.
         data: whether the lesson loads a data set.
 
     Attributes:
@@ -162,7 +162,7 @@ class LessonParser(Parser):
                 "limit",
                 Flag(
                     int,
-                    f"use only the first N training examples, at least {SMALLEST_LIMIT}",
+                    f"use only the first N training examples, N at least {SMALLEST_LIMIT}",
                     at_least=SMALLEST_LIMIT,
                     role="training",
                 ),
@@ -171,28 +171,27 @@ class LessonParser(Parser):
                 "data",
                 Flag(
                     ["auto", "real", "sample"],
-                    "real data, the built-in sample, or whichever works",
+                    "real data, the built-in sample, or (auto) real data if available",
                     role="free",
                 ),
             )
             self.add(
-                "data_dir",
-                Flag(Path, "folder that holds the real data (default $KERAS_TUTORIAL_DATA)"),
+                "data_dir", Flag(Path, "folder with the real data (default $KERAS_TUTORIAL_DATA)")
             )
-        self.add("device", Flag(["auto", "cpu"], "cpu: leave GPUs alone", role="free"))
-        self.add("out", Flag(ROOT / "outputs", "where runs are kept"))
+        self.add("device", Flag(["auto", "cpu"], "cpu: do not use GPUs", role="free"))
+        self.add("out", Flag(ROOT / "outputs", "folder for the results of runs"))
         self.add_argument(
             "--resume",
             nargs="?",
             const="newest",
             metavar="FOLDER",
-            help="continue the newest unfinished run, or the one in FOLDER",
+            help="resume the newest unfinished run, or the one in FOLDER",
         )
         for flag, default in own.items():
             self.add(flag, default if isinstance(default, Flag) else Flag(default))
 
     def add(self, name: str, flag: Flag) -> None:
-        """Add one flag; what it takes follows from its default."""
+        """Add one flag, whose type and number of values follow from its default."""
         value, kind, options = flag.default, type(flag.default), {}
         if isinstance(value, type):  # no default
             kind, value = value, None
@@ -257,5 +256,5 @@ class LessonParser(Parser):
         for name in flags.on_sample:
             setattr(flags, name, self.get_default(name))
         if getattr(flags, "data", None) == "sample" and flags.data_dir:
-            self.error("--data sample and --data-dir exclude each other: give one of them")
+            self.error("--data sample and --data-dir exclude each other: give only one of them")
         return flags

@@ -1,6 +1,6 @@
-"""Look inside a model: the gradient with respect to its inputs, and its graph as a figure.
+"""Inspect a model: gradients with respect to its inputs, and its graph as a figure.
 
-Both work on every back-end, and need no other program to be installed.
+Both work on every back-end without any other program, such as Graphviz.
 """
 
 from itertools import pairwise
@@ -10,61 +10,63 @@ import numpy as np
 
 from common import plots
 
-WIDTH, HEIGHT = 2.6, 1.1  # of a layer's place in the graph, in inches
+WIDTH, HEIGHT = 2.6, 1.1  # of a layer's cell in the graph, in inches
 
 
 def input_gradients(model, inputs, chosen=None) -> np.ndarray:
-    """Compute how much an output changes with each number of its input.
+    """Compute the gradient of an output with respect to the inputs.
 
-    Keras has no call for it. But training computes gradients: so the inputs become weights, and the
-    model is called as in prediction. After one step of SGD with rate 1 its momentum, 0 before, is
-    minus the gradient. (The change of the weights themselves would lose tiny gradients to rounding.
-    How large `momentum` is plays no part in a first step.)
+    Keras has no back-end-independent function for this, but training computes gradients. So the
+    inputs become the weights of a model that calls `model` in inference mode. After one step of SGD
+    with learning rate 1, the momentum, initially 0, equals minus the gradient. (Reading it from the
+    updated weights would lose tiny gradients to rounding. The value of `momentum` does not matter
+    in the first step.)
 
     Args:
-        model: takes float arrays; one output of shape (n, outputs). Its weights stay as they are.
+        model: takes float arrays and has one output of shape (n, outputs). Its weights are not
+            changed.
         inputs: array of shape (n, ...).
-        chosen: the output to look at, for each example: n whole numbers. If left out, the sum of
-            all.
+        chosen: n integers, the index of the output to differentiate for each example. By default,
+            the sum of all outputs.
 
     Returns:
-        float32 array of the shape of `inputs`.
+        float32 array with the shape of `inputs`.
     """
     outputs = model.output_shape[-1]
     chosen = np.ones((len(inputs), outputs)) if chosen is None else np.eye(outputs)[chosen]
     asker = InputsAsWeights(model, inputs)
     optimizer = keras.optimizers.SGD(1.0, momentum=0.5)
-    # Eagerly, since it is a single step: to compile it would take longer than to run it.
+    # Eagerly: compiling would take longer than this single step.
     asker.compile(optimizer, lambda mask, answer: keras.ops.sum(mask * answer), run_eagerly=True)
     asker.train_on_batch(np.zeros((len(inputs), 1), "float32"), chosen.astype("float32"))
     return -keras.ops.convert_to_numpy(optimizer.momentums[0])
 
 
 class InputsAsWeights(keras.Model):
-    """A model whose only weights are the inputs of another one."""
+    """A model whose only weights are the inputs of another model."""
 
     def __init__(self, model, inputs):
         super().__init__()
-        # Not as an attribute: its weights would become weights of this model, and be trained.
+        # In a lambda: the weights of a model stored as an attribute would be trained too.
         self.answer = lambda inputs: model(inputs, training=False)
         self.inputs_as_weights = self.add_weight(inputs.shape, "zeros", name="inputs")
         self.inputs_as_weights.assign(inputs)
 
     def call(self, _):
-        """Ignore what comes in: the inputs are known."""
+        """Ignore the argument and return the other model's output for the stored inputs."""
         return self.answer(self.inputs_as_weights)
 
 
 def diagram(model, title: str):
-    """Draw a model: a box for each layer, an arrow to each layer that takes its output.
+    """Draw a model's graph: a box for each layer, an arrow for each connection.
 
     Args:
         model: a Sequential or a functional model.
-        title: what it is.
+        title: the title of the figure.
 
     Returns:
-        A matplotlib figure. A box holds the layer's name, its class, and the shape of its output,
-        whose first number, that of the examples, is open (None).
+        A matplotlib figure. Each box shows the layer's name, class and output shape, in which None
+        is the batch size.
     """
     parents = parents_of(model)
     rows = arrange(parents)
@@ -95,12 +97,12 @@ def diagram(model, title: str):
 
 
 def as_functional(model):
-    """Return the functional model within a Sequential one, which has the input as a layer too."""
+    """Return a Sequential model's functional model, which also has an input layer."""
     return getattr(model, "_functional", model)
 
 
 def parents_of(model) -> dict[str, list[str]]:
-    """Name, for each layer, the layers that it takes its inputs from, in the order of the model."""
+    """Map the name of each layer to the names of its input layers, in the order of the model."""
     model = as_functional(model)
     parents = {layer.name: [] for layer in model.operations}
     for _, calls in sorted(model._nodes_by_depth.items(), reverse=True):  # the inputs first
@@ -110,7 +112,7 @@ def parents_of(model) -> dict[str, list[str]]:
 
 
 def depths_of(parents: dict) -> dict:
-    """Return the depth of each layer: one more than its deepest parent's, 0 for inputs."""
+    """Return each layer's depth: 0 for inputs, otherwise one more than its deepest parent."""
     depths = {}
     for name in parents:  # parents come before their children
         depths[name] = 1 + max((depths[parent] for parent in parents[name]), default=-1)
@@ -118,7 +120,7 @@ def depths_of(parents: dict) -> dict:
 
 
 def with_waypoints(parents: dict) -> dict:
-    """Give an arrow that skips rows a waypoint in each, a tuple, so that it crosses no box."""
+    """Add a waypoint, a tuple, in every row that an arrow skips, so that it crosses no box."""
     depths, found = depths_of(parents), {name: [] for name in parents}
     for name, above in parents.items():
         for parent in above:
@@ -132,7 +134,7 @@ def with_waypoints(parents: dict) -> dict:
 
 
 def arrange(parents: dict) -> list[list]:
-    """Put layers and waypoints into rows by depth; in a row, in the order of their parents."""
+    """Arrange layers and waypoints in rows by depth, each row in the order of its parents."""
     found, depths = with_waypoints(parents), depths_of(parents)
     rows = [[] for _ in range(1 + max(depths.values()))]
     for name in found:

@@ -1,6 +1,6 @@
-"""What surrounds Keras in a lesson: flags, data, seed, batches, callbacks, figures, record.
+"""Everything around Keras in a lesson: flags, data, seed, batches, callbacks, figures, record.
 
-Imports nothing heavy before the flags are read, so that `--help` answers at once.
+Imports no large library before the flags are parsed, so that `--help` responds immediately.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from common.flags import ROOT, Flag, LessonParser
 
 
 class Lesson:
-    """Reads a lesson's flags, starts Keras, seeds it, and keeps what the run leaves.
+    """Parses a lesson's flags, starts and seeds Keras, and saves the results of the run.
 
-    Every keyword of the lesson's own becomes a flag, and every flag an attribute: `hidden=[128]`
-    becomes `--hidden` and `lesson.hidden`. What a flag takes follows from its default:
+    Each extra keyword becomes a flag, and each flag an attribute: `hidden=[128]` becomes
+    `--hidden` and `lesson.hidden`. The default determines which values a flag accepts:
 
-    - 10: a whole number of at least 1
+    - 10: an integer of at least 1
     - 0.5: a number above 0
     - ["adam", "sgd"]: one of these; the first is the default
     - ("deep", "wide"): some of these; all by default
@@ -33,23 +33,23 @@ class Lesson:
     - a `common.flags.Flag` says more
 
     Args:
-        doc: the docstring of the script; `--help` prints it.
+        doc: the docstring of the script, printed by `--help`.
         epochs, batch_size: defaults of these flags, which every lesson has.
-        data: where the data are from, in a lesson that loads no data set and so has no flags
-            for one.
-        backends: the back-ends that the lesson runs on, the usual one first; any if left out.
-        devices: how many devices TensorFlow is to have at least.
-        on_flags: is called with the lesson when the flags are read, before Keras starts: to change
-            an attribute, or to do what another flag asks for and exit.
+        data: a description of the data, for a lesson that generates them. It then has no flags
+            that select a data set.
+        backends: the supported back-ends, the preferred one first; by default all.
+        devices: the minimum number of TensorFlow devices.
+        on_flags: function called with the lesson after its flags are parsed and before Keras
+            starts. It may change attributes, or act on a flag and exit.
         **own: the lesson's own flags and their defaults.
 
     Attributes:
-        name: the script's name without `.py`; runs are kept in `<out>/<name>/`.
-        folder: where this run's files go.
+        name: the script's name without `.py`; its runs are saved in `<out>/<name>/`.
+        folder: the folder of this run's files.
 
     Raises:
-        SystemExit: if a flag is wrong, the back-end does not suit, the folder cannot be written, or
-            there is nothing to resume.
+        SystemExit: if a flag is invalid, the back-end is not supported, the folder is not writable,
+            or there is no run to resume.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Lesson:
         self.training_flags, self.leading_flag = parser.training, parser.leading
         self.defaults = parser.defaults
         on_interrupt(
-            lambda: "give the same command again" if self.resume else "nothing was trained yet"
+            lambda: "run the same command again" if self.resume else "nothing has been trained yet"
         )
         if on_flags:
             on_flags(self)
@@ -86,18 +86,18 @@ class Lesson:
 
         from common.run import Run
 
-        keras.utils.clear_session()  # layers are numbered from the start, whatever ran before
+        keras.utils.clear_session()  # layer names are numbered from the start again
         keras.config.set_dtype_policy("float32")  # likewise
-        with quiet_stderr():  # it imports TensorFlow, if installed, on every back-end
+        with quiet_stderr():  # imports TensorFlow, if installed, on every back-end
             keras.utils.set_random_seed(self.seed)
-            if "tensorflow" in sys.modules:  # text layers use it: let it look for devices now
+            if "tensorflow" in sys.modules:  # text layers use it: find devices now
                 sys.modules["tensorflow"].config.list_logical_devices()
         self.run = Run(self, data)
         self.folder, self.drawn = self.run.folder, set()
         on_interrupt(self.run.how_to_go_on)
 
     def __setattr__(self, name: str, value):
-        """Change a flag, as a notebook does: a new seed seeds Keras, `out` moves the run there."""
+        """Set a flag, as in a notebook: `seed` seeds Keras again, `out` moves the run's folder."""
         super().__setattr__(name, value)
         if "run" not in vars(self):
             return
@@ -117,11 +117,11 @@ class Lesson:
         return flags | (self.on_sample if data == "sample" else {})
 
     def variant(self) -> str:
-        """Spell what differs from the lesson's defaults, for the name of the run's folder.
+        """Return the flags that differ from the defaults, for the name of the run's folder.
 
         Returns:
-            Such as `hidden-300-100_optimizer-sgd`; empty for the lesson as it stands, unless a
-            flag's value always begins the name.
+            A string such as `hidden-300-100_optimizer-sgd`. If all flags have their defaults, it
+            is empty, unless the value of a flag is always part of the name.
         """
         parts = [getattr(self, self.leading_flag)] if self.leading_flag else []
         for name, default in self.defaults.items():
@@ -132,11 +132,11 @@ class Lesson:
         return "_".join(parts)
 
     def load(self, name: str):
-        """Load a data set from where `--data` and `--data-dir` say, no more of it than `--limit`.
+        """Load a data set from the source given by `--data` and `--data-dir`, cut to `--limit`.
 
         Returns:
-            `(train_images, train_labels), (test_images, test_labels)` or whatever
-            `datasets` says of the data set of this name.
+            `(train_images, train_labels), (test_images, test_labels)`, or what the `datasets`
+            package documents for the data set of this name.
         """
         from datasets import load_dataset
 
@@ -144,7 +144,7 @@ class Lesson:
         try:
             arrays, data, source = load_dataset(name, self)
         except SystemExit:
-            if not self.resume:  # a run that could not start leaves nothing
+            if not self.resume:  # a run that could not start leaves no folder
                 shutil.rmtree(self.folder)
             raise
         usual = self.flags()
@@ -169,19 +169,19 @@ class Lesson:
         seed: int | None = None,
         repeat: bool = False,
     ):
-        """Cut arrays into batches for `fit`, `evaluate` or `predict`; the last may be smaller.
+        """Split arrays into batches for `fit`, `evaluate` or `predict`; the last may be smaller.
 
-        A loop over new batches begins with the order of the first epoch, unless `callbacks` say
-        otherwise.
+        New batches start with the order of the first epoch, unless the callbacks from `callbacks`
+        set another epoch.
 
         Args:
             features, targets: arrays, see `common.batches.shuffled_batches`.
-            batch_size: examples in a batch; that of the flag if left out.
-            shuffle: visit the examples in a new random order in every epoch. If false, in their
-                own order: for validation and test.
-            seed: what the orders are drawn from; that of the flag if left out.
-            repeat: go on without end, for `fit(..., steps_per_epoch=...)`; faster where an epoch
-                takes milliseconds.
+            batch_size: examples per batch; by default the value of the flag.
+            shuffle: whether to reshuffle the examples for every epoch. Use False for validation
+                and test data.
+            seed: seed of the orders; by default the value of the flag.
+            repeat: whether to repeat the batches endlessly, for `fit(..., steps_per_epoch=...)`.
+                Faster if an epoch takes only milliseconds.
 
         Returns:
             A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
@@ -197,28 +197,28 @@ class Lesson:
 
     @property
     def first_epoch(self) -> int:
-        """0, or the epoch that a resumed run goes on with, in a lesson with one training."""
+        """The epoch to start at in a lesson with one training: 0 unless the run is resumed."""
         return self.run.trainings[""].first_epoch
 
     def training(self, name: str, seed: int | None = None):
-        """Begin one training of several: see `common.run.Run.training`."""
+        """Start one of several trainings; see `common.run.Run.training`."""
         return self.run.training(name, seed)
 
     def callbacks(self, *own, training: str = "", seed: int | None = None, progress: bool = True):
-        """Return callbacks for `fit`: the lesson's own, a timer, checkpoints, a progress bar.
+        """Return callbacks for `fit`: the given ones, a timer, checkpoints and a progress bar.
 
-        A run that was stopped goes on from its checkpoint with `--resume`.
+        With `--resume`, an interrupted run continues from its checkpoint.
 
         Args:
-            own: callbacks whose state is part of the checkpoint.
-            training: a name, in a lesson with several trainings.
-            seed: what random numbers are drawn from; that of the flag if left out.
-            progress: show a bar over the epochs, if `verbose=0` and so `fit` itself shows nothing.
+            *own: callbacks whose state is saved in the checkpoint.
+            training: name of the training, in a lesson with several.
+            seed: seed of the training's random numbers; by default the value of the flag.
+            progress: whether to show a progress bar over the epochs if `fit` has `verbose=0`.
         """
         return self.training(training, seed).callbacks(*own, progress=progress)
 
     def save_figure(self, name: str, figure) -> None:
-        """Write a matplotlib figure as `<name>.png` and say where; a notebook shows it."""
+        """Save a Matplotlib figure as `<name>.png` and print its path; a notebook shows it."""
         from common import plots
         from common.files import atomic_write
 
@@ -228,7 +228,7 @@ class Lesson:
         self.tell("figure", f"{name}.png")
 
     def save_text(self, name: str, text: str) -> None:
-        """Print a text and write it as `<name>.txt`."""
+        """Print a text and save it as `<name>.txt`."""
         from common.files import atomic_write
 
         with atomic_write(self.folder / f"{name}.txt") as temporary:
@@ -237,7 +237,7 @@ class Lesson:
         self.tell("text", f"{name}.txt")
 
     def save_table(self, name: str, table) -> None:
-        """Print a pandas table and write it as `<name>.csv`."""
+        """Print a DataFrame and save it as `<name>.csv`."""
         from common.files import atomic_write
 
         with atomic_write(self.folder / f"{name}.csv") as temporary:
@@ -246,7 +246,7 @@ class Lesson:
         self.tell("table", f"{name}.csv")
 
     def tell(self, what: str, file: str) -> None:
-        """Say where a file is."""
+        """Print the path of a saved file."""
         from common.run import show
 
         print(f"{what}: {show(self.folder / file)}")
@@ -254,21 +254,21 @@ class Lesson:
     def finish(
         self, model, history, *, units=None, training: str = "", classes=None, **metrics: float
     ) -> None:
-        """Save the model, draw its history, write the record, and print the scores.
+        """Save the model, plot its history, write the record, and print the scores.
 
         Args:
             model: the trained model.
-            history: what `fit` returned, or its attribute `history`.
-            units: axis labels by metric, where the metric's name does not do, such as
+            history: the return value of `fit`, or its `history` attribute.
+            units: axis labels by metric, if they should differ from its name, such as
                 `{"mae": "mean absolute error [MPG]"}`.
             training: the name of the model's training, in a lesson with several.
-            classes: what the classes are called, in the order of the model's outputs.
-            **metrics: scores to record, such as `test_accuracy=0.88`, and what else was measured.
+            classes: class names, in the order of the model's outputs.
+            **metrics: scores and other measurements to record, such as `test_accuracy=0.88`.
         """
         from common import plots, runs
 
         history = getattr(history, "history", history)
-        drawn = set(self.drawn)  # by the lesson itself
+        drawn = set(self.drawn)  # by the lesson's own code
         for name, figure in plots.history(history, units, drawn).items():
             self.save_figure(name, figure)
         seconds = self.run.trainings[training].timer.seconds
@@ -282,7 +282,7 @@ class Lesson:
 
 
 def script_name(frame) -> str:
-    """Name the script that a frame belongs to; in a notebook the one that has the same cell."""
+    """Return the name of a frame's script; in a notebook, of the script with the same cell."""
     if file := frame.f_globals.get("__file__"):
         return Path(file).stem
     cell = "".join(linecache.getlines(frame.f_code.co_filename))
@@ -295,10 +295,10 @@ def script_name(frame) -> str:
 
 @contextlib.contextmanager
 def expect_error(*kinds: type[Exception]) -> Iterator[None]:
-    """Print the error that the block raises, in one line, and go on.
+    """Print the error that the block raises, in one line, and continue.
 
     Raises:
-        AssertionError: if the block raises none of these kinds: the lesson promises one.
+        AssertionError: if the block raises no error, though the lesson promises one.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Figures that several lessons draw. Each function returns a matplotlib figure, at 100 dpi."""
+"""Figures that several lessons draw. Each function returns a Matplotlib figure at 100 dpi."""
 
 from common.flags import in_notebook
 from common.startup import start_matplotlib
@@ -10,31 +10,31 @@ import numpy as np
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 RIGHT, WRONG = "tab:blue", "tab:red"
-MOST_LINES = 20  # more curves on one figure cannot be told apart
+MOST_LINES = 20  # more curves in one figure cannot be told apart
 
 
 def save(figure, path) -> None:
-    """Write a figure as PNG; a notebook also shows it, elsewhere it is closed."""
+    """Save a figure as PNG and close it, except in a notebook, which displays it."""
     figure.savefig(path, dpi=100)
     if not in_notebook():
         plt.close(figure)
 
 
 def new_figure(width: float = 7, height: float = 4.5, rows: int = 1, columns: int = 1):
-    """Make a figure of so many inches, and its axes, as `plt.subplots` does; no parts overlap."""
+    """Like `plt.subplots`, with a size in inches and a layout in which nothing overlaps."""
     return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", dpi=100)
 
 
 def history(history: dict, units: dict[str, str] | None = None, without=()) -> dict:
-    """Draw the loss and every metric against the epoch, training beside validation.
+    """Plot the training and validation values of the loss and each metric per epoch.
 
     Args:
-        history: a list of values, one an epoch, for the loss and every metric.
+        history: the loss and each metric, as a list with one value per epoch.
         units: axis labels by metric, such as `{"mae": "mean absolute error [MPG]"}`.
         without: metrics to leave out.
 
     Returns:
-        Figures by the metric's name: `loss`, `accuracy` and so on.
+        A dict of figures by metric name: `loss`, `accuracy` and so on.
     """
     figures = {}
     for name, values in history.items():
@@ -57,13 +57,13 @@ def history(history: dict, units: dict[str, str] | None = None, without=()) -> d
 
 
 def repeats_loss(name: str, columns: dict[str, list[float]]) -> bool:
-    """Tell whether a metric is the loss under another name, rounding apart."""
+    """Return whether a metric equals the loss, up to rounding."""
     loss = columns.get("loss", np.inf)  # some lessons have one loss per model
     return name != "loss" and np.allclose(columns[name], loss, rtol=1e-4, equal_nan=True)
 
 
 def draw_curve(axes, values, label: str, color: str | None = None, style: str = "-") -> None:
-    """Draw one value an epoch, with dots where there are few."""
+    """Plot one value per epoch, with markers if there are only a few."""
     epochs = np.arange(1, len(values) + 1)
     marker = "o" if len(values) <= 15 else ""
     axes.plot(epochs, values, style, marker=marker, ms=4, label=label, color=color)
@@ -72,60 +72,60 @@ def draw_curve(axes, values, label: str, color: str | None = None, style: str = 
 
 
 class PlainNumbers(LogFormatter):
-    """Writes 0.3 where matplotlib would write 3x10^-1, or nothing where there is no room."""
+    """Formats a tick as 0.3 instead of 3x10^-1, and omits it if there is no room."""
 
     def __call__(self, x, pos=None):
         return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def log_scale(axes) -> None:
-    """Make the upright axis logarithmic."""
+    """Make the y-axis logarithmic."""
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(PlainNumbers())
     axes.yaxis.set_minor_formatter(PlainNumbers(minor_thresholds=(1, 0.4)))
 
 
 def widen(axes, values) -> None:
-    """Make the axis logarithmic if the values fall far: else the end would be a flat line."""
+    """Use a logarithmic y-axis if the values span a wide range; otherwise the end looks flat."""
     if len(values) and max(values) > 20 * min(values) > 0:
         log_scale(axes)
 
 
 def leave_out_the_start(axes, values) -> None:
-    """Cut the first epochs off below, if they press all the others together at the top."""
+    """Crop the first epochs' low values if they compress all others at the top of the axis."""
     low, high, most = min(values), max(values), np.quantile(values, 0.1)
     if 0 < high - most < 0.2 * (high - low):
         axes.set_ylim(most - 0.5 * (high - most), high + 0.1 * (high - most))
 
 
 def epoch_times(seconds: list[float]):
-    """Draw the seconds of each epoch; the first includes the compiling."""
+    """Plot the duration of each epoch in seconds; the first includes compilation."""
     figure, axes = new_figure()
     draw_curve(axes, seconds, "one epoch")
     median = np.median(seconds)
     axes.axhline(median, color="gray", linestyle="--", label=f"median {median:.3g} s")
-    axes.set(xlabel="epoch", ylabel="time [s]", title="time an epoch takes; the first compiles too")
+    axes.set(xlabel="epoch", ylabel="time [s]", title="time per epoch (first: with compilation)")
     widen(axes, seconds)
     if axes.get_yscale() == "linear":
-        axes.set_ylim(0, 1.05 * axes.get_ylim()[1])  # else the mark of the slowest is cut
+        axes.set_ylim(0, 1.05 * axes.get_ylim()[1])  # otherwise the highest marker is cut off
     axes.legend()
     return figure
 
 
 def image_grid(images, titles, title_colors=None, columns: int = 5):
-    """Show grey images in rows, each under its title of one or two lines.
+    """Show grayscale images in a grid, each below its title of one or two lines.
 
-    One pair of axes holds them all: a pair for each takes far longer to draw.
+    All images share one Axes, because drawing one Axes per image takes far longer.
 
     Args:
         images: array of shape (n, height, width), values 0 to 255.
-        titles: n texts.
-        title_colors: n colours, black if left out.
-        columns: images in a row.
+        titles: n strings.
+        title_colors: n colors; black by default.
+        columns: images per row.
     """
     count, height, width = images.shape
     rows = -(-count // columns)
-    across, down = width * 1.25, height * 1.5  # room between images, and above for the title
+    across, down = width * 1.25, height * 1.5  # leaves room for the titles
     figure, axes = new_figure(1.6 * columns, 1.9 * rows * (height / width))
     for place, image in enumerate(images):
         left, top = place % columns * across, place // columns * down
@@ -141,7 +141,7 @@ def image_grid(images, titles, title_colors=None, columns: int = 5):
 
 
 def confusion_matrix(true_labels, predicted_labels, class_names: list[str]):
-    """Draw how often each class (row) was taken for each class (column)."""
+    """Plot how often each true class (row) was predicted as each class (column)."""
     from sklearn import metrics
 
     count = len(class_names)
@@ -158,46 +158,48 @@ def confusion_matrix(true_labels, predicted_labels, class_names: list[str]):
 
 
 def prediction_versus_truth(true_values, predicted_values, quantity: str, unit: str):
-    """Draw predictions against the truth, and a histogram of the errors.
+    """Plot predicted against true values, beside a histogram of the errors.
 
     Args:
         true_values: array of shape (n,).
         predicted_values: array of shape (n,).
-        quantity: what is predicted, such as "fuel economy".
+        quantity: the predicted quantity, such as "fuel economy".
         unit: its unit, such as "MPG".
     """
     figure, (left, right) = new_figure(10, 4.8, 1, 2)
     both = np.concatenate([true_values, predicted_values])
     ends = [both.min(), both.max()]
     left.plot(ends, ends, color="gray", linestyle="--", label="perfect prediction")
-    left.scatter(true_values, predicted_values, s=14, alpha=0.7, label="a test example")
-    left.set(title="prediction against truth", aspect="equal")
+    left.scatter(true_values, predicted_values, s=14, alpha=0.7, label="test examples")
+    left.set(title="predicted against true values", aspect="equal")
     left.set(xlabel=f"true {quantity} [{unit}]", ylabel=f"predicted {quantity} [{unit}]")
     left.legend()
     errors = np.asarray(predicted_values) - np.asarray(true_values)
-    right.hist(errors[np.abs(errors) < 1e9], bins=25)  # none, if training diverged
+    right.hist(
+        errors[np.abs(errors) < 1e9], bins=25
+    )  # without the huge errors of a diverged training
     right.axvline(0, color="gray", linestyle="--")
     right.yaxis.set_major_locator(MaxNLocator(integer=True))
-    right.set(xlabel=f"prediction minus truth [{unit}]", ylabel="test examples")
-    right.set_title("how large the errors are")
+    right.set(xlabel=f"prediction minus truth [{unit}]", ylabel="number of test examples")
+    right.set_title("distribution of the errors")
     return figure
 
 
 def compare_runs(runs: list[tuple[dict, dict]]):
-    """Draw the curves of many runs on one figure: a row for each lesson, a panel for each quantity.
+    """Plot the validation curves of many runs: one row per lesson, one panel per quantity.
 
-    The validation values are drawn. The quantities are those of all runs of a lesson.
+    A lesson's row has a panel for every quantity that any of its runs recorded.
 
     Args:
-        runs: what `common.runs.with_history` returns.
+        runs: the return value of `common.runs.with_history`.
     """
     lessons, quantities = {}, {}
-    for record, columns in runs:  # the newest last
+    for record, columns in runs:  # oldest first
         lessons.setdefault(record["lesson"], []).append((record, columns))
         names = [name for name in columns if f"val_{name}" in columns]
         names = dict.fromkeys(n for n in names if not repeats_loss(n, columns))
         quantities[record["lesson"]] = quantities.get(record["lesson"], {}) | names
-    across = max(map(len, quantities.values())) + 1  # the last place of a row is for its legend
+    across = max(map(len, quantities.values())) + 1  # the last panel of a row holds its legend
     figure, axes = new_figure(4.2 * across, 3.8 * len(lessons), len(lessons), across)
     for row, lesson in zip(np.reshape(axes, (-1, across)), lessons, strict=True):
         drawn = lessons[lesson][-MOST_LINES:]
@@ -214,18 +216,18 @@ def compare_runs(runs: list[tuple[dict, dict]]):
 
 
 def no_math(name: str) -> str:
-    """Escape a name for Matplotlib, which would take what stands between two `$` for a formula."""
+    """Escape each `$`: Matplotlib would typeset text between two of them as a formula."""
     return name.replace("$", r"\$")
 
 
 def draw_runs(panel, runs: list[tuple[dict, dict]], name: str) -> None:
-    """Draw the validation values of one quantity, a curve for each run."""
+    """Plot the validation values of one quantity, one curve per run."""
     ends = [columns[f"val_{name}"][-1] for _, columns in runs if f"val_{name}" in columns]
     most = 10_000 * min((end for end in ends if end > 0), default=np.inf)
     for number, (record, columns) in enumerate(runs):
-        values = columns.get(f"val_{name}", [])  # another run of the lesson may lack it
+        values = columns.get(f"val_{name}", [])  # only other runs may have this quantity
         label = no_math("{run}\n{data} data, seed {seed}, {epochs} epochs".format(**record))
-        if values and not values[-1] <= most:  # it diverged, and would hide all the others
+        if values and not values[-1] <= most:  # it diverged and would flatten all others
             values, label = [], f"{label}, off the scale"
         draw_curve(panel, values, label, plt.get_cmap("tab20")(number))
         widen(panel, values)
@@ -233,13 +235,13 @@ def draw_runs(panel, runs: list[tuple[dict, dict]], name: str) -> None:
 
 
 def compare_models(histories: dict[str, dict], quantity: str, title: str, log: bool = False):
-    """Draw one quantity of several models: validation solid, training dashed, a colour for each.
+    """Plot one quantity of several models: one color each, validation solid, training dashed.
 
     Args:
         histories: the columns of each model's history, by the model's name.
         quantity: a column, such as "loss"; its validation values are in `val_<quantity>`.
-        title: what is compared.
-        log: draw on a logarithmic scale, on which small differences of small values show.
+        title: the title of the figure.
+        log: use a logarithmic scale, which shows small differences between small values.
     """
     figure, axes = new_figure(9, 5.5)
     for number, (name, columns) in enumerate(histories.items()):
@@ -259,14 +261,14 @@ def compare_models(histories: dict[str, dict], quantity: str, title: str, log: b
 
 
 def compare_with_baseline(histories: dict[str, dict], quantity: str, baseline: str):
-    """Draw one quantity of several models, a panel for each, with the baseline in grey.
+    """Plot one quantity of several models, one panel each, with the baseline in gray.
 
-    Validation solid, training dashed.
+    Validation curves are solid, training curves dashed.
 
     Args:
         histories: the columns of each model's history, by the model's name.
         quantity: a column, such as "loss"; its validation values are in `val_<quantity>`.
-        baseline: the name of the model that the others are compared with; it may be missing.
+        baseline: the name of the model drawn in every panel; ignored if it is not in `histories`.
     """
     names = [name for name in histories if name != baseline] or [baseline]
     columns = min(4, len(names))
@@ -286,13 +288,13 @@ def compare_with_baseline(histories: dict[str, dict], quantity: str, baseline: s
         panel.set(xlim=(0, epochs), ylim=(0, highest))
         panel.tick_params(labelleft=number % columns == 0)
         panel.axis("on" if number < len(names) else "off")
-    panels[0].plot([], [], color=RIGHT, label="the model named above")
+    panels[0].plot([], [], color=RIGHT, label="model named above the panel")
     panels[0].plot([], [], color="gray", label=baseline)
     panels[0].plot([], [], "k-", linewidth=1.5, label="solid: validation")
     panels[0].plot([], [], "k--", linewidth=1.5, label="dashed: training")
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel(quantity.replace("_", " "), fontsize=10)
-    if len(names) < len(panels):  # there is an empty place
+    if len(names) < len(panels):  # an unused panel holds the legend
         curves, labels = panels[0].get_legend_handles_labels()
         panels[-1].legend(curves, labels, loc="center")
     else:

@@ -1,4 +1,4 @@
-"""Finds the run that `--resume` means, and checks that it can go on."""
+"""Find the run that `--resume` refers to, and check that it can be resumed."""
 
 import errno
 import os
@@ -10,32 +10,32 @@ from common.errors import fail
 from common.files import is_another_running
 from common.flags import home_path
 
-CLAIMED = {}  # the open lock files, by the folders of the runs
+CLAIMED = {}  # open lock files, by run folder
 
 
 def find_unfinished(run) -> dict:
-    """Find the run to go on with and check that the flags are those it began with.
+    """Find the run to resume and check that the flags equal those it was started with.
 
     Args:
-        run: the new `common.run.Run`, which has no folder yet.
+        run: the new `common.run.Run`, which does not have a folder yet.
 
     Returns:
         The record of the earlier run, with its `folder`.
 
     Raises:
-        SystemExit: if there is none, or it cannot go on.
+        SystemExit: if there is no such run, or it cannot be resumed.
     """
     folder = newest(run) if run.resumed == "newest" else home_path(run.resumed)
     if not os.path.isfile(folder / "run.json"):
-        fail(f"--resume {folder}: holds no run.json; give the folder of a run")
+        fail(f"--resume {folder}: contains no run.json; give the folder of a run")
     if not claim(folder):
-        fail(f"--resume: {folder} is still being trained, by another process; wait for its end")
+        fail(f"--resume: {folder} is still being trained, by another process; wait until it ends")
     try:
         record = runs.read_record(folder)
     except runs.DamagedRecordError as error:
         fail(f"--resume: {error}")
     if record["lesson"] != run.lesson:
-        fail(f"--resume {folder}: is a run of {record['lesson']}, not of {run.lesson}")
+        fail(f"--resume {folder}: this is a run of {record['lesson']}, not of {run.lesson}")
     if record["finished"]:
         release(folder)
         fail(f"--resume {folder}: that run is finished; start a new one without --resume")
@@ -53,13 +53,13 @@ def find_unfinished(run) -> dict:
 
 
 def newest(run) -> Path:
-    """Find the newest unfinished run of this variant that no process is training."""
+    """Return the newest unfinished run of this variant that no process is training."""
     wanted = {"lesson": run.lesson, "variant": run.variant, "finished": False}.items()
     unfinished = [record for record in runs.all_runs(run.out) if wanted <= record.items()]
     found = [record for record in unfinished if not is_live(record)]
     if unfinished and not found:
         folder, number = unfinished[-1]["folder"], unfinished[-1]["process"]["number"]
-        live = f"{folder} is still being trained, by process {number}; wait for its end"
+        live = f"{folder} is still being trained, by process {number}; wait until it ends"
         fail(f"--resume: {live}. If that is another program, give --resume {folder}")
     if not found:
         where = run.out / run.lesson
@@ -72,10 +72,10 @@ def newest(run) -> Path:
 
 
 def claim(folder: Path) -> bool:
-    """Lock a run's folder for this process until it ends, or `release`; False if another has it."""
+    """Lock a run's folder until `release` or exit; return False if another process locked it."""
     if folder.resolve() in CLAIMED:
         return True
-    file = (folder / "checkpoint.lock").open("a")  # the system unlocks it if this process is killed
+    file = (folder / "checkpoint.lock").open("a")  # the OS unlocks it if this process is killed
     try:
         if os.name == "nt":
             import msvcrt
@@ -89,20 +89,20 @@ def claim(folder: Path) -> bool:
         if error.errno in (errno.EACCES, errno.EAGAIN):
             file.close()
             return False
-        # else the file system knows no locks
+        # otherwise the file system does not support locks
     CLAIMED[folder.resolve()] = file
     return True
 
 
 def release(folder: Path) -> None:
-    """Unlock the folder of a run that is finished."""
+    """Unlock the folder of a finished run."""
     if file := CLAIMED.pop(folder.resolve(), None):
         file.close()
         Path(file.name).unlink(missing_ok=True)
 
 
 def is_live(record: dict) -> bool:
-    """Tell whether another process on this computer is training a run; never on Windows."""
+    """Return whether another process on this computer trains a run; always False on Windows."""
     process = record.get("process")
     return (
         os.name != "nt"
@@ -114,14 +114,14 @@ def is_live(record: dict) -> bool:
 
 
 def most_advanced(records: list[dict]) -> dict:
-    """Choose the newest of some runs, but one that has a checkpoint before one that has none."""
+    """Return the newest of the runs that have a checkpoint, or of all runs if none has one."""
     trained = [record for record in records if any(record["folder"].glob(runs.CHECKPOINT))]
     return (trained or records)[-1]
 
 
 def tell_new_versions(record: dict, versions: dict) -> None:
-    """Say so if a resumed run was begun with other versions: its end may differ then."""
+    """Print a note if versions have changed since the run started: its result may differ."""
     for name, now in versions.items():
         then = record["versions"].get(name)
         if then != now:
-            print(f"note: begun with {name} {then}, now it is {now}: the last digits may differ")
+            print(f"note: started with {name} {then}, resumed with {now}: last digits may differ")

@@ -1,4 +1,4 @@
-"""A run of a lesson: its folder, its trainings, and the record that it leaves."""
+"""A run of a lesson: its folder, its trainings and its record."""
 
 import os
 import platform
@@ -22,8 +22,8 @@ from common.files import atomic_write, fsync, remove_leftovers, write_json
 from common.flags import ROOT, STARTED
 from datasets import REAL, SAMPLE
 
-ROOM = 300_000_000  # bytes: more than any lesson writes
-LONGEST = 120  # letters of a folder's name: some file systems allow 143; the record has them all
+ROOM = 300_000_000  # bytes of free disk space: more than any lesson writes
+LONGEST = 120  # characters in a folder's name: some file systems allow 143; run.json has the rest
 SAMPLE_WARNING = (
     "*** BUILT-IN SAMPLE: small stand-in data. These are not the lesson's numbers. For the real "
     "data go online or give --data-dir DIR (notes/running.md). ***"
@@ -31,15 +31,17 @@ SAMPLE_WARNING = (
 
 
 class Training:
-    """One training within a run: its clock, its checkpoint, and where it goes on.
+    """One training within a run: its timer, its checkpoint and its first epoch.
 
     Args:
-        counter: is told the number of every epoch.
+        checkpoint: path of the checkpoint.
+        seed: seed of the training's random numbers.
+        counter: the `EpochCounter` to update at the start of every epoch.
 
     Attributes:
-        first_epoch: 0, or the epoch that a resumed run goes on with.
-        timer: its clock, an `EpochTimer`.
-        saving: what seeds its epochs and keeps its checkpoint, a `Checkpoints`.
+        first_epoch: the epoch to start at: 0 unless the run is resumed.
+        timer: its `EpochTimer`.
+        saving: its `Checkpoints` callback, which also seeds every epoch.
     """
 
     def __init__(self, checkpoint: Path, seed: int, counter: EpochCounter):
@@ -48,9 +50,9 @@ class Training:
         self.saving = Checkpoints(checkpoint, seed, counter=counter)
 
     def callbacks(self, *own, progress: bool = True) -> list:
-        """Return the callbacks of `common.lesson.Lesson.callbacks`; the clock starts now."""
+        """Start the timer and return the callbacks of `common.lesson.Lesson.callbacks`."""
         self.saving.others = kept = [self.timer, *own]
-        if self.saving.written:  # not the first `fit` in this process: nothing is resumed
+        if self.saving.written:  # a later `fit` in this process resumes nothing
             self.first_epoch = 0
         stop = keras.callbacks.LambdaCallback(on_train_end=lambda logs: self.timer.stop())
         self.timer.start()
@@ -59,18 +61,18 @@ class Training:
 
 
 class Run:
-    """Owns `<out>/<lesson>/<date>-<time>[-variant]/` and keeps `run.json` in it.
+    """Manages the folder `<out>/<lesson>/<date>-<time>[-variant]/` and its `run.json`.
 
     Args:
-        lesson: the `common.lesson.Lesson` that is run.
-        source: where the data are from, in a lesson that loads no data set.
+        lesson: the `common.lesson.Lesson` to run.
+        source: a description of the data, for a lesson that generates them.
 
     Attributes:
-        folder: where this run's files go.
-        counter: knows the epoch that is being trained.
+        folder: the folder of this run's files.
+        counter: the `EpochCounter` shared by batches and checkpoints.
 
     Raises:
-        SystemExit: if the folder cannot be written or there is nothing to resume.
+        SystemExit: if the folder is not writable or there is no run to resume.
     """
 
     def __init__(self, lesson, source: str | None = None):
@@ -79,7 +81,7 @@ class Run:
         self.load_seconds, self.finished = 0.0, False
         self.data_sets = {"made by the lesson": (REAL, source)} if source else {}
         backend = keras.backend.backend()
-        # Asked of the modules, not of their packages: TensorFlow's may be tensorflow-cpu.
+        # From the modules, not the installed packages: TensorFlow's may be tensorflow-cpu.
         versions = {name: sys.modules[name].__version__ for name in ("keras", backend, "numpy")}
         self.versions = {"python": platform.python_version(), **versions}
         self.device = describe_device()
@@ -96,7 +98,7 @@ class Run:
         print(f"Keras {keras_version} on {backend} {backend_version}, {device_and_seed}")
         self.started = earlier.get("started") if earlier else now_in_utc()
         if earlier:
-            print(f"going on with {show(self.folder)}")
+            print(f"resuming {show(self.folder)}")
             self.data_sets = dict(earlier.get("data_sets", {}))
             resume.tell_new_versions(earlier, self.versions)
         if source:
@@ -104,7 +106,7 @@ class Run:
         self.write_record(finished=False)
 
     def make_folder(self) -> Path:
-        """Make a new folder; two runs that start in the same second get two."""
+        """Create a new folder, also if another run starts in the same second."""
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         name = "-".join(filter(None, [stamp, self.variant]))[:LONGEST]
         try:
@@ -122,7 +124,7 @@ class Run:
             fail(f"--out {self.out}: cannot write there ({why}); give another folder")
 
     def move(self, out: Path) -> Path:
-        """Take the run, with all that it has written, to another folder of runs."""
+        """Move the run and all its files to another output folder; return its new folder."""
         earlier, self.out = self.folder, out
         self.folder = self.make_folder()
         shutil.copytree(earlier, self.folder, dirs_exist_ok=True)
@@ -130,9 +132,9 @@ class Run:
         return self.folder
 
     def loaded(self, name: str, data: str, source: str, seconds: float) -> None:
-        """Note where a data set came from, and say so, loudly if it is the sample."""
+        """Record and print where a data set came from, with a warning if it is the sample."""
         self.load_seconds += seconds
-        resume.claim(self.folder)  # only now: if there are no data, the folder is removed
+        resume.claim(self.folder)  # only now: without data, the folder would be removed
         earlier, where = self.data_sets.get(name, (data, source))
         if data != earlier:
             begun = f"{show(self.folder)} was started on {earlier} data ({where})"
@@ -144,26 +146,26 @@ class Run:
 
     @property
     def flags(self) -> dict:
-        """The flags that change what is trained, as they are now: a notebook may change them."""
+        """The current values of the flags that affect training; a notebook may change them."""
         return self.read_flags()
 
     @property
     def data(self) -> str | None:
-        """`sample` if any of the data sets is the built-in sample, else `real`; None before."""
+        """`sample` if any data set is the built-in sample, else `real`; None before loading."""
         kinds = [data for data, _ in self.data_sets.values()]
         return SAMPLE if SAMPLE in kinds else next(iter(kinds), None)
 
     def warn_of_sample(self) -> None:
-        """Say loudly that the numbers are not the lesson's, if they come from the sample."""
+        """If the data are the built-in sample, warn that its numbers are not the lesson's."""
         if self.data == SAMPLE:
             print(SAMPLE_WARNING)
 
     def training(self, name: str, seed: int | None = None) -> Training:
-        """Begin one training of several: each has a name, and a checkpoint of its own.
+        """Start one of several trainings, each with its own name and checkpoint.
 
         Args:
-            name: part of the checkpoint's name.
-            seed: what its random numbers are drawn from; the run's seed if left out.
+            name: the name, which becomes part of the checkpoint's file name.
+            seed: seed of its random numbers; by default the run's seed.
         """
         file = self.folder / runs.CHECKPOINT.replace("*", f"-{name}" if name else "")
         seed = self.flags["seed"] if seed is None else seed
@@ -176,7 +178,7 @@ class Run:
     def save_model(
         self, model, history: dict, training: str, metrics: dict, classes: list[str] | None
     ) -> None:
-        """Write what a finished run leaves: history, model, record, and its row of `runs.csv`."""
+        """Save the history, model and record of a finished run and update `runs.csv`."""
         seconds = self.trainings[training].timer.seconds
         runs.write_history(self.folder / "history.csv", history, seconds)
         with atomic_write(self.folder / "model.keras") as temporary:
@@ -184,7 +186,7 @@ class Run:
         values = {"epochs": len(seconds), "parameters": model.count_params(), "classes": classes}
         values["metrics"] = {name: float(value) for name, value in metrics.items()}
         with finish_first():
-            fsync(self.folder)  # what the record vouches for is on the disk before it
+            fsync(self.folder)  # files are on disk before the record says "finished"
             self.write_record(finished=True, epoch_seconds=statistics.median(seconds), **values)
             self.finished = True
             resume.release(self.folder)
@@ -193,7 +195,7 @@ class Run:
         runs.write_table(self.out)
 
     def write_record(self, *, finished: bool, epoch_seconds=None, **trained) -> None:
-        """Write `run.json`. It is there, unfinished, from the start."""
+        """Write `run.json`, which exists from the start, with `finished` set to false."""
         sources = dict.fromkeys(where for _, where in self.data_sets.values())
         seconds = {"load": self.load_seconds, "epoch": epoch_seconds, "fit": self.fit_seconds()}
         seconds["total"] = time.perf_counter() - STARTED
@@ -201,7 +203,7 @@ class Run:
             "lesson": self.lesson,
             "variant": self.variant,
             "finished": finished,
-            "started": self.started,  # the folder's name has the local time
+            "started": self.started,  # in UTC; the folder's name has local time
             "process": {"computer": platform.node(), "number": os.getpid()},
             "data": self.data,
             "data_sets": self.data_sets,
@@ -212,7 +214,7 @@ class Run:
             "parameters": trained.get("parameters"),
             "classes": trained.get("classes"),
             "metrics": trained.get("metrics", {}),
-            "seconds": seconds,  # those of an epoch are the median
+            "seconds": seconds,  # "epoch" is the median
             "trainings": {name: one.timer.total for name, one in self.trainings.items() if name},
             "peak_memory_mb": runs.peak_memory_mb(),
             "versions": self.versions,
@@ -221,25 +223,29 @@ class Run:
         write_json(self.folder / "run.json", record)
 
     def fit_seconds(self) -> float:
-        """Add up the seconds of all trainings."""
+        """Return the total seconds of all trainings."""
         return sum(training.timer.total for training in self.trainings.values())
 
     def how_to_go_on(self) -> str:
-        """Say how to continue this run after it was stopped."""
+        """Return how to continue this run after an interruption."""
         if self.finished:
             return "the run itself is finished; python -m common.runs writes the table of all runs"
-        flag = [] if self.resumed else ["--resume"]  # it may be among the words already
+        flag = [] if self.resumed else ["--resume"]  # may already be in sys.argv
         join = subprocess.list2cmdline if os.name == "nt" else shlex.join
-        return "go on with: " + join(["python", *sys.argv, *flag])
+        return "continue with: " + join(["python", *sys.argv, *flag])
 
 
 def now_in_utc() -> str:
-    """Spell the time, in whatever time zone, so that a later one sorts behind an earlier one."""
+    """Return the current time in UTC in ISO 8601, so that sorting the strings sorts by time."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def check_room(out: Path) -> None:
-    """Fail if the disk is nearly full: better now than after an hour of training."""
+    """Exit if the disk is nearly full: better now than after an hour of training.
+
+    Raises:
+        SystemExit: with code 1, if fewer than `ROOM` bytes are free.
+    """
     places = [out.absolute(), *out.absolute().parents]
     free = shutil.disk_usage(next(place for place in places if os.path.exists(place))).free
     if free < ROOM:
@@ -248,8 +254,8 @@ def check_room(out: Path) -> None:
 
 
 def describe_device() -> str:
-    """Name the device that trains, such as `CPU (2 cores)` or `GPU (1)`."""
-    if keras.backend.backend() == "torch":  # keras.distribution does not know PyTorch
+    """Return the training device, such as `CPU (2 cores)` or `GPU (1)`."""
+    if keras.backend.backend() == "torch":  # keras.distribution does not support PyTorch
         import torch
 
         gpus = torch.cuda.device_count()
@@ -262,7 +268,7 @@ def describe_device() -> str:
 
 
 def show(path: Path) -> str:
-    """Spell a path from the working folder if it lies below it, else in full."""
+    """Return a path relative to the working or root folder if inside it, else unchanged."""
     for base in (Path.cwd(), ROOT):
         if path.is_absolute() and path.is_relative_to(base):
             return str(path.relative_to(base))

@@ -1,7 +1,7 @@
-"""All the runs: their table and their curves.
+"""Table and learning curves of all runs.
 
-python -m common.runs                                  every run below outputs/
-python -m common.runs 01_fashion_mnist_classification  one lesson's
+python -m common.runs                                  all runs in outputs/
+python -m common.runs 01_fashion_mnist_classification  the runs of one lesson
 """
 
 import csv
@@ -16,7 +16,7 @@ from common.files import atomic_write, read_text
 from common.flags import ROOT, Parser, home_path
 
 CHECKPOINT = "checkpoint*.npz"  # in the folder of a run that has begun to train
-KINDS = {  # of the values of a record
+KINDS = {  # types of the values of a record
     **dict.fromkeys(["lesson", "variant", "device"], str),
     **dict.fromkeys(["flags", "metrics", "seconds", "versions"], dict),
     **dict.fromkeys(["data", "source"], str | None),
@@ -27,14 +27,14 @@ LEADING = ["lesson", "variant", "run", "data", "seed", "epochs", "parameters"]
 
 
 class DamagedRecordError(Exception):
-    """A `run.json` is no record of a run."""
+    """A `run.json` or `history.csv` is missing, damaged, or not that of a run."""
 
 
 def read_record(folder: Path) -> dict:
-    """Read the `run.json` of a run's folder.
+    """Read the `run.json` in a run's folder.
 
     Raises:
-        DamagedRecordError: if it is missing, cut short, or holds something else.
+        DamagedRecordError: if it is missing, truncated, or not the record of a run.
     """
     path = folder / "run.json"
     try:
@@ -43,21 +43,23 @@ def read_record(folder: Path) -> dict:
         raise DamagedRecordError(f"{path}: cannot be read ({error}); remove that folder") from error
     for name, kind in KINDS.items():
         if not isinstance(record, dict) or not isinstance(record.get(name, kind), kind):
-            raise DamagedRecordError(f"{path}: holds no {name!r} of a run; remove that folder")
+            raise DamagedRecordError(
+                f"{path}: {name!r} is missing or has another type; remove that folder"
+            )
     numbers = {name: record.get(name) for name in ("epochs", "parameters")}
     numbers |= record["metrics"] | record["seconds"]
     for name, value in numbers.items():
         if not isinstance(value, int | float) and (record["finished"] or value is not None):
-            raise DamagedRecordError(f"{path}: {name!r} is no number; remove that folder")
+            raise DamagedRecordError(f"{path}: {name!r} is not a number; remove that folder")
     return record
 
 
 def all_runs(out: Path) -> list[dict]:
-    """Read the records of all runs below `out`, oldest first, unfinished ones too.
+    """Read the records of all runs in `out`, finished or not, by lesson and oldest first.
 
-    The runs of a lesson stand together, ordered by when they started in UTC: the folders' names
-    have local times, perhaps of several time zones. Records written before there was `started` are
-    the oldest. A damaged record is left out, and one line on standard error says so.
+    The order is by start time in UTC, since the folders' names have local times, perhaps of several
+    time zones. Records without `started`, from earlier versions, come first. Damaged records are
+    skipped and reported on standard error.
 
     Returns:
         The records, each with its `folder` (a path) and `run` (the folder's name).
@@ -72,13 +74,13 @@ def all_runs(out: Path) -> list[dict]:
 
 
 def finished_runs(out: Path, lesson: str | None = None) -> list[dict]:
-    """Read the records of the finished runs, of all lessons or of one; see `all_runs`."""
+    """Read the records of all finished runs, or of one lesson's; see `all_runs`."""
     records = [record for record in all_runs(out) if record["finished"]]
     return [record for record in records if lesson in (None, record["lesson"])]
 
 
 def peak_memory_mb() -> float | None:
-    """Return the largest memory that this process has used so far, in MB; None on Windows."""
+    """Return the peak memory usage of this process in MB; None on Windows."""
     try:
         import resource
     except ModuleNotFoundError:
@@ -88,12 +90,12 @@ def peak_memory_mb() -> float | None:
 
 
 def short(value: float) -> str:
-    """Spell a score with four decimals; a huge one, of a run that went wrong, in short."""
+    """Format a score with four decimals, or in scientific notation if it is huge."""
     return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.2e}"
 
 
 def table_row(record: dict) -> dict:
-    """Flatten a record into one row: what was run, its metrics, its seconds, memory, device."""
+    """Flatten a record into a table row: the run, its metrics, times, memory and device."""
     row = {name: record[name] for name in LEADING}
     row |= {name: round(value, 4) for name, value in record["metrics"].items()}
     for name, value in record["seconds"].items():
@@ -106,34 +108,34 @@ def table_row(record: dict) -> dict:
 def write_table(out: Path) -> None:
     """Write `<out>/runs.csv` from the records, so that it always agrees with them.
 
-    Another run may finish meanwhile and write the table too. Whoever writes last has looked at the
-    records afterwards, so no row is lost.
+    Another run may finish and write the table at the same time. Every process reads the records
+    again after writing, so the last one to write has seen them all and no row is lost.
     """
     written = ""
     while written != repr(rows := [table_row(record) for record in finished_runs(out)]):
         names = dict.fromkeys(name for row in rows for name in row if name not in LEADING)
-        names = sorted(names, key=lambda name: not name.startswith("test_"))  # those first
+        names = sorted(names, key=lambda name: not name.startswith("test_"))  # test scores first
         columns = [*LEADING, *names]
         write_csv(Path(out) / "runs.csv", columns, ([row.get(n) for n in columns] for row in rows))
-        written = repr(rows)  # as a text: nan is not equal to itself
+        written = repr(rows)  # as a string, because nan is not equal to itself
 
 
 def write_csv(path: Path, columns, rows) -> None:
-    """Write a table whole."""
+    """Write a CSV file atomically."""
     with atomic_write(path) as temporary:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([columns, *rows])
 
 
 def write_history(path: Path, history: dict, seconds: list[float]) -> None:
-    """Write one row per epoch: its number, every metric, and its seconds."""
+    """Write one row per epoch: its number, every metric and its duration in seconds."""
     columns = {"epoch": range(1, len(seconds) + 1), **history}
     columns["seconds"] = [f"{value:.4f}" for value in seconds]
     write_csv(path, columns, zip(*columns.values(), strict=True))
 
 
 def read_history(folder: Path) -> dict[str, list[float]]:
-    """Read a run's `history.csv` as columns of numbers.
+    """Read the columns of a run's `history.csv`.
 
     Raises:
         DamagedRecordError: if it is missing or damaged.
@@ -147,7 +149,7 @@ def read_history(folder: Path) -> dict[str, list[float]]:
 
 
 def with_history(records: list[dict]) -> list[tuple[dict, dict]]:
-    """Read the history of each run. A damaged one is left out, and one line says so.
+    """Read the history of each run. Damaged ones are skipped and reported on standard error.
 
     Returns:
         Pairs of a record and its history.
@@ -161,14 +163,14 @@ def with_history(records: list[dict]) -> list[tuple[dict, dict]]:
     return pairs
 
 
-@functools.cache  # says it once
+@functools.cache  # reports each run only once
 def tell_left_out(why: str) -> None:
-    """Say on standard error that a run is left out."""
+    """Report on standard error that a run is left out."""
     print(f"left out: {why}", file=sys.stderr)
 
 
 def print_table(records: list[dict]) -> None:
-    """Print the runs as aligned columns, one line per run."""
+    """Print a table with one line per run."""
     lines = [["lesson", "run", "data", "seed", "epochs", "parameters", "fit s", "test scores"]]
     for record in records:
         scores = {name.removeprefix("test_"): score for name, score in record["metrics"].items()}
@@ -182,16 +184,16 @@ def print_table(records: list[dict]) -> None:
 
 
 def main() -> None:
-    """Print the table of runs and draw their curves on one figure."""
-    about = "Table and curves of all finished runs."
+    """Print the table of runs and plot their learning curves in one figure."""
+    about = "Print a table of all finished runs and plot their learning curves."
     parser = Parser(prog="python -m common.runs", description=about)
-    parser.add_argument("lesson", nargs="?", help="only this lesson's runs")
-    where = "where runs are kept (default outputs/)"
+    parser.add_argument("lesson", nargs="?", help="show only the runs of this lesson")
+    where = "folder with the results of runs (default outputs/)"
     parser.add_argument(
         "--out", type=home_path, default=ROOT / "outputs", metavar="DIR", help=where
     )
     flags = parser.parse_args()
-    on_interrupt(lambda: "nothing is lost: give the same command again")
+    on_interrupt(lambda: "nothing is lost; run the same command again")
     pairs = with_history(finished_runs(flags.out, flags.lesson))
     records = [record for record, _ in pairs]
     if not records:
@@ -199,7 +201,7 @@ def main() -> None:
         fail(f"{flags.out}: no finished run{of_lesson}; run a lesson first")
     print_table(records)
 
-    from common import plots  # only now: matplotlib takes a second to load
+    from common import plots  # only now: Matplotlib takes a second to load
 
     path = flags.out / "runs.png"
     with atomic_write(path) as temporary:

@@ -1,8 +1,8 @@
-"""Starts Keras without the lines that TensorFlow prints about itself.
+"""Start Keras without TensorFlow's start-up messages.
 
-TensorFlow's C++ part writes to file descriptor 2 before any setting can silence it, so the
-descriptor points to a temporary file while Keras and its back-end start. Errors in that file
-are printed afterwards, and all of it if the start fails.
+TensorFlow's C++ code writes to file descriptor 2 before any setting can silence it, so the
+descriptor is redirected to a temporary file while Keras and its back-end start. Afterwards the
+errors in that file are printed, or the whole file if the start fails.
 """
 
 import contextlib
@@ -21,26 +21,26 @@ from pathlib import Path
 from common.errors import fail
 from common.flags import in_notebook
 
-BACKENDS = ("tensorflow", "jax", "torch")  # those that train
+BACKENDS = ("tensorflow", "jax", "torch")  # those that can train
 READS_JSON = os.path.join("keras", "src", "backend", "config.py")
 
-# Lines of level E that report no error: a machine without a GPU looks for one and finds none,
-# and a machine with one registers its libraries twice.
+# Lines logged at level E that are not errors: without a GPU, the search for one fails; with one,
+# its libraries are registered twice.
 HARMLESS = ("Unable to register cu",)
 HARMLESS_WITHOUT_GPU = ("cuInit", "cuda", "CUDA")
 
 
 def is_error(line: str) -> bool:
-    """Tell whether a line that TensorFlow logged reports an error (level E or F)."""
+    """Return whether a line of TensorFlow's log reports an error (level E or F)."""
     harmless = HARMLESS if Path("/proc/driver/nvidia").exists() else HARMLESS + HARMLESS_WITHOUT_GPU
     return line[:2] in ("E0", "F0") and not any(text in line for text in harmless)
 
 
 @contextlib.contextmanager
 def quiet_stderr():
-    """Hold back what is written to file descriptor 2; print its errors at the end.
+    """Capture what the block writes to file descriptor 2; print only the errors in it.
 
-    If the block raises, everything that was held back is printed.
+    If the block raises, print everything.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held_back:
@@ -63,28 +63,28 @@ def quiet_stderr():
 
 @functools.cache
 def start_matplotlib() -> None:
-    """Import Matplotlib so that it draws with its own defaults, whatever a matplotlibrc says."""
+    """Import Matplotlib with its default settings, ignoring the user's matplotlibrc."""
     found = find_spec("matplotlib")
     its_own = Path(found.origin).parent / "mpl-data" if found else "."
-    with contextlib.chdir(its_own):  # there it looks first, and finds the file with its defaults
+    with contextlib.chdir(its_own):  # searched first; has the default matplotlibrc
         import matplotlib
-    matplotlib.rcdefaults()  # if it was imported before
+    matplotlib.rcdefaults()  # in case it was already imported
     if not in_notebook():
         matplotlib.use("agg")
 
 
 def keras_json() -> Path:
-    """Name the file with Keras' settings."""
+    """Return the path of Keras' configuration file."""
     home = os.path.expanduser("~")
     home = home if os.access(home, os.W_OK) else "/tmp"  # as Keras does
     return Path(os.environ.get("KERAS_HOME", f"{home}/.keras"), "keras.json").expanduser()
 
 
 def chosen_backend(usual: str = "") -> tuple[str, str]:
-    """Tell which back-end Keras has, or will have, and what chose it.
+    """Return the back-end that Keras uses or will use, and a description of what selected it.
 
     Args:
-        usual: is preferred to the one in `keras.json`.
+        usual: the back-end to prefer to the one in `keras.json`.
     """
     if "keras" in sys.modules:
         name = sys.modules["keras"].backend.backend()
@@ -97,16 +97,16 @@ def chosen_backend(usual: str = "") -> tuple[str, str]:
 
 
 def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "auto") -> None:
-    """Import Keras and wake its back-end, so that a later `import keras` costs and says nothing.
+    """Import Keras and initialize its back-end, so that `import keras` is then fast and silent.
 
     Args:
-        only: the back-ends that will do, the usual one first; any that trains if left out.
-        devices: how many TensorFlow is to have at least: without GPUs it makes them of the CPU.
-        device: `cpu` leaves GPUs alone.
+        only: the supported back-ends, the preferred one first; by default all of `BACKENDS`.
+        devices: minimum number of TensorFlow devices; without enough GPUs, the CPU is split.
+        device: "auto", or "cpu" to ignore GPUs.
 
     Raises:
-        SystemExit: if the back-end that was chosen is unknown, not installed, or not the one that
-            is needed, or if Keras does not start.
+        SystemExit: if the selected back-end is unknown, not installed or not supported, or if
+            Keras fails to start.
     """
     backend, chosen = chosen_backend(*only[:1])
     only = only or BACKENDS
@@ -115,8 +115,8 @@ def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "aut
     os.environ["KERAS_BACKEND"] = backend
     if device == "cpu":
         os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu", KERAS_TORCH_DEVICE="cpu")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # from here on, errors only
-    gc.disable()  # Keras makes 700,000 objects that stay: to look for garbage among them is slow
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # from now on, errors only
+    gc.disable()  # Keras creates 700,000 permanent objects, which slow down the collector
     try:
         with quiet_stderr():
             start_matplotlib()  # Keras imports it too
@@ -126,23 +126,23 @@ def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "aut
                 keras.distribution.initialize()
             if devices > 1 and backend == "tensorflow":
                 make_devices(devices)
-            keras.ops.zeros(1)  # the first operation makes the back-end look for devices
-        keras.config.set_floatx("float32")  # and the rest of keras.json, which may say otherwise
+            keras.ops.zeros(1)  # the first operation initializes the devices
+        keras.config.set_floatx("float32")  # override the settings in keras.json
         keras.config.set_epsilon(1e-7)
         keras.config.set_image_data_format("channels_last")
-        if backend == "torch":  # it does a step at a time, whatever is asked for
+        if backend == "torch":  # it supports only one step per execution
             keras.Model.steps_per_execution = property(lambda model: 1, lambda model, steps: None)
-        # Batches that are in a new order every epoch need no shuffling by `fit`.
+        # The batches are already shuffled, so `fit` need not shuffle them.
         warnings.filterwarnings("ignore", "`shuffle=True` was passed")
-        # TensorFlow takes many models, each with its own training step, for one that is compiled
-        # again and again.
+        # TensorFlow mistakes several models, each with its own training step, for repeated
+        # retracing of one function.
         logging.getLogger("tensorflow").addFilter(
             lambda record: "TensorFlowTrainer" not in record.getMessage()
         )
     except Exception as error:
         if traceback.extract_tb(error.__traceback__)[-1].filename.endswith(READS_JSON):
-            fail(f"{keras_json()}: {error}; delete that file, and Keras writes a new one")
-        remedy = "--debug shows where"
+            fail(f"{keras_json()}: {error}; delete that file, and Keras will write a new one")
+        remedy = "run it with --debug to see where"
         if isinstance(error, ModuleNotFoundError):
             also = "" if backend == "tensorflow" else backend
             remedy = f"run: pip install -r requirements.txt {also}"
@@ -151,12 +151,12 @@ def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "aut
                 remedy = f"rename {sys.modules[name].__file__}, which hides the package {name}"
         fail(f"Keras does not start on {backend} ({type(error).__name__}: {error}); {remedy}")
     finally:
-        gc.freeze()  # and they are left out for good
+        gc.freeze()  # exclude these objects for good
         gc.enable()
 
 
 def make_devices(count: int) -> None:
-    """Let TensorFlow take the CPU for `count` devices, unless there are as many GPUs."""
+    """Split the CPU into `count` logical TensorFlow devices, unless there are enough GPUs."""
     import tensorflow as tf
 
     if len(tf.config.list_physical_devices("GPU")) < count:
@@ -165,5 +165,5 @@ def make_devices(count: int) -> None:
         try:
             tf.config.set_logical_device_configuration(cpu, parts)
         except RuntimeError:  # in a notebook, say
-            started = "TensorFlow has started already, with the devices that it has"
-            print(f"note: {started}; for {count} of them start anew")
+            started = "TensorFlow is already running, and its devices can no longer be changed"
+            print(f"note: {started}; to use {count} devices, restart the kernel")

@@ -1,7 +1,7 @@
 """Download data sets from their publishers into the Keras cache, `~/.keras/datasets` by default.
 
-Every file is checked by its SHA-256. Files in another format are converted once, in the cache,
-to the formats that a `--data-dir` holds.
+Every file is verified by its SHA-256. Files in other formats are converted once, in the cache,
+to the formats expected in a `--data-dir`.
 """
 
 import functools
@@ -26,9 +26,9 @@ from common.errors import FULL
 from common.files import atomic_write, remove_leftovers
 from datasets import split_review
 
-TIMEOUT = 20  # seconds without a byte after which a server counts as silent
-SLOWEST = 2_000  # bytes per second, on average: a slower download is given up
-LARGEST = 2**30  # bytes: no file is nearly as large
+TIMEOUT = 20  # seconds to wait for a server that sends no data
+SLOWEST = 2_000  # bytes per second on average: a slower download is aborted
+LARGEST = 2**30  # bytes: every file is far smaller
 TRIES = 3
 PAUSE = 1.0  # seconds before the second try; twice that before the third
 STORAGE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
@@ -46,30 +46,30 @@ auto-mpg.data              48b830e11feee5572525f8f1691ddb9d38d3d7b7063edcd8fca67
 california_housing.npz     1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f
 """.splitlines()
 )
-ADDRESSES = {  # the files to download for each data set
+ADDRESSES = {  # the URLs of each data set's files
     "fashion_mnist": [f"{STORAGE}/{file}" for file in SHA256 if file.endswith("-ubyte.gz")],
     "mnist": [f"{STORAGE}/mnist.npz"],
     "imdb": ["https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"],
     "auto_mpg": [f"{UCI}/auto-mpg/auto-mpg.data"],
     "california_housing": [f"{STORAGE}/california_housing.npz"],
 }
-BY_HAND = {  # what nobody publishes at an address that needs no account
+BY_HAND = {  # data sets that can only be downloaded with an account
     "churn": "Churn_Modelling.csv cannot be downloaded without an account; fetch it by hand from "
     "kaggle.com/datasets/shantanudhakadd/bank-customer-churn-prediction"
 }
 OWN_FOLDER = "keras-lessons"
-# Where keras.datasets keeps the same files: what it has downloaded is not downloaded again.
+# Where keras.datasets stores the same files, so that they are not downloaded twice.
 KERAS_FOLDERS = {"mnist": "", "california_housing": "", "fashion_mnist": "fashion-mnist"}
 
 
 class DownloadError(Exception):
-    """A data set is not in the cache and could not be downloaded; the text says why."""
+    """A data set is not in the cache and could not be downloaded; the message says why."""
 
 
 def cache_folder(name: str, published: bool = False) -> Path:
-    """Return the cache's folder for a data set in the formats of a `--data-dir`, or as published.
+    """Return a data set's cache folder, for the converted files or for those `published`.
 
-    It lies below `$KERAS_HOME` or `~/.keras`, as for Keras itself.
+    Like Keras' own cache, it is inside `$KERAS_HOME` or `~/.keras`.
     """
     home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
     own = name in CONVERTERS and not published
@@ -77,7 +77,7 @@ def cache_folder(name: str, published: bool = False) -> Path:
 
 
 def fetch(name: str) -> None:
-    """Download a data set into its `cache_folder`, unless Keras has downloaded it before.
+    """Download a data set into its `cache_folder`, unless Keras has already downloaded it.
 
     Raises:
         DownloadError: if a file cannot be downloaded completely.
@@ -88,28 +88,28 @@ def fetch(name: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
-            raise PermissionError("no permission to write there")
+            raise PermissionError("no write permission")
         files = [fetch_file(address, downloads) for address in ADDRESSES[name]]
         if name in CONVERTERS:
             CONVERTERS[name](files, folder)
     except (OSError, EOFError, ValueError, KeyError, tarfile.TarError) as error:
-        raise DownloadError(f"nothing can be downloaded into {folder} ({error})") from error
+        raise DownloadError(f"cannot download into {folder} ({error})") from error
 
 
 def fetch_file(address: str, folder: Path) -> Path:
-    """Download a file into a folder of the cache, unless it is there already, and return its path.
+    """Return the path of a file in a cache folder, downloading it if necessary.
 
     Raises:
-        DownloadError: if it does not arrive complete in `TRIES` tries. It leaves nothing behind.
+        DownloadError: if all `TRIES` attempts fail. No partial file is left behind.
     """
-    with warnings.catch_warnings(action="ignore"):  # a notebook may lack the widgets of tqdm
+    with warnings.catch_warnings(action="ignore"):  # tqdm warns about missing notebook widgets
         import pooch
 
-    pooch.get_logger().setLevel("ERROR")  # else it reports every download on standard error
+    pooch.get_logger().setLevel("ERROR")  # or it would report every download on stderr
     path = folder / address.rpartition("/")[2]
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
-    # pooch can retry by itself, but also retries after permanent errors, and does not say why.
+    # pooch's own retries include permanent errors and do not report the reason.
     for attempt in range(1, TRIES + 1):
         try:
             pooch.retrieve(address, SHA256[path.name], path.name, folder, downloader=receive)
@@ -120,24 +120,24 @@ def fetch_file(address: str, folder: Path) -> Path:
                 break
             print(f"{address}: {reason}; trying again", file=sys.stderr, flush=True)
             time.sleep(PAUSE * attempt)
-    remedy = f"To fetch it by hand, open that address in a browser and save the file as {path}"
+    remedy = f"To fetch it by hand, open that URL in a browser and save the file as {path}"
     raise DownloadError(f"{address} could not be downloaded ({reason}). {remedy}")
 
 
 def receive(address: str, path: str, _) -> None:
-    """Write what a server sends to a file, as `pooch.HTTPDownloader` does, but within limits.
+    """Download a file like `pooch.HTTPDownloader`, but with limits on time and size.
 
-    HTTPDownloader waits for a full block however slowly it arrives, unpacks what the server calls
-    compressed, and would fill the disk. Progress is shown in a terminal or a notebook only.
+    HTTPDownloader waits for a full block however slowly it arrives, decompresses what the server
+    declares compressed, and could fill the disk. A progress bar appears in terminals and notebooks.
 
     Raises:
-        OSError: if the server cannot be found, refuses, is silent or slow, or stops half way.
+        OSError: if the server is not found, refuses, is silent or too slow, or disconnects early.
     """
     from tqdm.auto import tqdm
 
     from common.flags import in_notebook
 
-    os.unlink(path)  # made by pooch, and left behind if this process is killed
+    os.unlink(path)  # created by pooch, and left behind if this process is killed
     request = urllib.request.Request(address, headers={"User-Agent": "keras-lessons"})
     hidden = not (sys.stderr.isatty() or in_notebook())
     started, received = time.monotonic(), 0
@@ -155,16 +155,16 @@ def receive(address: str, path: str, _) -> None:
                 received += len(block)
                 seconds = time.monotonic() - started
                 if seconds > TIMEOUT and received < SLOWEST * seconds:
-                    raise ConnectionError(f"only {received:,} bytes came in {seconds:.0f} s")
+                    raise ConnectionError(f"only {received:,} bytes received in {seconds:.0f} s")
                 if received > LARGEST:
-                    raise ConnectionError(f"the file that came has more than {LARGEST:,} bytes")
+                    raise ConnectionError(f"the server sent more than {LARGEST:,} bytes")
     if received < size:
         raise ConnectionError(f"the connection broke after {received:,} of {size:,} bytes")
 
 
 @functools.cache
 def certificates() -> ssl.SSLContext:
-    """Trust the authorities of this computer and of certifi: Python on a Mac may have none."""
+    """Trust the system's certificates and certifi's, since Python on macOS may have none."""
     import certifi
 
     context = ssl.create_default_context()
@@ -173,12 +173,12 @@ def certificates() -> ssl.SSLContext:
 
 
 def explain(error: Exception) -> tuple[str, bool]:
-    """Return in a few words why a download failed, and whether trying again is pointless."""
+    """Return a short reason why a download failed, and whether the failure is permanent."""
     if isinstance(error, urllib.error.HTTPError):
-        return f"the server answers {error.code} {error.reason}", 400 <= error.code < 500
-    if isinstance(error, ValueError):  # what pooch raises for another SHA-256
-        return "the file that came is not the published one", False
-    cause = getattr(error, "reason", error)  # that of a URLError
+        return f"the server responded {error.code} {error.reason}", 400 <= error.code < 500
+    if isinstance(error, ValueError):  # raised by pooch if the SHA-256 differs
+        return "the downloaded file is not the published one", False
+    cause = getattr(error, "reason", error)  # of a URLError
     if isinstance(cause, TimeoutError):
         return f"the server was silent for {TIMEOUT} s", False
     reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
@@ -187,7 +187,7 @@ def explain(error: Exception) -> tuple[str, bool]:
 
 
 def convert_idx(files: list[Path], folder: Path) -> None:
-    """Convert the four published idx files of Fashion-MNIST to `fashion_mnist.npz`."""
+    """Convert the four published IDX files of Fashion-MNIST to `fashion_mnist.npz`."""
     arrays = {}
     for name, file in zip(["x_train", "y_train", "x_test", "y_test"], files, strict=True):
         header, shape = (16, (-1, 28, 28)) if name.startswith("x") else (8, -1)
@@ -200,8 +200,8 @@ def convert_idx(files: list[Path], folder: Path) -> None:
 def convert_imdb(files: list[Path], folder: Path) -> None:
     """Convert the 50,000 published reviews to `imdb.npz` and `imdb_word_index.json`.
 
-    Words are ranked by how often they occur in the training reviews, the first seen first in a
-    tie. Words that occur in test reviews only are left out.
+    Words are ranked by their frequency in the training reviews; ties are ranked by first
+    occurrence. Words that occur only in test reviews are left out.
     """
     texts = {"train": [], "test": []}
     with tarfile.open(files[0]) as archive:
@@ -210,7 +210,7 @@ def convert_imdb(files: list[Path], folder: Path) -> None:
             if len(place) == 3 and place[0] in texts and place[1] in ("pos", "neg"):
                 text = archive.extractfile(member).read().decode("utf-8")
                 texts[place[0]].append((place[2], split_review(text), place[1] == "pos"))
-    # In the archive one class follows the other; in the order of the file names they are mixed.
+    # The archive is sorted by class; sorting by file name mixes the classes.
     for part in texts.values():
         part.sort(key=lambda review: review[0])
     counts = Counter(word for _, words, _ in texts["train"] for word in words)
@@ -225,7 +225,7 @@ def convert_imdb(files: list[Path], folder: Path) -> None:
         temporary.write_text(json.dumps(word_index), encoding="utf-8")
     with atomic_write(folder / "imdb.npz") as temporary:
         np.savez_compressed(temporary, **arrays)
-    files[0].unlink(missing_ok=True)  # 84 MB that are not needed again
+    files[0].unlink(missing_ok=True)  # frees 84 MB
 
 
 CONVERTERS = {"fashion_mnist": convert_idx, "imdb": convert_imdb}

@@ -1,6 +1,6 @@
-"""Read the files of the data sets into arrays and tables, and name a file that is damaged.
+"""Read and validate the files of the data sets.
 
-No pickle is ever loaded: a pickle can run code while it is read.
+No pickle is ever loaded, because loading a pickle can execute code.
 """
 
 import contextlib
@@ -21,27 +21,27 @@ CHURN_COLUMNS = """RowNumber CustomerId Surname CreditScore Geography Gender Age
 NumOfProducts HasCrCard IsActiveMember EstimatedSalary Exited""".split()
 HOUSING_COLUMNS = """longitude latitude housing_median_age total_rooms total_bedrooms population
 households median_income""".split()
-LARGEST = 2**30  # bytes: the largest data set, unpacked, has a tenth of this
+LARGEST = 2**30  # bytes: ten times the largest data set, uncompressed
 
 
 class DamagedFileError(Exception):
-    """A data file is truncated, in another format, or has unexpected content."""
+    """A data file is missing, truncated, in another format, or has unexpected content."""
 
 
 def check(condition: bool, path: Path, expected: str) -> None:
     """Raise `DamagedFileError` unless `condition` holds."""
     if not condition:
-        raise DamagedFileError(f"{path.name} is damaged or another file: expected {expected}")
+        raise DamagedFileError(f"{path.name} is damaged or not the right file: expected {expected}")
 
 
 def check_size(size: int, path: Path) -> None:
-    """Raise `DamagedFileError` if a file has, or unpacks to, more bytes than any data set."""
+    """Raise `DamagedFileError` if a size, compressed or not, exceeds that of any data set."""
     check(size <= LARGEST, path, f"at most {LARGEST:,} bytes, not {size:,}")
 
 
 @contextlib.contextmanager
 def reading(path: Path, *errors: type[Exception]):
-    """Check the size of a file and, while it is read, raise `DamagedFileError` for `errors`."""
+    """Check a file's size, and convert `errors` in the block to `DamagedFileError`."""
     try:
         check_size(path.stat().st_size, path)
         yield
@@ -52,21 +52,21 @@ def reading(path: Path, *errors: type[Exception]):
 
 
 def read_npz(path: Path, names: list[str]) -> list[np.ndarray]:
-    """Read the named arrays of an `.npz` file, without pickles."""
-    with reading(path, Exception):  # zip, zlib, NumPy and the file system each raise their own
-        with zipfile.ZipFile(path) as archive:  # a small file can unpack to a huge one
+    """Return the named arrays of an `.npz` file, without loading pickles."""
+    with reading(path, Exception):  # zipfile, zlib, NumPy and the OS each raise their own
+        with zipfile.ZipFile(path) as archive:  # a small file can decompress to a huge one
             check_size(sum(member.file_size for member in archive.infolist()), path)
         with np.load(path, allow_pickle=False) as file:
             return [file[name] for name in names]
 
 
 def is_between(array: np.ndarray, low: float, high: float) -> bool:
-    """Tell whether an array has elements and all lie between `low` and `high`, both included."""
+    """Return whether an array is not empty and all its values are in [`low`, `high`]."""
     return array.size > 0 and low <= array.min() and array.max() <= high
 
 
 def is_complete(table, text_columns: list[str], optional: list[str] = ()) -> bool:
-    """Tell whether a table has finite numbers beside its texts, and all but optional fields."""
+    """Return whether a table has finite numbers and texts and no missing required field."""
     from pandas.api.types import is_numeric_dtype
 
     numbers = table.drop(columns=text_columns)
@@ -78,7 +78,7 @@ def is_complete(table, text_columns: list[str], optional: list[str] = ()) -> boo
 
 
 def read_images(path: Path):
-    """Read a data set of 28x28 grayscale images.
+    """Load a data set of 28x28 grayscale images.
 
     Returns:
         `(train_images, train_labels), (test_images, test_labels)`: images uint8 of shape
@@ -96,12 +96,12 @@ def read_images(path: Path):
 
 
 def read_imdb(folder: Path):
-    """Read the movie reviews.
+    """Load the IMDB movie reviews.
 
     Returns:
         `(train_reviews, train_labels), (test_reviews, test_labels), word_index`. A review is an
-        int32 array of word ranks, 1 being the most frequent word of the training reviews. Labels
-        are uint8 of shape (n,): 1 is a positive review. `word_index` maps a word to its rank.
+        int32 array of word ranks, where 1 is the most frequent word of the training reviews.
+        Labels are uint8 of shape (n,), 1 for a positive review. `word_index` maps words to ranks.
     """
     path = folder / "imdb.npz"
     parts = []
@@ -131,10 +131,10 @@ def read_imdb(folder: Path):
 
 
 def read_auto_mpg(folder: Path):
-    """Read UCI's table of cars.
+    """Load the Auto MPG data set from UCI.
 
     Returns:
-        A DataFrame with the columns `AUTO_MPG_COLUMNS`. All but `car_name` are numbers;
+        A DataFrame with the columns `AUTO_MPG_COLUMNS`. All but `car_name` are numeric;
         an unknown horsepower is NaN.
     """
     import pandas as pd
@@ -142,7 +142,9 @@ def read_auto_mpg(folder: Path):
     path = folder / "auto-mpg.data"
     options = {"names": AUTO_MPG_COLUMNS, "na_values": "?", "index_col": False}
     with reading(path, OSError, ValueError, pd.errors.ParserWarning), warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # a row has too many fields
+        warnings.simplefilter(
+            "error", pd.errors.ParserWarning
+        )  # raised if a row has too many fields
         cars = pd.read_csv(io.StringIO(read_text(path)), sep=r"\s+", **options)
     valid = is_complete(cars, ["car_name"], optional=["horsepower"]) and len(cars) == 398
     check(valid, path, "398 cars with 8 numbers and a name each")
@@ -150,7 +152,7 @@ def read_auto_mpg(folder: Path):
 
 
 def read_churn(folder: Path):
-    """Read the table of a bank's customers.
+    """Load the table of a bank's customers.
 
     Returns:
         A DataFrame with the columns `CHURN_COLUMNS`; `Exited` is 1 for a customer who left.
@@ -168,10 +170,10 @@ def read_churn(folder: Path):
 
 
 def read_housing(folder: Path):
-    """Read the table of Californian districts, from the census of 1990.
+    """Load the table of Californian districts from the 1990 census.
 
     Returns:
-        A DataFrame of float32 with the columns `HOUSING_COLUMNS` and `median_house_value`, in
+        A float32 DataFrame with the columns `HOUSING_COLUMNS` and `median_house_value`, in
         dollars. `median_income` is in units of 10,000 dollars per year.
     """
     import pandas as pd

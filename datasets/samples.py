@@ -1,9 +1,9 @@
-"""Built-in stand-ins for the real data sets: same columns, shapes and dtypes, far smaller.
+"""Built-in samples with the columns, shapes and dtypes of the real data sets, but far smaller.
 
-The digits are real: scikit-learn has 1,797 of them. Garments are drawn, reviews are random words,
-cars, customers and districts are computed. All are the same on every computer, and each has a
-pattern that a network can learn, with some noise that it cannot. Every function returns what the
-reader of the real files returns (see `datasets.readers`).
+The digits are real: 1,797 images from scikit-learn. The garments are drawn, the reviews are random
+words, and the cars, customers and districts are simulated. All are identical on every computer, and
+each has a pattern that a network can learn, plus noise. Every function returns the same types as
+the function that reads the real files (see `datasets.readers`).
 """
 
 import numpy as np
@@ -14,19 +14,19 @@ SEED = 20
 
 
 def make_digits():
-    """Scale scikit-learn's 8x8 digits to 28x28: 1,497 training images and 300 test images."""
+    """Return scikit-learn's 8x8 digits, resized to 28x28: 1,497 training and 300 test images."""
     from scipy.ndimage import zoom
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
     images = zoom(images.reshape(-1, 8, 8), (1, 2.5, 2.5), order=1) * (255 / 16)
     images = np.pad(images, ((0, 0), (4, 4), (4, 4))).round().astype(np.uint8)
-    # The original order follows the writers: the last ones become the test set.
+    # The images are ordered by writer: the last writers form the test set.
     labels = labels.astype(np.uint8)
     return (images[:-300], labels[:-300]), (images[-300:], labels[-300:])
 
 
-# Polygons in a square from -1 to 1, each a list of corners "x,y" with y downwards, as in SVG.
+# Polygons in the square from -1 to 1, as lists of corners "x,y"; y points down, as in SVG.
 POLYGONS = {
     "body": "-.45,-.8 .45,-.8 .45,.85 -.45,.85",
     "short sleeves": "-.45,-.8 .45,-.8 .95,-.3 .7,-.05 .45,-.3 -.45,-.3 -.7,-.05 -.95,-.3",
@@ -50,7 +50,7 @@ GARMENTS = [
     ["dress"],
     ["open coat", "long sleeves"],  # coat
     ["sole", "front strap", "back strap"],  # sandal
-    ["body", "slim sleeves"],  # shirt: hard to tell from a pullover
+    ["body", "slim sleeves"],  # shirt: hard to distinguish from a pullover
     ["low shoe"],  # sneaker
     ["bag", "handle"],  # bag
     ["low shoe", "shaft"],  # ankle boot
@@ -58,7 +58,7 @@ GARMENTS = [
 
 
 def make_garments(train: int = 2000, test: int = 500):
-    """Draw garments of ten classes, each a little stretched and shifted, with shading and noise."""
+    """Draw garments of ten classes, slightly stretched and shifted, with shading and noise."""
     from matplotlib.path import Path as Outline
 
     random = np.random.default_rng(SEED)
@@ -95,10 +95,10 @@ BAD = """awful boring terrible weak dull silly wooden predictable lame tedious c
 
 
 def make_reviews(train: int = 2500, test: int = 1000):
-    """Compose reviews of 15 to 300 words, most of which say nothing about the movie.
+    """Generate reviews of 15 to 300 words, most of which are neutral.
 
-    Words of praise are three times as frequent as words of blame in positive reviews, and the
-    other way round in negative ones.
+    In positive reviews, positive words are three times as frequent as negative ones; in negative
+    reviews, it is the reverse.
     """
     random = np.random.default_rng(SEED)
     words = np.array([*FILLERS, *SUBJECTS, *GOOD, *BAD])
@@ -119,7 +119,7 @@ def make_reviews(train: int = 2500, test: int = 1000):
 
 
 def make_cars(count: int = 398):
-    """Compute cars whose economy depends on weight, power, year, origin; 6 lack a horsepower."""
+    """Simulate cars whose MPG depends on weight, power, year and origin; 6 lack horsepower."""
     import pandas as pd
 
     random = np.random.default_rng(SEED)
@@ -139,7 +139,7 @@ def make_cars(count: int = 398):
 
 
 def make_customers(count: int = 2000):
-    """Compute customers of a bank, a fifth of whom leave: more of the old and the inactive."""
+    """Simulate a bank's customers, a fifth of whom leave, more often the old and the inactive."""
     import pandas as pd
 
     random = np.random.default_rng(SEED)
@@ -171,7 +171,7 @@ def make_customers(count: int = 2000):
 
 
 def make_districts(count: int = 2000):
-    """Compute districts whose house values depend on income, distance to the sea and crowding."""
+    """Simulate districts whose house values depend on income, distance to the sea and crowding."""
     import pandas as pd
 
     random = np.random.default_rng(SEED)

@@ -1,9 +1,9 @@
-"""Several processes that train one model together, on the JAX back-end.
+"""Train one model in several processes, on the JAX back-end.
 
-Keras reads from the environment who takes part (`KERAS_DISTRIBUTION_...`); the processes meet at
-the first address. On this computer one process starts the others, and watches them.
+Keras reads the addresses of the processes from the environment (`KERAS_DISTRIBUTION_...`); they
+connect to the first address. On a single computer, one process starts and monitors the others.
 
-Nothing heavy is imported before Keras starts: a mistyped flag is answered at once.
+Imports no large library before Keras starts, so that a mistyped flag is reported immediately.
 """
 
 import atexit
@@ -21,21 +21,21 @@ from pathlib import Path
 from common.errors import CHILD_PROCESS, fail
 from common.flags import Flag
 
-# Set in a process that another one started, which holds its stdin: a folder that will be removed.
+# Set in a child process, whose parent holds its stdin open: a temporary folder for its files.
 STARTED_HERE = "KERAS_LESSON_STARTED_HERE"
 
 
 def take_part(lesson) -> None:
-    """Tell Keras, before it starts, if this is one process of several.
+    """Configure Keras, before it starts, as one of several processes; see `FLAGS`.
 
-    Only the first one keeps what comes out.
+    Only process 0 keeps its results.
 
     Args:
-        lesson: its `addresses` are the HOST:PORT of every process, its `process` is which of them
-            this is, counted from 0; both are None if there are no others.
+        lesson: its attribute `addresses` lists the HOST:PORT of every process; its attribute
+            `process` is the index of this one, from 0. Both are None for a single process.
 
     Raises:
-        SystemExit: if the two do not go together.
+        SystemExit: if only one of them is given, or the index is out of range.
     """
     addresses, process = lesson.addresses, lesson.process
     help_line = f"(see {lesson.name}.py --help)"
@@ -56,23 +56,25 @@ def take_part(lesson) -> None:
 
 
 FLAGS = {  # for `common.lesson.Lesson`
-    "addresses": Flag([str], "on JAX: HOST:PORT of each process; the same for all", role="free"),
+    "addresses": Flag(
+        [str], "on JAX: HOST:PORT of every process; the same list for all", role="free"
+    ),
     "process": Flag(
-        int, "with --addresses: which of them this is, from 0", at_least=0, role="free"
+        int, "with --addresses: index of this process, from 0", at_least=0, role="free"
     ),
     "on_flags": take_part,
 }
 
 
 def end_with_parent() -> None:
-    """End this process when the one that started it has gone: its end of the pipe closes then."""
-    os.read(0, 1)  # returns when nobody can write any more
+    """Exit when the parent process ends, which closes its end of the pipe."""
+    os.read(0, 1)  # returns when the other end is closed
     shutil.rmtree(os.environ[STARTED_HERE], ignore_errors=True)
     os._exit(1)
 
 
 def free_addresses(count: int) -> list[str]:
-    """Find ports on this computer that nobody listens on."""
+    """Return `count` addresses, "127.0.0.1:PORT", whose ports are free."""
     found = [socket.socket() for _ in range(count)]
     for one in found:
         one.bind(("127.0.0.1", 0))
@@ -83,10 +85,11 @@ def free_addresses(count: int) -> list[str]:
 
 
 def train_together(lesson, count: int) -> tuple:
-    """Run this lesson `count` times at once, as processes that train together, and wait.
+    """Run this lesson in `count` processes that train one model together, and wait for them.
 
     Returns:
-        The model, its history, whether all have ended with equal weights, and the seconds of `fit`.
+        The model, its history, whether all processes ended with equal weights, and the duration of
+        `fit` in seconds.
     """
     import keras
 
@@ -105,18 +108,18 @@ def train_together(lesson, count: int) -> tuple:
 
 
 def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:
-    """Run this script `count` times at once, as processes that train together.
+    """Run this script in `count` processes that train one model together.
 
-    Only the first one's output is shown. If one of them ends with an error or is killed, the
-    others are stopped within seconds.
+    Only the output of process 0 is shown. If a process fails or is killed, the others are stopped
+    within seconds.
 
     Args:
-        count: processes.
-        flags: those of all.
-        how_to_go_on: what the reader is told if it fails.
+        count: the number of processes.
+        flags: command-line flags of every process.
+        how_to_go_on: how to continue after a failure, for the error message.
 
     Raises:
-        SystemExit: with code 1, if one fails.
+        SystemExit: with code 1, if a process fails.
     """
     addresses = free_addresses(count)
     command = [sys.executable, sys.argv[0], *flags, "--addresses", *addresses, "--process"]
@@ -159,7 +162,7 @@ def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:
 
 
 def flags_for(lesson, out: Path) -> list[str]:
-    """Spell the flags for the processes that a lesson starts; they go on where they stopped."""
+    """Return the flags for a lesson's child processes, which resume an earlier run if any."""
     words = ["--out", str(out), "--data", lesson.data]
     for name, value in lesson.flags().items():
         if value is not None:
@@ -170,7 +173,7 @@ def flags_for(lesson, out: Path) -> list[str]:
 
 
 def stop(processes: list[subprocess.Popen]) -> None:
-    """End those that still run: politely, then after two seconds for good."""
+    """Terminate the processes still running, and kill them if they do not end within 2 s."""
     for process in processes:
         if process.poll() is None:
             process.terminate()
@@ -183,16 +186,16 @@ def stop(processes: list[subprocess.Popen]) -> None:
 
 
 def share_file(path: Path) -> None:
-    """Give all processes the first one's checkpoint, if it has a whole one, as their own `path`.
+    """Copy the intact checkpoint of process 0, if there is one, to `path` in every process.
 
-    The first process alone judges which is whole, so that all go on from the same epoch.
+    Only process 0 decides which checkpoint is intact, so that all resume at the same epoch.
     """
     import numpy as np
     from jax.experimental.multihost_utils import broadcast_one_to_all
 
     from common import checkpoints
 
-    checkpoints.read(path)  # a damaged one is renamed
+    checkpoints.read(path)  # renames damaged ones
     whole = [one for one in (path, checkpoints.before(path)) if one.exists()]
     content = np.frombuffer(whole[0].read_bytes() if whole else b"", "uint8")
     size = int(broadcast_one_to_all(np.int32(len(content))))
@@ -200,15 +203,15 @@ def share_file(path: Path) -> None:
         padded = np.zeros(size, "uint8")
         padded[: len(content)] = content[:size]
         shared = np.asarray(broadcast_one_to_all(padded)).tobytes()
-        if not whole:  # the first process keeps what it has
+        if not whole:  # process 0 keeps its own file
             path.write_bytes(shared)
 
 
 def all_equal(weights: list) -> bool:
-    """Tell whether all processes hold the same weights, to the bit.
+    """Return whether the weights of all processes are equal to the bit.
 
     Args:
-        weights: this process's arrays.
+        weights: the arrays of this process.
     """
     import numpy as np
     from jax.experimental.multihost_utils import process_allgather

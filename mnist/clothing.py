@@ -14,8 +14,8 @@ end it looks at each test image ten times. Read mnist.py first: the rest is expl
 import sys
 from pathlib import Path
 
-script = globals().get("__file__", "clothing.py")  # a notebook has no `__file__`, but runs here
-sys.path.insert(0, str(Path(script).resolve().parent.parent))  # there common/ and mnist/ are
+script = globals().get("__file__", "clothing.py")  # a notebook has no `__file__`
+sys.path.insert(0, str(Path(script).resolve().parent.parent))  # parent of common/ and mnist/
 
 from common.lesson import Lesson
 from mnist.precision import PRECISION, choose_precision
@@ -112,15 +112,15 @@ history = model.fit(
 # ten times as long to predict, and no training.
 
 # %%
-del train, train_images  # 42 MB that are no longer needed
+del train, train_images  # frees 42 MB
 val = model.evaluate(val_images, val_targets, batch_size=250, verbose=0, return_dict=True)
 test = model.evaluate(test_images, test_targets, batch_size=250, verbose=0, return_dict=True)
 
 framed = np.pad(test_images, [(0, 0), (1, 1), (1, 1), (0, 0)])  # 30x30 pixels
-corners = [(1, 1), (0, 1), (2, 1), (1, 0), (1, 2)]  # of 28x28 pixels within
+corners = [(1, 1), (0, 1), (2, 1), (1, 0), (1, 2)]  # top left corners of 28x28-pixel crops
 looks = [framed[:, row : row + 28, column : column + 28] for row, column in corners]
-looks += [look[:, :, ::-1] for look in looks]  # in the mirror
-model.steps_per_execution = 1  # to predict many batches in one call takes more memory
+looks += [look[:, :, ::-1] for look in looks]  # mirrored
+model.steps_per_execution = 1  # predicting many batches in one call needs more memory
 probabilities = np.mean(  # (images, 10)
     [model.predict(look, batch_size=250, verbose=0) for look in looks], axis=0
 )
@@ -140,7 +140,7 @@ lesson.save_figure("confusion_matrix", figure)
 
 # %%
 figure = surest_mistakes(test_images, test_labels, probabilities, class_names)
-if figure:  # a small test set may have none
+if figure:  # None if there are no mistakes
     lesson.save_figure("mistakes", figure)
 
 lesson.finish(

@@ -1,28 +1,28 @@
-"""Faster gradients of convolutions, where TensorFlow's are slow.
+"""Faster filter gradients for convolutions where TensorFlow's are slow.
 
-The gradient tells how much the loss grows with each number of a filter. For the number in row i,
-column j, for channel c, it is the sum of image[y + i, x + j, c] * error[y, x] over all places
-(y, x) and all images of the batch; error is the gradient of the layer's own answers. That is a
-convolution again: the errors slide over the images. TensorFlow has a routine of its own for it. On
-a processor with `avx512_bf16` but without `amx`, in 16 bits, that routine is slower than a
-convolution where images are small: there we take the convolution.
+The gradient of the loss with respect to the filter weight in row i, column j, channel c is the sum
+of image[y + i, x + j, c] * error[y, x] over all positions (y, x) and all images of the batch, where
+error is the gradient with respect to the layer's output. This is again a convolution, in which the
+errors slide over the images. TensorFlow has a special routine for it. In 16 bits, on a processor
+with `avx512_bf16` but without `amx`, that routine is slower than a plain convolution if the images
+are small, so there we use the convolution.
 """
 
 import keras
 
 from mnist.precision import processor_features
 
-LARGEST = 9  # rows or columns of a layer's answer: with more, both ways are about equally fast
+LARGEST = 9  # rows or columns of a layer's output: above, both methods are about equally fast
 
 
 def quicken_convolutions(model) -> None:
-    """Let the layers of a model compute the gradients of their filters the quicker way.
+    """Make a model's layers use the faster method for the gradients of their filters.
 
-    Changes nothing but layers that compute in 16 bits, on such a processor, with TensorFlow and no
-    GPU. The gradients are the same but for rounding; saved files are those of any Keras model.
+    Affects only layers that compute in 16 bits, on such a processor, with TensorFlow and without a
+    GPU. The gradients are equal up to rounding, and saved files remain ordinary Keras models.
 
     Args:
-        model: its `Conv2D` layers get a `convolution_op` of their own. Call before `compile`.
+        model: the model, not yet compiled; the `convolution_op` of its `Conv2D` layers is replaced.
     """
     features = processor_features()
     if keras.backend.backend() != "tensorflow" or "amx_bf16" in features:
@@ -42,11 +42,11 @@ def quicken_convolutions(model) -> None:
 
 
 def convolve(images, filters):
-    """Convolve, with the gradient of the filters as a convolution.
+    """Convolve images with filters, computing the filters' gradient as a convolution.
 
     Args:
         images: tensor of shape (batch, rows, columns, channels).
-        filters: tensor of shape (filter rows, filter columns, channels, filters), of the same
+        filters: tensor of shape (filter rows, filter columns, channels, filters) with the same
             dtype.
 
     Returns:
@@ -60,8 +60,8 @@ def convolve(images, filters):
             of_images = tf.nn.conv2d_transpose(
                 errors, filters, tf.shape(images), strides=1, padding="VALID"
             )
-            # Every convolution sums over channels. Here the sum is to be over the images of the
-            # batch, so they become the channels: (256, 9, 9, 96) turns into (96, 9, 9, 256).
+            # A convolution sums over channels. Here the sum must run over the images of the batch,
+            # so they become the channels: (256, 9, 9, 96) turns into (96, 9, 9, 256).
             channels_as_images = tf.transpose(images, [3, 1, 2, 0])
             errors_as_filters = tf.transpose(errors, [1, 2, 0, 3])
             of_filters = tf.nn.conv2d(

@@ -1,4 +1,4 @@
-"""What mnist.py and clothing.py show of their answers."""
+"""Class names and figures shared by mnist.py and clothing.py."""
 
 import numpy as np
 
@@ -14,16 +14,16 @@ CLASS_NAMES = {
 
 
 def surest_mistakes(images, labels, probabilities, class_names: list[str]):
-    """Draw the 25 wrong answers that a model was surest of.
+    """Draw the 25 mistakes in which the model was most confident.
 
     Args:
         images: array of shape (images, 28, 28, 1).
         labels: the true classes, shape (images,).
-        probabilities: the model's answers, shape (images, 10).
+        probabilities: the predicted probabilities, shape (images, 10).
         class_names: the names of the ten classes.
 
     Returns:
-        A matplotlib figure; None if all answers are right.
+        A Matplotlib figure, or None if all predictions are correct.
     """
     predicted_labels, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     mistakes = np.flatnonzero(predicted_labels != labels)

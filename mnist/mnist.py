@@ -21,8 +21,8 @@ Expect: test accuracy 0.9826 (0.9822 to 0.9833) with mlp_one_layer, median and r
 import sys
 from pathlib import Path
 
-script = globals().get("__file__", "mnist.py")  # a notebook has no `__file__`, but runs here
-sys.path.insert(0, str(Path(script).resolve().parent.parent))  # there common/ and mnist/ are
+script = globals().get("__file__", "mnist.py")  # a notebook has no `__file__`
+sys.path.insert(0, str(Path(script).resolve().parent.parent))  # parent of common/ and mnist/
 
 from common.lesson import Flag, Lesson
 from mnist.flags import act_on
@@ -31,17 +31,26 @@ from mnist.recipes import NAMES
 
 lesson = Lesson(
     __doc__,
-    epochs=None,  # what has no default here is part of the model's recipe
+    epochs=None,  # no default here: set by the model's recipe
     batch_size=256,
-    model=Flag([*NAMES, "all"], "of models.py; all: one after another", short="-m", role="name"),
+    model=Flag(
+        [*NAMES, "all"],
+        "model in models.py; all: train every model in turn",
+        short="-m",
+        role="name",
+    ),
     dataset=["mnist", "fashion_mnist"],
     optimizer=["adam", "rmsprop", "sgd"],
-    schedule=Flag(None, "of the learning rate (see recipes.py)", choices=["constant", "one_cycle"]),
-    peak=Flag(float, "of one_cycle: multiply the usual rate by this (see recipes.py)"),
-    label_smoothing=Flag(float, "teach this much doubt (see recipes.py)", at_least=0, below=1),
+    schedule=Flag(
+        None, "learning-rate schedule (see recipes.py)", choices=["constant", "one_cycle"]
+    ),
+    peak=Flag(
+        float, "peak rate of one_cycle as a multiple of the optimizer's default (see recipes.py)"
+    ),
+    label_smoothing=Flag(float, "amount of label smoothing (see recipes.py)", at_least=0, below=1),
     precision=PRECISION,
-    report=Flag(False, "only write the report of all runs"),
-    on_flags=act_on,  # does --report and -m all; fills in the recipe
+    report=Flag(False, "only write the report of all runs, without training"),
+    on_flags=act_on,  # handles --report and -m all, and applies the model's recipe
 )
 
 import keras
@@ -82,7 +91,7 @@ if lesson.label_smoothing:
     targets = [np.eye(10, dtype="float32")[labels] for labels in targets]  # 2: 0 0 1 0 0 0 0 0 0 0
 train_targets, val_targets, test_targets = targets
 train = lesson.batches(train_images, train_targets)
-print("images to train, validate, test:", len(train_images), len(val_images), len(test_images))
+print("training, validation, test images:", len(train_images), len(val_images), len(test_images))
 
 # %% [markdown]
 # ## 3 Define
@@ -129,7 +138,7 @@ if lesson.schedule == "one_cycle":
     window = max(1, steps / 20)  # of the average, in steps
     optimizer = type(optimizer)(rate, use_ema=True, ema_momentum=1 - 1 / window)
 loss = "sparse_categorical_crossentropy"
-if lesson.label_smoothing:  # for labels as rows
+if lesson.label_smoothing:  # for one-hot labels
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=lesson.label_smoothing)
 model.compile(
     optimizer=optimizer,
@@ -162,10 +171,10 @@ history = model.fit(
 # the weights of a single step, not their average.)
 
 # %%
-del train, train_images  # 42 MB that are no longer needed
+del train, train_images  # frees 42 MB
 val = model.evaluate(val_images, val_targets, batch_size=250, verbose=0, return_dict=True)
 test = model.evaluate(test_images, test_targets, batch_size=250, verbose=0, return_dict=True)
-model.steps_per_execution = 1  # to predict many batches in one call takes more memory
+model.steps_per_execution = 1  # predicting many batches in one call needs more memory
 probabilities = model.predict(test_images, batch_size=250, verbose=0)  # (images, 10)
 predicted_labels = probabilities.argmax(axis=1)
 best_model = keras.models.load_model(lesson.folder / "best.keras", compile=False)
@@ -183,7 +192,7 @@ lesson.save_figure("confusion_matrix", figure)
 
 # %%
 figure = surest_mistakes(test_images, test_labels, probabilities, class_names)
-if figure:  # a small test set may have none
+if figure:  # None if there are no mistakes
     lesson.save_figure("mistakes", figure)
 
 lesson.finish(

@@ -1,11 +1,11 @@
-"""The models of the zoo, each written out in full: compare two functions and you see the idea.
+"""The models, each written out in full, so that comparing two functions shows what differs.
 
-Every model takes images of shape (28, 28, 1), uint8, values 0 to 255, and answers with ten
-probabilities, float32. The name of the function is the value of `--model` and begins the name of
-the run's folder. (The last function, for pieces of clothing, belongs to clothing.py.)
+Every model takes uint8 images of shape (28, 28, 1) with values 0 to 255 and returns ten float32
+probabilities. The name of the function is the value of `--model` and the first part of the run
+folder's name. (The last function belongs to clothing.py.)
 
-The last activation is a layer of its own and always computes in 32 bits: with fewer, probabilities
-close to 1 could not be told apart.
+The softmax is a separate layer that always computes in 32 bits, because with fewer bits
+probabilities close to 1 would be indistinguishable.
 """
 
 import keras
@@ -13,7 +13,7 @@ from keras import layers
 
 
 def mlp_one_layer():
-    """One hidden layer. Each of its 512 units sees all 784 pixels at once."""
+    """Build an MLP with one hidden layer, whose 512 units are each connected to all 784 pixels."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
@@ -25,7 +25,7 @@ def mlp_one_layer():
 
 
 def mlp_two_layers():
-    """As `mlp_one_layer`, with a second hidden layer."""
+    """Build `mlp_one_layer` with a second hidden layer."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
@@ -38,7 +38,7 @@ def mlp_two_layers():
 
 
 def mlp_two_layers_dropout():
-    """As `mlp_two_layers`; in training every hidden unit is left out half of the time."""
+    """Build `mlp_two_layers` with dropout, which sets half of the hidden units to 0 in training."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
@@ -53,7 +53,7 @@ def mlp_two_layers_dropout():
 
 
 def conv_net():
-    """Three convolutions look at small windows; a dense layer puts together what they found."""
+    """Build a CNN: three convolutions detect local features, a dense layer combines them."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
@@ -70,7 +70,7 @@ def conv_net():
 
 
 def conv_net_dropout():
-    """As `conv_net`, with dropout behind the first pooling and behind the dense layer."""
+    """Build `conv_net` with dropout after the first pooling layer and after the dense layer."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
@@ -89,11 +89,11 @@ def conv_net_dropout():
 
 
 def conv_net_batch_norm():
-    """As `conv_net`; behind the first pooling and the dense layer the values are normalised.
+    """Build `conv_net` with batch normalization after the first pooling and the dense layer.
 
-    In training each unit, or each of the 32 channels that the windows make, is brought to mean 0
-    and variance 1 over the batch, then scaled and shifted by two learnt numbers. To predict,
-    running averages of training are used.
+    In training, each unit of the dense layer and each of the 32 channels is normalized to mean 0
+    and variance 1 over the batch, then scaled and shifted by two learned parameters. For
+    prediction, the running averages from training are used instead.
     """
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
@@ -113,7 +113,7 @@ def conv_net_batch_norm():
 
 
 def conv_net_l1():
-    """As `conv_net`; the loss grows by 0.0001 times the sum of the hidden layers' |weights|."""
+    """Build `conv_net` with an L1 penalty: 0.0001 times the sum of the hidden |weights|."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
@@ -130,7 +130,7 @@ def conv_net_l1():
 
 
 def conv_net_l2():
-    """As `conv_net_l1`, but the squares of the weights are added up."""
+    """Build `conv_net` with an L2 penalty: 0.0001 times the sum of the squared hidden weights."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
@@ -147,7 +147,7 @@ def conv_net_l2():
 
 
 def le_net():
-    """Two convolutions with windows of 5x5 and a wide dense layer, after LeCun's of 1998."""
+    """Build a variant of LeCun's LeNet (1998): two 5x5 convolutions and a wide dense layer."""
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
         layers.Rescaling(1 / 255),
@@ -163,11 +163,11 @@ def le_net():
 
 
 def conv_net_augmented():
-    """As `conv_net`; in training every image is turned, moved, slanted and scaled.
+    """Build `conv_net` with augmentation: training images are rotated, shifted, sheared, zoomed.
 
-    `RandomShear` holds the top row and pushes the lower ones sideways, the lowest by up to 8
-    pixels. The four layers do nothing when the model predicts. They compute in 32 bits, since they
-    work with positions of pixels. What they uncover is black, as the ground of the images is.
+    `RandomShear` keeps the top row and shifts the lower ones sideways, the lowest by up to 8
+    pixels. The four layers are inactive in prediction. They compute in 32 bits because they work
+    with pixel coordinates. Uncovered areas are filled with black, like the background.
     """
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
@@ -189,11 +189,12 @@ def conv_net_augmented():
 
 
 def conv_net_fast():
-    """Made for a short training: what `conv_net` needs 60 epochs for, in 5.
+    """Build a CNN that reaches in 5 epochs what `conv_net` needs 60 for.
 
-    Images are moved by up to two whole pixels. Starting weights by He's rule keep the values of a
-    `relu` network about equally large from layer to layer. Normalisation makes learning quick; it
-    stands behind the second pooling layer and before the last layer, where few values are left.
+    Images are shifted by up to two whole pixels. He initialization keeps the scale of the
+    activations of a `relu` network about equal from layer to layer. Batch normalization speeds up
+    training; it comes after the second pooling layer and before the last layer, where it is cheap
+    because few values are left.
     """
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
@@ -217,12 +218,12 @@ def conv_net_fast():
 
 
 def conv_net_best():
-    """Made for the highest accuracy, in about the time that a plain script takes for `conv_net`.
+    """Build the most accurate CNN that trains about as long as `conv_net` in a plain script.
 
-    Six convolutions, and only one pooling: without padding each makes the picture two pixels
-    smaller, until 3x3 are left, whose mean is taken. Digits are turned and moved before, and about
-    half of them distorted: `RandomPerspective` pulls at the corners, and so scales and slants in
-    one step. Each such step blurs; moving by whole pixels, `nearest`, does not.
+    It has six convolutions and only one pooling layer. Without padding, each convolution shrinks
+    the image by two pixels, until 3x3 are left and averaged. Before that, digits are rotated and
+    shifted, and about half of them distorted: `RandomPerspective` moves the corners, which scales
+    and shears in one step. Each interpolation blurs; shifting by whole pixels (`nearest`) does not.
     """
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),
@@ -249,12 +250,12 @@ def conv_net_best():
 
 
 def conv_net_best_of_clothing():
-    """As `conv_net_best`, for pieces of clothing: what clothing.py trains.
+    """Build `conv_net_best` adapted to clothing, for clothing.py.
 
-    Clothing is not written by hand: it is mirrored, and moved by one pixel at most. Pieces of
-    clothing differ in more than digits do, in cloth and cut, so every convolution has one and a
-    half times as many filters. To train so many in few epochs, the values of every convolution are
-    normalised, and dropout is lighter.
+    Unlike handwritten digits, clothing can be mirrored, and it is shifted by at most one pixel. It
+    varies more than digits do, in fabric and cut, so every convolution has 1.5 times as many
+    filters. To train these in few epochs, batch normalization follows every convolution, and the
+    dropout rate is lower.
     """
     return keras.Sequential([
         keras.Input((28, 28, 1), dtype="uint8"),

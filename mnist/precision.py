@@ -1,4 +1,4 @@
-"""Which precision a training should compute in."""
+"""Choose the floating-point precision of a training."""
 
 from pathlib import Path
 
@@ -7,15 +7,15 @@ from common.startup import chosen_backend
 
 PRECISION = Flag(
     ["auto", "float32", "bfloat16"],
-    "bits to compute in; auto: 16 if the processor can, else 32",
+    "number format of the layers; auto: bfloat16 if the processor supports it",
     role="training",
 )
-CPUINFO = Path("/proc/cpuinfo")  # where Linux tells what the processor can
-INSTRUCTIONS = {"avx512_bf16", "amx_bf16"}  # those that multiply 16-bit numbers
+CPUINFO = Path("/proc/cpuinfo")  # where Linux lists the processor's features
+INSTRUCTIONS = {"avx512_bf16", "amx_bf16"}  # instruction sets that multiply bfloat16 numbers
 
 
 def processor_features() -> set[str]:
-    """Return the words in which Linux tells what the processor can; none on another system."""
+    """Return the words in /proc/cpuinfo, which include the processor's features on Linux."""
     try:
         return set(CPUINFO.read_text().split())
     except OSError:
@@ -23,11 +23,11 @@ def processor_features() -> set[str]:
 
 
 def fastest_precision() -> str:
-    """Name the fastest precision that this computer has instructions for.
+    """Return the fastest precision that the processor supports.
 
     Returns:
-        "bfloat16" for TensorFlow under Linux on a processor that can compute with it, and "float32"
-        for all others. A GPU is not asked.
+        "bfloat16" with TensorFlow on Linux if the processor has instructions for it, otherwise
+        "float32". GPUs are not considered.
     """
     if chosen_backend()[0] != "tensorflow":
         return "float32"
@@ -35,6 +35,6 @@ def fastest_precision() -> str:
 
 
 def choose_precision(lesson) -> None:
-    """Replace "auto", in the lesson's flag `precision`, by the fastest one."""
+    """Replace the value "auto" of the lesson's flag `precision` by the fastest precision."""
     if lesson.precision == "auto":
         lesson.precision = fastest_precision()

@@ -1,6 +1,6 @@
-"""How each model is trained: most for 60 epochs, at a constant learning rate.
+"""How each model is trained: most for 60 epochs at a constant learning rate.
 
-Imports nothing heavy, so that the flags are read at once.
+Imports no large library, so that the flags are parsed immediately.
 """
 
 from typing import NamedTuple
@@ -22,23 +22,24 @@ NAMES = [
 
 
 class Recipe(NamedTuple):
-    """What a model is trained with, unless a flag of the same name says otherwise."""
+    """Training settings of a model, each overridden by the flag of the same name."""
 
     epochs: int = 60
     schedule: str = "constant"  # of the learning rate, or "one_cycle"
-    peak: float = 3  # of one_cycle, in multiples of the optimizer's own learning rate
+    peak: float = 3  # of one_cycle, as a multiple of the optimizer's default learning rate
     label_smoothing: float = 0
 
 
 FAST = Recipe(epochs=5, schedule="one_cycle", peak=6)
 BEST = Recipe(epochs=32, schedule="one_cycle", label_smoothing=0.05)
-RECIPES = {"conv_net_fast": FAST, "conv_net_best": BEST}  # all others have the usual one
+RECIPES = {"conv_net_fast": FAST, "conv_net_best": BEST}  # the others use the defaults
 
 
 def fill_in(lesson) -> None:
-    """Give the flags that were left out the values of the model's recipe.
+    """Set the flags that were not given to the values of the model's recipe.
 
-    They become the defaults as well, since the name of a run's folder tells what differs from them.
+    These values also become the defaults, so that the name of the run's folder shows only
+    differences from the recipe.
     """
     recipe = RECIPES.get(lesson.model, Recipe())._asdict()
     for name, value in recipe.items():

@@ -1,6 +1,6 @@
-"""Write one page that compares all runs: `<out>/mnist/report.html`, from report.html.jinja.
+"""Write a page that compares all runs: `<out>/mnist/report.html`, from report.html.jinja.
 
-The page needs neither a network nor any other file, since its style and its figures are part of it.
+The page works offline and needs no other file, since its style and figures are embedded.
 """
 
 import base64
@@ -22,21 +22,21 @@ TEXTS = {"classification_report": "classification report on the test images", "s
 QUANTITIES = {"val_accuracy": "validation accuracy", "val_loss": "validation loss"}
 NEEDED = ["model", "dataset", "optimizer", "batch_size", "precision", "limit"]  # flags
 NEEDED += ["test_accuracy", "val_accuracy"]  # metrics
-PLACEHOLDER = "#010203"  # a color that nothing else has, to be replaced by the page's text color
+PLACEHOLDER = "#010203"  # a unique color, replaced by the page's text color
 
 
 def write(out: Path) -> None:
-    """Write the report of all finished runs below `out` and print where it is.
+    """Write the report of all finished runs in `out` and print its path.
 
-    Another run may finish in the meantime and write the report too. So read the runs again
-    afterwards: whoever writes last has seen them all.
+    Another run may finish and write the report at the same time. Every process reads the runs again
+    after writing, so the last one to write has seen them all.
 
     Raises:
         SystemExit: if there is no finished run.
     """
     folder, records, written = Path(out) / "mnist", read_runs(out), None
     if not records:
-        fail(f"--report: {out} holds no finished run of mnist; first run: python mnist/mnist.py")
+        fail(f"--report: {out} contains no finished run of mnist; first run: python mnist/mnist.py")
     while repr(records) != repr(written):  # as text, because nan is not equal to itself
         colors = variant_colors(records)
         save_png(folder / "curves.png", records, colors)
@@ -48,9 +48,9 @@ def write(out: Path) -> None:
 
 
 def read_runs(out: Path) -> list[dict]:
-    """Read the records of the finished runs, oldest first, and add what the report needs.
+    """Read the finished runs, oldest first, each with its history and training settings.
 
-    A run that lacks some of it, perhaps of another version, is left out, and one line says so.
+    Runs with missing values, perhaps from another version, are skipped and reported on stderr.
     """
     found = []
     for record, history in runs.with_history(runs.finished_runs(out, "mnist")):
@@ -65,7 +65,7 @@ def read_runs(out: Path) -> list[dict]:
 
 
 def describe_training(flags: dict) -> str:
-    """Describe the flags that change the training but not the model."""
+    """Describe the flags that affect the training but not the model."""
     parts = [flags["optimizer"], f"batch size {flags['batch_size']}", flags["precision"]]
     if flags.get("schedule") == "one_cycle":  # the records of older runs lack some flags
         parts.append(f"one cycle with peak {flags.get('peak', 3):g}")
@@ -77,7 +77,7 @@ def describe_training(flags: dict) -> str:
 
 
 def render(records: list[dict], colors: dict[str, str]) -> str:
-    """Fill in the template."""
+    """Render the HTML template."""
     import jinja2  # only now, as nothing else needs it
 
     environment = jinja2.Environment(
@@ -87,7 +87,7 @@ def render(records: list[dict], colors: dict[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Of the runs that differ only in their seed, the last one replaces the others.
+    # Of runs that differ only in their seed, only the last is shown in full.
     newest = {(run["variant"], run["data"], run["epochs"], run["training"]): run for run in records}
     return environment.get_template("report.html.jinja").render(
         runs=records,
@@ -98,7 +98,7 @@ def render(records: list[dict], colors: dict[str, str]) -> str:
 
 
 def read_files(folder: Path) -> dict[str, dict[str, str]]:
-    """Read the figures and the texts that a run left, by their captions."""
+    """Return a run's figures, base64-encoded, and texts, both by caption."""
     figures = {caption: folder / f"{name}.png" for name, caption in FIGURES.items()}
     texts = {caption: folder / f"{name}.txt" for name, caption in TEXTS.items()}
     return {
@@ -126,7 +126,7 @@ def variant_colors(records: list[dict]) -> dict[str, str]:
 
 
 def group_by_data(records: list[dict]) -> dict[str, list[dict]]:
-    """Group the runs by the images they saw: only those can be compared."""
+    """Group the runs by data set and source, since only runs on the same data are comparable."""
     groups = {}
     for run in records:
         groups.setdefault(f"{run['flags']['dataset']}, {run['data']} data", []).append(run)
@@ -134,7 +134,7 @@ def group_by_data(records: list[dict]) -> dict[str, list[dict]]:
 
 
 def draw(axes, quantity: str, group: list[dict], colors: dict[str, str]) -> None:
-    """Draw one quantity, a curve per run."""
+    """Plot one quantity, one curve per run."""
     from common import plots
 
     label = QUANTITIES[quantity]
@@ -170,7 +170,7 @@ def save_png(path: Path, records: list[dict], colors: dict[str, str]) -> None:
 
 
 def svg_curves(records: list[dict], colors: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Draw the same curves as SVG elements, by data set and quantity, in the page's text color."""
+    """Return the curves as SVG elements in the page's text color, by data set and quantity."""
     from common import plots
 
     parts = ["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"]

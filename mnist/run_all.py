@@ -1,6 +1,6 @@
-"""`-m all`: one model after the other, each in a process of its own.
+"""`-m all`: train all models in turn, each in its own process.
 
-So the seconds and the memory in a run's record are that model's alone.
+The time and memory in each run's record are then those of one model.
 """
 
 import copy
@@ -20,18 +20,18 @@ SCRIPT = Path(__file__).with_name("mnist.py")
 
 
 def run_all(names: list[str], lesson) -> int:
-    """Train all models; with `--resume` only those that have not finished with these flags.
+    """Train all models; with `--resume`, only those without a finished run with these flags.
 
     Args:
-        names: the models.
-        lesson: the `common.lesson.Lesson` of mnist.py, its flags as they were given.
+        names: the names of the models.
+        lesson: the `common.lesson.Lesson` of mnist.py, before a recipe is applied to its flags.
 
     Returns:
         The exit code: 0, or that of the first model that failed.
     """
     if lesson.resume not in (None, "newest"):
-        fail("--resume FOLDER goes on with one run; with -m all give --resume alone")
-    on_interrupt(lambda: "go on with the same command and --resume")
+        fail("--resume FOLDER resumes a single run; with -m all, give --resume without a folder")
+    on_interrupt(lambda: "to continue, run the same command with --resume")
     for number, name in enumerate(names, 1):
         own = copy.copy(lesson)
         own.model = name
@@ -43,7 +43,7 @@ def run_all(names: list[str], lesson) -> int:
             same = [record for record in same if record["finished"] or not resume.is_live(record)]
             finished = [record for record in same if record["finished"]]
             if finished:
-                print(f"finished already on {finished[-1]['data']} data: {finished[-1]['folder']}")
+                print(f"already finished on {finished[-1]['data']} data: {finished[-1]['folder']}")
                 continue
             if same:
                 command += ["--resume", str(resume.most_advanced(same)["folder"])]
@@ -51,7 +51,7 @@ def run_all(names: list[str], lesson) -> int:
         if code < 0:
             fail(
                 f"{name}: ended by signal {-code}; if memory ran out, close other programs, "
-                "then give the same command with --resume",
+                "then run the same command with --resume",
                 1,
             )
         if code:
@@ -60,13 +60,13 @@ def run_all(names: list[str], lesson) -> int:
 
 
 def run_to_the_end(command: list[str]) -> int:
-    """Run a command. After Ctrl-C wait for its end all the same: it may be writing a checkpoint.
+    """Run a command and wait for it, even after Ctrl-C: it may be writing a checkpoint.
 
     Returns:
         Its exit code.
 
     Raises:
-        KeyboardInterrupt: at its end, if there was one.
+        KeyboardInterrupt: after the command has ended, if Ctrl-C was pressed.
     """
     process = subprocess.Popen(command, env={**os.environ, CHILD_PROCESS: "1"})
     interrupted = False
@@ -74,7 +74,7 @@ def run_to_the_end(command: list[str]) -> int:
         try:
             code = process.wait()
             break
-        except KeyboardInterrupt:  # the process has got it too
+        except KeyboardInterrupt:  # the process has received it too
             interrupted = True
     if interrupted or code == -signal.SIGINT:
         raise KeyboardInterrupt
@@ -82,7 +82,7 @@ def run_to_the_end(command: list[str]) -> int:
 
 
 def words(lesson) -> list[str]:
-    """Spell the flags for one model's own process."""
+    """Return the command-line flags of one model's process."""
     others = {name: getattr(lesson, name) for name in ("data", "data_dir", "device", "out")}
     return [
         word
@@ -93,10 +93,10 @@ def words(lesson) -> list[str]:
 
 
 def is_same(record: dict, lesson) -> bool:
-    """Tell whether a run was made with these flags on this back-end, on the data they allow."""
+    """Return whether a run has these flags, this back-end, and data that `--data` allows."""
     wanted = lesson.data
     if wanted == "auto" and (lesson.data_dir or os.environ.get(ENVIRONMENT)):
-        wanted = REAL  # a folder was named: the sample is not taken then
+        wanted = REAL  # with a folder named, the sample is never used
     return (
         record["lesson"] == lesson.name
         and record["flags"] == lesson.flags()

@@ -1,4 +1,4 @@
-"""The service: which addresses there are and what each answers."""
+"""The service: its endpoints and their responses."""
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
@@ -23,19 +23,23 @@ BAR = '<li><span>{}</span><span class="track"><span class="fill"></span></span><
 
 
 def answer_json(content) -> JSONResponse:
-    """Answer what a model gave."""
+    """Return a model's output as a JSON response.
+
+    Raises:
+        NoAnswer: with status 500, if a number is not finite.
+    """
     try:
         return JSONResponse(content)
     except (ValueError, TypeError):
-        raise NoAnswer("the model's answer is no finite number, so JSON has none", 500) from None
+        raise NoAnswer("the model's output is not finite, so JSON cannot hold it", 500) from None
 
 
 def create_app(model: ServedModel, test_digits=None, only_local: bool = False) -> FastAPI:
-    """Make the service for a model.
+    """Create the service for a model.
 
     Args:
-        model: answers.
-        test_digits: images (n, 28, 28) and labels (n,) to choose from on the page; or none.
+        model: the model to serve.
+        test_digits: images (n, 28, 28) and labels (n,) that the page can show, or None.
         only_local: see `Guard`.
     """
     executor = ThreadPoolExecutor(1)
@@ -68,7 +72,7 @@ def create_app(model: ServedModel, test_digits=None, only_local: bool = False) -
 
     @app.exception_handler(RequestValidationError)
     async def not_valid(request, error):
-        return answer_error("a part of the address is not what it should be", 400)
+        return answer_error("a part of the URL has the wrong type", 400)
 
     @app.exception_handler(HTTPException)
     async def not_found(request, error):
@@ -80,7 +84,7 @@ def create_app(model: ServedModel, test_digits=None, only_local: bool = False) -
 
     async def read_rows(request: Request):
         body = await read_body(request)
-        if len(body) < SMALL_BODY:  # faster than another thread would begin
+        if len(body) < SMALL_BODY:  # faster than switching to another thread
             return contract.read_rows(body, model)
         return await beside(request, contract.read_rows, body, model)
 
@@ -94,20 +98,20 @@ def create_app(model: ServedModel, test_digits=None, only_local: bool = False) -
 
     @app.get("/health", tags=["service"])
     async def health():
-        """Say that the service is up."""
+        """Report that the service is running."""
         return {"status": "ok"}
 
     @app.get("/v1/models/{name}", tags=["TensorFlow Serving"])
     @app.get("/v1/models/{name}/versions/{version}", tags=["TensorFlow Serving"])
     async def model_status(name: str, version: str = "1"):
-        """Is the model there?"""
+        """Return the status of the model."""
         check_name(name, version)
         return contract.status()
 
     @app.get("/v1/models/{name}/metadata", tags=["TensorFlow Serving"])
     @app.get("/v1/models/{name}/versions/{version}/metadata", tags=["TensorFlow Serving"])
     async def model_metadata(name: str, version: str = "1"):
-        """What does the model take, and what does it give?"""
+        """Return the names, dtypes and shapes of the model's inputs and outputs."""
         check_name(name, version)
         return contract.metadata(model)
 
@@ -120,7 +124,7 @@ def create_app(model: ServedModel, test_digits=None, only_local: bool = False) -
         openapi_extra=EXAMPLES["rows"],
     )
     async def predict_rows(request: Request, name: str, version: str = "1"):
-        """Answer rows, `{"instances": [...]}`, or columns, `{"inputs": ...}`."""
+        """Predict rows, `{"instances": [...]}`, or columns, `{"inputs": ...}`."""
         check_name(name, version)
         rows, by_column = await read_rows(request)
         return answer_json(contract.spell(await predict(rows), by_column))
@@ -143,7 +147,7 @@ def create_app(model: ServedModel, test_digits=None, only_local: bool = False) -
 
     @app.post("/predict", tags=["pictures"], openapi_extra=EXAMPLES["picture"])
     async def predict_picture(request: Request):
-        """Name the digit on a picture, and show what the model sees of it."""
+        """Classify the digit in a picture, and return the image that the model receives."""
         body = await read_body(request)
         digit = await beside(request, picture_of, body, request.headers.get("content-type", ""))
         (probabilities,) = await predict_pictures(digit[np.newaxis])
@@ -158,11 +162,11 @@ def create_app(model: ServedModel, test_digits=None, only_local: bool = False) -
 
     @app.post("/explain", tags=["pictures"], openapi_extra=EXAMPLES["rows"])
     async def explain(request: Request):
-        """Say which pixels mattered: cover one square after the other, see what it costs."""
+        """Return the importance of each pixel: the drop in probability when it is covered."""
         rows, _ = await read_rows(request)
         (digits,) = rows.values()
         if len(digits) != 1:
-            raise NoAnswer("one picture at a time")
+            raise NoAnswer("give exactly one picture")
         digit = digits.reshape(28, 28)
         (usual,) = await predict_pictures(digit[np.newaxis])
         hidden, places = pictures.covered(digit)
@@ -171,9 +175,9 @@ def create_app(model: ServedModel, test_digits=None, only_local: bool = False) -
 
     @app.get("/digits/{number}", tags=["pictures"])
     async def test_digit(number: int):
-        """Give a picture of the test set and its label."""
+        """Return an image of the test set and its label."""
         if test_digits is None or not 0 <= number < len(test_digits[0]):
-            raise NoAnswer("there is no such test digit", 404)
+            raise NoAnswer("no such test digit", 404)
         images, labels = test_digits
         return JSONResponse({
             "image": images[number].tolist(),

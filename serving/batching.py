@@ -1,7 +1,7 @@
-"""Many clients, one model: what waits while the model is busy is answered in one go.
+"""Dynamic batching: requests that arrive while the model is busy form the next batch.
 
-A call of the model for 32 rows takes hardly longer than for one. So nobody waits for others on
-purpose; but whoever comes while the model works, goes into the next batch.
+Predicting 32 rows takes the model hardly longer than predicting one. No request is ever delayed to
+fill a batch.
 """
 
 import asyncio
@@ -11,16 +11,16 @@ import numpy as np
 
 from serving.served import LARGEST_BATCH, NoAnswer, ServedModel
 
-MOST_WAITING = 512  # requests; more are told to come back later
+MOST_WAITING = 512  # requests; further ones are rejected with status 429
 LONGEST_WAIT = 10.0  # seconds
 
 
 class Batcher:
-    """Puts requests together and hands their answers out; use it inside one event loop.
+    """Combines requests into batches and distributes the predictions, inside one event loop.
 
     Args:
-        model: answers.
-        executor: one thread, shared by all models: the back-end uses all cores by itself.
+        model: the model to call.
+        executor: one thread, shared by all models; the back-end itself uses all cores.
     """
 
     def __init__(self, model: ServedModel, executor: ThreadPoolExecutor):
@@ -29,10 +29,16 @@ class Batcher:
         self.task: asyncio.Task | None = None
 
     async def predict(self, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Answer the rows of one request.
+        """Predict the rows of one request.
+
+        Args:
+            columns: for each input, an array of shape (n, ...).
+
+        Returns:
+            For each output, an array of shape (n, ...).
 
         Raises:
-            NoAnswer: 429 if too many requests wait, or if it takes too long.
+            NoAnswer: with status 429, if too many requests are waiting or it takes too long.
         """
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self.work())
@@ -40,14 +46,14 @@ class Batcher:
         try:
             self.waiting.put_nowait((columns, answer))
         except asyncio.QueueFull:
-            raise NoAnswer("too many requests wait; try again later", 429) from None
+            raise NoAnswer("too many requests are waiting; try again later", 429) from None
         try:
             return await asyncio.wait_for(answer, LONGEST_WAIT)
         except TimeoutError:
             raise NoAnswer("the model is too busy; try again later", 429) from None
 
     async def work(self) -> None:
-        """Answer batch after batch."""
+        """Process batches in an endless loop."""
         left_over = None
         while True:
             first = left_over or await self.waiting.get()
@@ -65,7 +71,7 @@ class Batcher:
             await self.answer(batch)
 
     async def answer(self, batch: list) -> None:
-        """Answer requests in one call; if it fails, each alone: a wrong one spoils no other."""
+        """Predict several requests in one call; if it fails, predict each on its own."""
         try:
             together = {
                 name: np.concatenate([columns[name] for columns, _ in batch])
@@ -86,15 +92,15 @@ class Batcher:
                 await self.answer([request])
             return
         for (_, answer), part in zip(batch, parts, strict=True):
-            if not answer.done():  # its client may have gone
+            if not answer.done():  # its client may have disconnected
                 answer.set_result(part)
 
 
 def rows_of(request) -> int:
-    """Count the rows of a waiting request."""
+    """Return the number of rows of a waiting request."""
     return len(next(iter(request[0].values())))
 
 
 def shapes_of(request) -> list[tuple]:
-    """List the shapes of a waiting request's rows: a model may take several."""
+    """Return the row shape of each input of a waiting request; a model may accept several."""
     return [values.shape[1:] for values in request[0].values()]

@@ -1,26 +1,26 @@
-"""Connections that keep nobody out: uvicorn's, with deadlines."""
+"""Uvicorn's connections with deadlines, so that slow clients cannot block others."""
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_CONNECTIONS = 500
-MOST_AT_ONCE = 16_384  # bytes: thousands of tiny chunks, which take a tenth of a second to parse
-SLOWEST_HEAD = 10.0  # seconds until a request line and its headers have to be here
-SLOWEST_ANSWER = 50.0  # seconds from then on, until the client has read the answer
+MOST_AT_ONCE = 16_384  # bytes per read: as tiny chunks, these take 0.1 s to parse
+SLOWEST_HEAD = 10.0  # seconds within which the request line and headers must arrive
+SLOWEST_ANSWER = 50.0  # further seconds within which the client must have read the response
 
 
 class Connection(H11Protocol):
-    """A connection of HTTP/1.1 that is closed if its client is idle, or too slow.
+    """An HTTP/1.1 connection that is closed if its client is idle or too slow.
 
-    Idle ones that are too many make room for new ones.
+    If there are too many connections, a new one replaces an idle one.
     """
 
     clock = None
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
-        transport.max_size = MOST_AT_ONCE  # then it is the next connection's turn
+        transport.max_size = MOST_AT_ONCE  # then the next connection gets its turn
         if len(self.connections) > MOST_CONNECTIONS:
             others = (one for one in self.connections if one is not self and one.is_idle())
             if idle := next(others, None):
@@ -36,17 +36,17 @@ class Connection(H11Protocol):
         self.wait_for_head()
 
     def is_idle(self) -> bool:
-        """Tell whether a request line and its headers are awaited."""
+        """Return whether the connection is waiting for a request line and headers."""
         return self.conn.their_state is h11.IDLE and not self.transport.is_closing()
 
     def wait_for_head(self) -> None:
-        """Begin to count the seconds of the next request."""
+        """Start the deadline of the next request."""
         if self.clock:
             self.clock.cancel()
         self.clock = self.loop.call_later(SLOWEST_HEAD, self.head_is_due)
 
     def head_is_due(self) -> None:
-        """Close the connection, or see to it that the answer ends too."""
+        """Close an idle connection; otherwise start the deadline of the response."""
         if self.is_idle():
             self.timeout_keep_alive_handler()
         else:
@@ -54,7 +54,7 @@ class Connection(H11Protocol):
 
 
 def make_server(app) -> uvicorn.Server:
-    """Make the server of the service. Its log holds what went wrong, a line for each."""
+    """Create the server of the service, which logs only failures, one line each."""
     config = uvicorn.Config(
         app,
         http=Connection,

@@ -1,8 +1,8 @@
-"""What a request may say and what the answer looks like: TensorFlow Serving's REST interface.
+"""The format of requests and responses: TensorFlow Serving's REST API.
 
 Source: https://www.tensorflow.org/tfx/serving/api_rest. A client sends rows, `{"instances":
-[...]}`, and gets `{"predictions": [...]}`; or columns, `{"inputs": ...}`, and gets `{"outputs":
-...}`.
+[...]}`, and receives `{"predictions": [...]}`; or it sends columns, `{"inputs": ...}`, and receives
+`{"outputs": ...}`.
 """
 
 import base64
@@ -14,29 +14,30 @@ from serving.served import Field, NoAnswer, ServedModel
 
 MOST_ROWS = 1024  # in one request
 LONGEST_TEXT = 65_536  # bytes
-DTYPES = {"float16": "HALF", "float32": "FLOAT", "float64": "DOUBLE"}  # others: as in Keras
+DTYPES = {"float16": "HALF", "float32": "FLOAT", "float64": "DOUBLE"}  # others: in capitals
 
 
 def read_json(body: bytes):
-    """Read a body as JSON. NaN and infinity are no JSON."""
+    """Parse a body as JSON, rejecting NaN and infinity."""
 
     def refuse(word):
-        raise NoAnswer(f"{word} is not JSON; send numbers only")
+        raise NoAnswer(f"{word} is not valid JSON; send finite numbers only")
 
     try:
         return json.loads(body, parse_constant=refuse)
     except (ValueError, RecursionError):
-        raise NoAnswer("the body is not JSON, or has a number of thousands of digits") from None
+        raise NoAnswer("the body is not JSON, or a number has thousands of digits") from None
 
 
 def read_rows(body: bytes, model: ServedModel) -> tuple[dict[str, np.ndarray], bool]:
-    """Read a request for predictions.
+    """Parse and validate a request for predictions.
 
     Returns:
-        For each input an array of shape (n, ...) of its dtype, and whether the request has columns.
+        For each input, an array of shape (n, ...) with its dtype; and whether the request is in
+        columns.
 
     Raises:
-        NoAnswer: says what is wrong.
+        NoAnswer: if the request is invalid; the message says why.
     """
     request = read_json(body)
     if not isinstance(request, dict):
@@ -45,7 +46,7 @@ def read_rows(body: bytes, model: ServedModel) -> tuple[dict[str, np.ndarray], b
     if unknown:
         raise NoAnswer(
             f"unknown key {sorted(unknown)[0][:40]!r}; "
-            'known: "instances", "inputs", "signature_name"'
+            'known keys: "instances", "inputs", "signature_name"'
         )
     if request.get("signature_name", "serving_default") not in ("serving_default", ""):
         raise NoAnswer('the only signature is "serving_default"')
@@ -63,7 +64,7 @@ def read_rows(body: bytes, model: ServedModel) -> tuple[dict[str, np.ndarray], b
 
 
 def by_rows(instances, inputs: list[Field]) -> dict:
-    """Turn a list of rows into a list for each input."""
+    """Convert a list of rows to a list of values per input."""
     if not isinstance(instances, list) or not instances:
         raise NoAnswer('"instances" must be a list with at least one row')
     if not any(isinstance(row, dict) and set(row) != {"b64"} for row in instances):
@@ -72,13 +73,13 @@ def by_rows(instances, inputs: list[Field]) -> dict:
         return {inputs[0].name: instances}
     for row in instances:
         if not isinstance(row, dict):
-            raise NoAnswer("either all rows are objects, or none is")
+            raise NoAnswer("either all rows or none must be objects")
         check_names(row, inputs)
     return {field.name: [row[field.name] for row in instances] for field in inputs}
 
 
 def by_columns(columns, inputs: list[Field]) -> dict:
-    """Read an object of columns; if there is one input only, it may come alone."""
+    """Return the columns of a request; a single input may be given without its name."""
     if not isinstance(columns, dict):
         if len(inputs) > 1:
             raise NoAnswer(f'"inputs" must be an object with {names(inputs)}')
@@ -91,12 +92,12 @@ def by_columns(columns, inputs: list[Field]) -> dict:
 
 
 def names(inputs: list[Field]) -> str:
-    """List the inputs' names."""
+    """Return the names of the inputs, separated by commas."""
     return ", ".join(field.name for field in inputs)
 
 
 def check_names(given: dict, inputs: list[Field]) -> None:
-    """Refuse missing and unknown inputs."""
+    """Raise `NoAnswer` if an input is missing or unknown."""
     wanted = [field.name for field in inputs]
     for name in wanted:
         if name not in given:
@@ -107,13 +108,13 @@ def check_names(given: dict, inputs: list[Field]) -> None:
 
 
 def as_array(values: list, field: Field) -> np.ndarray:
-    """Turn the rows of one input into an array of its dtype and shape."""
+    """Convert the rows of one input to an array of its dtype and shape."""
     if len(values) > MOST_ROWS:
-        raise NoAnswer(f"at most {MOST_ROWS} rows in one request, not {len(values)}", 413)
-    # As objects: beside a text NumPy would make texts of all numbers, each as long as the longest.
+        raise NoAnswer(f"at most {MOST_ROWS} rows per request, not {len(values)}", 413)
+    # As objects: if one value is a string, NumPy would convert all numbers to strings of its size.
     array = np.array(values, dtype=object)
     if field.shape[-1:] == (1,) and array.ndim == len(field.shape):
-        array = array[..., np.newaxis]  # grey pictures and single values may come without the 1
+        array = array[..., np.newaxis]  # the last axis of size 1 is optional
     shape = array.shape[1:]
     if not (array.size and field.takes(shape)):
         raise NoAnswer(
@@ -137,7 +138,7 @@ def as_array(values: list, field: Field) -> np.ndarray:
 
 
 def as_bytes(value: str | dict, field: Field) -> bytes:
-    """Encode a text; what is not text comes as `{"b64": ...}`."""
+    """Encode a string as UTF-8, or decode `{"b64": ...}`, which holds binary data."""
     try:
         if isinstance(value, str):
             data = value.encode()
@@ -146,14 +147,14 @@ def as_bytes(value: str | dict, field: Field) -> bytes:
         else:
             raise NoAnswer(f'{field.name}: must be text or {{"b64": ...}}')
     except ValueError:
-        raise NoAnswer(f"{field.name}: a text is no UTF-8, or no base64") from None
+        raise NoAnswer(f"{field.name}: a text is not valid UTF-8 or base64") from None
     if len(data) > LONGEST_TEXT:
         raise NoAnswer(f"{field.name}: a text has more than {LONGEST_TEXT:,} bytes", 413)
     return data
 
 
 def fit(array: np.ndarray, has_floats: bool, field: Field) -> np.ndarray:
-    """Convert numbers to the dtype of an input; refuse those that it cannot hold."""
+    """Convert numbers to the dtype of an input; reject those that do not fit."""
     if field.dtype.startswith(("int", "uint")):
         limits = np.iinfo(field.dtype)
         within = limits.min <= array.min() and array.max() <= limits.max
@@ -163,7 +164,7 @@ def fit(array: np.ndarray, has_floats: bool, field: Field) -> np.ndarray:
     try:
         with np.errstate(over="ignore"):
             array = array.astype("float64").astype(field.dtype)
-    except OverflowError:  # a whole number beyond all floats
+    except OverflowError:  # an integer too large for a float
         array = np.array(np.inf)
     if not np.isfinite(array).all():
         raise NoAnswer(f"{field.name}: a number is too large")
@@ -171,7 +172,7 @@ def fit(array: np.ndarray, has_floats: bool, field: Field) -> np.ndarray:
 
 
 def spell(answers: dict[str, np.ndarray], by_column: bool) -> dict:
-    """Make the answer to a request of rows or of columns."""
+    """Format the response to a request in rows or columns."""
     lists = {name: as_list(name, values) for name, values in answers.items()}
     if by_column:
         return {"outputs": lists if len(lists) > 1 else next(iter(lists.values()))}
@@ -182,7 +183,7 @@ def spell(answers: dict[str, np.ndarray], by_column: bool) -> dict:
 
 
 def as_list(name: str, values: np.ndarray) -> list:
-    """Spell an output. 16-bit floats become Python's; text that is none becomes `{"b64": ...}`."""
+    """Convert an output to lists. Binary strings become `{"b64": ...}`."""
     if values.dtype.kind in "biuc":
         return values.tolist()
     if values.dtype != object:
@@ -193,13 +194,13 @@ def as_list(name: str, values: np.ndarray) -> list:
             spelled[place] = data.decode()
         except ValueError:
             spelled[place] = None
-        if spelled[place] is None or name.endswith("_bytes"):  # as TensorFlow Serving has it
+        if spelled[place] is None or name.endswith("_bytes"):  # as TensorFlow Serving does
             spelled[place] = {"b64": base64.b64encode(data).decode()}
     return spelled.tolist()
 
 
 def status() -> dict:
-    """Say that the one version of a model is there."""
+    """Return the model's status: version 1 is available."""
     return {
         "model_version_status": [
             {
@@ -212,7 +213,7 @@ def status() -> dict:
 
 
 def metadata(model: ServedModel) -> dict:
-    """Describe what a model takes and gives."""
+    """Describe a model's inputs and outputs in TensorFlow Serving's format."""
 
     def describe(fields):
         return {

@@ -1,4 +1,4 @@
-"""What the service says of itself: examples for its description, a page without network."""
+"""The service's documentation: schemas for OpenAPI, and a page that works offline."""
 
 import json
 from html import escape
@@ -17,13 +17,13 @@ ERROR = {
     }
 }
 ERRORS = {
-    "400": {"description": "the request is wrong; `error` says how", **ERROR},
-    "404": {"description": "there is no such model", **ERROR},
-    "408": {"description": "the body did not come in time", **ERROR},
-    "413": {"description": "too large", **ERROR},
-    "415": {"description": "packed with something other than gzip", **ERROR},
-    "429": {"description": "too busy; try again later", **ERROR},
-    "500": {"description": "the model has no answer, or one that is not finite", **ERROR},
+    "400": {"description": "the request is invalid; `error` says why", **ERROR},
+    "404": {"description": "no such model", **ERROR},
+    "408": {"description": "the body did not arrive in time", **ERROR},
+    "413": {"description": "the request is too large", **ERROR},
+    "415": {"description": "the Content-Encoding is not gzip", **ERROR},
+    "429": {"description": "the service is too busy; try again later", **ERROR},
+    "500": {"description": "the model failed, or its output is not finite", **ERROR},
 }
 ANY_ROWS = {"type": "array", "minItems": 1, "items": {}}
 EXAMPLES = {
@@ -80,7 +80,7 @@ EXAMPLES = {
 
 
 def example_row(model) -> object:
-    """Make a row of zeros, as a client would send it; for a text, a word that the model knows."""
+    """Return an example row of zeros; a text input gets a word from its vocabulary."""
     words = {}
     for layer in model.model.layers:
         if isinstance(layer, keras.layers.StringLookup):
@@ -101,7 +101,7 @@ def example_row(model) -> object:
 
 
 def docs_page(app, model) -> str:
-    """Describe every address on one page."""
+    """Return an HTML page that describes every endpoint."""
     row = json.dumps(example_row(model))
     row = row if len(row) < 400 else "[[0, 0, ...], ...]"
     parts = []
@@ -115,6 +115,6 @@ def docs_page(app, model) -> str:
 <meta name="viewport" content="width=device-width"><title>{escape(model.name)}</title>
 <link rel="stylesheet" href="/page.css">
 <main><h1>{escape(model.name)}</h1>
-<p>The interface of TensorFlow Serving. A row: <code>{escape(row)}</code></p>
-<p>For programs: <a href="/openapi.json">openapi.json</a></p>
+<p>The REST API of TensorFlow Serving. An example row: <code>{escape(row)}</code></p>
+<p>Machine-readable: <a href="/openapi.json">openapi.json</a></p>
 {"".join(parts)}</main></html>"""

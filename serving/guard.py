@@ -1,4 +1,4 @@
-"""What stands before the service, and what it says of failures."""
+"""Middleware that protects the service and reports failures."""
 
 import contextlib
 import ipaddress
@@ -22,12 +22,12 @@ log = logging.getLogger("uvicorn.error")
 
 
 class Guard:
-    """Stands before the service: checks `Host`, answers HEAD, adds headers, ends every failure.
+    """Middleware that checks `Host`, answers HEAD, adds headers and handles all exceptions.
 
     Args:
-        app: what it stands before.
-        only_local: refuse names other than localhost. A page of the web may have its own name
-            point to this computer (DNS rebinding), and could then read what is answered here.
+        app: the application to wrap.
+        only_local: reject host names other than localhost. Otherwise a web page whose domain
+            resolves to this computer (DNS rebinding) could read the responses.
     """
 
     def __init__(self, app, only_local: bool):
@@ -44,11 +44,11 @@ class Guard:
                 message["headers"] = [*message["headers"], *HEADERS]
             await send(message)
 
-        # The server leaves out the body of an answer to HEAD.
+        # The server omits the body of the response to HEAD.
         inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
             if self.only_local and not is_local(request.headers.get("host", "localhost")):
-                await answer_error("this service is for localhost only", 403)(
+                await answer_error("this service accepts requests to localhost only", 403)(
                     scope, receive, send_all
                 )
             else:
@@ -63,7 +63,7 @@ class Guard:
 
 
 def is_local(host: str) -> bool:
-    """Tell whether a header `Host` is localhost or an address, which no one else can redirect."""
+    """Return whether a `Host` header is localhost or an IP address, which DNS cannot redirect."""
     name = re.sub(r":\d*$", "", host)
     with contextlib.suppress(ValueError):
         return bool(ipaddress.ip_address(name.strip("[]")))
@@ -71,11 +71,11 @@ def is_local(host: str) -> bool:
 
 
 def answer_error(message: str, status: int) -> JSONResponse:
-    """Answer with a status and a sentence."""
+    """Return an error response with a message and a status."""
     return JSONResponse({"error": message}, status)
 
 
 def tell(request: Request, what: str) -> None:
-    """Write one line about a failure to the log."""
+    """Log a failure in one line."""
     line = " ".join(what.split())[:300]
     log.error("%s %r: %s", request.method, request.url.path, line)

@@ -1,6 +1,7 @@
-"""A picture of a digit, as a camera or a mouse makes it, becomes what MNIST's pictures are.
+"""Convert a photo or drawing of a digit to the format of MNIST.
 
-MNIST: white on black; the digit fits into 20x20 pixels; its centre of mass is the middle of 28x28.
+MNIST's digits are white on black, fit into 20x20 pixels, and have their center of mass in the
+middle of 28x28 pixels.
 Source: http://yann.lecun.com/exdb/mnist/.
 """
 
@@ -11,21 +12,21 @@ from PIL import Image, ImageOps
 
 from serving.served import NoAnswer
 
-MOST_PIXELS = {"PNG": 4_000_000, "JPEG": 16_000_000}  # a JPEG can be decoded smaller than it is
-LONGEST_SIDE = 500  # pixels that are looked at
-FAINT = 0.2  # of the strongest ink: below is paper
-DUST = 8  # of 255, in a pixel of the digit: below are specks; a thin line in 25x25 pixels makes 10
-Image.MAX_IMAGE_PIXELS = None  # more than ours are refused before anything is decoded
+MOST_PIXELS = {"PNG": 4_000_000, "JPEG": 16_000_000}  # a JPEG can be decoded at a reduced size
+LONGEST_SIDE = 500  # pixels to which pictures are reduced
+FAINT = 0.2  # of the strongest ink: fainter pixels count as paper
+DUST = 8  # of 255: if no pixel of the digit is brighter, it is dust; a thin line reaches 10
+Image.MAX_IMAGE_PIXELS = None  # our own limits apply before anything is decoded
 
 
 def as_digit(data: bytes) -> np.ndarray:
-    """Turn a PNG or JPEG file into a digit.
+    """Convert a PNG or JPEG file to a digit.
 
     Returns:
-        uint8 of shape (28, 28), 0 is paper.
+        uint8 array of shape (28, 28), where 0 is the background.
 
     Raises:
-        NoAnswer: if it is no picture, too large, or empty.
+        NoAnswer: if the file is not a picture, too large, or empty.
     """
     try:
         picture = Image.open(io.BytesIO(data), formats=list(MOST_PIXELS))
@@ -33,16 +34,16 @@ def as_digit(data: bytes) -> np.ndarray:
         if picture.width * picture.height <= most:
             picture.draft(None, (LONGEST_SIDE, LONGEST_SIDE))
             picture = ImageOps.exif_transpose(picture)
-            if picture.mode.startswith("I"):  # 16 bits: Pillow would clip them
+            if picture.mode.startswith("I"):  # 16-bit values, which Pillow would clip
                 picture = Image.fromarray((np.asarray(picture) // 257).astype("uint8"))
             picture = picture.convert("RGBA")
             picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.BOX)
             most = None
-    except Exception:  # Pillow raises many kinds for damaged files
-        raise NoAnswer("the file is no PNG or JPEG picture, or is damaged") from None
+    except Exception:  # for damaged files Pillow raises many types
+        raise NoAnswer("the file is not a PNG or JPEG picture, or is damaged") from None
     if most:
-        raise NoAnswer(f"a {picture.format} picture has at most {most:,} pixels here", 413)
-    for ground in ("white", "black"):  # what a transparent picture lies on: its ink may be white
+        raise NoAnswer(f"a {picture.format} picture may have at most {most:,} pixels", 413)
+    for ground in ("white", "black"):  # behind transparent pixels: the ink may be white
         paper = Image.new("RGBA", picture.size, ground)
         ink = ink_of(np.asarray(Image.alpha_composite(paper, picture))[..., :3].astype("int16"))
         if ink is not None and (digit := centre(ink)) is not None:
@@ -51,13 +52,16 @@ def as_digit(data: bytes) -> np.ndarray:
 
 
 def ink_of(pixels: np.ndarray) -> np.ndarray | None:
-    """Turn colours into ink from 0 to 1: what is darker than the picture's border, or brighter.
+    """Compute the amount of ink, from 0 to 1, from the difference to the color of the border.
 
-    That of red, green and blue counts that differs most: yellow ink is as bright as paper, but not
-    as blue.
+    Of red, green and blue, the one that differs most counts: yellow ink is as bright as paper, but
+    less blue.
+
+    Args:
+        pixels: int16 array of shape (height, width, 3).
 
     Returns:
-        shape (height, width); None if nothing differs.
+        float array of shape (height, width), or None if all pixels are alike.
     """
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     paper = np.median(border, axis=0)
@@ -69,10 +73,10 @@ def ink_of(pixels: np.ndarray) -> np.ndarray | None:
 
 
 def centre(ink: np.ndarray) -> np.ndarray | None:
-    """Scale ink to fit into 20x20 pixels, and put its centre of mass into the middle of 28x28.
+    """Scale ink to fit into 20x20 pixels, with its center of mass in the middle of 28x28.
 
     Returns:
-        uint8 of shape (28, 28); None if it is so little that nothing is left of it, as of dust.
+        uint8 array of shape (28, 28), or None if there is too little ink, such as dust.
     """
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
     cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -93,10 +97,10 @@ def centre(ink: np.ndarray) -> np.ndarray | None:
 
 
 def covered(digit: np.ndarray, size: int = 5, step: int = 2):
-    """Cover one square after the other.
+    """Return copies of a digit, each with a different square covered.
 
     Returns:
-        uint8 of shape (n, 28, 28), and where the squares are: n pairs of row and column.
+        uint8 array of shape (n, 28, 28), and n pairs (row, column), the squares' top left corners.
     """
     places = [
         (row, column) for row in range(0, 29 - size, step) for column in range(0, 29 - size, step)
@@ -108,10 +112,15 @@ def covered(digit: np.ndarray, size: int = 5, step: int = 2):
 
 
 def importance(losses: np.ndarray, places, size: int = 5) -> np.ndarray:
-    """Spread how much each covered square costs over its pixels.
+    """Average, for each pixel, the losses in probability of the squares that cover it.
+
+    Args:
+        losses: array of shape (n,).
+        places: the n corners that `covered` returned.
+        size: the side of a square in pixels.
 
     Returns:
-        float32 of shape (28, 28), 0 to 1.
+        float32 array of shape (28, 28) with values from 0 to 1.
     """
     total, times = np.zeros((28, 28), np.float32), np.zeros((28, 28), np.float32)
     for loss, (row, column) in zip(losses, places, strict=True):

@@ -4,7 +4,7 @@
     python serving/serve.py --latest mnist             the newest finished run of that lesson
     python serving/serve.py --latest churn --port 8001
 
-The interface is that of TensorFlow Serving. A model of digits has a page too, to draw on.
+The service has TensorFlow Serving's REST API and, for a model of digits, a page to draw on.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # there common/ and serving/ are
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of common/ and serving/
 
 from common.errors import fail
 from common.flags import ROOT, Parser, whole_number
@@ -24,39 +24,39 @@ from common.runs import finished_runs
 
 
 def read_flags() -> argparse.Namespace:
-    """Read the flags and find the model's file."""
+    """Parse the flags and find the model's file."""
     parser = Parser(prog="serve.py", description=__doc__)
     parser.add_argument("model", nargs="?", type=Path, metavar="FILE", help="a .keras file")
     parser.add_argument(
         "--latest",
         metavar="LESSON",
-        help="instead of FILE: the newest finished run of this lesson, such as mnist or churn",
+        help="instead of FILE: serve the newest finished run of this lesson, such as mnist",
     )
-    parser.add_argument("--name", help="what clients call the model (default the lesson's name)")
+    parser.add_argument("--name", help="name of the model in URLs (default: the lesson's name)")
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on (default 127.0.0.1: this computer only)",
+        help="address to listen on (default 127.0.0.1, reachable only from this computer)",
     )
     parser.add_argument(
         "--port",
         type=whole_number(0, 65_535),
         default=8000,
         metavar="N",
-        help="port to listen on (default 8000; 0: any free one)",
+        help="port to listen on (default 8000; 0: any free port)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         default=ROOT / "outputs",
         metavar="DIR",
-        help="where runs are kept (default outputs/)",
+        help="folder with the results of runs (default outputs/)",
     )
     parser.add_argument(
         "--data-dir",
         type=Path,
         metavar="DIR",
-        help="folder with mnist.npz: test digits for the page",
+        help="folder with mnist.npz, the source of test digits for the page",
     )
     flags = parser.parse_args()
     if (flags.model is None) == (flags.latest is None):
@@ -64,20 +64,18 @@ def read_flags() -> argparse.Namespace:
     if flags.latest:
         runs = finished_runs(flags.out, flags.latest)
         if not runs:
-            fail(
-                f"--latest {flags.latest}: {flags.out} holds no finished run of it; train one first"
-            )
+            fail(f"--latest {flags.latest}: {flags.out} has no finished run of it; train one first")
         flags.model = runs[-1]["folder"] / "model.keras"
     if not flags.model.is_file():
-        fail(f"{flags.model}: there is no such file; give the model.keras of a run")
+        fail(f"{flags.model}: no such file; give the model.keras of a run")
     flags.name = flags.name or flags.latest or flags.model.stem
     if not flags.name.replace("-", "").replace("_", "").isalnum():
-        parser.error(f"--name: letters, digits, - and _ only, not {flags.name!r}")
+        parser.error(f"--name: use only letters, digits, - and _, not {flags.name!r}")
     return flags
 
 
 def check_packages() -> None:
-    """Check that the packages are there that serving/ needs and the lessons do not.
+    """Check that the packages needed only by serving/ are installed.
 
     Raises:
         SystemExit: if one is not installed.
@@ -90,7 +88,7 @@ def check_packages() -> None:
 
 
 def test_digits(flags, classes: list[str]):
-    """Load MNIST's test digits of these classes, from wherever lessons would take them."""
+    """Load MNIST's test digits of these classes, from the same sources as the lessons do."""
     import numpy as np
 
     from datasets import load_dataset
@@ -103,13 +101,13 @@ def test_digits(flags, classes: list[str]):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the port; from here on nobody is refused.
+    """Open the port. From now on, clients can connect.
 
     Raises:
-        SystemExit: if the port is taken.
+        SystemExit: if the port is in use.
     """
-    # Only where the protocol is named does Python send the second part of an answer without waiting
-    # for the first one's receipt, which a client may hold back for 40 ms.
+    # Only with an explicit protocol does asyncio set TCP_NODELAY. Otherwise the second part of a
+    # response waits until the client acknowledges the first, which can take 40 ms.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -126,19 +124,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url(host: str, port: int) -> str:
-    """Spell the address of the service."""
+    """Return the URL of the service."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this computer can reach an address."""
+    """Return whether an address is reachable only from this computer."""
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
 
 
 def main() -> None:
-    """Load the model, say how to call it, serve until Ctrl-C."""
+    """Load the model, print how to call it, and serve it until Ctrl-C."""
     flags = read_flags()
     check_packages()
     print("serve.py: starting Keras ...", flush=True)
@@ -156,19 +154,19 @@ def main() -> None:
     listener = listen(flags.host, flags.port)
     address = url(flags.host, listener.getsockname()[1])
     print(f"model: {flags.model}")
-    for kind, fields in (("takes", model.inputs), ("gives", model.outputs)):
+    for kind, fields in (("inputs", model.inputs), ("outputs", model.outputs)):
         told = ", ".join(f"{field.name} {field.dtype} {list(field.shape)}" for field in fields)
         print(f"{kind}: {told}")
     if model.classes:
         print(f"classes: {', '.join(model.classes)}")
-    print(f"addresses: {address}/docs")
+    print(f"documentation: {address}/docs")
     if digits is not None:
         print(f"draw a digit: {address}/")
         print(f"  curl -F image=@digit.png {address}/predict")
     row = json.dumps(example_row(model))
     row = row if len(row) < 500 else "ROW"
     print(f"  curl -d '{{\"instances\": [{row}]}}' {address}/v1/models/{flags.name}:predict")
-    print("Ctrl-C ends it.", flush=True)
+    print("Press Ctrl-C to stop.", flush=True)
     app = create_app(model, digits, only_local=is_loopback(flags.host))
     make_server(app).run(sockets=[listener])
     print("stopped", file=sys.stderr)
@@ -177,6 +175,6 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except KeyboardInterrupt:  # uvicorn hands it on when all that was under way is answered
+    except KeyboardInterrupt:  # uvicorn raises it again after answering pending requests
         print("stopped", file=sys.stderr)
         raise SystemExit(130) from None

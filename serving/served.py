@@ -1,4 +1,4 @@
-"""A saved model, ready to answer: its name, what it takes, what it gives."""
+"""A saved model for serving: its name, inputs, outputs and predictions."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,11 @@ import numpy as np
 
 from common.errors import fail
 
-LARGEST_BATCH = 64  # rows; more are answered in several goes
+LARGEST_BATCH = 64  # rows; more are predicted in several batches
 
 
 class NoAnswer(Exception):
-    """A request that cannot be answered: the status, and a sentence for the client."""
+    """A request that cannot be answered, with an HTTP status and a message for the client."""
 
     def __init__(self, message: str, status: int = 400):
         super().__init__(message)
@@ -21,47 +21,47 @@ class NoAnswer(Exception):
 
 
 class Field(NamedTuple):
-    """One input or output: its name, dtype, and shape without the number of rows; None: any."""
+    """An input or output: its name, dtype, and shape of a row, in which None is any size."""
 
     name: str
     dtype: str
     shape: tuple
 
     def takes(self, shape: tuple) -> bool:
-        """Tell whether rows may have this shape."""
+        """Return whether rows may have this shape."""
         return len(shape) == len(self.shape) and all(
             size in (None, given) for size, given in zip(self.shape, shape, strict=True)
         )
 
 
 class ServedModel:
-    """A model in safe mode: a file that holds code is refused.
+    """A model loaded in safe mode, which rejects files that contain code.
 
     Args:
         path: a `.keras` file.
-        name: the name that clients call it by.
+        name: the model's name in URLs.
 
     Attributes:
         inputs, outputs: lists of `Field`.
-        classes: what they are called, if the run that left the model has said so; else None.
+        classes: the names of the classes, if the model's run recorded them, else None.
 
     Raises:
-        SystemExit: if the file cannot be loaded, or the model does not answer row by row.
+        SystemExit: if the file cannot be loaded, or the model has no variable batch size.
     """
 
     def __init__(self, path: Path, name: str):
         self.name = name
         try:
             self.model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:  # a damaged file makes Keras raise any kind
+        except Exception as error:  # for a damaged file Keras may raise any type
             fail(f"{path}: cannot be loaded as a model ({error}); give the model.keras of a run")
         for tensor in (*self.model.inputs, *self.model.outputs):
             if tuple(tensor.shape[:1]) != (None,):
-                fail(f"{path}: {tensor.name} has no axis for any number of rows: cannot be served")
+                fail(f"{path}: {tensor.name} has no batch axis of variable size: cannot be served")
         chain = isinstance(self.model, keras.Sequential)
         self.structure = (
             self.model.inputs[0] if chain else self.model.input
-        )  # as it wants its inputs
+        )  # the nesting of its inputs
         self.inputs = [
             Field(
                 tensor.name, keras.backend.standardize_dtype(tensor.dtype), tuple(tensor.shape[1:])
@@ -79,16 +79,16 @@ class ServedModel:
 
     @property
     def reads_digits(self) -> bool:
-        """Whether it takes MNIST's pictures and its classes are digits: it gets a page to draw."""
+        """Whether the model classifies MNIST images as digits; if so, it gets a page to draw on."""
         (field, *others) = self.inputs
         pictures = not others and field.dtype == "uint8" and field.shape[:2] == (28, 28)
         pictures = pictures and field.shape[2:] in ((), (1,))
         return pictures and bool(self.classes) and set(self.classes) <= set("0123456789")
 
     def warm_up(self) -> None:
-        """Let the back-end compile every size of batch, so that no client waits for it."""
+        """Compile the model for every batch size, so that no client has to wait for it."""
         if self.takes_text or any(None in field.shape for field in self.inputs):
-            return  # a model of texts is not compiled; one for any size, for each size anew
+            return  # not compiled, or compiled again for every input size
         rows = 1
         while rows <= LARGEST_BATCH:
             self.predict({
@@ -97,16 +97,16 @@ class ServedModel:
             rows *= 2
 
     def predict(self, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Answer rows.
+        """Predict rows.
 
         Args:
-            columns: for each input, an array of shape (n, ...) of its dtype.
+            columns: for each input, an array of shape (n, ...) with its dtype.
 
         Returns:
             For each output, an array of shape (n, ...).
 
         Raises:
-            NoAnswer: if the values are not those that the model knows.
+            NoAnswer: if a value is not in the model's vocabulary.
         """
         count = len(next(iter(columns.values())))
         parts = [
@@ -121,14 +121,14 @@ class ServedModel:
         }
 
     def _predict(self, columns: dict) -> dict:
-        """Answer at most LARGEST_BATCH rows, filled up to a power of two: few sizes to compile."""
+        """Predict up to LARGEST_BATCH rows, padded to a power of two: few sizes to compile."""
         count = len(next(iter(columns.values())))
         size = 1 << (count - 1).bit_length()
         filled = {
             name: np.concatenate([values, np.repeat(values[:1], size - count, axis=0)])
             for name, values in columns.items()
         }
-        if self.takes_text:  # predict_on_batch takes none
+        if self.takes_text:  # not supported by predict_on_batch
             filled = {name: keras.ops.convert_to_tensor(values) for name, values in filled.items()}
             call = self.model
         else:
@@ -141,7 +141,7 @@ class ServedModel:
             if type(error).__name__ != "InvalidArgumentError":
                 raise
             value = "text" if self.takes_text else "number"
-            raise NoAnswer(f"a {value} is none of those that the model knows") from None
+            raise NoAnswer(f"a {value} is not in the model's vocabulary") from None
         return {
             field.name: keras.ops.convert_to_numpy(answer)[:count]
             for field, answer in zip(self.outputs, keras.tree.flatten(answers), strict=True)
@@ -149,7 +149,7 @@ class ServedModel:
 
 
 def class_names(record: Path, outputs: list[Field]) -> list[str] | None:
-    """Read from a run's record what the classes are called; None if it does not say."""
+    """Return the class names in a run's record, or None if there are none for these outputs."""
     try:
         names = json.loads(record.read_text(encoding="utf-8"))["classes"]
         right = [field.shape for field in outputs] == [(len(names),)]

@@ -1,6 +1,6 @@
-"""Shared fixtures: lessons run in this process, on the built-in sample, in temporary folders.
+"""Shared fixtures. Lessons run in this process, on the built-in sample, in temporary folders.
 
-Nothing reaches the network and nothing is written outside temporary folders.
+Tests have no network access and write nothing outside temporary folders.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ LSTM_REVIEWS = "18_imdb_lstm.py"
 DEBUGGING = "19_debugging.py"
 DEPTH_AND_WIDTH = "20_depth_and_width.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
-NO_DATA_SET = [AUTODIFF, TIME_SERIES, XOR]  # they make their data, and have no flags for it
+NO_DATA_SET = [AUTODIFF, TIME_SERIES, XOR]  # they generate their data and have no data flags
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
     TUNING: ["--trials", "2"],
@@ -44,7 +44,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     DEBUGGING: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
     DEPTH_AND_WIDTH: ["--limit", "300", "--depths", "1", "2", "--repeats", "2"],
 }
-OWN_FILE = {  # the file that tests a lesson most
+OWN_FILE = {  # the main test file of a lesson
     FASHION: "test_lessons.py",
     IMDB: "test_lessons.py",
     AUTO_MPG: "test_lessons.py",
@@ -73,13 +73,13 @@ QUICK_JAX = {  # for a process that trains little: optimized compilation would t
     "KERAS_BACKEND": "jax",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
 }
-# Tests name their data and their folders themselves. The worker processes of pytest-xdist start
-# from what the first process leaves in the environment: there it keeps what the user had.
+# Tests set their own data and folders. The worker processes of pytest-xdist inherit the first
+# process's environment, so that process saves the user's values there.
 CHANGED = ["KERAS_TUTORIAL_DATA", "KERAS_HOME"]
 BEGAN_WITH = json.loads(
     os.environ.setdefault("TESTS_BEGAN_WITH", json.dumps({n: os.environ.get(n) for n in CHANGED}))
 )
-ENVIRONMENT = {n: v for n, v in {**os.environ, **BEGAN_WITH}.items() if v}  # as the user has it
+ENVIRONMENT = {n: v for n, v in {**os.environ, **BEGAN_WITH}.items() if v}  # the user's
 REAL_DATA = BEGAN_WITH["KERAS_TUTORIAL_DATA"]
 os.environ.pop("KERAS_TUTORIAL_DATA", None)
 collect_ignore = [] if REAL_DATA else ["test_real_data.py"]
@@ -89,7 +89,7 @@ os.environ["KERAS_HOME"] = HOME.name
 from common.flags import SMALLEST_LIMIT
 from common.startup import start_keras
 
-os.fsync = lambda descriptor: None  # no test needs to survive a power cut; the disk is slow
+os.fsync = lambda descriptor: None  # slow, and no test needs to survive a power failure
 
 
 def pytest_sessionstart(session):
@@ -116,7 +116,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    """Refuse every connection that leaves this computer."""
+    """Refuse connections to other computers."""
     connect = socket.socket.connect
 
     def connect_here(self, address):
@@ -136,7 +136,7 @@ def no_network(monkeypatch):
 
 @pytest.fixture(scope="session")
 def intact_files(tmp_path_factory):
-    """A folder with all data files, intact; `data_folder` copies it."""
+    """A folder with all data files, not to be modified; `data_folder` copies it."""
     from data_files import write_data_files
 
     folder = tmp_path_factory.mktemp("whole")
@@ -151,10 +151,10 @@ def data_folder(intact_files, tmp_path):
 
 
 def run_script(script: str, *flags: str) -> dict:
-    """Run a script as the shell would, in this process.
+    """Run a script in this process as a shell would.
 
     Returns:
-        The script's global names at its end.
+        The script's global variables at its end.
     """
     argv, path, hook = sys.argv, sys.path[:], sys.excepthook
     sys.argv = [str(ROOT / script), *map(str, flags)]
@@ -166,11 +166,11 @@ def run_script(script: str, *flags: str) -> dict:
 
 
 def run_lesson(script: str, out: Path, *flags: str, figures: bool = False) -> SimpleNamespace:
-    """Run a lesson and collect what it left: `names`, `folder` and `record` of its newest run.
+    """Run a lesson and return its global `names`, and the `folder` and `record` of its run.
 
     Args:
-        figures: write them as the lesson does. Rendering one takes a tenth of a second, so most
-            tests skip it and get empty files.
+        figures: whether to save the figures. Rendering one takes 0.1 s, so by default empty files
+            are written instead.
     """
     with pytest.MonkeyPatch.context() as patch:
         if not figures:
@@ -183,7 +183,7 @@ def run_lesson(script: str, out: Path, *flags: str, figures: bool = False) -> Si
 
 
 def save_empty(figure, path) -> None:
-    """Replace `plots.save`: leave an empty file."""
+    """Replacement for `plots.save` that writes an empty file."""
     from matplotlib import pyplot as plt
 
     plt.close(figure)
@@ -191,10 +191,10 @@ def save_empty(figure, path) -> None:
 
 
 def run_and_capture(script: str, out: Path, *flags: str, figures: bool = False) -> SimpleNamespace:
-    """Run a lesson as `run_lesson` does; its run also has `printed` and `noise`.
+    """Like `run_lesson`, but the result also has `printed` and `noise`.
 
-    `noise` holds the lines on standard error, from Python or TensorFlow, and the warnings that a
-    shell would show.
+    `noise` contains the lines on standard error, from Python or TensorFlow, and the warnings that
+    would appear in a shell.
     """
     printed = io.StringIO()
     with (
@@ -225,11 +225,11 @@ def run_and_capture(script: str, out: Path, *flags: str, figures: bool = False) 
 
 
 class LessonRuns(Mapping):
-    """Runs by script; a lesson is run when a test first asks for it.
+    """A mapping from script to run; a lesson runs when it is first accessed.
 
     Args:
-        out: the output folder of all.
-        flags: script -> flags.
+        out: the output folder of all runs.
+        flags: dict from script to flags.
         figures: see `run_lesson`.
     """
 
@@ -254,7 +254,7 @@ class LessonRuns(Mapping):
 
 @pytest.fixture(scope="session")
 def smoke_runs(tmp_path_factory):
-    """A run of every lesson, two epochs on the built-in sample: script -> run."""
+    """A run of every lesson, for two epochs on the built-in sample, by script."""
     flags = {
         script: [*on_sample(script), "--epochs", "2", *SHORTER.get(script, [])]
         for script in LESSONS + PROJECTS
@@ -267,7 +267,7 @@ def smoke_runs(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small_runs(tmp_path_factory):
-    """Runs of some lessons with other flags, one epoch on the fewest examples they accept."""
+    """Runs of some lessons with other flags, for one epoch on as few examples as possible."""
     flags = {
         FASHION: ["--data", "sample", "--hidden", "300", "100", "--optimizer", "sgd"],
         IMDB: ["--data", "sample"],
@@ -290,5 +290,5 @@ def small_runs(tmp_path_factory):
 
 
 def on_sample(script: str) -> list[str]:
-    """Give the flags that choose the sample, if the lesson loads a data set."""
+    """Return the flags that select the sample, if the lesson loads a data set."""
     return [] if script in NO_DATA_SET else ["--data", "sample"]

@@ -1,4 +1,4 @@
-"""Data files in the published formats, made from the samples."""
+"""Data files in the published formats, generated from the samples."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def write_data_files(folder):
 
 
 def pack(texts: dict[str, str]) -> bytes:
-    """Pack texts, file name -> text, like the published archive of reviews."""
+    """Pack texts, given by file name, into an archive like the published one of reviews."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, text in texts.items():

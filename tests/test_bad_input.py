@@ -1,4 +1,4 @@
-"""Bad input: one line that names the cause and the remedy, exit code 2, nothing deleted."""
+"""Invalid input: one line that names the cause and the remedy, exit code 2, nothing deleted."""
 
 import os
 import subprocess
@@ -80,7 +80,7 @@ def test_real_data_without_network_fails(tmp_path, capsys, script):
     [
         (FASHION, ["--hidden", "0"], "--hidden: must be a whole number of at least 1, not '0'"),
         (FASHION, ["--optimizer", "magic"], "--optimizer: invalid choice: 'magic'"),
-        (IMDB, ["--text", " !? "], "--text: must hold at least one word"),
+        (IMDB, ["--text", " !? "], "--text: must contain at least one word"),
         (REGULARIZATION, ["--models", "huge"], "--models: invalid choice: 'huge'"),
         (
             REGULARIZATION,
@@ -102,7 +102,7 @@ def test_real_data_without_network_fails(tmp_path, capsys, script):
         (MNIST, ["-m", "mlp"], "-m/--model: invalid choice: 'mlp'"),
         (MNIST, ["--dataset", "cifar10"], "--dataset: invalid choice: 'cifar10'"),
         (MNIST, ["--precision", "int4"], "--precision: invalid choice: 'int4'"),
-        (MNIST, ["-m", "all", "--resume", "here"], "with -m all give --resume alone"),
+        (MNIST, ["-m", "all", "--resume", "here"], "with -m all, give --resume without a folder"),
     ],
 )
 def test_lesson_flag_errors(capsys, script, flags, message):
@@ -113,7 +113,7 @@ def test_lesson_flag_errors(capsys, script, flags, message):
 def test_data_dir_without_data_is_refused(tmp_path, capsys, script, monkeypatch):
     (tmp_path / "data").mkdir()
     error = error_of(capsys, script, "--out", tmp_path, "--data-dir", tmp_path / "data")
-    assert f"--data-dir {tmp_path / 'data'}: holds no " in error and "--export" in error
+    assert f"--data-dir {tmp_path / 'data'}: contains no " in error and "--export" in error
     monkeypatch.setenv("KERAS_TUTORIAL_DATA", str(tmp_path / "data"))
     assert "$KERAS_TUTORIAL_DATA" in error_of(capsys, script, "--out", tmp_path)
 
@@ -198,7 +198,7 @@ def test_truncated_file_is_reported_and_kept(data_folder, tmp_path, capsys, scri
 
 
 def write_zip_bomb(path):
-    """Write a few megabytes that unpack to more than 2**30 bytes."""
+    """Write a file of a few megabytes that decompresses to more than 2**30 bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("x_train.npy", "w", force_zip64=True) as member:
             for _ in range(2**10 + 1):

@@ -1,4 +1,4 @@
-"""Batches: a new order every epoch, equal on all back-ends, and as `fit` sees them."""
+"""Batches: reshuffled every epoch, equal on all back-ends, also in `fit`."""
 
 import functools
 import gc
@@ -54,21 +54,21 @@ print(json.dumps(seen))
 
 
 def shuffled(features, targets, batch_size=4, seed=7, epoch=0, repeat=False):
-    """Make shuffled batches, starting at an epoch."""
+    """Return shuffled batches, starting at an epoch."""
     counter = EpochCounter()
     counter.epoch = epoch
     return batches.shuffled_batches(features, targets, batch_size, seed, counter, repeat)
 
 
 def on_jax(features, targets, epoch=0):
-    """Make the same batches as the JAX and PyTorch back-ends do."""
+    """Return the batches of the JAX and PyTorch back-ends."""
     counter = EpochCounter()
     counter.epoch = epoch
     return ShuffledBatches(features, targets, 4, 7, counter)
 
 
 def orders(dataset, epochs: int, steps: int = 3) -> list[list[int]]:
-    """Read the first feature of every example, in the order of the batches, by epoch."""
+    """Return, for each epoch, the first feature of every example in the order of the batches."""
     passes = itertools.chain.from_iterable(itertools.repeat(dataset))
     seen = [
         np.asarray(features)[:, 0].astype(int)
@@ -156,7 +156,7 @@ def test_single_batch_evaluates_like_arrays():
 
 
 def sparse_numbers() -> tuple[csr_array, np.ndarray]:
-    """Ten rows in CSR form and in full: row i holds i + 1 in its first column, and some zeros."""
+    """Ten rows, sparse (CSR) and dense: row i has i + 1 in its first column and some zeros."""
     full = np.zeros((10, 3), "uint8")
     full[:, 0] = np.arange(1, 11)
     full[::2, 2] = 7

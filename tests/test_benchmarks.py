@@ -1,4 +1,4 @@
-"""benchmarks/: what the scripts compute, write and refuse."""
+"""benchmarks/: what the scripts compute, write and reject."""
 
 import json
 import subprocess
@@ -113,7 +113,7 @@ def figure():
 
 @pytest.fixture
 def fake_runs(monkeypatch):
-    """Replace runs by ready-made records; the list holds the seeds that were run."""
+    """Replace runs by prepared records; return the list of seeds that were run."""
     seeds = []
 
     def run(script, *flags):
@@ -177,7 +177,7 @@ def test_reproduce_refuses_other_tables(tmp_path, monkeypatch, capsys, fake_runs
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as stop:
         reproduce.main()
-    assert stop.value.code == 2 and "is no table of runs" in capsys.readouterr().err
+    assert stop.value.code == 2 and "not a comma-separated table" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("figure", reproduce.FIGURES, ids=lambda figure: figure.name)
@@ -206,7 +206,7 @@ def test_trial_does_not_change_tables(tmp_path, monkeypatch, capsys, figure, fak
     words = ["reproduce.py", "--only", figure.name, "--seeds", "42", "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", words)
     reproduce.main()
-    assert fake_runs == [42] and "a trial" in capsys.readouterr().out
+    assert fake_runs == [42] and "trial run" in capsys.readouterr().out
     assert (RESULTS / "reproduce.csv").read_bytes() == before
 
 

@@ -71,7 +71,7 @@ def test_model_checkpoint_is_atomic(tmp_path, monkeypatch):
 
 
 def fit_with_bar(capsys) -> str:
-    """Train three epochs with the bar; return what it printed."""
+    """Train for three epochs with the progress bar; return the output."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse", metrics=["mae", "mse", "mape"])
     arrays = np.ones((4, 1)), np.zeros((4, 1))
@@ -95,7 +95,7 @@ def test_bar_fits_the_terminal(capsys, monkeypatch):
 
 
 def fit_and_press(times: int, epochs: int = 3):
-    """Train while Ctrl-C is pressed in the middle of the first epoch; return the epochs begun."""
+    """Train and press Ctrl-C in the middle of the first epoch; return the epochs begun."""
     begun, pressed = [], []
 
     def press(batch, logs):  # runs after the callbacks that may interrupt, as TensorFlow would

@@ -119,14 +119,14 @@ def test_predict_flag_matches_trained_network(smoke_runs, capsys):
 
 
 def check_answer(run, text: str) -> None:
-    """Compare the printed answer with that of the trained network."""
+    """Compare the printed prediction with that of the trained network."""
     printed = float(re.search(r"probability of leaving: ([\d.]+)", text)[1])
     table = run.names["customers"].iloc[:1].assign(**CUSTOMER)
     features = np.asarray(run.names["encode"](run.names["columns_of"](table)))
     expected = run.names["networks"]["network"].predict(features, verbose=0)[0, 0]
     assert printed == pytest.approx(expected, abs=6e-4)
     answer = "leaves" if expected >= run.record["metrics"]["threshold"] else "stays"
-    assert f"answer: {answer} " in text
+    assert f"prediction: {answer} " in text
 
 
 def test_saved_model_matches_network_probabilities(smoke_runs):
@@ -143,10 +143,10 @@ def test_saved_model_matches_network_probabilities(smoke_runs):
     [
         (
             {"Geography": "Atlantis"},
-            "Geography 'Atlantis' is unknown; the model knows France, Germany, Spain",
+            "Geography 'Atlantis' is unknown; known values: France, Germany, Spain",
         ),
-        ({"Gender": "F"}, "Gender 'F' is unknown; the model knows Female, Male"),
-        ({"Geography": 7}, "Geography must be a text, not 7"),
+        ({"Gender": "F"}, "Gender 'F' is unknown; known values: Female, Male"),
+        ({"Geography": 7}, "Geography must be a string, not 7"),
         ({"Age": "forty"}, 'Age must be a number, not "forty"'),
         ({"Age": None}, "Age must be a number, not null"),
         ({"Age": True}, "Age must be a number, not true"),
@@ -168,7 +168,7 @@ def test_invalid_field_is_named(smoke_runs, tmp_path, capsys, change, message):
     ("text", "message"),
     [
         ('{"Age": 40}', "the field CreditScore, Tenure, "),
-        ("[]", "must hold one customer"),
+        ("[]", "must contain one JSON object"),
         ("{'Age': 40}", "is not JSON"),
         ("", "is not JSON"),
         ("[" * 100_000, "is not JSON"),

@@ -11,7 +11,7 @@ from mnist import convolutions, precision
 
 @pytest.fixture
 def processor(monkeypatch, tmp_path):
-    """A function that sets the features that the processor reports."""
+    """A function that sets the reported features of the processor."""
 
     def set_features(features):
         (tmp_path / "cpuinfo").write_text(f"flags\t\t: {features}\n")
@@ -22,7 +22,7 @@ def processor(monkeypatch, tmp_path):
 
 
 def network(dtype="mixed_bfloat16"):
-    """Build a model with two convolutions that can be quickened and some that cannot."""
+    """Build a model with two convolutions that can be accelerated and some that cannot."""
     return keras.Sequential([
         keras.Input((9, 9, 1)),
         layers.Conv2D(4, 3, activation="relu", dtype=dtype, name="one_channel"),

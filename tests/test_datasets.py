@@ -85,7 +85,7 @@ def test_split_review_leaves_other_signs():
 
 
 def test_download_libraries_are_imported_lazily(data_folder):
-    """Parsing the flags does not import NumPy either."""
+    """Because parsing the flags must not import NumPy."""
     code = (
         "import sys, common.flags; print('numpy' in sys.modules)\n"
         "from datasets import find_dataset\n"
@@ -263,10 +263,10 @@ def test_imdb_words_are_ranked_by_frequency(server, tmp_path):
     [
         ("no name", "Name or service not known", 0),
         ("refused", "refused", 0),
-        ("missing", "the server answers 404 Not Found", 1),
+        ("missing", "the server responded 404 Not Found", 1),
         ("disk full", "No space left on device", 1),
         ("silent", "silent for 0.1 s", 3),
-        ("slow", "bytes came in", 3),
+        ("slow", "bytes received in", 3),
         ("cut", "the connection broke after", 3),
         ("large", "more than 1,000 bytes", 3),
         ("wrong bytes", "not the published one", 3),
@@ -324,7 +324,7 @@ def test_file_from_concurrent_download_is_used(data_folder, tmp_path, monkeypatc
 def test_unwritable_cache_is_refused(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
-    with pytest.raises(download.DownloadError, match="nothing can be downloaded into"):
+    with pytest.raises(download.DownloadError, match="cannot download into"):
         download.fetch("mnist")
     assert (tmp_path / "file").read_text() == "mine"
 

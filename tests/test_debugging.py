@@ -32,7 +32,7 @@ def test_mistakes_change_one_thing(smoke_runs):
 
 @pytest.fixture(scope="module")
 def other_run(tmp_path_factory):
-    """A run with the mistakes that the usual run leaves out."""
+    """A run with the mistakes that the smoke run leaves out."""
     flags = ["--data", "sample", "--epochs", "2", "--limit", "1000"]
     flags += ["--mistakes", "wrong_loss", "rate_too_high", "labels_shuffled"]
     return run_lesson(DEBUGGING, tmp_path_factory.mktemp("mistakes"), *flags)

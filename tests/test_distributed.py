@@ -1,4 +1,4 @@
-"""Lesson 13: several devices give the results of one; killed processes; wrong flags."""
+"""Lesson 13: results equal to those of one device, killed processes, invalid flags."""
 
 import hashlib
 import json
@@ -147,14 +147,14 @@ def jax_lesson(out, *flags):
 
 
 def workers_of(process) -> list[int]:
-    """List the ids of the child processes (Linux), the first worker first."""
+    """Return the IDs of the child processes (Linux), the first worker first."""
     children = f"/proc/{process.pid}/task/{process.pid}/children"
     with open(children) as file:
         return sorted(map(int, file.read().split()))
 
 
 def wait_for(out, name, process) -> None:
-    """Wait until the workers have written a file of that name."""
+    """Wait until the workers have written a file with this name."""
     end = time.monotonic() + 120
     while not list(out.glob(f"*/*/together/*/*/{name}")):
         assert time.monotonic() < end and process.poll() is None

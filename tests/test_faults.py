@@ -68,7 +68,7 @@ def test_full_disk_error(tmp_path):
         full = shell(AUTO_MPG, *SMALL, "--out", tmp_path)
     error = full.communicate()[1].splitlines()
     assert full.returncode == 1 and len(error) == 1, error
-    assert error[0].startswith("error: ") and "go on with: python" in error[0]
+    assert error[0].startswith("error: ") and "continue with: python" in error[0]
     assert "File too large" in error[0]
     assert not list(tmp_path.glob("*/*/.*"))  # no partial file
 
@@ -93,7 +93,7 @@ def whole_run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stopped_by_a_full_disk(tmp_path_factory):
-    """The output of that run, stopped because its fourth checkpoint did not fit on the disk."""
+    """The output folder of that run, interrupted when its fourth checkpoint filled the disk."""
     out = tmp_path_factory.mktemp("stopped")
     save = checkpoints.Checkpoints.save
 
@@ -138,7 +138,7 @@ def test_resume_falls_back_from_damaged_checkpoint(
     resumed = run_lesson(AUTO_MPG, tmp_path, *FOUR_EPOCHS, "--resume")
     (line,) = capsys.readouterr().err.splitlines()
     assert newest.name in line and "damaged" in line
-    assert ("from the start" if damage == "both" else "the one before") in line
+    assert ("from the beginning" if damage == "both" else "the previous one") in line
     assert resumed.names["lesson"].first_epoch == (0 if damage == "both" else 2)
     assert resumed.record["metrics"] == whole_run.record["metrics"]
 
@@ -205,4 +205,4 @@ def test_damaged_record_does_not_stop_runs(tmp_path, capsys):
 def test_service_survives_damaged_requests(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ask.py", "--requests", "400"])
     ask.main()
-    assert "a trial" in capsys.readouterr().out
+    assert "trial run" in capsys.readouterr().out

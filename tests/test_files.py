@@ -12,7 +12,7 @@ def test_remove_leftovers_of_killed_processes_only(tmp_path):
     ended.wait()
     running = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     (tmp_path / "saved").mkdir()
-    # A killed process may have had this process's number.
+    # A killed process may have had this process's ID.
     left = [
         tmp_path / f"{WRITING}{ended.pid}-run.json",
         tmp_path / f"{WRITING}{os.getpid()}-x.npz",

@@ -1,4 +1,4 @@
-"""Lesson 08: the model graphs, and the data of each input and output."""
+"""Lesson 08: the model graphs, and the data for each input and output."""
 
 import re
 

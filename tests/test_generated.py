@@ -1,4 +1,4 @@
-"""Thousands of generated flags and damaged files: each is read, or refused in one line."""
+"""Thousands of generated flags and damaged files: each is accepted, or rejected in one line."""
 
 import contextlib
 import io
@@ -25,7 +25,7 @@ MANY = settings(
 
 
 class Captured(Exception):
-    """Carries the parser out of a lesson."""
+    """Raised to return a lesson's parser."""
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +46,9 @@ def parsers():
 
 
 def refusal_of(action, *values) -> str:
-    """Call a function that may refuse its input; return the error line, or an empty text.
+    """Call a function that may reject its input; return the error line, or an empty string.
 
-    A refusal is exit code 2 and one line; any other exception fails the test.
+    Rejecting means exit code 2 and one line; any other exception fails the test.
     """
     errors = io.StringIO()
     try:
@@ -101,7 +101,7 @@ def test_arbitrary_flags_are_read_or_refused(parsers, script):
 
 
 def damaged(draw, content: bytes) -> bytes:
-    """Cut, change or lengthen the content of a file at random places."""
+    """Truncate, change or extend the content of a file at random positions."""
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, max(0, len(content) - 1)))
         kind = draw(st.sampled_from(["cut", "flip", "insert", "drop", "text"]))
@@ -155,7 +155,7 @@ ARRAYS = st.builds(
 )
 
 
-@pytest.mark.filterwarnings("ignore")  # NumPy warns of casts that make no sense
+@pytest.mark.filterwarnings("ignore")  # NumPy warns about invalid casts
 @pytest.mark.parametrize("name", ["mnist", "imdb"])
 def test_arbitrary_arrays_are_read_or_refused(intact_files, tmp_path, name):
     file = tmp_path / datasets.FILES[name][0]

@@ -40,7 +40,7 @@ def test_tiny_gradients_do_not_underflow():
 
 @pytest.fixture
 def branched():
-    """A model of two inputs and two outputs, with a skip connection over two rows."""
+    """A model with two inputs, two outputs and a skip connection across two rows."""
     wide, deep = keras.Input((5,), name="wide"), keras.Input((6,), name="deep")
     hidden = layers.Dense(3)(layers.Normalization()(deep))
     hidden = layers.Dense(3)(hidden)

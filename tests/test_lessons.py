@@ -125,7 +125,7 @@ OTHERS = {
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
 DIGITS = list("0123456789")
-CLASSES = {SAVING: DIGITS, TRANSFER: DIGITS[5:], MNIST: DIGITS}  # what serving/ needs to know
+CLASSES = {SAVING: DIGITS, TRANSFER: DIGITS[5:], MNIST: DIGITS}  # needed by serving/
 EPOCHS = {TUNING: 10, TRANSFER: 10}  # five times as many for the winner; 10 steps, one per epoch
 STEPS = ["Load", "Prepare", "Define", "Compile", "Fit", "Evaluate", "Predict"]
 
@@ -282,7 +282,7 @@ def test_bigrams_and_their_first_weights(smoke_runs):
         <= {"a", "wonderful", "film"} | {"a wonderful", "wonderful film", "film (rare)"}
     )
 
-    # Known pairs are those of the training reviews, the commonest first.
+    # Known pairs are those of the training reviews, the most frequent first.
     names = run.names
     counts = Counter(
         (first + 1) * 30_000 + second + 1
@@ -322,7 +322,7 @@ def test_lstm_reads_words_in_order_after_padding(smoke_runs):
 
 def test_lstm_on_shuffled_words(tmp_path):
     flags = ["--data", "sample", "--limit", "100", "--epochs", "1", "--order", "shuffled"]
-    run = run_lesson(LSTM_REVIEWS, tmp_path, *flags, "--text", "_")  # no word at all
+    run = run_lesson(LSTM_REVIEWS, tmp_path, *flags, "--text", "_")  # no words
     assert run.record["variant"] == "order-shuffled" and len(run.names["beginnings"]) == 1
     (row,) = run.names["to_numbers"]([np.arange(1, 301)])
     assert row.tolist() != sorted(row) == list(range(102, 302))

@@ -302,7 +302,7 @@ def test_fashion_mnist_class_names_and_folder(small_runs):
     assert "ankle boot" in (run.folder / "classification_report.txt").read_text()
 
 
-# The run of all models, with two instead of ten.
+# `-m all`, with two models instead of all.
 
 
 @pytest.fixture
@@ -334,7 +334,7 @@ def test_run_all_resumes(finished, tmp_path, monkeypatch, capfd, fresh):
     lesson.resume = "newest"
     assert run_all(names, lesson) == 0
     printed = capfd.readouterr().out
-    assert "finished already on sample data" in printed and "2 of 2: mlp_two_layers" in printed
+    assert "already finished on sample data" in printed and "2 of 2: mlp_two_layers" in printed
     models = [record["flags"]["model"] for record in finished_runs(tmp_path, "mnist")]
     assert models == names  # the first was not trained again
     page = (tmp_path / "mnist" / "report.html").read_text()

@@ -31,7 +31,7 @@ SET = 'lesson.data, lesson.limit, lesson.epochs = "sample", 300, 2'  # in a cell
 
 @pytest.fixture
 def notebook(tmp_path, monkeypatch):
-    """A function that opens a lesson under a kernel, whose command line is not the lesson's."""
+    """A function that opens a lesson in a kernel, whose command line is not the lesson's."""
     kernel = ["ipykernel_launcher.py", "-f", "kernel.json", "--f=/tmp/kernel.json"]
     monkeypatch.setattr(sys, "argv", [*kernel, "--HistoryManager.enabled=False"])
     monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
@@ -45,7 +45,7 @@ def notebook(tmp_path, monkeypatch):
 
 
 class Notebook:
-    """The cells of a lesson; `names` are its global names."""
+    """The cells of a lesson, and `names`, its global variables."""
 
     def __init__(self, script: str):
         text = (ROOT / script).read_text()
@@ -60,7 +60,7 @@ class Notebook:
                 self.cells.setdefault(step, []).append(source)
 
     def run(self, *steps: int):
-        """Run the cells of some steps, all of them in order if none is named; return the names."""
+        """Run the cells of some steps, by default all in order; return the global variables."""
         for step in steps or sorted(self.cells):
             for number, source in enumerate(self.cells[step]):
                 self.run_text(source, f"<{self.script}, step {step}, cell {number}>")
@@ -69,7 +69,7 @@ class Notebook:
         return SimpleNamespace(**self.names)
 
     def run_text(self, source: str, name="<cell>"):
-        """Run a cell that somebody typed."""
+        """Run a cell that a user typed."""
         linecache.cache[name] = len(source), None, source.splitlines(True), name
         exec(compile(source, name, "exec"), self.names)
 

@@ -8,7 +8,7 @@ from conftest import LESSONS, ROOT
 
 PAGES = sorted((ROOT / "notes").glob("*.md"))
 LINKED = sorted(page for at in ("", "[a-z]*/", "notes/*/") for page in ROOT.glob(f"{at}*.md"))
-LONG = {"callbacks", "hyperparameters", "recurrent_networks"}  # their blocks train for long
+LONG = {"callbacks", "hyperparameters", "recurrent_networks"}  # their blocks take long to train
 OLD = (ROOT / "notes" / "keras2_to_keras3.md").read_text(encoding="utf-8")
 OLD_LINES = re.findall(r"^\| `([^|]*)` \| (warns: )?`([^|]*)` \|", OLD, re.M)
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -31,7 +31,7 @@ def test_code_blocks_run(page, tmp_path, monkeypatch):
 
 
 def anchors(page):
-    """List the link anchors of a page's headings."""
+    """Yield the link anchors of a page's headings."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     for heading in re.findall(r"^#+ (.*)$", text, re.M):
         yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
@@ -62,7 +62,7 @@ def test_indexes_are_complete():
 
 @pytest.fixture
 def old_names(tmp_path, monkeypatch):
-    """The names that the first block of keras2_to_keras3.md defines."""
+    """The variables defined in the first block of keras2_to_keras3.md."""
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(BLOCK.search(OLD)[1], names)

@@ -1,6 +1,6 @@
 """The drawing page in headless Chromium: python -m pytest -m browser
 
-Needs Chromium, and playwright (pip install playwright).
+Needs Chromium and Playwright (pip install playwright).
 """
 
 import math
@@ -17,7 +17,7 @@ BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 
 
 def arc(x, y, width, height, begin, end):
-    """List points on an ellipse, from one angle to another, in degrees; 0 is right, 90 is below."""
+    """Return points on an ellipse between two angles in degrees; 0 is right, 90 is down."""
     angles = np.radians(np.linspace(begin, end, 24))
     return [(x + width * math.cos(a), y + height * math.sin(a)) for a in angles]
 
@@ -92,7 +92,7 @@ def page(browser, address):
 
 
 def draw(page, strokes):
-    """Draw with the mouse, and wait for the answer."""
+    """Draw with the mouse and wait for the answer."""
     box = page.locator("#drawing").bounding_box()
     scale = box["width"] / 280
     for stroke in strokes:
@@ -111,7 +111,7 @@ def wait_for_answer(page):
 
 
 def wait_until(page, condition: str):
-    """Wait until a condition holds. (Playwright's own way needs eval, which the page forbids.)"""
+    """Wait for a condition. (Playwright's own method needs eval, which the page forbids.)"""
     end = time.monotonic() + 30
     while not page.evaluate(condition):
         assert time.monotonic() < end, condition
@@ -174,7 +174,7 @@ def test_stopped_service_is_noticed(browser, address):
     page = browser.new_page()
     page.goto(address)
     draw(page, STROKES[1])
-    page.route("**/*", lambda route: route.abort())  # as if it had been stopped
+    page.route("**/*", lambda route: route.abort())  # as if the service had been stopped
     draw(page, [[(50, 50), (60, 60)]])
     assert "cannot be reached" in page.locator("#answer").text_content()
     assert set(page.locator("#bars output").all_text_contents()) == {"0.0 %"}
@@ -205,7 +205,7 @@ def test_layout_fits_and_has_contrast(browser, address, width, scheme):
 
 
 def contrast(*colors: str) -> float:
-    """Compute the contrast of two CSS colours as WCAG 2 does: 1 to 21."""
+    """Return the contrast ratio of two CSS colors as defined in WCAG 2: 1 to 21."""
     lights = []
     for color in colors:
         parts = np.array([int(part) for part in color[4:-1].split(",")]) / 255

@@ -27,7 +27,7 @@ def test_real_files_are_read(monkeypatch, name):
 
 
 def test_imdb_ranking_is_rebuilt_from_texts(tmp_path):
-    """Rank the words of 500 real reviews, written out as texts: the order stays the same."""
+    """Ranking the words of 500 real reviews, written as text files, keeps their order."""
     (train, labels), _, word_index = readers.read_imdb(Path(REAL_DATA))
     words = {rank: word for word, rank in word_index.items()}
     texts = {}

@@ -50,7 +50,7 @@ def test_weights_are_determined_by_seed(smoke_runs, tmp_path, script):
 
 
 class StopAfter(keras.callbacks.Callback):
-    """Simulates a power cut in the epoch after `epochs` complete ones."""
+    """Simulates a power failure in the epoch after `epochs` complete ones."""
 
     def __init__(self, epochs: int):
         super().__init__()
@@ -62,7 +62,7 @@ class StopAfter(keras.callbacks.Callback):
 
 
 def train_with_everything(path, epochs=12, stop_after=None, patience=4, sign=1):
-    """Train a network with dropout, batch normalisation, schedules and early stopping.
+    """Train a network with dropout, batch normalization, schedules and early stopping.
 
     With `sign` -1 the validation targets are negated: the first epochs are the best.
     """
@@ -98,7 +98,7 @@ def train_with_everything(path, epochs=12, stop_after=None, patience=4, sign=1):
 
 @pytest.fixture(scope="module")
 def whole_training(tmp_path_factory):
-    """A function that trains once without a stop and returns the checkpoint and the results."""
+    """A function that trains without interruption and returns the checkpoint and the results."""
     out = tmp_path_factory.mktemp("whole")
 
     @functools.cache
@@ -146,7 +146,7 @@ def test_finished_training_is_not_repeated(whole_training, tmp_path):
 
 
 def stop_in_epoch(monkeypatch, count: int):
-    """Stop the next run of a lesson when its `count`-th epoch begins."""
+    """Interrupt the next run of a lesson at the start of its `count`-th epoch."""
     begun = []
     begin = callbacks.EpochTimer.on_epoch_begin
 
@@ -218,7 +218,7 @@ def test_checkpoint_is_saved_without_model_copy(tmp_path):
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # Weights and optimizer, here 60 arrays of 160 kB, are written one after the other.
+    # The 60 arrays of weights and optimizer state, 160 kB each, are written one at a time.
     assert (tmp_path / "large.npz").stat().st_size > 9_600_000 > 5 * most
 
 
@@ -238,7 +238,7 @@ def test_dropout_masks_differ_between_epochs_and_layers():
 
 @pytest.fixture(scope="module")
 def stopped_once(tmp_path_factory):
-    """An output folder with an unfinished run of lesson 03, stopped in its second of two epochs."""
+    """An output folder with a run of lesson 03, interrupted in the second of two epochs."""
     out = tmp_path_factory.mktemp("stopped")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoints, "EVERY", 0)
@@ -273,7 +273,7 @@ def test_resume_continues_newest_unfinished_run(smoke_runs, stopped, tmp_path):
     for source in (["--data-dir", tmp_path], ["--data", "real"]):
         with pytest.raises(SystemExit):
             run_script(AUTO_MPG, "--out", tmp_path, *source)
-    # Runs that could not start leave nothing to resume.
+    # Runs that could not start leave no folder.
     assert list(stopped.parent.iterdir()) == [stopped]
     whole = smoke_runs[AUTO_MPG]
     resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "2", "--resume")
@@ -290,7 +290,7 @@ def test_resume_continues_newest_unfinished_run(smoke_runs, stopped, tmp_path):
         (["--epochs", "3", "--resume"], "was started with --epochs 2, not 3"),
         (["--epochs", "2", "--seed", "1", "--resume"], "was started with --seed 42, not 1"),
         (["--epochs", "2", "--hidden", "8", "--resume"], "no unfinished run of this variant"),
-        (["--epochs", "2", "--resume", "nowhere"], "holds no run.json"),
+        (["--epochs", "2", "--resume", "nowhere"], "contains no run.json"),
     ],
 )
 def test_resume_flag_errors(stopped, tmp_path, capsys, flags, message):
@@ -331,13 +331,13 @@ def test_resume_reports_version_and_model_mismatch(stopped, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         run_script(AUTO_MPG, "--out", tmp_path, "--data", "sample", "--epochs", "2", "--resume")
     printed, error = capsys.readouterr()
-    assert "begun with keras 3.0.0, now it is" in printed
+    assert "started with keras 3.0.0, resumed with" in printed
     assert stop.value.code == 2 and "does not fit this model" in error
     assert len(error.splitlines()) == 1
 
 
 def test_early_stopping_min_delta_survives_resume(tmp_path):
-    """Keras flips the sign of `min_delta` every time that training begins."""
+    """Keras flips the sign of `min_delta` at the start of each training."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     arrays = np.ones((4, 1)), np.zeros((4, 1))
@@ -352,7 +352,7 @@ def test_early_stopping_min_delta_survives_resume(tmp_path):
 def test_resume_command_after_interrupt(tmp_path, monkeypatch, resume):
     run = SimpleNamespace(finished=False, resumed=resume[-1] if resume else None)
     monkeypatch.setattr("sys.argv", ["lesson.py", "--epochs", "6", *resume])
-    command = shlex.split(Run.how_to_go_on(run).removeprefix("go on with: "))
+    command = shlex.split(Run.how_to_go_on(run).removeprefix("continue with: "))
     assert command == ["python", "lesson.py", "--epochs", "6", *(resume or ["--resume"])]
 
 

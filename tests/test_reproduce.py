@@ -21,7 +21,7 @@ REGULARIZATION = LESSONS[3]
 @pytest.mark.reproduce
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
 def test_figure_meets_its_bar(figure, monkeypatch):
-    for name in ("KERAS_TUTORIAL_DATA", "KERAS_HOME"):  # as the user has them
+    for name in ("KERAS_TUTORIAL_DATA", "KERAS_HOME"):  # the user's values
         monkeypatch.delenv(name, raising=False)
         if name in ENVIRONMENT:
             monkeypatch.setitem(os.environ, name, ENVIRONMENT[name])

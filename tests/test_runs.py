@@ -70,7 +70,7 @@ def test_metric_equal_to_loss_is_detected():
 
 
 def compared(*histories) -> list[list[int]]:
-    """Draw runs of one lesson; how many values each curve has, panel by panel."""
+    """Plot runs of one lesson; return the number of values of each curve, panel by panel."""
     record = {"lesson": "10_a", "run": "2026 $^^$", "data": "real", "seed": 42, "epochs": 2}
     figure = plots.compare_runs([(record, columns) for columns in histories])
     figure.canvas.draw()

@@ -1,4 +1,4 @@
-"""Lesson 05: every saved format is loaded again by code other than the lesson's."""
+"""Lesson 05: every saved format can be loaded by other code than the lesson's."""
 
 import h5py
 import keras

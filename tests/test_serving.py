@@ -72,7 +72,7 @@ def client(model, digits):
 
 @pytest.fixture
 def live(model):
-    """The address of the service behind a server, as serve.py starts it."""
+    """The address of a running service, started as in serve.py."""
     server = connections.make_server(create_app(model))
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -85,7 +85,7 @@ def live(model):
 
 
 def saved(folder, outputs, *inputs, classes=None) -> ServedModel:
-    """Save a model, with what its classes are called, and load it to serve it."""
+    """Save a model and its class names, and load it for serving."""
     import keras
 
     keras.Model(inputs, outputs).save(folder / "model.keras")
@@ -95,14 +95,14 @@ def saved(folder, outputs, *inputs, classes=None) -> ServedModel:
 
 @contextlib.contextmanager
 def client_of(model, *args, **kwargs):
-    """A client of a service of its own."""
+    """A client with its own service."""
     app = create_app(model, *args)
     with TestClient(app, raise_server_exceptions=False, **kwargs) as client:
         yield client
 
 
 def ask_for(model, **body):
-    """Ask for predictions; the service runs for this request alone."""
+    """Request predictions from a service that runs only for this request."""
     with client_of(model) as client:
         return client.post("/v1/models/mine:predict", **body)
 
@@ -432,7 +432,7 @@ def test_arbitrary_json_body_is_refused(client, body):
 
 
 def stroke(paper="white", ink="black", size=(200, 300), kind="PNG", at=(60, 80, 100, 220)):
-    """Make an image file with a thick line."""
+    """Return an image file with a thick line."""
     picture = Image.new("RGB", size, paper)
     ImageDraw.Draw(picture).line(at, fill=ink, width=20)
     file = io.BytesIO()
@@ -466,7 +466,7 @@ def test_transparent_background_is_white():
 
 
 def png(pixels) -> bytes:
-    """Make a PNG file of an array."""
+    """Encode an array as a PNG file."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
@@ -570,7 +570,7 @@ def test_predict_picture(client, model):
 
 
 def decompression_bomb():
-    """Make a small file that claims to have 60,000 x 60,000 pixels."""
+    """Return a small file that claims to have 60,000 x 60,000 pixels."""
     picture = bytearray(stroke())
     picture[16:24] = (60_000).to_bytes(4, "big") * 2
     import zlib
@@ -761,7 +761,7 @@ def test_address_of_ipv6_has_brackets():
 
 
 def knock(address, start=b""):
-    """Open a connection and send what a request begins with."""
+    """Open a connection and send the beginning of a request."""
     connection = socket.create_connection(address)
     connection.settimeout(10)
     connection.sendall(start)
@@ -769,7 +769,7 @@ def knock(address, start=b""):
 
 
 def health(address) -> int:
-    """Ask a live service for its health."""
+    """Return the status code of a running service's /health."""
     with urllib.request.urlopen(f"http://127.0.0.1:{address[1]}/health", timeout=10) as answer:
         return answer.status
 
@@ -786,14 +786,14 @@ def test_half_sent_requests_are_closed(live, monkeypatch):
                 while part := connection.recv(10_000):
                     parts.append(part)
                     with contextlib.suppress(OSError):
-                        connection.sendall(b"X")  # a byte now and then does not help
+                        connection.sendall(b"X")  # occasional bytes must not help
             assert time.monotonic() - began < 5
             assert bool(parts) == (head + b"\r\n" in start)
 
 
 @pytest.fixture
 def few_connections(monkeypatch):
-    """Let a service that starts afterwards have five connections."""
+    """Limit services that start afterwards to five connections."""
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 5)
 
 
@@ -861,7 +861,7 @@ def test_model_without_rows_is_refused(tmp_path, capsys):
     ):
         with pytest.raises(SystemExit):
             saved(tmp_path, outputs, inputs)
-        assert "number of rows" in capsys.readouterr().err
+        assert "batch axis" in capsys.readouterr().err
 
 
 def test_damaged_model_file_is_refused(tmp_path, capsys):
@@ -912,4 +912,4 @@ def test_service_of_ask_ends_whatever_happens(
         urllib.request.urlopen(f"{address}/health")
     with pytest.raises(AssertionError, match="start"), ask.service(tmp_path / "none", "mnist"):
         pass
-    assert "there is no such file" in capsys.readouterr().err
+    assert "no such file" in capsys.readouterr().err

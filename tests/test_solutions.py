@@ -64,7 +64,7 @@ def test_solution_script_without_run_fails(monkeypatch, capsys):
     assert capsys.readouterr().err.endswith(f"run python {FASHION} first\n")
 
 
-# The last command of each page that sets one of the lesson's own flags.
+# The last command on each page that sets one of the lesson's own flags.
 LAST_COMMANDS = {
     words[0]: words
     for words in LESSON_COMMANDS

@@ -1,4 +1,4 @@
-"""From the shell: quick --help, quiet start-up, visible errors."""
+"""In a shell: fast --help, quiet start-up, visible errors."""
 
 import gc
 import json
@@ -37,7 +37,7 @@ ONLY_TENSORFLOW = [TENSORS, AUTODIFF, TRAINING_LOOP]
 
 
 def python(*words, cwd="/", **environment) -> subprocess.CompletedProcess:
-    """Run Python in a separate process, outside the lessons' folder."""
+    """Run Python in a separate process, outside the project's folder."""
     return subprocess.run(
         [sys.executable, *map(str, words)],
         env={**os.environ, **environment},
@@ -175,13 +175,13 @@ def test_keras_objects_are_frozen_in_gc():
     assert gc.isenabled() and gc.get_freeze_count() > 100_000
 
 
-MORE = SHORTER | {  # than the usual run trains
+MORE = SHORTER | {  # more than the smoke run trains
     TIME_SERIES: ["--series", "100", "--models", "gru", "ten_ahead"]
 }
 
 
 def run_quietly(lessons, out, backend):
-    """Run lessons in one process, as a back-end takes seconds to start; expect no noise."""
+    """Run lessons in one process, since a back-end takes seconds to start; expect no noise."""
     flags = {
         str(ROOT / script): [
             *(["--epochs", "1"] if script in NO_DATA_SET else FLAGS),
@@ -280,7 +280,7 @@ def test_ctrl_c_prints_resume_command(tmp_path):
     _, error = process.communicate()
     assert process.returncode == -signal.SIGINT  # the shell shows it as 130
     command = shlex.join(["python", str(ROOT / LESSONS[0]), *flags, "--resume"])
-    assert error == f"\nstopped; go on with: {command}\n"
+    assert error == f"\nstopped; continue with: {command}\n"
     (record,) = tmp_path.glob("*/*/run.json")
     assert not json.loads(record.read_text())["finished"]
 

@@ -50,7 +50,7 @@ def test_fine_tuning_changes_features(names):
 
 
 def test_code_for_photos_keeps_batch_statistics(monkeypatch):
-    """`training=False` would not do in Keras 3: `fit` calls the base with `training=True`."""
+    """In Keras 3 `training=False` is not enough: `fit` calls the base with `training=True`."""
 
     def small_base(include_top, pooling):
         assert not include_top and pooling == "avg"
@@ -108,7 +108,7 @@ def test_imagenet_script_classifies_picture(tmp_path, monkeypatch, capsys):
 def test_imagenet_script_errors(tmp_path, capsys, content, code, message):
     path = tmp_path / "cat.png"
     if content == "picture":
-        Image.new("RGB", (300, 200)).save(path)  # there is no network in the tests
+        Image.new("RGB", (300, 200)).save(path)  # tests have no network access
     elif content:
         path.write_bytes(content)
     with pytest.raises(SystemExit) as stop:

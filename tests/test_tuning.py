@@ -58,7 +58,7 @@ def test_interrupted_search_resumes(tmp_path, capsys, monkeypatch, damaged):
         return run_trial(self, trial, *args, **kwargs)
 
     monkeypatch.setattr(keras_tuner.RandomSearch, "run_trial", run_some)
-    out = tmp_path / "[1]"  # no pattern
+    out = tmp_path / "[1]"  # not a glob pattern
     with pytest.raises(KeyboardInterrupt):
         run_lesson(TUNING, out, *flags)
     monkeypatch.setattr(keras_tuner.RandomSearch, "run_trial", run_trial)

@@ -19,7 +19,7 @@ def test_recommended_settings_solve_xor(tmp_path):
     surfaces = run.names["snapshots"].surfaces
     assert run.names["snapshots"].epochs == [83, 167, 250, 333, 417, 500]
     assert all(surface.shape == (81, 81) for surface in surfaces)
-    # The rows are points of the grid: there the surface gives the network's own answers.
+    # The rows are points of the grid, where the surface must equal the network's predictions.
     at_rows = surfaces[-1][[20, 60, 20, 60], [20, 20, 60, 60]]
     np.testing.assert_allclose(at_rows, answers, atol=1e-4)
     assert run.record["metrics"]["last_mistake"] < 500

@@ -1,1 +1,1 @@
-"""Programs for those who maintain this collection; nothing here is a lesson or a test."""
+"""Programs for maintainers of this collection."""

@@ -1,13 +1,13 @@
-"""Asks the service of serving/ thousands of things, most of them wrong, and counts the answers.
+"""Send serving/ thousands of requests, most of them invalid, and count the responses.
 
-    python tools/ask.py                  10,000 requests: some minutes
-    python tools/ask.py --requests 300   a few: what the tests do
+    python tools/ask.py                  10,000 requests: a few minutes
+    python tools/ask.py --requests 300   a few, as in the tests
 
-Needs schemathesis (pip install schemathesis), which makes requests out of the service's own
-description, `/openapi.json`: right ones, and ones that break it. A quarter of the requests are made
-here: pictures with damaged bytes, and rows with one damaged number. Every answer has to be right,
-or say in a status from 400 to 499 what is wrong; it has to come in time, and show no path and no
-trace. Writes benchmarks/results/requests.csv, a row for each address and status.
+Needs schemathesis (pip install schemathesis), which generates valid and invalid requests from the
+service's OpenAPI schema, `/openapi.json`. A quarter of the requests are generated here: pictures
+with damaged bytes, and rows with one damaged number. Every response must be correct, or explain
+the error with a status from 400 to 499; it must arrive in time, and reveal no path or traceback.
+Writes benchmarks/results/requests.csv, one row per endpoint and status.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # there benchmarks/ and common/ are
+sys.path.insert(0, str(ROOT))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, TRIAL, write_table
 
@@ -36,10 +36,10 @@ SECRETS = [b"Traceback", b"site-packages", str(ROOT).encode(), b".py", b".keras"
 
 @contextlib.contextmanager
 def service(model: Path, name: str) -> Iterator[str]:
-    """Run the service, and end it whatever happens; what it logs comes last, on standard error.
+    """Run the service while the block runs; at the end, print its log to standard error.
 
-    Returns:
-        Its address.
+    Yields:
+        The URL of the service.
     """
     command = [sys.executable, ROOT / "serving/serve.py", model, "--name", name, "--port", "0"]
     with (
@@ -48,7 +48,7 @@ def service(model: Path, name: str) -> Iterator[str]:
     ):
         try:
             said = "".join(takewhile(lambda line: "Ctrl-C" not in line, process.stdout))
-            found = re.search("addresses: (.*)/docs", said)
+            found = re.search("documentation: (.*)/docs", said)
             assert found, "the service did not start"
             yield found[1]
             assert process.poll() is None, "the service ended"
@@ -62,16 +62,16 @@ def service(model: Path, name: str) -> Iterator[str]:
 
 
 class Asked:
-    """Counts answers, and stops at the first that should not be."""
+    """Counts responses and fails at the first invalid one."""
 
     def __init__(self):
         self.statuses, self.slowest = Counter(), 0.0
 
     def check(self, what: str, ask) -> None:
-        """Ask, and look at the answer.
+        """Send a request and check the response.
 
         Raises:
-            AssertionError: with what was asked, if the service failed or said too much.
+            AssertionError: with the request, if the service failed or revealed internals.
         """
         began = time.perf_counter()
         response = ask()
@@ -83,12 +83,12 @@ class Asked:
         if status >= 400:
             secret = next((secret for secret in SECRETS if secret in response.content), None)
             assert secret is None, f"{secret} is in {response.content!r:.500}: {asked}"
-            if status != 405:  # another method
+            if status != 405:  # method not allowed
                 assert json.loads(response.content)["error"], asked
 
 
 def described(address: str, name: str, count: int, asked: Asked) -> None:
-    """Ask what the service's description allows, and what it does not."""
+    """Send requests generated from the OpenAPI schema, valid and invalid ones."""
     import requests
     import schemathesis
     from hypothesis import HealthCheck, Verbosity, given, settings
@@ -110,7 +110,7 @@ def described(address: str, name: str, count: int, asked: Asked) -> None:
         def ask(case, wrong_name):
             for part, right in (("name", name), ("version", "1")):
                 if wrong_name and part in (case.path_parameters or {}):
-                    case.path_parameters[part] = right  # or most would end at "no such model"
+                    case.path_parameters[part] = right  # or most would get "no such model"
             what = f"{operation.method.upper()} {operation.path}"
             asked.check(what, lambda: case.call(session=session, timeout=IN_TIME))
 
@@ -123,12 +123,12 @@ def described(address: str, name: str, count: int, asked: Asked) -> None:
     each = -(-count // len(operations) // 2)
     for operation in operations:
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            with contextlib.suppress(Unsatisfiable):  # nothing about it can be wrong
+            with contextlib.suppress(Unsatisfiable):  # no invalid request is possible
                 ask_about(operation, mode, each)
 
 
 def damaged_digit(draw):
-    """Make the body of a request for a digit, with something wrong in it."""
+    """Draw the body of a request for a digit, with one defect."""
     from hypothesis import strategies as st
 
     digit = [[0] * 28 for _ in range(28)]
@@ -151,7 +151,7 @@ def damaged_digit(draw):
 
 
 def damaged_picture(draw):
-    """Make a picture file with some bytes changed, or only its beginning."""
+    """Draw a picture file with some bytes changed, or truncated."""
     import numpy as np
     from hypothesis import strategies as st
     from PIL import Image
@@ -169,7 +169,7 @@ def damaged_picture(draw):
 
 
 def damaged(address: str, name: str, count: int, asked: Asked) -> None:
-    """Ask with damaged rows and damaged pictures."""
+    """Send damaged rows and damaged pictures."""
     import requests
     from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as st
@@ -207,14 +207,14 @@ def damaged(address: str, name: str, count: int, asked: Asked) -> None:
 
 
 def main() -> None:
-    """Ask, count, and write the table."""
+    """Send all requests and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--requests",
         type=int,
         default=REQUESTS,
         metavar="N",
-        help=f"how many at least (default {REQUESTS:,})",
+        help=f"minimum number of requests (default {REQUESTS:,})",
     )
     flags = parser.parse_args()
     from common.startup import start_keras
@@ -231,7 +231,7 @@ def main() -> None:
         with service(model, "mnist") as address:
             described(address, "mnist", flags.requests * 3 // 4, asked)
             damaged(address, "mnist", -(-flags.requests // 4), asked)
-            while sum(asked.statuses.values()) < flags.requests:  # some can be asked once only
+            while sum(asked.statuses.values()) < flags.requests:  # some requests exist only once
                 damaged(address, "mnist", flags.requests // 8, asked)
     rows = [
         {"request": what, "status": status, "answers": number}
@@ -239,9 +239,7 @@ def main() -> None:
     ]
     for row in rows:
         print(*row.values(), sep="  ")
-    print(
-        f"{sum(asked.statuses.values()):,} requests, the slowest answer after {asked.slowest:.1f} s"
-    )
+    print(f"{sum(asked.statuses.values()):,} requests, slowest response {asked.slowest:.1f} s")
     if flags.requests == REQUESTS:
         write_table(RESULTS / "requests.csv", rows)
     else:

@@ -1,12 +1,12 @@
-"""Kills lessons at random moments, lets them go on, and compares the end with an undisturbed run.
+"""Kill lessons at random moments, resume them, and compare the results with an undisturbed run.
 
     python tools/kill.py               30 kills of each of three lessons: half an hour
-    python tools/kill.py --kills 2     a few: what the tests do
+    python tools/kill.py --kills 2     a few, as in the tests
 
-Every kill comes after the first checkpoint; every other one waits until a file is being written.
-The samples serve as data, and a checkpoint is written after every epoch. Equal means: every weight
-and every state of the optimizer to the bit, the history, and the figures. Every file that is left
-must be readable. Writes benchmarks/results/kills.csv, a row a kill.
+Every kill comes after the first checkpoint; every second one waits until a file is being written.
+The data are the built-in samples, and a checkpoint is written after every epoch. "Equal" means that
+weights and optimizer state agree to the bit, and so do history and figures. Every remaining file
+must be readable. Writes benchmarks/results/kills.csv, one row per kill.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # there benchmarks/ and common/ are
+sys.path.insert(0, str(ROOT))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, TRIAL, replace_rows
 
@@ -40,7 +40,7 @@ LESSONS = {
 
 
 def load_checkpoints():
-    """Start Keras quietly, and import what reads and writes checkpoints."""
+    """Start Keras quietly and return the module `common.checkpoints`."""
     from common.startup import start_keras
 
     start_keras()
@@ -57,41 +57,41 @@ def be_the_lesson(script: str, *flags: str) -> None:
 
 
 def epochs_of(lesson: str) -> int:
-    """Look up for how many epochs a lesson is trained here."""
+    """Return the number of epochs for which a lesson is trained here."""
     return int(LESSONS[lesson][LESSONS[lesson].index("--epochs") + 1])
 
 
 def start(lesson: str, out: Path, *more: str) -> subprocess.Popen:
-    """Start a lesson in a process of its own."""
+    """Start a lesson in its own process."""
     command = [sys.executable, __file__, "--child", *LESSONS[lesson], "--out", str(out), *more]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def check_end(process: subprocess.Popen, lesson: str) -> None:
-    """Wait for the end of a lesson, which must be a good one."""
+    """Wait until a lesson has ended, and exit with an error if it failed."""
     error = process.communicate()[1]
     if process.returncode:
         raise SystemExit(f"{lesson}: ended with {process.returncode}\n{error}")
 
 
 def temporary_files(out: Path) -> set[tuple[Path, int]]:
-    """Find the files that are being written now, with their inode: names come again."""
+    """Return the temporary files in `out` with their inodes, as names are reused."""
     found = set()
     for path in [path for depth in ("", "*/", "*/*/") for path in out.glob(f"{depth}.writing-*")]:
-        with contextlib.suppress(OSError):  # it is whole now, and has its own name
+        with contextlib.suppress(OSError):  # complete and renamed in the meantime
             found.add((path, path.stat().st_ino))
     return found
 
 
 def wait_for(name: str, process: subprocess.Popen, out: Path) -> float:
-    """Wait until a lesson has written a file of this name; return the time."""
+    """Wait until a lesson has written a file with this name; return the time in seconds."""
     while process.poll() is None and not list(out.glob(f"*/*/{name}")):
         time.sleep(0.005)
     return time.perf_counter()
 
 
 def kill_after(process: subprocess.Popen, seconds: float) -> None:
-    """Kill a process some seconds from now."""
+    """Kill a process after some seconds."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -100,7 +100,7 @@ def kill_after(process: subprocess.Popen, seconds: float) -> None:
 
 
 def kill_in_a_write(process: subprocess.Popen, out: Path, number: int) -> bool:
-    """Kill a process while it writes its `number`-th file, as far as we see; tell if it was."""
+    """Kill a process while it writes its `number`-th file; return whether this succeeded."""
     seen, before = 0, set()
     while process.poll() is None:
         now = temporary_files(out)
@@ -115,7 +115,7 @@ def kill_in_a_write(process: subprocess.Popen, out: Path, number: int) -> bool:
 
 
 def contents(run: Path) -> dict:
-    """Read all that a finished run left: weights, optimizer, history, figures.
+    """Read the results of a finished run: weights, optimizer state, history, figures.
 
     Raises:
         Exception: if a file cannot be read.
@@ -144,20 +144,23 @@ def contents(run: Path) -> dict:
 
 
 def run_folder(out: Path) -> Path:
-    """Find the folder of the only run."""
+    """Return the folder of the only run."""
     (record,) = out.glob("*/*/run.json")
     return record.parent
 
 
 def one_kill(lesson: str, whole: dict, seconds: float, in_a_write: bool, chance) -> dict:
-    """Kill a lesson once, let it go on, and compare.
+    """Kill a lesson once, resume it, and compare its results with the undisturbed run.
 
     Args:
-        lesson: its name here.
-        whole: the contents of the run that nobody killed.
-        seconds: how long that run went on after its first checkpoint.
-        in_a_write: whether to wait until a file is being written.
+        lesson: its key in `LESSONS`.
+        whole: the `contents` of the undisturbed run.
+        seconds: duration of that run after its first checkpoint.
+        in_a_write: whether to kill the lesson while it writes a file.
         chance: a `random.Random`.
+
+    Returns:
+        A row of the table.
     """
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary)
@@ -170,7 +173,7 @@ def one_kill(lesson: str, whole: dict, seconds: float, in_a_write: bool, chance)
             kill_after(process, chance.uniform(0, 1.25 * seconds))
         killed = process.returncode == -signal.SIGKILL
         folder = run_folder(out)
-        epoch = None  # the record was there already
+        epoch = None  # if the run had already finished
         if not json.loads((folder / "run.json").read_text())["finished"]:
             epoch = load_checkpoints().next_epoch(folder / "checkpoint.npz")
             check_end(start(lesson, out, "--resume"), lesson)
@@ -186,7 +189,7 @@ def one_kill(lesson: str, whole: dict, seconds: float, in_a_write: bool, chance)
 
 
 def main() -> None:
-    """Kill, compare, write the table."""
+    """Kill all lessons and write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -195,7 +198,7 @@ def main() -> None:
         type=int,
         default=KILLS,
         metavar="N",
-        help=f"for a trial: so many of each, not kept (default {KILLS})",
+        help=f"kills per lesson; other than {KILLS}, a trial run that saves nothing",
     )
     parser.add_argument("--only", nargs="+", choices=LESSONS, default=list(LESSONS))
     flags = parser.parse_args()
@@ -212,7 +215,7 @@ def main() -> None:
         done = 0
         while done < flags.kills:
             row = one_kill(lesson, whole, seconds, bool(done % 2), chance)
-            if row["killed"] and row["in a write"] >= bool(done % 2):  # else it was too quick
+            if row["killed"] and row["in a write"] >= bool(done % 2):  # otherwise it ended before
                 done += 1
                 rows.append({"kill": done, **row})
                 print(*rows[-1].values(), sep="  ", flush=True)
@@ -222,7 +225,7 @@ def main() -> None:
     if flags.kills != KILLS:
         print(TRIAL)
     kills = flags.kills * len(flags.only)
-    print(f"equal to the undisturbed run: {equal} of {kills}")
+    print(f"equal to the undisturbed run: {equal} of {kills} runs")
     raise SystemExit(equal < kills)
 
 

@@ -18,7 +18,7 @@ Expect: of 20 starts, 18 solve it; with --activation tanh --learning-rate 0.01, 
 import sys
 from pathlib import Path
 
-script = globals().get("__file__", "xor.py")  # a notebook has no `__file__`, but runs here
+script = globals().get("__file__", "xor.py")  # a notebook has no `__file__`
 sys.path.insert(0, str(Path(script).resolve().parent.parent))  # the folder that holds common/
 
 from common.lesson import Flag, Lesson
@@ -32,7 +32,7 @@ lesson = Lesson(
     activation=["relu", "leaky_relu", "elu", "tanh", "sigmoid"],
     optimizer=["adam", "rmsprop", "sgd"],
     learning_rate=0.001,
-    seeds=Flag(1, "train N networks, from --seed on, and count those that solve it", at_most=1000),
+    seeds=Flag(1, "train N networks with seeds from --seed on, count the solutions", at_most=1000),
 )
 
 import math
@@ -60,7 +60,7 @@ targets = np.array([[0], [1], [1], [0]], dtype="float32")
 # we lay a grid of points over the square and a little beyond.
 
 # %%
-steps = math.ceil(len(inputs) / lesson.batch_size)  # in an epoch
+steps = math.ceil(len(inputs) / lesson.batch_size)  # per epoch
 across = np.linspace(-0.5, 1.5, 81, dtype="float32")
 grid = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)  # (6561, 2)
 
@@ -74,7 +74,7 @@ grid = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)  # (6561, 2
 
 # %%
 def build_model(seed: int):
-    """Make a network with the starting weights of this seed."""
+    """Build a network; the seed determines its initial weights."""
     keras.utils.set_random_seed(seed)
     model = keras.Sequential([keras.Input((2,))])
     for units in lesson.hidden:
@@ -84,7 +84,7 @@ def build_model(seed: int):
 
 
 def truth_table(model) -> pd.DataFrame:
-    """Put the network's probabilities and answers beside the truth."""
+    """Return a table of the network's probabilities and answers beside the truth."""
     probabilities = model.predict(inputs, verbose=0)  # (4, 1)
     table = pd.DataFrame(inputs.astype(int), columns=["a", "b"])
     table["a xor b"] = targets.astype(int)
@@ -94,7 +94,7 @@ def truth_table(model) -> pd.DataFrame:
 
 
 def share_right(table: pd.DataFrame) -> float:
-    """Count the right answers of a truth table: 1 if it is solved."""
+    """Return the fraction of correct answers in a truth table: 1 if it is solved."""
     return float((table["answer"] == table["a xor b"]).mean())
 
 
@@ -117,7 +117,7 @@ OPTIMIZERS = {
 
 
 def compile_model(model) -> None:
-    """Tell a network what to make smaller, and how."""
+    """Give a network its optimizer, loss and metric."""
     model.compile(
         optimizer=OPTIMIZERS[lesson.optimizer](learning_rate=lesson.learning_rate),
         loss="binary_crossentropy",
@@ -134,7 +134,7 @@ def compile_model(model) -> None:
 
 # %%
 class Snapshots(keras.callbacks.Callback):
-    """Keeps the answers on the grid after some epochs, for the figure."""
+    """Saves the predictions on the grid after six of the epochs, for the figure."""
 
     def __init__(self):
         super().__init__()
@@ -148,11 +148,11 @@ class Snapshots(keras.callbacks.Callback):
 
 
 def train(seed: int, *callbacks, progress: bool = False):
-    """Train a new network; return it and its history."""
+    """Train a new network; return the network and its history."""
     model = build_model(seed)
     compile_model(model)
     history = model.fit(
-        lesson.batches(inputs, targets, seed=seed, repeat=True),  # endless: its epochs are so short
+        lesson.batches(inputs, targets, seed=seed, repeat=True),  # endless, as epochs are short
         steps_per_epoch=steps,
         epochs=lesson.epochs,
         callbacks=lesson.callbacks(
@@ -197,7 +197,7 @@ lesson.save_figure("decision_surface", figure)
 
 # %%
 def describe_start(seed: int, model, history: dict) -> dict:
-    """Tell how one network ended: a row of the table."""
+    """Describe a trained network as a row of the table."""
     mistakes = [epoch for epoch, value in enumerate(history["accuracy"], 1) if value < 1]
     outputs, dead = inputs, 0
     for layer in model.layers[:-1]:
@@ -226,7 +226,7 @@ if lesson.seeds > 1:
         plots.draw_curve(axes, values, "", "tab:blue" if right else "tab:red")
     axes.plot([], [], color="tab:blue", label=f"solved: {solved}")
     axes.plot([], [], color="tab:red", label=f"not solved: {lesson.seeds - solved}")
-    axes.set(xlabel="epoch", ylabel="loss", title=f"the loss from {lesson.seeds} starts")
+    axes.set(xlabel="epoch", ylabel="loss", title=f"training loss with {lesson.seeds} seeds")
     axes.legend()
     lesson.save_figure("starts", figure)
     lesson.save_table("starts", starts.round({"loss": 4}))
@@ -249,5 +249,5 @@ settings = [
 ]
 columns = ["hidden", "activation", "optimizer", "learning_rate", "epochs", "batch_size", "solved"]
 if settings:
-    print("all settings tried with several seeds:")
+    print("all settings tried so far with several seeds:")
     print(pd.DataFrame(settings, columns=columns).to_string(index=False))

@@ -1,13 +1,13 @@
 "use strict";
-// Draws strokes, sends the picture whenever it has changed, shows what comes back.
+// Draw strokes, send the picture whenever it changes, and show the response.
 
 const drawing = document.getElementById("drawing");
 const pen = drawing.getContext("2d", { willReadFrequently: true });
 const answer = document.getElementById("answer");
-const bars = Object.fromEntries( // the name of a class -> its bar
+const bars = Object.fromEntries( // class name -> its bar
   [...document.querySelectorAll("#bars li")].map((item) => [item.firstChild.textContent, item]));
-const WIDTH = 20; // of the pen, in pixels of a drawing of 280
-let last = null; // where the pen was, while it is down
+const WIDTH = 20; // of the pen, in pixels of the 280-pixel canvas
+let last = null; // the last position of the pen while it is down
 let keys = { x: 140, y: 140, down: false }; // the pen that the arrow keys move
 let changed = 0; // counts changes, so that an old answer is not shown for a new picture
 let busy = false;
@@ -35,7 +35,7 @@ function stroke(from, to) {
   pen.lineCap = pen.lineJoin = "round";
   pen.beginPath();
   pen.moveTo(from.x, from.y);
-  pen.lineTo(to.x + 0.01, to.y); // a point is a line too
+  pen.lineTo(to.x + 0.01, to.y); // so that a single point is visible
   pen.stroke();
   change();
   ask();
@@ -88,7 +88,7 @@ document.getElementById("clear").addEventListener("click", clear);
 document.getElementById("pick").addEventListener("click", pick);
 
 async function pick() {
-  // The number of test digits is not known before one has come.
+  // The number of test digits is unknown until the first one has arrived.
   const count = pick.count || 1;
   let digit;
   try {
@@ -108,7 +108,7 @@ async function pick() {
   pen.imageSmoothingEnabled = true;
   pen.drawImage(small, 0, 0, 280, 280);
   change();
-  document.getElementById("picked").textContent = `A test digit; its label is ${digit.label}.`;
+  document.getElementById("picked").textContent = `This is a test digit; its label is ${digit.label}.`;
   ask();
 }
 
@@ -139,7 +139,7 @@ function show(predictions) {
 }
 
 async function ask() {
-  if (busy) return; // the newest picture goes when the answer to the last one is there
+  if (busy) return; // the newest picture is sent after the response to the last one
   busy = true;
   let asked;
   do {
@@ -149,7 +149,7 @@ async function ask() {
     } catch (error) {
       if (asked !== changed) continue;
       answer.textContent = `No answer: ${error.message}`;
-      show(null); // what is there belongs to another picture
+      show(null); // the shown result belongs to another picture
       paint("seen", null);
       paint("mattered", null);
     }
@@ -161,10 +161,10 @@ async function ask() {
 async function answerTo(asked) {
   const picture = await new Promise((done) => drawing.toBlob(done, "image/png"));
   const result = await send("predict", "image/png", picture);
-  if (asked !== changed) return; // it has been drawn on meanwhile
+  if (asked !== changed) return; // the drawing has changed in the meantime
   show(result.predictions);
   const best = result.predictions[0];
-  answer.textContent = `This is a ${best.label}, I am ${(100 * best.probability).toFixed(0)} % sure.`;
+  answer.textContent = `This is a ${best.label}; I am ${(100 * best.probability).toFixed(0)} % sure.`;
   paint("seen", result.image);
   const why = await send("explain", "application/json", JSON.stringify({ instances: [result.image] }));
   if (asked === changed) paint("mattered", why.importance, (value) => 255 * value);
@@ -174,7 +174,7 @@ async function send(path, type, body) {
   const request = body ? { method: "POST", headers: { "Content-Type": type }, body } : {};
   request.signal = AbortSignal.timeout(30_000);
   const result = await fetch(path, request).then((response) => response.json()).catch(() => {
-    throw new Error("the service cannot be reached. Does serve.py still run?");
+    throw new Error("the service cannot be reached. Is serve.py still running?");
   });
   if (result.error) throw new Error(result.error);
   return result;
