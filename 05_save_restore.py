@@ -316,7 +316,7 @@ class Scale(layers.Layer):
 with_own = keras.Sequential([keras.Input((3,)), Scale(start=2.0)])
 with_own.save(saved / "own_layer.keras")
 own = keras.models.load_model(saved / "own_layer.keras")
-print("own layer, loaded:", own.layers[0].start, own.predict(np.ones((1, 3)), verbose=0))
+print("custom layer, loaded:", own.layers[0].start, own.predict(np.ones((1, 3)), verbose=0))
 lesson.finish(
     model,
     history,
