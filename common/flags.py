@@ -15,6 +15,7 @@ from common.errors import fail
 
 STARTED = time.perf_counter()  # when a lesson began: what its "total" seconds count from
 ROOT = Path(__file__).resolve().parent.parent
+NEWEST = "newest"  # what `--resume` alone means
 SMALLEST_LIMIT = 100  # a tenth of fewer examples cannot hold all of ten classes
 HELP = {  # of flags that several lessons have
     "activation": "activation function of the hidden layers",
@@ -101,8 +102,24 @@ def some_text(text: str) -> str:
 
 
 def home_path(text: str) -> Path:
-    """Parse a path; `~` is the home folder also where the shell leaves it, as in `--out=~/runs`."""
+    """Parse a path; `~` is the home folder also where the shell leaves it, as in `--out=~/runs`.
+
+    An empty one, as of a variable that is not set, is not the working folder but a mistake.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"must be a path, not {text!r}")
     return Path(os.path.expanduser(text))
+
+
+def plain(doc: str | None) -> str:
+    """Take the marks of Markdown out of a docstring, for a terminal; its code stays as it is.
+
+    Args:
+        doc: None if Python was started with -OO, which removes all docstrings.
+    """
+    marks = r"^#+ |`|\*(?=\w)|(?<=\w)\*"
+    lines = (doc or "").splitlines()
+    return "\n".join(line if line[:4].isspace() else re.sub(marks, "", line) for line in lines)
 
 
 def in_notebook() -> bool:
@@ -143,7 +160,7 @@ class LessonParser(Parser):
     """
 
     def __init__(self, name: str, doc: str | None, own: dict, data: bool):
-        super().__init__(prog=f"{name}.py", usage="%(prog)s [options]", description=doc)
+        super().__init__(prog=f"{name}.py", usage="%(prog)s [options]", description=plain(doc))
         self.training: list[str] = []
         self.defaults: dict[str, Any] = {}
         self.leading: str | None = None
@@ -179,7 +196,8 @@ class LessonParser(Parser):
         self.add_argument(
             "--resume",
             nargs="?",
-            const="newest",
+            const=NEWEST,
+            type=lambda text: str(home_path(text)),  # argparse parses `const` too
             metavar="FOLDER",
             help="continue the newest unfinished run, or the one in FOLDER",
         )

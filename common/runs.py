@@ -9,6 +9,7 @@ import functools
 import io
 import json
 import sys
+from numbers import Integral
 from pathlib import Path
 
 from common.errors import fail, on_interrupt
@@ -88,7 +89,12 @@ def peak_memory_mb() -> float | None:
 
 
 def short(value: float) -> str:
-    """Spell a score with four decimals; a huge one, of a run that went wrong, in short."""
+    """Spell a score with four decimals; a huge one, of a run that went wrong, in short.
+
+    A whole number, such as that of an epoch, has no decimals.
+    """
+    if isinstance(value, Integral):
+        return str(value)
     return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.2e}"
 
 
