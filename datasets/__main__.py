@@ -8,20 +8,21 @@ Copy the folder to the other computers and name it there with --data-dir or $KER
 
 import shutil
 import sys
-from pathlib import Path
 
 from common.errors import FULL, fail, on_interrupt
 from common.files import atomic_write
-from common.flags import Parser
+from common.flags import Parser, home_path
 
 
 def main() -> None:
     """Parse the flags and copy the files of each data set from where they are found."""
     parser = Parser(prog="python -m datasets", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="data sets (default: all)")
-    parser.add_argument("--export", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument(
+        "--export", type=home_path, required=True, metavar="DIR", help="folder to write"
+    )
     where = "copy from this folder (default: $KERAS_TUTORIAL_DATA, the cache or a download)"
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help=where)
+    parser.add_argument("--data-dir", type=home_path, metavar="DIR", help=where)
     flags = parser.parse_args()
     on_interrupt(lambda: "the files written so far are complete: give the same command again")
 
