@@ -358,6 +358,14 @@ def test_exported_folder_can_be_read(data_folder, tmp_path, monkeypatch):
         assert equal(readers.READERS[name](target), readers.READERS[name](data_folder))
 
 
+def test_export_knows_the_home_folder(data_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))  # on Windows
+    monkeypatch.chdir(tmp_path)
+    export(monkeypatch, "--export=~/class", "--data-dir", data_folder, "auto_mpg")
+    assert (tmp_path / "home" / "class" / "auto-mpg.data").exists()
+
+
 def test_export_continues_after_failed_download(server, data_folder, tmp_path, monkeypatch, capsys):
     server("mnist", {"mnist.npz": (data_folder / "mnist.npz").read_bytes()})
     with pytest.raises(SystemExit) as stop:
