@@ -22,7 +22,7 @@ lesson = Lesson(
     __doc__,
     epochs=5,
     batch_size=128,
-    larger_weight=Flag(1.0, "weight of the loss of `larger` in the model with three outputs"),
+    larger_weight=Flag(1.0, "weight of the loss of larger in the model with three outputs"),
 )
 
 import math

@@ -8,6 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
 from typing import NoReturn
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk or an exhausted quota
@@ -52,9 +53,11 @@ def on_interrupt(message: Callable[[], str]) -> None:
         elif isinstance(error, OSError):
             known = f"error: {describe(error)}"
         elif is_lack_of_memory(error):
-            known = "error: out of memory: close other programs"
+            known = "error: out of memory: close other programs, or give smaller numbers"
             if "No space left" in str(error):
                 known = "error: the disk is full"
+        elif isinstance(error, ImportError | AttributeError) and (hides := hiding_file()):
+            known = f"error: {hides}"
         if known is None or debugging():
             sys.__excepthook__(kind, error, trace)
         if known and not (interrupted and CHILD_PROCESS in os.environ):
@@ -63,6 +66,31 @@ def on_interrupt(message: Callable[[], str]) -> None:
             end_as_interrupted()
 
     sys.excepthook = show
+
+
+def hiding_file(also: tuple[str, ...] = ()) -> str:
+    """Say which file was imported instead of an installed package, as a `numpy.py` of the reader's.
+
+    Args:
+        also: packages that no file can stand for, installed or not.
+
+    Returns:
+        The remedy; empty if there is no such file.
+    """
+    folders = [os.path.realpath(folder) for folder in sys.path]
+    for name in [*sys.modules.keys() - sys.stdlib_module_names]:
+        module = sys.modules[name]
+        file = os.path.realpath(getattr(module, "__file__", None) or "")
+        folder = os.path.dirname(file)
+        # An installed package is a folder or lies in site-packages.
+        installed = hasattr(module, "__path__") or folder.endswith("-packages") or "." in name
+        if installed or folder not in folders:
+            continue
+        further = [one for one in folders[folders.index(folder) :] if one != folder]
+        found = PathFinder.find_spec(name, further)
+        if name in also or (found and found.origin):  # without an origin it is any folder
+            return f"rename {file}, which hides the package {name}"
+    return ""
 
 
 def was_interrupted(error: BaseException | None) -> bool:

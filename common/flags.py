@@ -15,6 +15,7 @@ from common.errors import fail
 
 STARTED = time.perf_counter()  # start of the lesson's "total" seconds
 ROOT = Path(__file__).resolve().parent.parent
+NEWEST = "newest"  # the value of `--resume` without a folder
 SMALLEST_LIMIT = 100  # with fewer, a tenth could not contain all ten classes
 HELP = {  # for flags that several lessons have
     "activation": "activation function of the hidden layers",
@@ -104,8 +105,24 @@ def some_text(text: str) -> str:
 
 
 def home_path(text: str) -> Path:
-    """Parse a path and expand `~`, which the shell leaves alone in `--out=~/runs`."""
+    """Parse a path and expand `~`, which the shell leaves alone in `--out=~/runs`.
+
+    An empty path, as from an unset variable, is an error and not the working folder.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"must be a path, not {text!r}")
     return Path(os.path.expanduser(text))
+
+
+def plain(doc: str | None) -> str:
+    """Remove Markdown's marks from a docstring, for a terminal, but not from indented code.
+
+    Args:
+        doc: None if Python was started with -OO, which removes all docstrings.
+    """
+    marks = r"^#+ |`|\*(?=\w)|(?<=\w)\*"
+    lines = (doc or "").splitlines()
+    return "\n".join(line if line[:4].isspace() else re.sub(marks, "", line) for line in lines)
 
 
 def in_notebook() -> bool:
@@ -147,7 +164,7 @@ class LessonParser(Parser):
     """
 
     def __init__(self, name: str, doc: str | None, own: dict, data: bool):
-        super().__init__(prog=f"{name}.py", usage="%(prog)s [options]", description=doc)
+        super().__init__(prog=f"{name}.py", usage="%(prog)s [options]", description=plain(doc))
         self.training: list[str] = []
         self.defaults: dict[str, Any] = {}
         self.on_sample: dict[str, Any] = {}
@@ -183,7 +200,8 @@ class LessonParser(Parser):
         self.add_argument(
             "--resume",
             nargs="?",
-            const="newest",
+            const=NEWEST,
+            type=lambda text: str(home_path(text)),  # argparse parses `const` too
             metavar="FOLDER",
             help="resume the newest unfinished run, or the one in FOLDER",
         )

@@ -75,12 +75,16 @@ class Lesson:
         )
         if on_flags:
             on_flags(self)
+
         for line in re.findall(r"^Takes: .*$", doc or "", re.M):  # in the header of a long lesson
             print(line)
+
+        from common import resume
+        from common.startup import chosen_backend, quiet_stderr, start_keras
+
+        backend, _ = chosen_backend(*backends[:1])
+        earlier = resume.find_unfinished(self, backend) if self.resume else None
         print(f"{self.name}: starting Keras ...", flush=True)
-
-        from common.startup import quiet_stderr, start_keras
-
         start_keras(backends, devices, self.device)
         import keras
 
@@ -92,7 +96,7 @@ class Lesson:
             keras.utils.set_random_seed(self.seed)
             if "tensorflow" in sys.modules:  # text layers use it: find devices now
                 sys.modules["tensorflow"].config.list_logical_devices()
-        self.run = Run(self, data)
+        self.run = Run(self, data, earlier)
         self.folder, self.drawn = self.run.folder, set()
         on_interrupt(self.run.how_to_go_on)
 

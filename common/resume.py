@@ -8,16 +8,19 @@ from pathlib import Path
 from common import runs
 from common.errors import fail
 from common.files import is_another_running
-from common.flags import home_path
+from common.flags import NEWEST
 
 CLAIMED = {}  # open lock files, by run folder
 
 
-def find_unfinished(run) -> dict:
+def find_unfinished(lesson, backend: str) -> dict:
     """Find the run to resume and check that the flags equal those it was started with.
 
+    Works without Keras, which takes seconds to start, so that a mistake is reported immediately.
+
     Args:
-        run: the new `common.run.Run`, which does not have a folder yet.
+        lesson: the `common.lesson.Lesson` to run, with its flags.
+        backend: the back-end that Keras will use.
 
     Returns:
         The record of the earlier run, with its `folder`.
@@ -25,7 +28,7 @@ def find_unfinished(run) -> dict:
     Raises:
         SystemExit: if there is no such run, or it cannot be resumed.
     """
-    folder = newest(run) if run.resumed == "newest" else home_path(run.resumed)
+    folder = newest(lesson) if lesson.resume == NEWEST else Path(lesson.resume)
     if not os.path.isfile(folder / "run.json"):
         fail(f"--resume {folder}: contains no run.json; give the folder of a run")
     if not claim(folder):
@@ -34,16 +37,15 @@ def find_unfinished(run) -> dict:
         record = runs.read_record(folder)
     except runs.DamagedRecordError as error:
         fail(f"--resume: {error}")
-    if record["lesson"] != run.lesson:
-        fail(f"--resume {folder}: this is a run of {record['lesson']}, not of {run.lesson}")
+    if record["lesson"] != lesson.name:
+        fail(f"--resume {folder}: this is a run of {record['lesson']}, not of {lesson.name}")
     if record["finished"]:
         release(folder)
         fail(f"--resume {folder}: that run is finished; start a new one without --resume")
-    (backend,) = set(run.versions) - {"python", "keras", "numpy"}
     if backend not in record["versions"]:
         begun = f"{folder} was started on another back-end than {backend}"
         fail(f"--resume: {begun} ({', '.join(record['versions'])}); set KERAS_BACKEND as it was")
-    for name, value in run.read_flags(record["data"]).items():
+    for name, value in lesson.flags(record["data"]).items():
         then = record["flags"].get(name)
         if value != then:
             begun = f"{folder} was started with --{name.replace('_', '-')} {then}"
@@ -52,19 +54,19 @@ def find_unfinished(run) -> dict:
     return {**record, "folder": folder}
 
 
-def newest(run) -> Path:
+def newest(lesson) -> Path:
     """Return the newest unfinished run of this variant that no process is training."""
-    wanted = {"lesson": run.lesson, "variant": run.variant, "finished": False}.items()
-    unfinished = [record for record in runs.all_runs(run.out) if wanted <= record.items()]
+    wanted = {"lesson": lesson.name, "variant": lesson.variant(), "finished": False}.items()
+    unfinished = [record for record in runs.all_runs(lesson.out) if wanted <= record.items()]
     found = [record for record in unfinished if not is_live(record)]
     if unfinished and not found:
         folder, number = unfinished[-1]["folder"], unfinished[-1]["process"]["number"]
         live = f"{folder} is still being trained, by process {number}; wait until it ends"
         fail(f"--resume: {live}. If that is another program, give --resume {folder}")
     if not found:
-        where = run.out / run.lesson
+        where = lesson.out / lesson.name
         fail(f"--resume: no unfinished run of this variant in {where}; start it without --resume")
-    same = [record for record in found if record["flags"] == run.read_flags(record["data"])]
+    same = [record for record in found if record["flags"] == lesson.flags(record["data"])]
     same = same or found
     while len(same) > 1 and not claim(most_advanced(same)["folder"]):
         same.remove(most_advanced(same))  # another process was faster

@@ -2,13 +2,14 @@
 
 import os
 import platform
+import re
 import shlex
 import shutil
 import statistics
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from numbers import Integral
 from pathlib import Path
 
 import keras
@@ -66,16 +67,17 @@ class Run:
     Args:
         lesson: the `common.lesson.Lesson` to run.
         source: a description of the data, for a lesson that generates them.
+        earlier: the record of the run to resume, see `common.resume.find_unfinished`.
 
     Attributes:
         folder: the folder of this run's files.
         counter: the `EpochCounter` shared by batches and checkpoints.
 
     Raises:
-        SystemExit: if the folder is not writable or there is no run to resume.
+        SystemExit: if the folder is not writable.
     """
 
-    def __init__(self, lesson, source: str | None = None):
+    def __init__(self, lesson, source: str | None = None, earlier: dict | None = None):
         self.lesson, self.variant, self.read_flags = lesson.name, lesson.variant(), lesson.flags
         self.out, self.resumed = lesson.out, lesson.resume
         self.load_seconds, self.finished = 0.0, False
@@ -86,7 +88,6 @@ class Run:
         self.versions = {"python": platform.python_version(), **versions}
         self.device = describe_device()
         check_room(self.out)
-        earlier = resume.find_unfinished(self) if self.resumed else None
         self.folder = earlier["folder"] if earlier else self.make_folder()
         for folder in (self.folder, self.folder.parent, self.out):
             remove_leftovers(folder)
@@ -98,7 +99,10 @@ class Run:
         print(f"Keras {keras_version} on {backend} {backend_version}, {device_and_seed}")
         self.started = earlier.get("started") if earlier else now_in_utc()
         if earlier:
-            print(f"resuming {show(self.folder)}")
+            epoch = self.trainings[""].first_epoch
+            trained = any(self.folder.glob(runs.CHECKPOINT))  # a named training says so itself
+            after = f" after epoch {epoch}" if epoch else "" if trained else " from the start"
+            print(f"resuming {show(self.folder)}{after}")
             self.data_sets = dict(earlier.get("data_sets", {}))
             resume.tell_new_versions(earlier, self.versions)
         if source:
@@ -171,6 +175,8 @@ class Run:
         seed = self.flags["seed"] if seed is None else seed
         if name not in self.trainings:
             self.trainings[name] = Training(file, seed, self.counter)
+            if name and self.resumed and (epoch := self.trainings[name].first_epoch):
+                print(f"{name}: continuing after epoch {epoch}")
         saving = self.trainings[name].saving
         saving.path, saving.seed = file, seed  # a notebook may have changed them
         return self.trainings[name]
@@ -184,7 +190,7 @@ class Run:
         with atomic_write(self.folder / "model.keras") as temporary:
             model.save(temporary)
         values = {"epochs": len(seconds), "parameters": model.count_params(), "classes": classes}
-        values["metrics"] = {name: float(value) for name, value in metrics.items()}
+        values["metrics"] = {name: number(value) for name, value in metrics.items()}
         with finish_first():
             fsync(self.folder)  # files are on disk before the record says "finished"
             self.write_record(finished=True, epoch_seconds=statistics.median(seconds), **values)
@@ -231,8 +237,30 @@ class Run:
         if self.finished:
             return "the run itself is finished; python -m common.runs writes the table of all runs"
         flag = [] if self.resumed else ["--resume"]  # may already be in sys.argv
-        join = subprocess.list2cmdline if os.name == "nt" else shlex.join
-        return "continue with: " + join(["python", *sys.argv, *flag])
+        return f"continue with: {spell_command(['python', *sys.argv, *flag])}"
+
+
+def spell_command(words: list[str], windows: bool = os.name == "nt") -> str:
+    """Quote a command for the shell; on Windows in a way that both PowerShell and cmd understand.
+
+    For a word with a dollar, a backtick or curly quotes there is no such way: then PowerShell's.
+    """
+
+    def spell(word: str) -> str:
+        if re.fullmatch(r"[\w./\\:=+-]+", word):
+            return word
+        if re.search("[$`\u201c-\u201e]", word):  # within "" PowerShell would read them
+            return "'" + re.sub("(['\u2018-\u201b])", r"\1\1", word) + "'"
+        # Backslashes before a quote, and so at the end, count double.
+        doubled = re.sub(r"(\\+)(?=\"|$)", r"\1\1", word)
+        return '"' + doubled.replace('"', r"\"") + '"'
+
+    return " ".join(map(spell, words)) if windows else shlex.join(words)
+
+
+def number(value) -> int | float:
+    """Convert a metric to a Python number; integers stay integers."""
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def now_in_utc() -> str:

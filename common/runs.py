@@ -9,6 +9,7 @@ import functools
 import io
 import json
 import sys
+from numbers import Integral
 from pathlib import Path
 
 from common.errors import fail, on_interrupt
@@ -90,7 +91,12 @@ def peak_memory_mb() -> float | None:
 
 
 def short(value: float) -> str:
-    """Format a score with four decimals, or in scientific notation if it is huge."""
+    """Format a score with four decimals, or in scientific notation if it is huge.
+
+    An integer, such as the number of an epoch, has no decimals.
+    """
+    if isinstance(value, Integral):
+        return str(value)
     return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.2e}"
 
 

@@ -6,6 +6,7 @@ errors in that file are printed, or the whole file if the start fails.
 """
 
 import contextlib
+import faulthandler
 import functools
 import gc
 import json
@@ -18,10 +19,11 @@ import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
-from common.errors import fail
+from common.errors import debugging, fail, hiding_file
 from common.flags import in_notebook
 
 BACKENDS = ("tensorflow", "jax", "torch")  # those that can train
+NAMES_DEVICES = {"jax": "JAX_PLATFORMS", "torch": "KERAS_TORCH_DEVICE"}  # variables
 READS_JSON = os.path.join("keras", "src", "backend", "config.py")
 
 # Lines logged at level E that are not errors: without a GPU, the search for one fails; with one,
@@ -40,11 +42,18 @@ def is_error(line: str) -> bool:
 def quiet_stderr():
     """Capture what the block writes to file descriptor 2; print only the errors in it.
 
-    If the block raises, print everything.
+    If the block raises, print everything. If it ends the process, as TensorFlow does on a processor
+    that is too old, the output is lost: Python then prints where that happened, and with `--debug`
+    nothing is captured.
     """
+    if debugging():
+        yield
+        return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held_back:
-        descriptor = os.dup(2)
+        descriptor, watched = os.dup(2), faulthandler.is_enabled()
+        if not watched:
+            faulthandler.enable(descriptor, all_threads=False)
         os.dup2(held_back.fileno(), 2)
         failed = False
         try:
@@ -54,6 +63,8 @@ def quiet_stderr():
             raise
         finally:
             os.dup2(descriptor, 2)
+            if not watched:
+                faulthandler.disable()
             os.close(descriptor)
             held_back.seek(0)
             for line in held_back.read().decode(errors="replace").splitlines():
@@ -63,11 +74,16 @@ def quiet_stderr():
 
 @functools.cache
 def start_matplotlib() -> None:
-    """Import Matplotlib with its default settings, ignoring the user's matplotlibrc."""
+    """Import Matplotlib with its default settings, ignoring the user's files."""
     found = find_spec("matplotlib")
-    its_own = Path(found.origin).parent / "mpl-data" if found else "."
-    with contextlib.chdir(its_own):  # searched first; has the default matplotlibrc
+    its_own = Path(found.origin).parent / "mpl-data" if found else Path()
+    # Matplotlib searches this folder first and finds the default matplotlibrc.
+    with contextlib.chdir(its_own if its_own.is_dir() else "."):
         import matplotlib
+    settings, matplotlib.get_configdir = matplotlib.get_configdir, lambda: os.devnull
+    import matplotlib.style  # would read all of the user's style sheets
+
+    matplotlib.get_configdir = settings
     matplotlib.rcdefaults()  # in case it was already imported
     if not in_notebook():
         matplotlib.use("agg")
@@ -122,7 +138,7 @@ def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "aut
             start_matplotlib()  # Keras imports it too
             import keras
 
-            if "KERAS_DISTRIBUTION_PROCESS_ID" in os.environ:  # one process of several
+            if os.environ.get("KERAS_DISTRIBUTION_PROCESS_ID"):  # one process of several
                 keras.distribution.initialize()
             if devices > 1 and backend == "tensorflow":
                 make_devices(devices)
@@ -146,10 +162,12 @@ def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "aut
         if isinstance(error, ModuleNotFoundError):
             also = "" if backend == "tensorflow" else backend
             remedy = f"run: pip install -r requirements.txt {also}"
-        for name in ("keras", backend):
-            if name in sys.modules and not hasattr(sys.modules[name], "__path__"):
-                remedy = f"rename {sys.modules[name].__file__}, which hides the package {name}"
-        fail(f"Keras does not start on {backend} ({type(error).__name__}: {error}); {remedy}")
+        elif wanted := os.environ.get(NAMES_DEVICES.get(backend, "")):
+            named = f"{NAMES_DEVICES[backend]}={wanted}"
+            remedy = f"the environment has {named}: unset that, or install what it names"
+        remedy = hiding_file(("keras", backend)) or remedy
+        why = f"{type(error).__name__}: {error}".removesuffix(": ")
+        fail(f"Keras does not start on {backend} ({why}); {remedy}")
     finally:
         gc.freeze()  # exclude these objects for good
         gc.enable()

@@ -9,24 +9,21 @@ $KERAS_TUTORIAL_DATA.
 
 import shutil
 import sys
-from pathlib import Path
 
 from common.errors import FULL, fail, on_interrupt
 from common.files import atomic_write
-from common.flags import Parser
+from common.flags import Parser, home_path
 
 
 def main() -> None:
     """Parse the flags and copy the files of each data set from the first source that has them."""
     parser = Parser(prog="python -m datasets", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="data sets (default: all)")
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="data sets to write (default: all)"
-    )
-    parser.add_argument(
-        "--export", type=Path, required=True, metavar="DIR", help="folder to write to"
+        "--export", type=home_path, required=True, metavar="DIR", help="folder to write to"
     )
     where = "copy from this folder (default: $KERAS_TUTORIAL_DATA, the cache or a download)"
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help=where)
+    parser.add_argument("--data-dir", type=home_path, metavar="DIR", help=where)
     flags = parser.parse_args()
     on_interrupt(lambda: "the files written so far are complete; run the same command again")
 

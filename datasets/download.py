@@ -92,8 +92,21 @@ def fetch(name: str) -> None:
         files = [fetch_file(address, downloads) for address in ADDRESSES[name]]
         if name in CONVERTERS:
             CONVERTERS[name](files, folder)
+    except DownloadError as error:
+        raise DownloadError(f"{error}. {by_hand(name, downloads, str(error))}") from error
     except (OSError, EOFError, ValueError, KeyError, tarfile.TarError) as error:
         raise DownloadError(f"cannot download into {folder} ({error})") from error
+
+
+def by_hand(name: str, folder: Path, failed: str) -> str:
+    """Say which files of a data set to fetch with a browser: `failed` names one of them."""
+    paths = {address: folder / address.rpartition("/")[2] for address in ADDRESSES[name]}
+    missing = {a: path for a, path in paths.items() if a in failed or not path.exists()}
+    if len(missing) == 1:
+        (path,) = missing.values()
+        return f"To fetch it by hand, open that address in a browser and save the file as {path}"
+    all_of_them = " and ".join(missing)
+    return f"To fetch it by hand, open {all_of_them} in a browser and save the files in {folder}"
 
 
 def fetch_file(address: str, folder: Path) -> Path:
@@ -120,8 +133,7 @@ def fetch_file(address: str, folder: Path) -> Path:
                 break
             print(f"{address}: {reason}; trying again", file=sys.stderr, flush=True)
             time.sleep(PAUSE * attempt)
-    remedy = f"To fetch it by hand, open that URL in a browser and save the file as {path}"
-    raise DownloadError(f"{address} could not be downloaded ({reason}). {remedy}")
+    raise DownloadError(f"{address} could not be downloaded ({reason})")
 
 
 def receive(address: str, path: str, _) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from common import resume, runs
 from common.errors import CHILD_PROCESS, debugging, fail, on_interrupt
+from common.flags import NEWEST
 from common.startup import chosen_backend
 from datasets import ENVIRONMENT, REAL
 from mnist.recipes import fill_in
@@ -29,7 +30,7 @@ def run_all(names: list[str], lesson) -> int:
     Returns:
         The exit code: 0, or that of the first model that failed.
     """
-    if lesson.resume not in (None, "newest"):
+    if lesson.resume not in (None, NEWEST):
         fail("--resume FOLDER resumes a single run; with -m all, give --resume without a folder")
     on_interrupt(lambda: "to continue, run the same command with --resume")
     for number, name in enumerate(names, 1):

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import ipaddress
 import json
+import re
 import socket
 import sys
 from importlib.util import find_spec
@@ -19,14 +20,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of common/ and serving/
 
 from common.errors import fail
-from common.flags import ROOT, Parser, whole_number
+from common.flags import ROOT, Parser, home_path, whole_number
 from common.runs import finished_runs
 
 
 def read_flags() -> argparse.Namespace:
     """Parse the flags and find the model's file."""
     parser = Parser(prog="serve.py", description=__doc__)
-    parser.add_argument("model", nargs="?", type=Path, metavar="FILE", help="a .keras file")
+    parser.add_argument("model", nargs="?", type=home_path, metavar="FILE", help="a .keras file")
     parser.add_argument(
         "--latest",
         metavar="LESSON",
@@ -47,14 +48,14 @@ def read_flags() -> argparse.Namespace:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=home_path,
         default=ROOT / "outputs",
         metavar="DIR",
         help="folder with the results of runs (default outputs/)",
     )
     parser.add_argument(
         "--data-dir",
-        type=Path,
+        type=home_path,
         metavar="DIR",
         help="folder with mnist.npz, the source of test digits for the page",
     )
@@ -68,7 +69,7 @@ def read_flags() -> argparse.Namespace:
         flags.model = runs[-1]["folder"] / "model.keras"
     if not flags.model.is_file():
         fail(f"{flags.model}: no such file; give the model.keras of a run")
-    flags.name = flags.name or flags.latest or flags.model.stem
+    flags.name = flags.name or flags.latest or re.sub(r"[^\w-]", "_", flags.model.stem)
     if not flags.name.replace("-", "").replace("_", "").isalnum():
         parser.error(f"--name: use only letters, digits, - and _, not {flags.name!r}")
     return flags

@@ -59,6 +59,8 @@ def error_of(capsys, script, *flags, code=2) -> str:
         (["--data", "fake"], "--data: invalid choice: 'fake'"),
         (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
         (["--data", "sample", "--data-dir", "."], "exclude each other"),
+        (["--resume", ""], "--resume: must be a path, not ''"),
+        (["--out", " "], "--out: must be a path, not ' '"),
         (["--data-dir", "nowhere"], "--data-dir nowhere: no such folder"),
     ],
 )
@@ -246,6 +248,21 @@ def test_inconsistent_image_arrays_are_refused(data_folder, change):
     np.savez(data_folder / "mnist.npz", **arrays)
     with pytest.raises(readers.DamagedFileError, match=r"mnist\.npz"):
         readers.READERS["mnist"](data_folder)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_data_set_under_the_name_of_another_is_refused(data_folder, name):
+    path = data_folder / f"{name}.npz"
+    for holds, labels in readers.FIRST_LABELS.items():
+        with np.load(path) as file:
+            arrays = dict(file)
+        arrays["y_train"][:20] = list(map(int, labels))
+        np.savez(path, **arrays)
+        if holds == name:
+            readers.READERS[name](data_folder)
+        else:
+            with pytest.raises(readers.DamagedFileError, match=rf"{name}\.npz .* {holds}$"):
+                readers.READERS[name](data_folder)
 
 
 def test_pickled_arrays_are_refused(data_folder):

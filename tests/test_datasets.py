@@ -235,6 +235,20 @@ def test_fashion_mnist_is_converted_from_idx(server, tmp_path):
     assert Server.asked == [f"/{name}" for name in files]
 
 
+def test_every_missing_file_is_named(server):
+    names = [f"{part}-ubyte.gz" for part in ("images", "labels", "more-images", "more-labels")]
+    server("fashion_mnist", dict.fromkeys(names, b"x"))
+    folder = download.cache_folder("fashion_mnist", published=True)
+    folder.mkdir(parents=True)
+    (folder / names[0]).write_bytes(b"x")
+    Server.fault = "missing"
+    with pytest.raises(download.DownloadError) as error:
+        download.fetch("fashion_mnist")
+    said = str(error.value).partition("by hand")[2]
+    assert all(address in said for address in download.ADDRESSES["fashion_mnist"][1:])
+    assert download.ADDRESSES["fashion_mnist"][0] not in said and str(folder) in said
+
+
 def test_imdb_words_are_ranked_by_frequency(server, tmp_path):
     archive = pack({
         "README": "the the the the",
@@ -342,6 +356,14 @@ def test_exported_folder_can_be_read(data_folder, tmp_path, monkeypatch):
     }
     for name in NAMES:
         assert equal(readers.READERS[name](target), readers.READERS[name](data_folder))
+
+
+def test_export_knows_the_home_folder(data_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))  # on Windows
+    monkeypatch.chdir(tmp_path)
+    export(monkeypatch, "--export=~/class", "--data-dir", data_folder, "auto_mpg")
+    assert (tmp_path / "home" / "class" / "auto-mpg.data").exists()
 
 
 def test_export_continues_after_failed_download(server, data_folder, tmp_path, monkeypatch, capsys):

@@ -246,6 +246,7 @@ def test_run_keeps_best_and_last_model(smoke_runs):
     val = names["history"].history["val_accuracy"]
     assert metrics["val_accuracy"] == pytest.approx(val[-1])
     assert metrics["best_epoch"] == 1 + np.argmax(val)
+    assert isinstance(metrics["best_epoch"], int)  # printed as 1, not as 1.0000
     best = keras.models.load_model(run.folder / "best.keras")
     scores = best.evaluate(
         names["val_images"], names["val_labels"], batch_size=1000, verbose=0, return_dict=True

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import io
 import json
+import os
 import platform
 import shlex
 import shutil
@@ -23,7 +24,7 @@ from common import callbacks, checkpoints
 from common.batches import EpochCounter, shuffled_batches
 from common.callbacks import EpochTimer
 from common.checkpoints import Checkpoints, next_epoch
-from common.run import Run
+from common.run import Run, spell_command
 from datasets.samples import make_cars
 
 
@@ -269,14 +270,16 @@ def columns(folder) -> list[dict]:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
-def test_resume_continues_newest_unfinished_run(smoke_runs, stopped, tmp_path):
+def test_resume_continues_newest_unfinished_run(smoke_runs, stopped, tmp_path, capsys):
     for source in (["--data-dir", tmp_path], ["--data", "real"]):
         with pytest.raises(SystemExit):
             run_script(AUTO_MPG, "--out", tmp_path, *source)
     # Runs that could not start leave no folder.
     assert list(stopped.parent.iterdir()) == [stopped]
     whole = smoke_runs[AUTO_MPG]
+    capsys.readouterr()
     resumed = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "2", "--resume")
+    assert "after epoch 1" in capsys.readouterr().out
     assert resumed.folder == stopped and resumed.names["lesson"].first_epoch == 1
     assert equal(weights(resumed), weights(whole))
     assert resumed.record["metrics"] == whole.record["metrics"]
@@ -297,8 +300,9 @@ def test_resume_flag_errors(stopped, tmp_path, capsys, flags, message):
     before = sorted((path, path.read_bytes()) for path in stopped.iterdir())
     with pytest.raises(SystemExit) as stop:
         run_script(AUTO_MPG, "--out", tmp_path, "--data", "sample", *flags)
-    error = capsys.readouterr().err.splitlines()
-    assert stop.value.code == 2 and len(error) == 1 and message in error[0]
+    printed, error = capsys.readouterr()
+    assert stop.value.code == 2 and len(error.splitlines()) == 1 and message in error
+    assert not printed  # it is said before Keras starts
     assert sorted((path, path.read_bytes()) for path in stopped.iterdir()) == before
 
 
@@ -356,6 +360,46 @@ def test_resume_command_after_interrupt(tmp_path, monkeypatch, resume):
     assert command == ["python", "lesson.py", "--epochs", "6", *(resume or ["--resume"])]
 
 
+AWKWARD = [
+    "a b",
+    "it's",
+    "$HOME",
+    "`id`",
+    'say "x"',
+    "",
+    "C:\\new data\\",
+    "\u201ex\u201c",
+    "a&b;c",
+    "\u00e4\n",
+]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell reads it")
+def test_spelled_command_is_read_as_it_was():
+    command = spell_command([sys.executable, "-c", "import sys; print(sys.argv[1:])", *AWKWARD])
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.stdout == f"{AWKWARD}\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "spelled"),
+    [
+        (r"C:\new\01.py", r"C:\new\01.py"),
+        ("a b", '"a b"'),
+        ("", '""'),
+        ("it's", '"it\'s"'),  # PowerShell would wait for a second apostrophe
+        ("a&b;c", '"a&b;c"'),
+        ("C:\\my data\\", '"C:\\my data\\\\"'),  # a backslash must not take the quote away
+        ('say "x"', r'"say \"x\""'),
+        ("$HOME's", "'$HOME''s'"),
+        ("`id`", "'`id`'"),
+        ("\u201cgood\u201d, it\u2019s", "'\u201cgood\u201d, it\u2019\u2019s'"),
+    ],
+)
+def test_word_is_spelled_for_windows(word, spelled):
+    assert spell_command([word], windows=True) == spelled
+
+
 def test_resume_refuses_other_data(stopped, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("datasets.load_dataset", lambda *_: (make_cars(), "real", "a folder"))
     with pytest.raises(SystemExit) as stop:
@@ -370,5 +414,5 @@ def test_resume_refuses_finished_run(smoke_runs, capsys):
     for folder in ([], [run.folder]):
         with pytest.raises(SystemExit) as stop:
             run_script(AUTO_MPG, "--out", run.out, *flags, *folder)
-        assert stop.value.code == 2
-        assert "finished" in capsys.readouterr().err
+        printed, error = capsys.readouterr()
+        assert stop.value.code == 2 and "finished" in error and not printed

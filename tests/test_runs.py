@@ -61,6 +61,7 @@ def test_record_has_time_of_start_in_utc(smoke_runs):
 
 
 def test_short_uses_exponent_for_large_numbers():
+    assert runs.short(12) == "12"  # such as `best_epoch`
     assert runs.short(0.88431) == "0.8843" and runs.short(1.7e28) == "1.70e+28"
 
 

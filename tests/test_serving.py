@@ -28,7 +28,7 @@ from PIL import Image, ImageDraw
 from serving import batching, bodies, connections, contract, pictures
 from serving.app import create_app
 from serving.describe import example_row
-from serving.serve import is_loopback, listen, url
+from serving.serve import is_loopback, listen, read_flags, url
 from serving.served import NoAnswer, ServedModel
 from tools import ask
 
@@ -842,6 +842,16 @@ def test_flag_errors(flags, message, tmp_path):
         [*SERVE, *flags], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
     )
     assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("my model (2).keras", "my_model__2_"), ("a-b_1.keras", "a-b_1"), ("é.keras", "é")],
+)
+def test_file_of_any_name_is_served(file, name, tmp_path, monkeypatch):
+    (tmp_path / file).touch()
+    monkeypatch.setattr(sys, "argv", ["serve.py", str(tmp_path / file)])
+    assert read_flags().name == name
 
 
 def test_accepted_socket_allows_tcp_nodelay():

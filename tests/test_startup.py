@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 
 import pytest
@@ -30,6 +31,8 @@ from conftest import (
     TRAINING_LOOP,
 )
 
+from common.errors import hiding_file
+from common.flags import plain
 from common.startup import chosen_backend, is_error, quiet_stderr, start_keras
 
 AUTO_MPG = LESSONS[2]
@@ -54,6 +57,7 @@ def test_help_avoids_heavy_imports(script):
     shared = ["--epochs", "--batch-size", "--seed", "--out", "--resume"]
     for flag in shared + ["--limit", "--data", "--data-dir"] * (script not in NO_DATA_SET):
         assert f" {flag} " in result.stdout
+    assert "`" not in result.stdout and "\n# " not in result.stdout  # Markdown is for the pages
     imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
     assert not imported & {"keras", "tensorflow", "numpy", "pandas", "matplotlib", "sklearn"}
 
@@ -84,6 +88,8 @@ def test_settings_of_other_programs_have_no_effect(tmp_path):
     (tmp_path / "keras.json").write_text(json.dumps(FOREIGN))
     # Encoded in Latin-1, which Matplotlib would not read.
     (tmp_path / "matplotlibrc").write_bytes(b"# caf\xe9\ntext.usetex: True\nfont.size: 30\nx: 1\n")
+    (tmp_path / "stylelib").mkdir()
+    (tmp_path / "stylelib" / "mine.mplstyle").write_bytes(b"# caf\xe9\n")
     start = "from common.startup import start_keras; start_keras()"
     draw = "from common import plots; print(plots.plt.get_backend(), *map(plots.plt.rcParams.get,"
     draw += " ['text.usetex', 'font.size']))"
@@ -101,6 +107,7 @@ def test_settings_of_other_programs_have_no_effect(tmp_path):
         homes = {"KERAS_HOME": str(tmp_path), "MPLCONFIGDIR": str(tmp_path)}
         result = python("-c", code, cwd=tmp_path, PYTHONPATH=str(ROOT), **INHERITED | homes)
         assert (result.returncode, result.stdout) == (0, printed), result.stderr
+        assert not result.stderr
 
 
 @pytest.mark.parametrize("content", ["[]", '{"floatx": "half"}', '{"epsilon": 1}'])
@@ -111,12 +118,105 @@ def test_keras_json_that_keras_refuses_is_named(tmp_path, content):
     assert f"error: {tmp_path / 'keras.json'}: " in result.stderr and "delete" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["keras", "tensorflow"])
+@pytest.mark.parametrize("name", ["keras", "tensorflow", "numpy", "matplotlib"])
 def test_file_that_hides_a_package_is_named(tmp_path, name):
     (tmp_path / f"{name}.py").write_text("x = 1\n")
     result = python(ROOT / AUTO_MPG, "--out", tmp_path, PYTHONPATH=str(tmp_path))
     assert result.returncode == 2 and "Traceback" not in result.stderr
     assert f"rename {tmp_path / name}.py" in result.stderr
+
+
+def test_file_that_hides_a_package_of_a_lesson_is_found(tmp_path, monkeypatch):
+    (tmp_path / "pandas.py").write_text("x = 1\n")
+    (tmp_path / "helpers.py").write_text("x = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("pandas", "helpers"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import_module("helpers")
+    assert not hiding_file()  # neither the reader's own modules nor those of one file, such as six
+    import_module("pandas")
+    assert hiding_file() == f"rename {tmp_path / 'pandas.py'}, which hides the package pandas"
+
+
+def test_no_file_hides_a_module_of_python(tmp_path):
+    for name in ("random", "math", "types", "copy", "string", "calendar", "shutil", "tempfile"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not mine')\n")
+    code = "import common.lesson, common.startup, random, math, calendar, copy; print(math.pi)"
+    result = python("-c", code, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert (result.stdout[:4], result.stderr) == ("3.14", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a folder that is in use")
+@pytest.mark.parametrize(
+    "words",
+    [
+        [ROOT / AUTO_MPG],
+        [ROOT / PROJECTS[0], "--help"],
+        ["-m", "common.runs"],
+        ["-m", "datasets", "--export", "x"],
+        [ROOT / "serving" / "serve.py", "--latest", "mnist"],
+    ],
+)
+def test_deleted_working_folder_is_said(tmp_path, words):
+    command = shlex.join([sys.executable, *map(str, words)])
+    result = subprocess.run(
+        ["sh", "-c", f"mkdir gone; cd gone; rmdir ../gone; exec {command}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2 and "deleted" in result.stderr
+    assert len(result.stderr.splitlines()) == 1 and not result.stdout
+
+
+def test_warnings_of_other_packages_are_no_errors():
+    code = "import common, warnings; warnings.warn('old', FutureWarning); print('goes on')"
+    for words, environment in ((["-W", "error"], {}), ([], {"PYTHONWARNINGS": "error"})):
+        result = python(*words, "-c", code, PYTHONPATH=str(ROOT), **environment)
+        assert result.stdout == "goes on\n" and "FutureWarning: old" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("columns", "taken"), [("1", 80), ("20", 80), ("0", 80), ("x", 80), ("100", 100)]
+)
+def test_narrow_terminal(columns, taken):
+    code = "import common, shutil; print(shutil.get_terminal_size().columns)"
+    result = python("-c", code, PYTHONPATH=str(ROOT), COLUMNS=columns)
+    assert int(result.stdout) == taken  # a table of Keras needs about 30
+
+
+def test_empty_keras_home_is_none(tmp_path):
+    code = "import common, os; print('KERAS_HOME' in os.environ)"
+    assert python("-c", code, PYTHONPATH=str(ROOT), KERAS_HOME=" ").stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("backend", "variable"), [("jax", "JAX_PLATFORMS"), ("torch", "KERAS_TORCH_DEVICE")]
+)
+def test_device_that_is_not_there_is_named(tmp_path, backend, variable):
+    (tmp_path / backend).mkdir()
+    (tmp_path / backend / "__init__.py").write_text("raise RuntimeError('no such device')\n")
+    environment = {"KERAS_BACKEND": backend, variable: "cuda", "PYTHONPATH": str(tmp_path)}
+    result = python(ROOT / AUTO_MPG, "--out", tmp_path, **environment)
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert f"{variable}=cuda" in result.stderr.splitlines()[-1]
+
+
+def test_crash_while_keras_starts_is_shown():
+    code = "import os; from common.startup import quiet_stderr\n"
+    code += "with quiet_stderr(): os.write(2, b'no AVX here\\n'); os.abort()"
+    for flag, said in (([], "Aborted"), (["--debug"], "no AVX here")):
+        result = python("-c", code, *flag, PYTHONPATH=str(ROOT))
+        assert result.returncode == -signal.SIGABRT and said in result.stderr
+
+
+def test_help_without_marks_of_markdown():
+    doc = "\n# Title\n\nA *long\nword*, `code` and 2 * 3.\n\n    2**3 `as it is`  # a comment\n"
+    assert plain(doc) == (
+        "\nTitle\n\nA long\nword, code and 2 * 3.\n\n    2**3 `as it is`  # a comment"
+    )
+    assert plain(None) == ""  # as under python -OO
 
 
 def test_backend_is_the_one_that_keras_takes(tmp_path, monkeypatch, capsys):
