@@ -39,9 +39,9 @@ def find_unfinished(run) -> dict:
     if record["finished"]:
         release(folder)
         fail(f"--resume {folder}: that run is finished; start a new one without --resume")
-    (backend,) = set(run.versions) - {"python", "keras", "numpy"}
-    if backend not in record["versions"]:
-        begun = f"{folder} was started on another back-end than {backend}"
+    backend = set(run.versions) - {"python", "keras", "numpy"}  # none in a lesson without Keras
+    if not backend <= set(record["versions"]):
+        begun = f"{folder} was started on another back-end than {''.join(backend)}"
         fail(f"--resume: {begun} ({', '.join(record['versions'])}); set KERAS_BACKEND as it was")
     for name, value in run.read_flags(record["data"]).items():
         then = record["flags"].get(name)
