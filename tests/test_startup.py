@@ -12,6 +12,7 @@ from importlib.util import find_spec
 import pytest
 import tensorflow as tf
 from conftest import (
+    ALL_LESSONS,
     AUTODIFF,
     DEBUGGING,
     DEPTH_AND_WIDTH,
@@ -20,6 +21,7 @@ from conftest import (
     LESSONS,
     LSTM_REVIEWS,
     MULTIPLE_OUTPUTS,
+    NEURON,
     NO_DATA_SET,
     PROJECTS,
     QUICK_JAX,
@@ -47,11 +49,11 @@ def python(*words, cwd="/", **environment) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.parametrize("script", LESSONS + PROJECTS)
+@pytest.mark.parametrize("script", ALL_LESSONS + PROJECTS)
 def test_help_avoids_heavy_imports(script):
     result = python("-X", "importtime", ROOT / script, "--help")
     assert result.returncode == 0
-    shared = ["--epochs", "--batch-size", "--seed", "--out", "--resume"]
+    shared = ["--epochs", "--seed", "--out", "--resume"] + ["--batch-size"] * (script != NEURON)
     for flag in shared + ["--limit", "--data", "--data-dir"] * (script not in NO_DATA_SET):
         assert f" {flag} " in result.stdout
     imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
