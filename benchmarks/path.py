@@ -12,6 +12,7 @@ from benchmarks.measured import RESULTS, layout, results, runs_of
 
 PATH = """
 Basics
+00 | units, weights, biases, activations; forward pass, backpropagation and gradient descent by hand
 01 | the seven steps of every lesson, dense layers, softmax, cross-entropy, accuracy
 02 | text as numbers, embeddings, sigmoid, overfitting
 03 | regression, normalization, early stopping
@@ -69,6 +70,8 @@ def minutes(name: str) -> str:
     """
     if name == "xor":
         runs = results("same_work").query("task == 'xor' and side == 'project'").process_seconds
+    elif name == "00":
+        runs = results("00_neuron").total_seconds
     elif name == "mnist":
         runs = results("mnist").query("variant == 'mlp_one_layer'").total_seconds
     else:

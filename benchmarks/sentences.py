@@ -93,6 +93,12 @@ def tell(whose: str, *lines: str) -> list[str]:
 # Texts that need computation
 
 
+def lesson_00_depth() -> list[str]:
+    """Compare the wide and the deep network of lesson 00."""
+    template = "Mean squared error, median and range of {count} seeds: one layer of 54 units {wide_mse:4~}, three layers of 8 {deep_mse:4~}."
+    return [fill(template, results("00_neuron"))]
+
+
 def lesson_02_overfitting() -> list[str]:
     """Describe how the losses of lesson 02 developed."""
     lines = (
@@ -370,7 +376,7 @@ def mnist_comparison() -> list[str]:
     ]
 
 
-FUNCTIONS = [lesson_02_overfitting, lesson_14_pairs, lesson_06_timings, computers]
+FUNCTIONS = [lesson_00_depth, lesson_02_overfitting, lesson_14_pairs, lesson_06_timings, computers]
 FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10_errors]
 FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
 FUNCTIONS += [
@@ -400,6 +406,13 @@ def promise(lesson: str, what: str) -> str:
     if lesson == "mnist":  # the default model
         runs = runs[runs.variant == "mlp_one_layer"]
     return fill(what, runs).replace("COUNT", str(NUMBERS.get(len(runs), len(runs))))
+
+
+def promise_of_neuron() -> str:
+    """Tell how many starts of lesson 00 learn XOR; each of its runs has 20."""
+    return fill(
+        f"of 20 starts, {{solved_starts:0~}} learn XOR, {RANGE}", results("00_neuron")
+    ).replace("COUNT", "three")
 
 
 def promise_of_xor() -> str:
@@ -449,6 +462,7 @@ PROMISES = {
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }
 EXPECTATIONS = {lesson: partial(promise, lesson, what) for lesson, what in PROMISES.items()}
+EXPECTATIONS["00_neuron_to_backpropagation"] = promise_of_neuron
 EXPECTATIONS["16_learning_rate"] = promise_of_learning_rate
 EXPECTATIONS["20_depth_and_width"] = promise_of_shapes
 EXPECTATIONS["xor"] = promise_of_xor

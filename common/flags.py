@@ -169,7 +169,7 @@ class LessonParser(Parser):
         self.defaults: dict[str, Any] = {}
         self.on_sample: dict[str, Any] = {}
         self.leading: str | None = None
-        for name in ("epochs", "batch_size"):
+        for name in filter(own.__contains__, ("epochs", "batch_size")):
             default = own.pop(name)
             flag = default if isinstance(default, Flag) else Flag(default or int)
             self.add(name, flag._replace(role="training"))

@@ -34,9 +34,10 @@ class Lesson:
 
     Args:
         doc: the docstring of the script, printed by `--help`.
-        epochs, batch_size: defaults of these flags, which every lesson has.
+        epochs, batch_size: defaults of these flags, which every lesson with Keras has.
         data: a description of the data, for a lesson that generates them. It then has no flags
             that select a data set.
+        keras: false if the lesson needs only NumPy. Keras, which takes seconds, is not started.
         backends: the supported back-ends, the preferred one first; by default all.
         devices: the minimum number of TensorFlow devices.
         on_flags: function called with the lesson after its flags are parsed and before Keras
@@ -57,15 +58,16 @@ class Lesson:
         doc: str | None,
         *,
         epochs: int | Flag | None,
-        batch_size: int | Flag,
+        batch_size: int | Flag | None = None,
         data: str | None = None,
+        keras: bool = True,
         backends: tuple[str, ...] = (),
         devices: int = 1,
         on_flags: Callable[["Lesson"], None] | None = None,
         **own,
     ):
-        self.name = script_name(sys._getframe(1))
-        own = {"epochs": epochs, "batch_size": batch_size, **own}
+        self.name, self.keras = script_name(sys._getframe(1)), keras
+        own = {"epochs": epochs, **({"batch_size": batch_size} if keras else {}), **own}
         parser = LessonParser(self.name, doc, own, data=data is None)
         vars(self).update(vars(parser.parse_args()))
         self.training_flags, self.leading_flag = parser.training, parser.leading
@@ -80,15 +82,24 @@ class Lesson:
             print(line)
 
         from common import resume
-        from common.startup import chosen_backend, quiet_stderr, start_keras
 
-        backend, _ = chosen_backend(*backends[:1])
-        earlier = resume.find_unfinished(self, backend) if self.resume else None
+        earlier = resume.find_unfinished(self, backends) if self.resume else None
+        if keras:
+            self.start_keras(backends, devices)
+
+        from common.run import Run
+
+        self.run = Run(self, data, earlier)
+        self.folder, self.drawn = self.run.folder, set()
+        on_interrupt(self.run.how_to_go_on)
+
+    def start_keras(self, backends: tuple[str, ...], devices: int) -> None:
+        """Start Keras on one of these back-ends, in the same state whatever ran before."""
+        from common.startup import quiet_stderr, start_keras
+
         print(f"{self.name}: starting Keras ...", flush=True)
         start_keras(backends, devices, self.device)
         import keras
-
-        from common.run import Run
 
         keras.utils.clear_session()  # layer names are numbered from the start again
         keras.config.set_dtype_policy("float32")  # likewise
@@ -96,9 +107,6 @@ class Lesson:
             keras.utils.set_random_seed(self.seed)
             if "tensorflow" in sys.modules:  # text layers use it: find devices now
                 sys.modules["tensorflow"].config.list_logical_devices()
-        self.run = Run(self, data, earlier)
-        self.folder, self.drawn = self.run.folder, set()
-        on_interrupt(self.run.how_to_go_on)
 
     def __setattr__(self, name: str, value):
         """Set a flag, as in a notebook: `seed` seeds Keras again, `out` moves the run's folder."""
@@ -106,7 +114,7 @@ class Lesson:
         if "run" not in vars(self):
             return
         self.on_sample.pop(name, None)  # it was chosen
-        if name == "seed":
+        if name == "seed" and self.keras:
             sys.modules["keras"].utils.set_random_seed(value)
         elif name == "out":
             self.folder = self.run.move(Path(value))
@@ -199,6 +207,16 @@ class Lesson:
         self.run.counter.epoch = 0
         return shuffled_batches(features, targets, batch_size, seed, self.run.counter, repeat)
 
+    def timed_epochs(self) -> Iterator[int]:
+        """Count the epochs of a loop without Keras, from 0, and record the time of each."""
+        timer = self.run.trainings[""].timer
+        timer.seconds = []
+        for epoch in range(self.epochs):
+            began = time.perf_counter()
+            yield epoch
+            timer.seconds.append(time.perf_counter() - began)
+        timer.total = sum(timer.seconds)
+
     @property
     def first_epoch(self) -> int:
         """The epoch to start at in a lesson with one training: 0 unless the run is resumed."""
@@ -261,7 +279,7 @@ class Lesson:
         """Save the model, plot its history, write the record, and print the scores.
 
         Args:
-            model: the trained model.
+            model: the trained model; without Keras, a dictionary of its arrays.
             history: the return value of `fit`, or its `history` attribute.
             units: axis labels by metric, if they should differ from its name, such as
                 `{"mae": "mean absolute error [MPG]"}`.
@@ -276,7 +294,8 @@ class Lesson:
         for name, figure in plots.history(history, units, drawn).items():
             self.save_figure(name, figure)
         seconds = self.run.trainings[training].timer.seconds
-        self.save_figure("epoch_times", plots.epoch_times(seconds))
+        if self.keras:
+            self.save_figure("epoch_times", plots.epoch_times(seconds))
         self.drawn = drawn
         self.run.save_model(model, history, training, metrics, classes)
         print("\n" + ", ".join(f"{name} {runs.short(value)}" for name, value in metrics.items()))

@@ -9,18 +9,19 @@ from common import runs
 from common.errors import fail
 from common.files import is_another_running
 from common.flags import NEWEST
+from common.startup import chosen_backend
 
 CLAIMED = {}  # open lock files, by run folder
 
 
-def find_unfinished(lesson, backend: str) -> dict:
+def find_unfinished(lesson, backends: tuple[str, ...]) -> dict:
     """Find the run to resume and check that the flags equal those it was started with.
 
     Works without Keras, which takes seconds to start, so that a mistake is reported immediately.
 
     Args:
         lesson: the `common.lesson.Lesson` to run, with its flags.
-        backend: the back-end that Keras will use.
+        backends: the back-ends that the lesson supports, the preferred one first.
 
     Returns:
         The record of the earlier run, with its `folder`.
@@ -42,7 +43,8 @@ def find_unfinished(lesson, backend: str) -> dict:
     if record["finished"]:
         release(folder)
         fail(f"--resume {folder}: that run is finished; start a new one without --resume")
-    if backend not in record["versions"]:
+    backend = chosen_backend(*backends[:1])[0] if lesson.keras else None
+    if backend not in [None, *record["versions"]]:
         begun = f"{folder} was started on another back-end than {backend}"
         fail(f"--resume: {begun} ({', '.join(record['versions'])}); set KERAS_BACKEND as it was")
     for name, value in lesson.flags(record["data"]).items():

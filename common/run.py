@@ -9,15 +9,12 @@ import statistics
 import sys
 import time
 from datetime import UTC, datetime
+from importlib import import_module
 from numbers import Integral
 from pathlib import Path
+from types import SimpleNamespace
 
-import keras
-
-from common import checkpoints, resume, runs
-from common.batches import EpochCounter
-from common.callbacks import EpochBar, EpochTimer, InterruptBetweenSteps
-from common.checkpoints import Checkpoints
+from common import resume, runs
 from common.errors import fail, finish_first
 from common.files import atomic_write, fsync, remove_leftovers, write_json
 from common.flags import ROOT, STARTED
@@ -45,17 +42,24 @@ class Training:
         saving: its `Checkpoints` callback, which also seeds every epoch.
     """
 
-    def __init__(self, checkpoint: Path, seed: int, counter: EpochCounter):
+    def __init__(self, checkpoint: Path, seed: int, counter):
+        from common import checkpoints
+        from common.callbacks import EpochTimer
+
         self.counter, self.timer = counter, EpochTimer()
         self.first_epoch = checkpoints.next_epoch(checkpoint)
-        self.saving = Checkpoints(checkpoint, seed, counter=counter)
+        self.saving = checkpoints.Checkpoints(checkpoint, seed, counter=counter)
 
     def callbacks(self, *own, progress: bool = True) -> list:
         """Start the timer and return the callbacks of `common.lesson.Lesson.callbacks`."""
+        from keras.callbacks import LambdaCallback
+
+        from common.callbacks import EpochBar, InterruptBetweenSteps
+
         self.saving.others = kept = [self.timer, *own]
         if self.saving.written:  # a later `fit` in this process resumes nothing
             self.first_epoch = 0
-        stop = keras.callbacks.LambdaCallback(on_train_end=lambda logs: self.timer.stop())
+        stop = LambdaCallback(on_train_end=lambda logs: self.timer.stop())
         self.timer.start()
         bar = [EpochBar()] if progress else []
         return [*kept, self.saving, *bar, stop, InterruptBetweenSteps()]
@@ -82,21 +86,29 @@ class Run:
         self.out, self.resumed = lesson.out, lesson.resume
         self.load_seconds, self.finished = 0.0, False
         self.data_sets = {"made by the lesson": (REAL, source)} if source else {}
-        backend = keras.backend.backend()
+        backend = sys.modules["keras"].backend.backend() if lesson.keras else None
         # From the modules, not the installed packages: TensorFlow's may be tensorflow-cpu.
-        versions = {name: sys.modules[name].__version__ for name in ("keras", backend, "numpy")}
+        names = ["keras", backend, "numpy"] if backend else ["numpy"]
+        versions = {name: import_module(name).__version__ for name in names}
         self.versions = {"python": platform.python_version(), **versions}
-        self.device = describe_device()
+        self.device = describe_device(backend)
         check_room(self.out)
         self.folder = earlier["folder"] if earlier else self.make_folder()
         for folder in (self.folder, self.folder.parent, self.out):
             remove_leftovers(folder)
-        self.counter = EpochCounter()
         self.trainings: dict[str, Training] = {}
-        self.training("")
-        keras_version, backend_version = self.versions["keras"], self.versions[backend]
-        device_and_seed = f"{self.device}, seed {lesson.seed}"
-        print(f"Keras {keras_version} on {backend} {backend_version}, {device_and_seed}")
+        if backend:
+            from common.batches import EpochCounter
+
+            self.counter = EpochCounter()
+            self.training("")
+            began_on = f"Keras {versions['keras']} on {backend} {versions[backend]}"
+        else:  # `Lesson.timed_epochs` fills in the times
+            self.trainings[""] = SimpleNamespace(
+                first_epoch=0, timer=SimpleNamespace(seconds=[], total=0.0)
+            )
+            began_on = f"NumPy {versions['numpy']}"
+        print(f"{began_on}, {self.device}, seed {lesson.seed}")
         self.started = earlier.get("started") if earlier else now_in_utc()
         if earlier:
             epoch = self.trainings[""].first_epoch
@@ -187,9 +199,15 @@ class Run:
         """Save the history, model and record of a finished run and update `runs.csv`."""
         seconds = self.trainings[training].timer.seconds
         runs.write_history(self.folder / "history.csv", history, seconds)
-        with atomic_write(self.folder / "model.keras") as temporary:
-            model.save(temporary)
-        values = {"epochs": len(seconds), "parameters": model.count_params(), "classes": classes}
+        if isinstance(model, dict):  # arrays by name, in a lesson without Keras
+            parameters = sum(array.size for array in model.values())
+            with atomic_write(self.folder / "model.npz") as temporary:
+                sys.modules["numpy"].savez(temporary, **model)
+        else:
+            parameters = model.count_params()
+            with atomic_write(self.folder / "model.keras") as temporary:
+                model.save(temporary)
+        values = {"epochs": len(seconds), "parameters": parameters, "classes": classes}
         values["metrics"] = {name: number(value) for name, value in metrics.items()}
         with finish_first():
             fsync(self.folder)  # files are on disk before the record says "finished"
@@ -281,14 +299,17 @@ def check_room(out: Path) -> None:
         fail(f"--out {out}: the disk has only {free / 1e6:.1f} MB left; {remedy}", 1)
 
 
-def describe_device() -> str:
-    """Return the training device, such as `CPU (2 cores)` or `GPU (1)`."""
-    if keras.backend.backend() == "torch":  # keras.distribution does not support PyTorch
+def describe_device(backend: str | None) -> str:
+    """Return the training device, such as `CPU (2 cores)` or `GPU (1)`; without Keras the CPU."""
+    gpus = 0
+    if backend == "torch":  # keras.distribution does not support PyTorch
         import torch
 
         gpus = torch.cuda.device_count()
-    else:
-        gpus = sum(not name.lower().startswith("cpu") for name in keras.distribution.list_devices())
+    elif backend:
+        from keras import distribution
+
+        gpus = sum(not name.lower().startswith("cpu") for name in distribution.list_devices())
     if gpus:
         return f"GPU ({gpus})"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -21,7 +21,8 @@ from types import SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LESSONS = sorted(path.name for path in ROOT.glob("[0-9][0-9]_*.py"))
+ALL_LESSONS = sorted(path.name for path in ROOT.glob("[0-9][0-9]_*.py"))
+NEURON, *LESSONS = ALL_LESSONS  # 00 has no Keras in it: test_neuron.py
 FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS[:7]
 FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE, DISTRIBUTED = LESSONS[7:13]
 NGRAMS = "14_imdb_ngrams.py"
@@ -32,7 +33,7 @@ LSTM_REVIEWS = "18_imdb_lstm.py"
 DEBUGGING = "19_debugging.py"
 DEPTH_AND_WIDTH = "20_depth_and_width.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
-NO_DATA_SET = [AUTODIFF, TIME_SERIES, XOR]  # they generate their data and have no data flags
+NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, XOR]  # they generate their data, no data flags
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
     TUNING: ["--trials", "2"],
@@ -45,6 +46,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     DEPTH_AND_WIDTH: ["--limit", "300", "--depths", "1", "2", "--repeats", "2"],
 }
 OWN_FILE = {  # the main test file of a lesson
+    NEURON: "test_neuron.py",
     FASHION: "test_lessons.py",
     IMDB: "test_lessons.py",
     AUTO_MPG: "test_lessons.py",
@@ -257,7 +259,7 @@ def smoke_runs(tmp_path_factory):
     """A run of every lesson, for two epochs on the built-in sample, by script."""
     flags = {
         script: [*on_sample(script), "--epochs", "2", *SHORTER.get(script, [])]
-        for script in LESSONS + PROJECTS
+        for script in ALL_LESSONS + PROJECTS
     }
     flags[IMDB] += ["--text", "A wonderful, moving film; never boring! Zyzzyva."]
     flags[NGRAMS] += ["--text", "A wonderful film. Zyzzyva!"]

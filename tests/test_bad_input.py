@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import (
+    ALL_LESSONS,
     AUTO_MPG,
     CHURN,
     FASHION,
     IMDB,
     LESSONS,
     MNIST,
+    NEURON,
     NO_DATA_SET,
     PROJECTS,
     REGULARIZATION,
@@ -45,7 +47,7 @@ def error_of(capsys, script, *flags, code=2) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("script", LESSONS + PROJECTS)
+@pytest.mark.parametrize("script", ALL_LESSONS + PROJECTS)
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -65,7 +67,8 @@ def error_of(capsys, script, *flags, code=2) -> str:
     ],
 )
 def test_common_flag_errors(tmp_path, capsys, script, flags, message):
-    if script in NO_DATA_SET and flags[0] in ("--limit", "--data", "--data-dir"):
+    missing = ["--limit", "--data", "--data-dir"] * (script in NO_DATA_SET)
+    if flags[0] in [*missing, *["--batch-size"] * (script == NEURON)]:
         message = f"unrecognized arguments: {' '.join(flags)}"
     assert message in error_of(capsys, script, "--out", tmp_path, *flags)
 
@@ -274,7 +277,7 @@ def test_pickled_arrays_are_refused(data_folder):
         readers.READERS["mnist"](data_folder)
 
 
-@pytest.mark.parametrize("script", LESSONS + PROJECTS)
+@pytest.mark.parametrize("script", ALL_LESSONS + PROJECTS)
 def test_unwritable_output_folder_is_refused(tmp_path, capsys, script):
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import LESSONS, PROJECTS, run_script
+from conftest import ALL_LESSONS as LESSONS
+from conftest import PROJECTS, run_script
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import (
+    ALL_LESSONS,
     AUTO_MPG,
     AUTODIFF,
     CHURN,
@@ -157,7 +158,7 @@ def test_run_writes_record_and_figures(smoke_runs, script):
     assert [row["lesson"] for row in rows].count(record["lesson"]) == 1
 
 
-@pytest.mark.parametrize("script", LESSONS + PROJECTS)
+@pytest.mark.parametrize("script", ALL_LESSONS + PROJECTS)
 def test_loss_is_finite_and_decreases(smoke_runs, script):
     loss = read_history(smoke_runs[script].folder)["loss"]
     assert np.isfinite(loss).all() and loss[1] < loss[0]
@@ -189,7 +190,7 @@ def test_reloaded_model_gives_equal_predictions(smoke_runs, script, inputs):
     np.testing.assert_array_equal(reloaded.predict(examples, verbose=0), expected)
 
 
-@pytest.mark.parametrize("script", LESSONS + PROJECTS)
+@pytest.mark.parametrize("script", ALL_LESSONS + PROJECTS)
 def test_lesson_has_seven_steps(script):
     text = (ROOT / script).read_text()
     assert re.findall(r"^# ## \d (\w+)", text, re.M) == STEPS
@@ -198,7 +199,7 @@ def test_lesson_has_seven_steps(script):
     assert re.search(rf"^    python {script}( |$)", text, re.M)
 
 
-@pytest.mark.parametrize("script", LESSONS + PROJECTS)
+@pytest.mark.parametrize("script", ALL_LESSONS + PROJECTS)
 def test_run_prints_no_warnings(smoke_runs, script):
     assert smoke_runs[script].noise == []
 

@@ -13,6 +13,7 @@ from conftest import (
     AUTO_MPG,
     FASHION,
     LEARNING_RATE,
+    NEURON,
     PROJECTS,
     REGULARIZATION,
     ROOT,
@@ -151,6 +152,18 @@ def test_flag_set_in_a_cell_is_kept_on_the_sample(notebook, capsys):
     assert f"--trials {names.lesson.trials} instead of 30" in capsys.readouterr().out
     cells.run_text("lesson.trials = 30")
     assert cells.run(1).lesson.trials == 30
+
+
+def test_lesson_without_keras_twice(notebook):
+    cells = notebook(NEURON)
+    first = cells.run()
+    assert first.lesson.name == "00_neuron_to_backpropagation"
+    cells.run_text("lesson.seed, lesson.epochs = 43, 3")
+    again = cells.run(3, 4, 5, 6, 7)
+    assert len(first.losses) == 2 and len(again.losses) == 3
+    assert read_history(again.lesson.folder)["loss"] == again.losses
+    record = json.loads((again.lesson.folder / "run.json").read_text())
+    assert record["finished"] and record["seed"] == 43 and record["epochs"] == 3
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from conftest import LESSONS, PROJECTS, ROOT
+from conftest import ALL_LESSONS, PROJECTS, ROOT
 
 from benchmarks import blocks, tables
 from benchmarks.measured import results, runs_of
@@ -19,7 +19,7 @@ def test_pages_match_results():
     shown = {page: blocks.regenerate(page, tables.BLOCKS, HEADERS) for page in blocks.pages()}
     changed = {blocks.name_of(page): found for page, (_, found) in shown.items() if found}
     assert not changed, f"{changed} differ from results/: run `python benchmarks/tables.py --write`"
-    without = {name for name in LESSONS + PROJECTS if "\nExpect: " not in shown[ROOT / name][0]}
+    without = {name for name in ALL_LESSONS + PROJECTS if "\nExpect: " not in shown[ROOT / name][0]}
     assert not without
     text = "".join(text for text, _ in shown.values())
     assert [name for name in tables.BLOCKS if f"<!-- results: {name} -->" not in text] == []
@@ -53,7 +53,7 @@ def test_output_of_lesson_01_is_that_of_a_run():
 
 def test_path_has_every_lesson():
     path = "\n".join(tables.BLOCKS["lesson-path"]())
-    assert all(f"]({name})" in path for name in LESSONS)
+    assert all(f"]({name})" in path for name in ALL_LESSONS)
 
 
 def test_regularization_claims():
@@ -70,6 +70,12 @@ def test_regularization_claims():
     assert (end > best).all() and end.early_stopping < end.baseline
     assert (end[["L1", "L2"]] < 0.75 * end.baseline).all()
     assert runs_of("04").peak_memory_mb.max() < 1500
+
+
+def test_claims_of_lesson_00():
+    runs = results("00_neuron")
+    assert runs.seed.tolist() == [42, 43, 44] and (runs.final_loss < 0.1).all()
+    assert (runs.deep_mse < runs.wide_mse).all() and 1 < runs.solved_starts.min() < 20
 
 
 def test_claims_of_lessons_02_and_14():

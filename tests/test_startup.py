@@ -13,6 +13,7 @@ from importlib.util import find_spec
 import pytest
 import tensorflow as tf
 from conftest import (
+    ALL_LESSONS,
     AUTODIFF,
     DEBUGGING,
     DEPTH_AND_WIDTH,
@@ -21,6 +22,7 @@ from conftest import (
     LESSONS,
     LSTM_REVIEWS,
     MULTIPLE_OUTPUTS,
+    NEURON,
     NO_DATA_SET,
     PROJECTS,
     QUICK_JAX,
@@ -50,11 +52,11 @@ def python(*words, cwd="/", **environment) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.parametrize("script", LESSONS + PROJECTS)
+@pytest.mark.parametrize("script", ALL_LESSONS + PROJECTS)
 def test_help_avoids_heavy_imports(script):
     result = python("-X", "importtime", ROOT / script, "--help")
     assert result.returncode == 0
-    shared = ["--epochs", "--batch-size", "--seed", "--out", "--resume"]
+    shared = ["--epochs", "--seed", "--out", "--resume"] + ["--batch-size"] * (script != NEURON)
     for flag in shared + ["--limit", "--data", "--data-dir"] * (script not in NO_DATA_SET):
         assert f" {flag} " in result.stdout
     assert "`" not in result.stdout and "\n# " not in result.stdout  # Markdown is for the pages
