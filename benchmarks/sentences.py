@@ -1,6 +1,7 @@
 """Sentences and lists with measured numbers, for the pages and lessons; see tables.py."""
 
 import re
+from collections.abc import Iterator
 from functools import partial
 
 import pandas as pd
@@ -376,6 +377,46 @@ def mnist_comparison() -> list[str]:
     ]
 
 
+def uncertainty(table: str, kind: str) -> pd.DataFrame:
+    """Return the results of lesson 22 of one kind: a row per name, with a list per column."""
+    rows = results("22_uncertainty")
+    rows = rows[(rows.table == table) & (rows.kind == kind)]
+    return rows.groupby("name", sort=False)[["value", "low", "high"]].agg(list)
+
+
+def lesson_22_scores() -> Iterator[str]:
+    """Yield what lesson 22 finds for cars and for customers."""
+    yield "Over ten splits, median and range of three seeds:"
+    yield ""
+    yield "| model | cars: test MAE [MPG] | customers: Brier score |"
+    yield "| --- | --- | --- |"
+    cars, customers = (
+        uncertainty(table, "splits").value.map(Values) for table in ("auto_mpg", "churn")
+    )
+    for name in cars.index:
+        yield f"| {name} | {cars[name]:3~} | {customers[name]:4~} |"
+    yield ""
+    won = uncertainty("auto_mpg", "won").value["mean of 10"]
+    yield f"The mean of ten networks beats the forest in {', '.join(f'{value:.0f}' for value in won)} of the ten splits of cars."
+    yield ""
+    luck = uncertainty("auto_mpg", "luck")
+    starts, splits = luck.loc["20 starts"], luck.loc["10 splits"]
+    yield f"With seed 42, 20 starts score from {starts.low[0]:.2f} to {starts.high[0]:.2f} MPG, ten splits from {splits.low[0]:.2f} to {splits.high[0]:.2f}. 10-fold cross-validation, with 95% intervals:"
+    yield ""
+    yield "| error | cars [MPG] | customers |"
+    yield "| --- | --- | --- |"
+    names = {"10-fold, mean of all": "mean of ten"}
+    for kind in ("interval", "difference"):
+        pair = [uncertainty(table, kind) for table in ("auto_mpg", "churn")]
+        for name in pair[0].index.drop("10-fold, one network", errors="ignore"):
+            label = names.get(name, name.replace(" - ", " minus ").replace("of all", "of ten"))
+            cells = [
+                f"{row.value[0]:.{digits}f} ({row.low[0]:.{digits}f} to {row.high[0]:.{digits}f})"
+                for row, digits in zip((table.loc[name] for table in pair), (3, 4), strict=True)
+            ]
+            yield f"| {label} | {cells[0]} | {cells[1]} |"
+
+
 FUNCTIONS = [lesson_00_depth, lesson_02_overfitting, lesson_14_pairs, lesson_06_timings, computers]
 FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10_errors]
 FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
@@ -390,6 +431,7 @@ FUNCTIONS += [
     churn_steps,
     lesson_20_wide,
     lesson_20_deep,
+    lesson_22_scores,
 ]
 SENTENCES = {
     **{name: partial(tell, *entry) for name, entry in TEXTS.items()},
@@ -437,6 +479,12 @@ def promise_of_shapes() -> str:
     return f"median validation MSE: one wide layer {errors[1]}, two {errors[2]}, six {errors[6]}."
 
 
+def promise_of_uncertainty() -> str:
+    """Return what the mean of ten networks and the forest of lesson 22 reach."""
+    scores = uncertainty("auto_mpg", "splits").value.map(Values)
+    return f"median test MAE over ten splits: mean of ten networks {scores['mean of 10']:.2f} MPG, random forest {scores['random forest']:.2f}."
+
+
 RANGE = "median and range of COUNT seeds."
 ACCURACY = f"test accuracy {{test_accuracy:3~}}, {RANGE}"
 PROMISES = {
@@ -465,6 +513,7 @@ EXPECTATIONS = {lesson: partial(promise, lesson, what) for lesson, what in PROMI
 EXPECTATIONS["00_neuron_to_backpropagation"] = promise_of_neuron
 EXPECTATIONS["16_learning_rate"] = promise_of_learning_rate
 EXPECTATIONS["20_depth_and_width"] = promise_of_shapes
+EXPECTATIONS["22_uncertainty"] = promise_of_uncertainty
 EXPECTATIONS["xor"] = promise_of_xor
 
 

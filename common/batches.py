@@ -26,7 +26,9 @@ def epoch_order(examples: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
-def shuffled_batches(features, targets, batch_size: int, seed: int, counter=None, repeat=False):
+def shuffled_batches(
+    features, targets, batch_size: int, seed: int, counter=None, repeat=False, sample_weight=None
+):
     """Split arrays into batches, reshuffled for every epoch.
 
     Each batch is gathered on demand: the arrays keep their dtype, and a sparse array is never
@@ -44,16 +46,20 @@ def shuffled_batches(features, targets, batch_size: int, seed: int, counter=None
             epoch. By default the first pass is epoch 0.
         repeat: repeat the batches endlessly, for `fit(..., steps_per_epoch=...)`. This saves the
             new iterator per epoch, about 20 ms on TensorFlow.
+        sample_weight: weight of each example in the loss, array of shape (examples,) or (examples,
+            outputs); 1 by default.
 
     Returns:
         A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
     """
-    features, targets = as_arrays(features), as_arrays(targets)
+    arrays = as_arrays(
+        (features, targets) if sample_weight is None else (features, targets, sample_weight)
+    )
     counter = counter or EpochCounter()
-    examples = count(targets)
+    examples = count(arrays[1])
     batch_size = min(batch_size, examples)
     if keras.backend.backend() != "tensorflow":
-        return ShuffledBatches(features, targets, batch_size, seed, counter)
+        return ShuffledBatches(arrays, batch_size, seed, counter)
     import tensorflow as tf
 
     # Every call back into Python waits until the training loop releases the interpreter lock, so
@@ -83,7 +89,7 @@ def shuffled_batches(features, targets, batch_size: int, seed: int, counter=None
 
     starts = tf.data.Dataset.range(0, 2**62 if repeat else 1, epochs)
     steps = None if repeat else full + bool(rest)
-    return gather_rows(starts.flat_map(rows_of_batches), features, targets, 4, steps)
+    return gather_rows(starts.flat_map(rows_of_batches), arrays, 4, steps)
 
 
 def ordered_batches(features, targets, batch_size: int):
@@ -94,17 +100,17 @@ def ordered_batches(features, targets, batch_size: int):
 
     Arguments and return value are those of `shuffled_batches`.
     """
-    features, targets = as_arrays(features), as_arrays(targets)
+    arrays = as_arrays((features, targets))
     if keras.backend.backend() != "tensorflow":
-        return OrderedBatches(features, targets, batch_size)
+        return OrderedBatches(arrays, batch_size)
     import tensorflow as tf
 
-    examples = count(targets)
-    sparse = any(map(issparse, keras.tree.flatten((features, targets))))
+    examples = count(arrays[1])
+    sparse = any(map(issparse, keras.tree.flatten(arrays)))
     if batch_size >= examples and not sparse:  # 3 ms per epoch instead of 20
-        return untuned(tf.data.Dataset.from_tensors((features, targets)))
+        return untuned(tf.data.Dataset.from_tensors(arrays))
     rows = tf.data.Dataset.range(examples).batch(batch_size)
-    return gather_rows(rows, features, targets, 2, -(-examples // batch_size))
+    return gather_rows(rows, arrays, 2, -(-examples // batch_size))
 
 
 def untuned(dataset):
@@ -120,7 +126,7 @@ def untuned(dataset):
     return dataset.with_options(options)
 
 
-def gather_rows(rows, features, targets, ahead: int, steps: int | None):
+def gather_rows(rows, arrays, ahead: int, steps: int | None):
     """Map a `tf.data` pipeline of row numbers to batches, prefetching up to `ahead` of them.
 
     TensorFlow never frees a Python function passed to `tf.numpy_function`. So the function looks
@@ -143,7 +149,7 @@ def gather_rows(rows, features, targets, ahead: int, steps: int | None):
 
         return read
 
-    readers = keras.tree.map_structure(reader, (features, targets))
+    readers = keras.tree.map_structure(reader, arrays)
     batches = rows.map(lambda rows: keras.tree.map_structure(lambda read: read(rows), readers))
     dataset = untuned(batches.prefetch(ahead))
     if steps:
@@ -155,20 +161,21 @@ def gather_rows(rows, features, targets, ahead: int, steps: int | None):
 class OrderedBatches(keras.utils.PyDataset):
     """Batches of `ordered_batches` for JAX and PyTorch."""
 
-    def __init__(self, features, targets, batch_size: int):
+    def __init__(self, arrays: tuple, batch_size: int):
         super().__init__()
-        self.features, self.targets, self.batch_size = features, targets, batch_size
+        self.arrays, self.batch_size = arrays, batch_size
+        self.examples = count(arrays[1])
 
     def __len__(self):
-        return -(-count(self.targets) // self.batch_size)
+        return -(-self.examples // self.batch_size)
 
     def __getitem__(self, index: int):
         """Return batch `index`."""
         return self.gather(slice(index * self.batch_size, (index + 1) * self.batch_size))
 
     def gather(self, rows):
-        """Return the given rows of features and targets."""
-        return dense_rows(self.features, rows), dense_rows(self.targets, rows)
+        """Return the given rows of features, targets and, if given, sample weights."""
+        return dense_rows(self.arrays, rows)
 
 
 class ShuffledBatches(OrderedBatches):
@@ -177,8 +184,8 @@ class ShuffledBatches(OrderedBatches):
     `fit` requests batches in its own shuffled order, so the index is ignored.
     """
 
-    def __init__(self, features, targets, batch_size: int, seed: int, counter: EpochCounter):
-        super().__init__(features, targets, batch_size)
+    def __init__(self, arrays: tuple, batch_size: int, seed: int, counter: EpochCounter):
+        super().__init__(arrays, batch_size)
         self.seed, self.counter = seed, counter
         self.on_epoch_begin()
 
@@ -189,7 +196,7 @@ class ShuffledBatches(OrderedBatches):
     def __getitem__(self, index: int):
         """Return the next batch, whatever the index."""
         if self.step == 0:
-            self.order = epoch_order(count(self.targets), self.seed, self.counter.epoch)
+            self.order = epoch_order(self.examples, self.seed, self.counter.epoch)
         rows = self.order[self.step * self.batch_size : (self.step + 1) * self.batch_size]
         self.step = (self.step + 1) % len(self)
         self.counter.epoch += self.step == 0  # Keras may read one batch before training

@@ -180,6 +180,7 @@ class Lesson:
         shuffle: bool = True,
         seed: int | None = None,
         repeat: bool = False,
+        sample_weight=None,
     ):
         """Split arrays into batches for `fit`, `evaluate` or `predict`; the last may be smaller.
 
@@ -194,6 +195,7 @@ class Lesson:
             seed: seed of the orders; by default the value of the flag.
             repeat: whether to repeat the batches endlessly, for `fit(..., steps_per_epoch=...)`.
                 Faster if an epoch takes only milliseconds.
+            sample_weight: weight of each example in the loss, for shuffled batches.
 
         Returns:
             A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
@@ -205,7 +207,9 @@ class Lesson:
             return ordered_batches(features, targets, batch_size)
         seed = self.seed if seed is None else seed
         self.run.counter.epoch = 0
-        return shuffled_batches(features, targets, batch_size, seed, self.run.counter, repeat)
+        return shuffled_batches(
+            features, targets, batch_size, seed, self.run.counter, repeat, sample_weight
+        )
 
     def timed_epochs(self) -> Iterator[int]:
         """Count the epochs of a loop without Keras, from 0, and record the time of each."""

@@ -32,6 +32,7 @@ MULTIPLE_OUTPUTS = "17_multiple_outputs.py"
 LSTM_REVIEWS = "18_imdb_lstm.py"
 DEBUGGING = "19_debugging.py"
 DEPTH_AND_WIDTH = "20_depth_and_width.py"
+UNCERTAINTY = "22_uncertainty.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, XOR]  # they generate their data, no data flags
 SHORTER = {  # fewer trainings, where a lesson has many
@@ -44,6 +45,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     LSTM_REVIEWS: ["--limit", "500"],
     DEBUGGING: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
     DEPTH_AND_WIDTH: ["--limit", "300", "--depths", "1", "2", "--repeats", "2"],
+    UNCERTAINTY: ["--limit", "100", "--members", "6"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -65,6 +67,7 @@ OWN_FILE = {  # the main test file of a lesson
     MULTIPLE_OUTPUTS: "test_multiple_outputs.py",
     DEBUGGING: "test_debugging.py",
     DEPTH_AND_WIDTH: "test_depth_and_width.py",
+    UNCERTAINTY: "test_uncertainty.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

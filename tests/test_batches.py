@@ -53,18 +53,18 @@ print(json.dumps(seen))
 """
 
 
-def shuffled(features, targets, batch_size=4, seed=7, epoch=0, repeat=False):
+def shuffled(features, targets, batch_size=4, seed=7, epoch=0, repeat=False, weights=None):
     """Return shuffled batches, starting at an epoch."""
     counter = EpochCounter()
     counter.epoch = epoch
-    return batches.shuffled_batches(features, targets, batch_size, seed, counter, repeat)
+    return batches.shuffled_batches(features, targets, batch_size, seed, counter, repeat, weights)
 
 
-def on_jax(features, targets, epoch=0):
+def on_jax(*arrays, epoch=0):
     """Return the batches of the JAX and PyTorch back-ends."""
     counter = EpochCounter()
     counter.epoch = epoch
-    return ShuffledBatches(features, targets, 4, 7, counter)
+    return ShuffledBatches(arrays, 4, 7, counter)
 
 
 def orders(dataset, epochs: int, steps: int = 3) -> list[list[int]]:
@@ -189,11 +189,22 @@ def test_sparse_and_dense_batches_are_equal(make):
         assert np.asarray(features).dtype == np.uint8
 
 
+@pytest.mark.parametrize("make", [lambda *three: shuffled(*three[:2], weights=three[2]), on_jax])
+def test_sample_weights_follow_their_examples(make):
+    for features, targets, weights in make(numbers(), numbers() + 1, numbers() * 10):
+        np.testing.assert_array_equal(weights, np.asarray(features) * 10)
+        np.testing.assert_array_equal(targets, np.asarray(features) + 1)
+
+
 @pytest.mark.parametrize("make", [ordered_batches, OrderedBatches])
 def test_ordered_batches_keep_row_order(make):
     for features in sparse_numbers():
-        found = make(features, sparse_numbers()[1], 4)
-        found = [found[i] for i in range(3)] if make is OrderedBatches else list(found)
+        arrays = features, sparse_numbers()[1]
+        if make is OrderedBatches:
+            made = make(arrays, 4)
+            found = [made[i] for i in range(3)]
+        else:
+            found = list(make(*arrays, 4))
         assert [len(targets) for _, targets in found] == [4, 4, 2]
         np.testing.assert_array_equal(
             np.concatenate([rows for rows, _ in found]), sparse_numbers()[1]

@@ -39,6 +39,7 @@ from conftest import (
     TRAINING_LOOP,
     TRANSFER,
     TUNING,
+    UNCERTAINTY,
     XOR,
     run_lesson,
 )
@@ -98,6 +99,7 @@ FIGURES = {
     LSTM_REVIEWS: ["accuracy", "loss", "epoch_times"],
     DEBUGGING: ["examples", "broken", "accuracy", "loss", "epoch_times"],
     DEPTH_AND_WIDTH: ["folds", "shapes", "curves", "incomes", "loss", "epoch_times"],
+    UNCERTAINTY: ["comparison", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -122,6 +124,7 @@ OTHERS = {
     LEARNING_RATE: {"rates.csv"},
     DEBUGGING: {"broken.csv"},
     DEPTH_AND_WIDTH: {"shapes.csv"},
+    UNCERTAINTY: {"results.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }

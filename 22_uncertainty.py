@@ -1,0 +1,387 @@
+# %% [markdown]
+"""
+# 22 Uncertainty: is a better score really better?
+
+Train a network twice, with two seeds, and you get two scores. With another split of the data you
+get a third. So a network whose error is 0.1 lower than another's may just have been lucky. In this
+lesson you measure how large that luck is, report a score with a *confidence interval*, decide
+whether one model really beats another, and make a network better without changing it: you train
+ten and average their predictions.
+
+Expect: median test MAE over ten splits: mean of ten networks 1.83 MPG, random forest 1.89.
+
+    python 22_uncertainty.py
+    python 22_uncertainty.py --table churn --epochs 20
+"""
+
+# %%
+from common.lesson import Flag, Lesson
+
+lesson = Lesson(
+    __doc__,
+    epochs=200,
+    batch_size=32,
+    learning_rate=0.005,
+    members=Flag(10, "networks whose predictions are averaged", at_least=5),
+    table=Flag(["auto_mpg", "churn"], "predict fuel economy, or which customers leave"),
+)
+
+import math
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from keras import layers
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.model_selection import KFold, train_test_split
+
+# %% [markdown]
+# ## 1 Load
+# The cars of lesson 03. `--table churn` takes the customers of [churn](churn/README.md) instead, so
+# that you can see what changes with 10,000 rows in place of 392.
+
+# %%
+table = lesson.load(lesson.table)
+if lesson.table == "auto_mpg":
+    table = table.dropna()  # six cars of unknown horsepower
+    targets = table.mpg
+    features = pd.get_dummies(table.drop(columns=["mpg", "car_name"]), columns=["origin"])
+else:
+    targets = table.Exited  # 1: the customer left
+    features = table.drop(columns=["RowNumber", "CustomerId", "Surname", "Exited"])
+    features = pd.get_dummies(features, columns=["Geography", "Gender"])
+features, targets = features.to_numpy("float32"), targets.to_numpy("float32")
+rows = len(targets)
+print(f"{rows:,} rows, {features.shape[1]} columns")
+
+# %% [markdown]
+# ## 2 Prepare
+# We need many trainings, so we first list them all. Each is described by its *sample weights*, one
+# number per row: how often the row counts in the loss. A row of the training set has weight 1, a
+# row that is held out has weight 0, which is the same as not having it at all.
+#
+# - **Starts**: 20 networks with the same training rows. They differ only in their random initial
+#   weights.
+# - **Splits**: ten times, another random fifth of the rows is the test set. The splits are those of
+#   lesson 03 with the seeds 42 to 51. For each split we train ten networks.
+# - **Bootstrap samples**: the same ten splits, but each network draws as many rows as there are
+#   training rows, *with replacement*: one row may come twice, another not at all. On average, 37%
+#   of the rows are missing.
+# - **Folds**: in *k-fold cross-validation* we cut the rows into k parts, the *folds*, here k = 10.
+#   Each fold is the test set once, while the other nine are trained on. So in the end each row has
+#   been tested exactly once.
+
+# %%
+random = np.random.default_rng(lesson.seed)
+columns = []  # of sample weights: one for each network
+
+
+def plan(train_rows, networks, bootstrap=False):
+    """Add networks that train on some rows; return the range of their numbers."""
+    first = len(columns)
+    for _ in range(networks):
+        drawn = random.choice(train_rows, len(train_rows)) if bootstrap else train_rows
+        columns.append(np.bincount(drawn, minlength=rows))
+    return slice(first, len(columns))
+
+
+splits = [
+    train_test_split(np.arange(rows), test_size=0.2, random_state=lesson.seed + number)
+    for number in range(10)
+]
+folds = list(KFold(10, shuffle=True, random_state=lesson.seed).split(features))
+starts = plan(splits[0][0], 20)
+averaged = [plan(train_rows, lesson.members) for train_rows, _ in splits]
+bagged = [plan(train_rows, lesson.members, bootstrap=True) for train_rows, _ in splits]
+crossed = [plan(train_rows, lesson.members) for train_rows, _ in folds]
+weights = np.stack(columns, axis=1).astype("float32")  # shape (rows, networks)
+networks = weights.shape[1]
+print(f"{networks} networks")
+
+# %% [markdown]
+# ## 3 Define
+# To train 320 small networks one after the other would take half an hour: each step has so little
+# to compute that most of the time is spent starting it. So we put all of them into one model, side
+# by side. `EinsumDense` is a `Dense` layer with one weight matrix per network. In its equation
+# `"bni,nio->bno"`, b is the row in the batch, n the network, i its inputs and o its outputs: the
+# inputs of network n are multiplied by matrix n, and no network sees another's numbers.
+#
+# Each network has the shape of lesson 03: two hidden layers of 64 units. Each normalizes its inputs
+# with the means and variances of its own training rows. The random initial weights are drawn as
+# `Dense` would draw them (*Glorot uniform*: up to the square root of 6 / (inputs + outputs)).
+
+# %%
+count = weights.sum(axis=0)[:, np.newaxis]
+means = weights.T @ features / count  # shape (networks, columns)
+variances = weights.T @ features**2 / count - means**2
+
+
+def dense(inputs, units, activation=None):
+    """Apply a dense layer of every network."""
+    limit = math.sqrt(6 / (inputs.shape[-1] + units))
+    return layers.EinsumDense(
+        "bni,nio->bno",
+        (networks, units),
+        bias_axes="no",
+        activation=activation,
+        kernel_initializer=keras.initializers.RandomUniform(-limit, limit),
+    )(inputs)
+
+
+classify = lesson.table == "churn"
+inputs = keras.Input((features.shape[1],))
+x = layers.RepeatVector(networks)(inputs)  # each network gets the same row
+x = layers.Normalization(axis=(1, 2), mean=means, variance=variances)(x)
+x = dense(x, 64, "relu")
+x = dense(x, 64, "relu")
+outputs = dense(x, 1, "sigmoid" if classify else None)
+model = keras.Model(inputs, outputs)
+print(f"output shape {outputs.shape}, {model.count_params() // networks:,} parameters per network")
+
+# %% [markdown]
+# ## 4 Compile
+# The loss is the usual one, the mean squared error for a number and binary cross-entropy for yes or
+# no. Keras computes it for every row and every network, multiplies it by the sample weights, and
+# takes the mean. The gradient of one network's weights comes from that network's losses only.
+#
+# Dividing by the number of networks makes that gradient 320 times smaller. Adam does not mind: it
+# divides each gradient by its recent size. Its learning rate falls to 0 along a cosine (lesson 16).
+
+# %%
+steps = math.ceil(rows / lesson.batch_size)
+rate = keras.optimizers.schedules.CosineDecay(lesson.learning_rate, lesson.epochs * steps)
+model.compile(
+    keras.optimizers.Adam(rate, epsilon=1e-12),  # far below gradients that are 320 times smaller
+    "binary_crossentropy" if classify else "mse",
+    steps_per_execution=steps,  # return to Python once per epoch: faster
+)
+
+# %% [markdown]
+# ## 5 Fit
+# One `fit` trains them all. There is no early stopping, since each network would want to stop at
+# another epoch: 200 epochs with a falling learning rate were chosen beforehand.
+
+# %%
+repeated = np.repeat(targets[:, np.newaxis, np.newaxis], networks, axis=1)
+history = model.fit(
+    lesson.batches(features, repeated, sample_weight=weights),
+    epochs=lesson.epochs,
+    callbacks=lesson.callbacks(),
+    verbose=0,
+)
+predicted = model.predict(features, batch_size=1000, verbose=0)[..., 0]  # (rows, networks)
+
+# %% [markdown]
+# ## 6 Evaluate
+# **How large is the luck?** For cars the error is the absolute error in MPG, as in lesson 03; for
+# customers it is the squared difference between the probability and what happened, 0 or 1. Its mean
+# over the test rows is the score (the MAE, and the *Brier score*). We compare the scores of the 20
+# starts, all with the same split, and those of ten splits.
+
+
+# %%
+def errors(prediction, test_rows):
+    """Return the error of each test row."""
+    difference = prediction - targets[test_rows]
+    return difference**2 if classify else np.abs(difference)
+
+
+results = []
+
+
+def report(kind, name, value, low, high):
+    """Print a result with its lower and upper end, and keep it for the table."""
+    print(f"{name}: {value:.4f} ({low:.4f} to {high:.4f})")
+    results.append({"kind": kind, "name": name, "value": value, "low": low, "high": high})
+
+
+test_rows = splits[0][1]
+by_start = [errors(one, test_rows).mean() for one in predicted[test_rows, starts].T]
+report("luck", "20 starts", np.mean(by_start), min(by_start), max(by_start))
+by_split = [
+    np.mean([errors(one, test_rows).mean() for one in predicted[test_rows, group].T])
+    for (_, test_rows), group in zip(splits, averaged, strict=True)
+]
+report("luck", "10 splits", np.mean(by_split), min(by_split), max(by_split))
+
+# %% [markdown]
+# The split matters more than the start: some cars are hard to predict, and each split has its own
+# share of them. For a fair comparison, two models must be tested on the same rows.
+#
+# **A score with its uncertainty.** Cross-validation tests every row once, so we have as many errors
+# as rows. Their mean is the score. Its *standard error* is s/√n (lesson 03), with s the standard
+# deviation of the n errors. The interval from 1.96 standard errors below to 1.96 above is the *95%
+# confidence interval*: of all intervals computed in this way from other data, 95% would contain the
+# true mean. (Here it is a little too narrow, because the ten networks share most of their training
+# rows, so their errors are not quite independent.)
+
+
+# %%
+def interval(values):
+    """Return the mean, and the two ends of its 95% confidence interval."""
+    margin = 1.96 * np.std(values, ddof=1) / math.sqrt(len(values))
+    return np.mean(values), np.mean(values) - margin, np.mean(values) + margin
+
+
+one, mean_of_all = np.empty(rows), np.empty(rows)  # the prediction for each row when it was tested
+for (_, test_rows), group in zip(folds, crossed, strict=True):
+    one[test_rows] = predicted[test_rows, group.start]
+    mean_of_all[test_rows] = predicted[test_rows, group].mean(axis=1)
+error_of_one = errors(one, np.arange(rows))
+error_of_mean = errors(mean_of_all, np.arange(rows))
+report("interval", "10-fold, one network", *interval(error_of_one))
+report("interval", "10-fold, mean of all", *interval(error_of_mean))
+
+# %% [markdown]
+# **Averaging.** Each network's prediction is partly right and partly the luck of its start. In the
+# mean of several, the luck partly cancels. This is more than a hope. For each row,
+#
+#     squared error of the mean = mean of the squared errors - variance of the predictions
+#
+# so the mean of some networks (an *ensemble*) is never worse, in squared error, than they are on
+# average; and the more they disagree, the more it gains. To make them disagree more, *bagging*
+# (*bootstrap aggregating*) trains each on its own bootstrap sample. A *random forest* is many
+# decision trees, bagged; it is the model to beat on small tables.
+
+# %%
+forest = RandomForestClassifier if classify else RandomForestRegressor
+
+
+def forest_predictions(train_rows, test_rows, seed):
+    """Train a random forest and predict the test rows."""
+    trained = forest(random_state=seed, n_jobs=-1).fit(features[train_rows], targets[train_rows])
+    if classify:
+        return trained.predict_proba(features[test_rows])[:, 1]
+    return trained.predict(features[test_rows])
+
+
+scores = {"one network": by_split}
+for name, groups, members in [
+    ("mean of 5", averaged, 5),
+    (f"mean of {lesson.members}", averaged, lesson.members),
+    (f"bagging, {lesson.members}", bagged, lesson.members),
+]:
+    scores[name] = [
+        errors(predicted[test_rows, group][:, :members].mean(axis=1), test_rows).mean()
+        for (_, test_rows), group in zip(splits, groups, strict=True)
+    ]
+scores["random forest"] = [
+    errors(forest_predictions(*split, lesson.seed + number), split[1]).mean()
+    for number, split in enumerate(splits)
+]
+scores = pd.DataFrame(scores)
+won = scores.lt(scores["random forest"], axis=0).sum()  # in how many splits
+for name, column in scores.items():
+    report("splits", name, column.mean(), column.min(), column.max())
+    print(f"    better than the forest in {won[name]} of 10 splits")
+best = f"mean of {lesson.members}"
+
+figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+axes[0].plot(scores.T.to_numpy(), color="lightgray")  # a line for each split
+axes[0].plot(scores.mean().to_numpy(), "o-", color="tab:blue", label="mean of ten splits")
+axes[0].set_xticks(range(scores.shape[1]), scores.columns, rotation=20)
+axes[0].set(ylabel="test error", title="each gray line is one split")
+axes[0].legend()
+
+# %% [markdown]
+# **Is the difference real?** The gray lines in the left figure lie far apart, but most of them go
+# up and down together. So do not compare two means whose intervals overlap; look at the
+# *differences*. For each row, subtract the error of one model from that of the other, and compute
+# the interval of these differences: a *paired* comparison. If the interval does not contain 0, the
+# difference is *statistically significant*: luck alone would rarely produce it.
+
+# %%
+error_of_forest = np.empty(rows)
+for train_rows, test_rows in folds:
+    prediction = forest_predictions(train_rows, test_rows, lesson.seed)
+    error_of_forest[test_rows] = errors(prediction, test_rows)
+pairs = {
+    "one network - mean of all": error_of_one - error_of_mean,
+    "forest - mean of all": error_of_forest - error_of_mean,
+    "forest - one network": error_of_forest - error_of_one,
+}
+for number, (name, difference) in enumerate(pairs.items()):
+    middle, low, high = interval(difference)
+    report("difference", name, middle, low, high)
+    axes[1].errorbar(middle, number, xerr=[[middle - low], [high - middle]], fmt="o", capsize=4)
+axes[1].axvline(0, color="gray", linestyle="--")
+axes[1].set_yticks(range(len(pairs)), pairs)
+axes[1].set(ylim=(-0.5, len(pairs) - 0.5), xlabel="difference of the errors")
+axes[1].set_title("paired differences, 95% intervals")
+lesson.save_figure("comparison", figure)
+lesson.save_table("results", pd.DataFrame(results).round(4))
+
+# %% [markdown]
+# <!-- results: lesson-22-scores -->
+# Over ten splits, median and range of three seeds:
+#
+# | model | cars: test MAE [MPG] | customers: Brier score |
+# | --- | --- | --- |
+# | one network | 1.853 (1.812 to 1.863) | 0.1080 (0.1078 to 0.1083) |
+# | mean of 5 | 1.837 (1.792 to 1.841) | 0.1064 (0.1059 to 0.1065) |
+# | mean of 10 | 1.829 (1.788 to 1.841) | 0.1059 (0.1058 to 0.1063) |
+# | bagging, 10 | 1.867 (1.843 to 1.889) | 0.1065 (0.1064 to 0.1068) |
+# | random forest | 1.892 (1.891 to 1.909) | 0.1074 (0.1069 to 0.1074) |
+#
+# The mean of ten networks beats the forest in 6, 7, 8 of the ten splits of cars.
+#
+# With seed 42, 20 starts score from 1.69 to 1.85 MPG, ten splits from 1.61 to 2.06. 10-fold
+# cross-validation, with 95% intervals:
+#
+# | error | cars [MPG] | customers |
+# | --- | --- | --- |
+# | mean of ten | 1.849 (1.659 to 2.039) | 0.1042 (0.0999 to 0.1085) |
+# | one network minus mean of ten | 0.029 (-0.004 to 0.062) | 0.0022 (0.0014 to 0.0030) |
+# | forest minus mean of ten | 0.074 (-0.049 to 0.198) | 0.0020 (0.0005 to 0.0035) |
+# | forest minus one network | 0.045 (-0.082 to 0.173) | -0.0002 (-0.0019 to 0.0015) |
+# <!-- end -->
+#
+# What do we learn?
+#
+# - The start changes the score, and the split changes it more.
+# - The mean of ten networks is better than one, for cars and for customers. With 392 cars this
+#   could still be luck (the interval contains 0). With 10,000 customers it is significant: the
+#   standard error falls with √n.
+# - The mean of ten beats the forest in most splits of cars, and yet 392 cars are too few to call it
+#   better. For customers the difference is significant with two of three seeds. One network alone
+#   does not beat the forest.
+# - Bagging helps less than plain averaging here. Each network sees only 63% of the rows, and that
+#   costs more than the disagreement gains. It was made for models that disagree a lot, like trees.
+#
+# ## 7 Predict
+# The networks can also warn you: where they have seen similar rows, they agree; elsewhere each may
+# continue in its own way. We predict a typical row, and one in which every column is two standard
+# deviations above the largest value.
+
+# %%
+typical = np.median(features, axis=0)
+strange = features.max(axis=0) + 2 * features.std(axis=0)
+answers = model.predict(np.stack([typical, strange]), verbose=0)[:, crossed[0], 0]
+for name, answer in zip(["typical", "far outside"], answers, strict=True):
+    print(f"{name} row: mean {answer.mean():.2f}, standard deviation {answer.std(ddof=1):.2f}")
+measured = {"test_brier" if classify else "test_mae": scores[best].mean()}
+measured |= {"test_forest": scores["random forest"].mean(), "splits_won": int(won[best])}
+lesson.finish(model, history, **measured)
+
+# %% [markdown]
+# For cars, the standard deviation is many times larger for the strange row: its prediction is a
+# guess. But agreement is no proof. Try the customers: the ten networks agree that the strange one
+# will leave, with a probability near 1, although no one has ever seen such a customer.
+#
+# ## Remember
+# - A test score is one draw. Say with how many seeds and splits you measured it, and its interval.
+# - Compare two models on the same rows, and look at the differences.
+# - The mean of several networks is better than one, and where they disagree, be careful.
+#
+# On your own data, try first: 10-fold cross-validation, a random forest as the model to beat, and
+# the mean of five networks.
+
+# %% [markdown]
+# ## Exercises
+# 1. Does the mean of 20 networks beat the mean of ten? `--members 20`
+# 2. With 10,000 rows instead of 392, which differences are significant? `--table churn --epochs 20`
+# 3. If you train longer, do the networks disagree more, and does averaging gain more? `--epochs
+#    600`
+#
+# Solutions: notes/solutions/22_uncertainty.md
