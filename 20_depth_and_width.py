@@ -2,7 +2,8 @@
 """
 # 20 Depth and width: should a network be deep or wide?
 
-You have a *budget*: a number of parameters that your network may have. Do you spend it on one wide
+The number of hidden layers is a network's *depth*, the number of units in each its *width*. You
+have a *budget*: a number of parameters that your network may have. Do you spend it on one wide
 hidden layer, or on several narrower ones? In theory one layer is always enough. In this lesson you
 see why more layers can help all the same, count the parameters of a network before you build it,
 and compare networks of one to six hidden layers fairly: with equal budgets, over several seeds.
@@ -47,8 +48,9 @@ districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# As in lesson 16: three counts become counts per household, house values are in units of 100,000
-# dollars, a quarter of the rows is the test set, and a quarter of the rest is the validation set,
+# As in lesson 16: we divide the counts of rooms, bedrooms and people by the number of households,
+# keep the population as well, and have eight features. House values are in units of 100,000
+# dollars. A quarter of the rows is the test set, and a quarter of the rest is the validation set,
 # which decides between the networks.
 
 # %%
@@ -71,21 +73,21 @@ mean, variance = train_features.mean(axis=0), train_features.var(axis=0)
 # %% [markdown]
 # ## 3 Define
 # **Why one layer is enough.** The *universal approximation theorem* says: on a bounded range of
-# inputs, a network with one hidden layer comes as close as you like to any continuous function, if
-# only the layer is wide enough. With one input and `relu` you can see why: the output is a line
-# with a kink for each unit, and with enough kinks it follows any curve. But the theorem says
+# inputs, a network with one hidden layer comes as close as you like to any continuous function,
+# provided that the layer is wide enough. With one input and `relu` you can see why: the output is a
+# line with a kink for each unit, and with enough kinks it follows any curve. But the theorem says
 # neither how many units are enough, nor that training finds their weights.
 #
-# **Why more layers can help.** Each layer builds on the *features* that the one before has
-# computed. If one unit has learned "near the coast" and another "high income", a unit of the next
-# layer can combine them, as it can combine all others. In a single layer, each combination needs
-# units of its own.
+# **Why more layers can help.** Each layer builds on what the one before has computed (such computed
+# quantities are called *features*, too). If one unit has learned "near the coast" and another "high
+# income", a unit of the next layer can combine the two, and other units can use the same two again.
+# In a single layer nothing can be used again: each combination needs units of its own.
 #
 # Here is an extreme example. The function t(x) = 2·relu(x) - 4·relu(x - ½) needs two units. Between
 # 0 and 1 it rises to 1 and falls back to 0: it folds its input in the middle. Apply it twice, and
 # the second layer folds what the first has folded. Each layer of two units doubles the number of
 # straight pieces, so ten layers, 20 units, give 1,024 of them. A single layer needs a unit for each
-# kink: 1,023.
+# of the 1,023 kinks, and one more for the first slope.
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained", sharey=True)
@@ -109,15 +111,16 @@ lesson.save_figure("folds", figure)
 #     output              w + 1
 #     in all              (L - 1)·w² + (L + 9)·w + 1
 #
-# With a single hidden layer the number grows with w, with more of them it grows with w². That is
-# why deep networks are narrow: 5,000 parameters make one layer of 500 units, or two layers of 65.
-# `width_of` solves the formula for w.
+# With one hidden layer the number grows in proportion to w, with several about as w². That is why
+# deep networks are narrow: 5,000 parameters make one layer of 500 units, or two layers of 65.
+# `width_of` sets the formula equal to the budget and solves this quadratic equation for w.
 
 
 # %%
 def width_of(depth, budget):
     """Return how many units each of `depth` hidden layers has, to come close to a budget."""
-    return max(1, round(max(np.roots([depth - 1, depth + 9, 1 - budget]))))
+    solutions = np.roots([depth - 1, depth + 9, 1 - budget])  # factors of w², w, and the rest
+    return max(1, round(max(solutions)))  # the positive one
 
 
 def build_model(depth, width, seed):
@@ -135,12 +138,14 @@ def build_model(depth, width, seed):
 # %% [markdown]
 # ## 4 Compile
 # All networks get the same optimizer, Adam with the learning rate that lesson 16 found for two
-# hidden layers. Another shape may prefer another learning rate: exercise 2.
+# hidden layers. That may favor two layers, since another depth may prefer another learning rate:
+# exercise 2 gives the wide layer more.
 #
 # ## 5 Fit
 # As in lesson 16 we train each network with three seeds, for the same number of epochs, and compare
-# the medians of the last validation losses. A difference smaller than the one between seeds may be
-# luck.
+# the medians of the last validation losses. (The lowest loss of all epochs would partly be luck.)
+# If two networks differ by less than two seeds of the same network do, the difference may be luck,
+# too.
 
 # %%
 steps = math.ceil(len(train_values) / lesson.batch_size)
@@ -150,13 +155,14 @@ for depth in dict.fromkeys(lesson.depths):  # each once
     name = f"{depth} x {width}"
     for seed in range(lesson.seed, lesson.seed + lesson.repeats):
         model = build_model(depth, width, seed)
-        model.compile(keras.optimizers.Adam(lesson.learning_rate), "mse", steps_per_execution=steps)
+        optimizer = keras.optimizers.Adam(lesson.learning_rate)
+        model.compile(optimizer, "mse", steps_per_execution=steps)  # a whole epoch per call: faster
         history = model.fit(
             lesson.batches(train_features, train_values, seed=seed, repeat=True),
             steps_per_epoch=steps,
             validation_data=validation,
             epochs=lesson.epochs,
-            # With `--resume`, each training continues from the checkpoint that bears its name.
+            # a name for each training, so that its checkpoint does not replace another's
             callbacks=lesson.callbacks(training=f"{name} {seed}", seed=seed, progress=False),
             verbose=0,
         )
@@ -167,6 +173,7 @@ for depth in dict.fromkeys(lesson.depths):  # each once
     rows.append({
         "layers": depth,
         "units": width,
+        # `count_params()` would add the means and variances of `Normalization`
         "parameters": sum(math.prod(weights.shape) for weights in model.trainable_weights),
         "train_mse": curves[name]["loss"][-1],
         "val_mse": np.median(ends[name]),
@@ -193,39 +200,42 @@ title = f"depth against width, about {lesson.budget:,} parameters each"
 lesson.save_figure("curves", plots.compare_models(curves, "loss", title, log=True))
 
 # %% [markdown]
-# Validation MSE, median and range of three seeds:
+# Validation MSE, median and range of three seeds. The second half of the table comes from `--budget
+# 10000`.
 #
 # <!-- results: lesson-20-shapes -->
-# | shape   | validation MSE         | twice the budget | validation MSE         |
-# | ------- | ---------------------- | ---------------- | ---------------------- |
-# | 1 x 500 | 0.321 (0.318 to 0.348) | 1 x 1000         | 0.320 (0.314 to 0.348) |
-# | 2 x 65  | 0.287 (0.279 to 0.292) | 2 x 95           | 0.287 (0.279 to 0.289) |
-# | 3 x 47  | 0.287 (0.282 to 0.289) | 3 x 68           | 0.282 (0.280 to 0.285) |
-# | 4 x 39  | 0.295 (0.284 to 0.304) | 4 x 56           | 0.286 (0.280 to 0.286) |
-# | 6 x 30  | 0.285 (0.285 to 0.290) | 6 x 43           | 0.282 (0.281 to 0.290) |
+# | 5,000 parameters | validation MSE         | 10,000 parameters | validation MSE         |
+# | ---------------- | ---------------------- | ----------------- | ---------------------- |
+# | 1 x 500          | 0.321 (0.318 to 0.348) | 1 x 1000          | 0.320 (0.314 to 0.348) |
+# | 2 x 65           | 0.287 (0.279 to 0.292) | 2 x 95            | 0.287 (0.279 to 0.289) |
+# | 3 x 47           | 0.287 (0.282 to 0.289) | 3 x 68            | 0.282 (0.280 to 0.285) |
+# | 4 x 39           | 0.295 (0.284 to 0.304) | 4 x 56            | 0.286 (0.280 to 0.286) |
+# | 6 x 30           | 0.285 (0.285 to 0.290) | 6 x 43            | 0.282 (0.281 to 0.290) |
 # <!-- end -->
-#
-# (The second half of the table comes from `--budget 10000`.)
 #
 # - *One layer is worse than two.* The ranges do not even overlap. Is it overfitting? No: in the
 #   figure `curves` the training loss of the wide layer is the highest, too. With as many parameters
 #   as the others it has not learned as much from the training rows.
 # - *More width does not make up for that.* With 1,000 units instead of 500 it has twice as many
 #   parameters as `2 x 65` and is still worse.
-# - *More than two layers make no clear difference*, for either budget. Their medians lie no further
-#   apart than the three seeds of one network do.
+# - *More than two layers make no clear difference*, for either budget. The medians of two to
+#   six layers lie 0.01 apart or less, which three seeds of one network do as well.
 #
-# So the theorem is of little help here: a single layer that does better may exist, but training did
-# not find it. And depth pays once, with the second layer. That is common for tables, in which few
-# steps lead from the inputs to the answer. It is different for images, where edges make strokes,
-# strokes make parts, and parts make things: there, networks of dozens of layers win.
+# So the theorem is of little help here: a single layer that does better may exist, but in 20 epochs
+# training did not find it. And depth pays once, with the second layer. That is common for tables,
+# in which few steps lead from the inputs to the answer. It is different for images, where edges
+# make strokes, strokes make parts, and parts make things: there, networks of dozens of layers win.
 #
 # Depth also has a price. The layers compute one after the other, so a deep network takes longer
-# than a wide one of the same size. And on its way back through many layers the gradient may vanish.
-# Good initial weights (notes/initializers.md), batch normalization (lesson 04) and skip connections
-# (lesson 08) help against that. Exercise 3 does without the last two.
+# than a wide one of the same size. And on the way back, every layer multiplies the gradient. Over
+# many layers it can shrink to almost nothing (the *vanishing gradient*): the first layers hardly
+# learn, and even the training loss stays high. Good initial weights (notes/initializers.md), batch
+# normalization (lesson 04) and skip connections, which add a layer's input to its output (lesson
+# 08), help against that. Exercise 3 does without the last two.
 #
-# We choose the shape with the lowest median and, only now, use the test set.
+# We choose the network with the lowest median and, only now, use the test set. (Any network of two
+# or more layers would have served as well; then the smaller depth is the better choice, since it is
+# faster.)
 
 # %%
 best = min(ends, key=lambda name: np.median(ends[name]))
@@ -261,14 +271,14 @@ lesson.finish(
 # nothing to learn from, a network's answer depends on its shape and on chance.
 #
 # ## Remember
-# - In theory one hidden layer is enough if it is wide enough. In practice, a second one gets more
-#   out of the same number of parameters.
-# - A layer of w units with n inputs has n·w + w parameters. Between layers of equal width that
-#   grows with w², so deep networks are narrow.
-# - Compare shapes with equal budgets and over several seeds, or you measure size and luck.
+# - In theory one hidden layer is enough if it is wide enough. Here, a second layer got more out
+#   of the same number of parameters, and further ones nothing that we could tell from luck.
+# - A layer of w units with n inputs has n·w + w parameters. Between two layers of width w
+#   there are w² weights, so at a fixed budget deep networks are narrow.
+# - Compare networks with equal budgets and over several seeds, or you measure size and luck.
 #
-# On your own table of numbers, try first: two hidden layers of 64 units. Double the width, then add
-# a layer, and keep what lowers the validation loss by more than the seeds differ.
+# On your own table of numbers, try first: two hidden layers of 64 units. Then see whether twice the
+# width, or one more layer, lowers the validation loss by more than the seeds differ.
 
 # %% [markdown]
 # ## Exercises
@@ -276,6 +286,7 @@ lesson.finish(
 #    with `--budget 20000 --depths 3 --epochs 1`.
 # 2. Was the comparison fair to the wide layer? Perhaps it needs larger steps, or more of them: try
 #    `--depths 1 2` with `--learning-rate 0.003`, and with `--epochs 60`.
-# 3. How deep can a plain network be? Try `--depths 10 20 40`.
+# 3. How deep can a network be without batch normalization and skip connections? Try `--depths 10 20
+#    40`, and look at the training loss, too.
 #
 # Solutions: notes/solutions/20_depth_and_width.md

@@ -272,7 +272,7 @@ def lesson_20_shapes() -> list[str]:
     for budget in (5000, 10000):
         for run in sentences.shapes(budget).query("layers < 10").itertuples():
             rows.setdefault(run.layers, []).append(f"{run.layers} x {run.units} | {run.val}")
-    header = "| shape | validation MSE | twice the budget | validation MSE |"
+    header = "| 5,000 parameters | validation MSE | 10,000 parameters | validation MSE |"
     return in_columns(layout(header, [f"| {' | '.join(cells)} |" for cells in rows.values()]))
 
 
