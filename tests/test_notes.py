@@ -60,6 +60,17 @@ def test_indexes_are_complete():
     assert len(OLD_LINES) > 70
 
 
+def test_setup_explains_every_package():
+    setup, requirements = (
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "notes" / "setup.md", ROOT / "requirements.txt")
+    )
+    table = re.search(r"^\| package \|.*\n((?:\|.*\n)*)", setup, re.M)[1]
+    assert set(re.findall(r"^\| `([\w-]+)`", table, re.M)) == set(
+        re.findall(r"^[\w-]+", requirements, re.M)
+    )
+
+
 @pytest.fixture
 def old_names(tmp_path, monkeypatch):
     """The variables defined in the first block of keras2_to_keras3.md."""
