@@ -3,10 +3,10 @@
 # 22 Uncertainty: is a better score really better?
 
 Train a network twice, with two seeds, and you get two scores. With another split of the data you
-get a third. So a network whose error is 0.1 lower than another's may just have been lucky. In this
-lesson you measure how large that luck is, report a score with a *confidence interval*, decide
-whether one model really beats another, and make a network better without changing it: you train
-ten and average their predictions.
+get a third. So a network whose error is 0.1 MPG lower than another's may just have been lucky. In
+this lesson you measure how large that luck (*random variation*) is, report a score with a
+*confidence interval*, decide whether one model really beats another, and make a network better
+without changing it: you train ten and average their predictions (an *ensemble*).
 
 Expect: median test MAE over ten splits: mean of ten networks 1.83 MPG, random forest 1.89.
 
@@ -38,8 +38,8 @@ from sklearn.model_selection import KFold, train_test_split
 
 # %% [markdown]
 # ## 1 Load
-# The cars of lesson 03. `--table churn` takes the customers of [churn](churn/README.md) instead, so
-# that you can see what changes with 10,000 rows in place of 392.
+# The cars of lesson 03. `--table churn` takes a bank's customers instead, of whom some leave
+# ([churn](churn/README.md)), so that you can see what changes with 10,000 rows in place of 392.
 
 # %%
 table = lesson.load(lesson.table)
@@ -62,28 +62,29 @@ print(f"{rows:,} rows, {features.shape[1]} columns")
 # row that is held out has weight 0, which is the same as not having it at all.
 #
 # - **Starts**: 20 networks with the same training rows. They differ only in their random initial
-#   weights.
+#   weights. (The batches are the same for all, too.)
 # - **Splits**: ten times, another random fifth of the rows is the test set. The splits are those of
 #   lesson 03 with the seeds 42 to 51. For each split we train ten networks.
 # - **Bootstrap samples**: the same ten splits, but each network draws as many rows as there are
-#   training rows, *with replacement*: one row may come twice, another not at all. On average, 37%
-#   of the rows are missing.
+#   training rows, *with replacement*: one row may come twice, another not at all. A row is
+#   missed n times with the probability (1 - 1/n)^n, about 1/e = 37%.
 # - **Folds**: in *k-fold cross-validation* we cut the rows into k parts, the *folds*, here k = 10.
 #   Each fold is the test set once, while the other nine are trained on. So in the end each row has
-#   been tested exactly once.
+#   been tested exactly once. Each fold also gets ten networks: in all 20 + 3 · 100 = 320.
 
 # %%
 random = np.random.default_rng(lesson.seed)
-columns = []  # of sample weights: one for each network
+counts = []  # for each network: how often each row is used
 
 
 def plan(train_rows, networks, bootstrap=False):
     """Add networks that train on some rows; return the range of their numbers."""
-    first = len(columns)
+    first = len(counts)
     for _ in range(networks):
+        # `choice` draws with replacement
         drawn = random.choice(train_rows, len(train_rows)) if bootstrap else train_rows
-        columns.append(np.bincount(drawn, minlength=rows))
-    return slice(first, len(columns))
+        counts.append(np.bincount(drawn, minlength=rows))  # how often each row was drawn
+    return slice(first, len(counts))
 
 
 splits = [
@@ -95,8 +96,8 @@ starts = plan(splits[0][0], 20)
 averaged = [plan(train_rows, lesson.members) for train_rows, _ in splits]
 bagged = [plan(train_rows, lesson.members, bootstrap=True) for train_rows, _ in splits]
 crossed = [plan(train_rows, lesson.members) for train_rows, _ in folds]
-weights = np.stack(columns, axis=1).astype("float32")  # shape (rows, networks)
-networks = weights.shape[1]
+sample_weights = np.stack(counts, axis=1).astype("float32")  # shape (rows, networks)
+networks = sample_weights.shape[1]
 print(f"{networks} networks")
 
 # %% [markdown]
@@ -104,17 +105,24 @@ print(f"{networks} networks")
 # To train 320 small networks one after the other would take half an hour: each step has so little
 # to compute that most of the time is spent starting it. So we put all of them into one model, side
 # by side. `EinsumDense` is a `Dense` layer with one weight matrix per network. In its equation
-# `"bni,nio->bno"`, b is the row in the batch, n the network, i its inputs and o its outputs: the
-# inputs of network n are multiplied by matrix n, and no network sees another's numbers.
+# `"bni,nio->bno"`, b is the row in the batch, n the network, i its inputs and o its outputs. The
+# letter i is missing in the result: it is summed over. So the inputs of network n are multiplied by
+# matrix n, and no network sees another's numbers. The letters in `bias_axes="no"` give each network
+# n and each output o a bias.
 #
 # Each network has the shape of lesson 03: two hidden layers of 64 units. Each normalizes its inputs
-# with the means and variances of its own training rows. The random initial weights are drawn as
-# `Dense` would draw them (*Glorot uniform*: up to the square root of 6 / (inputs + outputs)).
+# with the means and variances of its own training rows: with those of the test rows, it would know
+# something about its test (*data leakage*), and the score would be too good.
+#
+# Initial weights are drawn between -limit and limit, with limit = √(6 / (inputs + units)), as for a
+# `Dense` layer (*Glorot uniform*). `EinsumDense` would count the networks as inputs and draw too
+# small ones.
 
 # %%
-count = weights.sum(axis=0)[:, np.newaxis]
-means = weights.T @ features / count  # shape (networks, columns)
-variances = weights.T @ features**2 / count - means**2
+# Weighted means; a variance is the mean of the squares minus the square of the mean.
+used = sample_weights.sum(axis=0)[:, np.newaxis]
+means = sample_weights.T @ features / used  # shape (networks, columns)
+variances = sample_weights.T @ features**2 / used - means**2
 
 
 def dense(inputs, units, activation=None):
@@ -141,31 +149,34 @@ print(f"output shape {outputs.shape}, {model.count_params() // networks:,} param
 
 # %% [markdown]
 # ## 4 Compile
-# The loss is the usual one, the mean squared error for a number and binary cross-entropy for yes or
-# no. Keras computes it for every row and every network, multiplies it by the sample weights, and
-# takes the mean. The gradient of one network's weights comes from that network's losses only.
+# The loss is the mean squared error for a number, and for yes or no (a `sigmoid` output) binary
+# cross-entropy (lesson 02). Keras computes it for every row and every network, multiplies it by the
+# sample weights, and takes the mean. The gradient of one network's weights comes from that
+# network's losses only.
 #
-# Dividing by the number of networks makes that gradient 320 times smaller. Adam does not mind: it
-# divides each gradient by its recent size. Its learning rate falls to 0 along a cosine (lesson 16).
+# Since it is a mean over 320 networks, each gradient is 320 times smaller than if a network were
+# trained alone. Adam does not mind: it divides each gradient by its recent size (plus `epsilon`,
+# which avoids a division by 0 and must be smaller than these tiny gradients). Its learning rate
+# falls to 0 along a cosine (lesson 16).
 
 # %%
 steps = math.ceil(rows / lesson.batch_size)
 rate = keras.optimizers.schedules.CosineDecay(lesson.learning_rate, lesson.epochs * steps)
 model.compile(
-    keras.optimizers.Adam(rate, epsilon=1e-12),  # far below gradients that are 320 times smaller
+    keras.optimizers.Adam(rate, epsilon=1e-12),
     "binary_crossentropy" if classify else "mse",
     steps_per_execution=steps,  # return to Python once per epoch: faster
 )
 
 # %% [markdown]
 # ## 5 Fit
-# One `fit` trains them all. There is no early stopping, since each network would want to stop at
-# another epoch: 200 epochs with a falling learning rate were chosen beforehand.
+# One `fit` trains them all. There is no early stopping, since each network would want to stop at a
+# different epoch. All train for 200 epochs.
 
 # %%
 repeated = np.repeat(targets[:, np.newaxis, np.newaxis], networks, axis=1)
 history = model.fit(
-    lesson.batches(features, repeated, sample_weight=weights),
+    lesson.batches(features, repeated, sample_weight=sample_weights),
     epochs=lesson.epochs,
     callbacks=lesson.callbacks(),
     verbose=0,
@@ -176,8 +187,9 @@ predicted = model.predict(features, batch_size=1000, verbose=0)[..., 0]  # (rows
 # ## 6 Evaluate
 # **How large is the luck?** For cars the error is the absolute error in MPG, as in lesson 03; for
 # customers it is the squared difference between the probability and what happened, 0 or 1. Its mean
-# over the test rows is the score (the MAE, and the *Brier score*). We compare the scores of the 20
-# starts, all with the same split, and those of ten splits.
+# over the test rows is the score: the MAE, and the *Brier score*. Lower is better. We compare the
+# scores of the 20 starts, all with the same split, with those of ten splits. For each split we take
+# the mean score of its ten networks, so that the luck of the start hardly counts.
 
 
 # %%
@@ -212,8 +224,9 @@ report("luck", "10 splits", np.mean(by_split), min(by_split), max(by_split))
 # **A score with its uncertainty.** Cross-validation tests every row once, so we have as many errors
 # as rows. Their mean is the score. Its *standard error* is s/√n (lesson 03), with s the standard
 # deviation of the n errors. The interval from 1.96 standard errors below to 1.96 above is the *95%
-# confidence interval*: of all intervals computed in this way from other data, 95% would contain the
-# true mean. (Here it is a little too narrow, because the ten networks share most of their training
+# confidence interval*: if you repeated all this with new cars, about 95% of such intervals would
+# contain the true mean, the error over all cars of this kind. (The factor comes from the normal
+# distribution. Here the interval is a little too narrow: the folds share most of their training
 # rows, so their errors are not quite independent.)
 
 
@@ -224,25 +237,38 @@ def interval(values):
     return np.mean(values), np.mean(values) - margin, np.mean(values) + margin
 
 
-one, mean_of_all = np.empty(rows), np.empty(rows)  # the prediction for each row when it was tested
+one, ensemble = np.empty(rows), np.empty(rows)  # the prediction for each row when it was tested
 for (_, test_rows), group in zip(folds, crossed, strict=True):
     one[test_rows] = predicted[test_rows, group.start]
-    mean_of_all[test_rows] = predicted[test_rows, group].mean(axis=1)
+    ensemble[test_rows] = predicted[test_rows, group].mean(axis=1)
 error_of_one = errors(one, np.arange(rows))
-error_of_mean = errors(mean_of_all, np.arange(rows))
+error_of_ensemble = errors(ensemble, np.arange(rows))
 report("interval", "10-fold, one network", *interval(error_of_one))
-report("interval", "10-fold, mean of all", *interval(error_of_mean))
+report("interval", "10-fold, ensemble", *interval(error_of_ensemble))
 
 # %% [markdown]
 # **Averaging.** Each network's prediction is partly right and partly the luck of its start. In the
-# mean of several, the luck partly cancels. This is more than a hope. For each row,
+# mean of several, the luck partly cancels. With networks that you have trained one by one, it is
+#
+#     predictions = np.mean([model.predict(x) for model in models], axis=0)
+#
+# (For classes these are mean probabilities; take `argmax` afterwards.) That it helps is more than a
+# hope. For each row,
 #
 #     squared error of the mean = mean of the squared errors - variance of the predictions
 #
-# so the mean of some networks (an *ensemble*) is never worse, in squared error, than they are on
-# average; and the more they disagree, the more it gains. To make them disagree more, *bagging*
-# (*bootstrap aggregating*) trains each on its own bootstrap sample. A *random forest* is many
-# decision trees, bagged; it is the model to beat on small tables.
+# Say the true value is 11 and two networks predict 10 and 14: the squared errors are 1 and 9, their
+# mean is 5, the variance of the predictions is 4, and the mean prediction 12 has the squared error
+# 1 = 5 - 4.
+#
+# So an ensemble is never worse, in squared error, than its members are on average, and the more
+# they disagree, the more it gains. To make them disagree more, *bagging* (*bootstrap aggregating*)
+# trains each on its own bootstrap sample.
+#
+# The rival: a *decision tree* asks one question after another, such as "weight below 2,800?", and
+# predicts the mean of the training rows with the same answers. A *random forest* is an ensemble of
+# such trees, bagged, and each question may choose only among a few random columns. It trains in a
+# second and needs hardly any tuning. If your network is no better, take the forest.
 
 # %%
 forest = RandomForestClassifier if classify else RandomForestRegressor
@@ -258,8 +284,8 @@ def forest_predictions(train_rows, test_rows, seed):
 
 scores = {"one network": by_split}
 for name, groups, members in [
-    ("mean of 5", averaged, 5),
-    (f"mean of {lesson.members}", averaged, lesson.members),
+    ("ensemble of 5", averaged, 5),
+    (f"ensemble of {lesson.members}", averaged, lesson.members),
     (f"bagging, {lesson.members}", bagged, lesson.members),
 ]:
     scores[name] = [
@@ -275,7 +301,7 @@ won = scores.lt(scores["random forest"], axis=0).sum()  # in how many splits
 for name, column in scores.items():
     report("splits", name, column.mean(), column.min(), column.max())
     print(f"    better than the forest in {won[name]} of 10 splits")
-best = f"mean of {lesson.members}"
+best = f"ensemble of {lesson.members}"
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 axes[0].plot(scores.T.to_numpy(), color="lightgray")  # a line for each split
@@ -285,11 +311,13 @@ axes[0].set(ylabel="test error", title="each gray line is one split")
 axes[0].legend()
 
 # %% [markdown]
-# **Is the difference real?** The gray lines in the left figure lie far apart, but most of them go
-# up and down together. So do not compare two means whose intervals overlap; look at the
-# *differences*. For each row, subtract the error of one model from that of the other, and compute
-# the interval of these differences: a *paired* comparison. If the interval does not contain 0, the
-# difference is *statistically significant*: luck alone would rarely produce it.
+# **Is the difference real?** In the left half of the figure the gray lines lie far apart, but most
+# have the same shape: a hard split is hard for every model. So overlapping intervals do not show
+# that two models are equally good. Look at the *differences*: for each row, subtract the error of
+# one model from that of the other, and compute the interval of these differences. This is a
+# *paired* comparison. If the interval does not contain 0, the difference is *statistically
+# significant*: luck alone would rarely produce it. We take the folds here, because they test each
+# row exactly once.
 
 # %%
 error_of_forest = np.empty(rows)
@@ -297,8 +325,8 @@ for train_rows, test_rows in folds:
     prediction = forest_predictions(train_rows, test_rows, lesson.seed)
     error_of_forest[test_rows] = errors(prediction, test_rows)
 pairs = {
-    "one network - mean of all": error_of_one - error_of_mean,
-    "forest - mean of all": error_of_forest - error_of_mean,
+    "one network - ensemble": error_of_one - error_of_ensemble,
+    "forest - ensemble": error_of_forest - error_of_ensemble,
     "forest - one network": error_of_forest - error_of_one,
 }
 for number, (name, difference) in enumerate(pairs.items()):
@@ -337,27 +365,26 @@ lesson.save_table("results", pd.DataFrame(results).round(4))
 # | forest minus one network | 0.045 (-0.082 to 0.173) | -0.0002 (-0.0019 to 0.0015) |
 # <!-- end -->
 #
-# What do we learn?
+# A positive difference means that the second model has the smaller error. What do we learn?
 #
 # - The start changes the score, and the split changes it more.
-# - The mean of ten networks is better than one, for cars and for customers. With 392 cars this
-#   could still be luck (the interval contains 0). With 10,000 customers it is significant: the
-#   standard error falls with √n.
-# - The mean of ten beats the forest in most splits of cars, and yet 392 cars are too few to call it
-#   better. For customers the difference is significant with two of three seeds. One network alone
-#   does not beat the forest.
-# - Bagging helps less than plain averaging here. Each network sees only 63% of the rows, and that
+# - The ensemble has the lowest errors in both tables. For customers its advantage over one network
+#   is significant; with 392 cars it could be luck. The standard error falls as 1/√n: with 25 times
+#   as many rows it is a fifth.
+# - The ensemble beats the forest in most splits of cars, and yet 392 cars are too few to call it
+#   better. One network alone is not significantly better or worse than the forest, in either table.
+# - Bagging helps less than plain averaging. Each network misses 37% of its training rows, and that
 #   costs more than the disagreement gains. It was made for models that disagree a lot, like trees.
 #
 # ## 7 Predict
-# The networks can also warn you: where they have seen similar rows, they agree; elsewhere each may
-# continue in its own way. We predict a typical row, and one in which every column is two standard
-# deviations above the largest value.
+# The networks can also warn you: where they have seen similar rows, they agree; far from them they
+# must *extrapolate*, and each may do so differently. We predict a typical row, and one in which
+# every column is two standard deviations above the largest value.
 
 # %%
 typical = np.median(features, axis=0)
 strange = features.max(axis=0) + 2 * features.std(axis=0)
-answers = model.predict(np.stack([typical, strange]), verbose=0)[:, crossed[0], 0]
+answers = model.predict(np.stack([typical, strange]), verbose=0)[:, crossed[0], 0]  # first fold
 for name, answer in zip(["typical", "far outside"], answers, strict=True):
     print(f"{name} row: mean {answer.mean():.2f}, standard deviation {answer.std(ddof=1):.2f}")
 measured = {"test_brier" if classify else "test_mae": scores[best].mean()}
@@ -367,19 +394,21 @@ lesson.finish(model, history, **measured)
 # %% [markdown]
 # For cars, the standard deviation is many times larger for the strange row: its prediction is a
 # guess. But agreement is no proof. Try the customers: the ten networks agree that the strange one
-# will leave, with a probability near 1, although no one has ever seen such a customer.
+# will leave, with a probability near 1, although no one has ever seen such a customer: so far out,
+# the sigmoid is near 1 for every network.
 #
 # ## Remember
-# - A test score is one draw. Say with how many seeds and splits you measured it, and its interval.
+# - Another seed or split gives another score. Say how many you measured, and the interval.
 # - Compare two models on the same rows, and look at the differences.
-# - The mean of several networks is better than one, and where they disagree, be careful.
+# - The mean of several networks is usually better than one of them. Where they disagree, be
+#   careful.
 #
 # On your own data, try first: 10-fold cross-validation, a random forest as the model to beat, and
-# the mean of five networks.
+# an ensemble of five networks.
 
 # %% [markdown]
 # ## Exercises
-# 1. Does the mean of 20 networks beat the mean of ten? `--members 20`
+# 1. Does an ensemble of 20 beat one of ten? `--members 20`; compare with your first run.
 # 2. With 10,000 rows instead of 392, which differences are significant? `--table churn --epochs 20`
 # 3. If you train longer, do the networks disagree more, and does averaging gain more? `--epochs
 #    600`

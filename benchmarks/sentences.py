@@ -396,8 +396,8 @@ def lesson_22_scores() -> Iterator[str]:
     for name in cars.index:
         yield f"| {name} | {cars[name]:3~} | {customers[name]:4~} |"
     yield ""
-    won = uncertainty("auto_mpg", "won").value["mean of 10"]
-    yield f"The mean of ten networks beats the forest in {', '.join(f'{value:.0f}' for value in won)} of the ten splits of cars."
+    won = uncertainty("auto_mpg", "won").value["ensemble of 10"]
+    yield f"The ensemble of ten beats the forest in {', '.join(f'{value:.0f}' for value in won)} of the ten splits of cars."
     yield ""
     luck = uncertainty("auto_mpg", "luck")
     starts, splits = luck.loc["20 starts"], luck.loc["10 splits"]
@@ -405,11 +405,11 @@ def lesson_22_scores() -> Iterator[str]:
     yield ""
     yield "| error | cars [MPG] | customers |"
     yield "| --- | --- | --- |"
-    names = {"10-fold, mean of all": "mean of ten"}
+    names = {"10-fold, ensemble": "ensemble of ten"}
     for kind in ("interval", "difference"):
         pair = [uncertainty(table, kind) for table in ("auto_mpg", "churn")]
         for name in pair[0].index.drop("10-fold, one network", errors="ignore"):
-            label = names.get(name, name.replace(" - ", " minus ").replace("of all", "of ten"))
+            label = names.get(name, name.replace(" - ", " minus "))
             cells = [
                 f"{row.value[0]:.{digits}f} ({row.low[0]:.{digits}f} to {row.high[0]:.{digits}f})"
                 for row, digits in zip((table.loc[name] for table in pair), (3, 4), strict=True)
@@ -482,7 +482,7 @@ def promise_of_shapes() -> str:
 def promise_of_uncertainty() -> str:
     """Return what the mean of ten networks and the forest of lesson 22 reach."""
     scores = uncertainty("auto_mpg", "splits").value.map(Values)
-    return f"median test MAE over ten splits: mean of ten networks {scores['mean of 10']:.2f} MPG, random forest {scores['random forest']:.2f}."
+    return f"median test MAE over ten splits: an ensemble of ten {scores['ensemble of 10']:.2f} MPG, random forest {scores['random forest']:.2f}."
 
 
 RANGE = "median and range of COUNT seeds."

@@ -337,16 +337,16 @@ def test_uncertainty_claims():
     found = results("22_uncertainty").set_index(["table", "kind", "name", "seed"]).sort_index()
     for table in ("auto_mpg", "churn"):
         median = found.value[table]["splits"].groupby("name").median()
-        assert median["mean of 10"] == median.min()
+        assert median["ensemble of 10"] == median.min()
         luck = found.loc[table, "luck"]
         width = (luck.high - luck.low).unstack()
         assert (width.loc["10 splits"] > width.loc["20 starts"]).all()
     assert found.value["auto_mpg", "won"].min() >= 6
     gains = found.low.xs("difference", level="kind").unstack()
-    assert gains.loc["auto_mpg", "one network - mean of all"][42] < 0
-    assert (gains.loc["auto_mpg", "forest - mean of all"] < 0).all()
-    assert (gains.loc["churn", "one network - mean of all"] > 0).all()
-    assert gains.loc["churn", "forest - mean of all"].median() > 0
+    assert gains.loc["auto_mpg", "one network - ensemble"][42] < 0
+    assert (gains.loc["auto_mpg", "forest - ensemble"] < 0).all()
+    assert (gains.loc["churn", "one network - ensemble"] > 0).all()
+    assert gains.loc["churn", "forest - ensemble"].median() > 0
     assert (gains.xs("forest - one network", level="name") < 0).all(axis=None)
 
 

@@ -16,7 +16,7 @@ def run(smoke_runs):
 
 def test_weights_describe_splits_bootstrap_samples_and_folds(run):
     names = run.names
-    weights = names["weights"]
+    weights = names["sample_weights"]
     for (train_rows, test_rows), plain, bagged in zip(
         names["splits"], names["averaged"], names["bagged"], strict=True
     ):
@@ -32,7 +32,7 @@ def test_weights_describe_splits_bootstrap_samples_and_folds(run):
 def test_loss_ignores_held_out_rows(run):
     names = run.names
     model, features, targets = names["model"], names["features"], names["repeated"]
-    weights = names["weights"]
+    weights = names["sample_weights"]
 
     def loss(targets):
         options = {"sample_weight": weights, "batch_size": len(features), "verbose": 0}
@@ -95,9 +95,11 @@ def test_table_holds_all_comparisons(run):
     }  # fmt: skip
     assert (table.low <= table.value).all() and (table.value <= table.high).all()
     scores = run.names["scores"]
-    won = (scores["mean of 6"] < scores["random forest"]).sum()
+    won = (scores["ensemble of 6"] < scores["random forest"]).sum()
     assert run.record["metrics"]["splits_won"] == won
-    assert run.record["metrics"]["test_mae"] == pytest.approx(scores["mean of 6"].mean(), rel=1e-6)
+    assert run.record["metrics"]["test_mae"] == pytest.approx(
+        scores["ensemble of 6"].mean(), rel=1e-6
+    )
 
 
 def test_single_errors_are_the_absolute_ones(run):
