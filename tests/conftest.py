@@ -30,6 +30,7 @@ LEARNING_RATE = "16_learning_rate.py"
 MULTIPLE_OUTPUTS = "17_multiple_outputs.py"
 LSTM_REVIEWS = "18_imdb_lstm.py"
 DEBUGGING = "19_debugging.py"
+OUTPUTS = "21_outputs_and_losses.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 NO_DATA_SET = [AUTODIFF, TIME_SERIES, XOR]  # they make their data, and have no flags for it
 SHORTER = {  # fewer trainings, where a lesson has many
@@ -60,6 +61,7 @@ OWN_FILE = {  # the file that tests a lesson most
     LEARNING_RATE: "test_learning_rate.py",
     MULTIPLE_OUTPUTS: "test_multiple_outputs.py",
     DEBUGGING: "test_debugging.py",
+    OUTPUTS: "test_outputs_and_losses.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

@@ -28,6 +28,7 @@ from conftest import (
     MULTIPLE_OUTPUTS,
     NGRAMS,
     NO_DATA_SET,
+    OUTPUTS,
     PROJECTS,
     REGULARIZATION,
     ROOT,
@@ -61,6 +62,7 @@ PARAMETERS = {
     MULTIPLE_OUTPUTS: 160 + 4_640 + 1_920 * 64 + 64 + 650 + 650 + 65,
     LSTM_REVIEWS: 336_705,
     DEBUGGING: 56_714,
+    OUTPUTS: 784 * 64 + 64 + 4_160 + 650,
     MNIST: 407_050,
     XOR: 65,
 }
@@ -95,6 +97,7 @@ FIGURES = {
     MULTIPLE_OUTPUTS: ["samples", "diagram", "pairs", "larger_accuracy", "loss", "epoch_times"],
     LSTM_REVIEWS: ["accuracy", "loss", "epoch_times"],
     DEBUGGING: ["examples", "broken", "accuracy", "loss", "epoch_times"],
+    OUTPUTS: ["answers", "accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -118,6 +121,7 @@ OTHERS = {
     DISTRIBUTED: {"throughput.csv"},
     LEARNING_RATE: {"rates.csv"},
     DEBUGGING: {"broken.csv"},
+    OUTPUTS: {"answers.csv", "thresholds.csv", "bands.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }

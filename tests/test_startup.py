@@ -20,6 +20,7 @@ from conftest import (
     LSTM_REVIEWS,
     MULTIPLE_OUTPUTS,
     NO_DATA_SET,
+    OUTPUTS,
     PROJECTS,
     QUICK_JAX,
     ROOT,
@@ -218,7 +219,7 @@ def test_project_runs_from_own_folder(script):
 
 
 if find_spec("jax"):
-    LATER = [LEARNING_RATE, MULTIPLE_OUTPUTS, LSTM_REVIEWS, DEBUGGING]
+    LATER = [LEARNING_RATE, MULTIPLE_OUTPUTS, LSTM_REVIEWS, DEBUGGING, OUTPUTS]
     HALVES = [LESSONS[:5] + PROJECTS, LESSONS[7:12] + LATER]
 
     @pytest.mark.slow
