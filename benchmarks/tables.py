@@ -274,7 +274,7 @@ def lesson_21_answers() -> list[str]:
 
 def lesson_21_thresholds() -> list[str]:
     """Lay out what the thresholds of lesson 21 change."""
-    header = "| label | always no | accuracy | recall | precision | threshold | new recall | new precision |"
+    header = "| label | all no | accuracy | recall | precision | threshold | new recall | new precision |"
     row = "| {label} | {always_no:.2f} | {accuracy:.3f} | {recall_at_half:.2f} | {precision_at_half:.2f} | {threshold:.2f} | {recall:.2f} | {precision:.2f} |"
     return in_columns(table(results("21_thresholds"), "label", header, row))
 
