@@ -357,9 +357,9 @@ lesson.save_table("thresholds", pd.DataFrame(rows, columns=columns).round(3))
 # | collar     | 0.80   | 0.908    | 0.68   | 0.83      | 0.07      | 0.95       | 0.57          |
 # <!-- end -->
 #
-# Accuracy misleads: for `collar` it looks good, but answering no to all images comes close and finds
-# no collar. And 0.5 means something else for each label. For `upper body` it finds nearly all; for
-# `collar` it takes a lower threshold, and more false alarms, to find 95%.
+# Accuracy misleads: for `collar` it looks good, but answering no to all images comes close and
+# finds no collar. And 0.5 means something else for each label. For `upper body` it finds nearly
+# all; for `collar` it takes a lower threshold, and more false alarms, to find 95%.
 #
 # **What class weights change:**
 
