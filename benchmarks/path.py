@@ -18,6 +18,7 @@ Basics
 03 | regression, normalization, early stopping
 xor | why a network needs hidden layers and activations; how much depends on luck | Why does a network need hidden layers?
 08 | the functional API: branches, several inputs and outputs, shared layers
+21 | the last layer, loss and metric of each kind of question, multi-label, counts, class weights, a loss of your own
 
 Training well
 04 | overfitting and underfitting, capacity, L1 and L2, dropout, batch normalization

@@ -176,6 +176,7 @@ FIGURES = [
         "larger-weight-20.0",
         least=0.92,
     ),
+    Figure("21 one of ten", ["21_outputs_and_losses.py"], "test_accuracy", "none", "", least=0.82),
     Figure("18 LSTM both ways", ["18_imdb_lstm.py"], "test_accuracy", "none", "", least=0.8428),
     Figure(
         "xor",

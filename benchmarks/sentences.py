@@ -81,6 +81,10 @@ TEXTS = {  # name of the block: the lesson whose runs fill it, and the template
         "17",
         "The heads contradict each other in {contradictions:.0%} of the test images. Accuracy of the third answer: {test_accuracy_larger_all_three:3~} from its own head, {test_accuracy_larger_computed:3~} from comparing the two digits (median and range of {count} seeds).",
     ),
+    "lesson-21-budget": (
+        "21",
+        "The fraction of test districts for which `budget` is enough: {enough_budget:2~}, median and range of {count} seeds.",
+    ),
 }
 
 
@@ -506,6 +510,7 @@ PROMISES = {
     "17_multiple_outputs": "median test accuracy: left digit {test_accuracy_left_all_three:.3f}, right {test_accuracy_right_all_three:.3f}, larger or not {test_accuracy_larger_all_three:.3f}.",
     "18_imdb_lstm": ACCURACY,
     "19_debugging": f"test accuracy {{test_accuracy:3~}} without a mistake, {RANGE}",
+    "21_outputs_and_losses": f"test accuracy {{test_accuracy:3~}} of `garment`, {RANGE}",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

@@ -276,6 +276,30 @@ def lesson_20_shapes() -> list[str]:
     return in_columns(layout(header, [f"| {' | '.join(cells)} |" for cells in rows.values()]))
 
 
+def lesson_21_answers() -> list[str]:
+    """Lay out the networks of lesson 21, their losses by the names that it gives them."""
+    names = {"binary_crossentropy": "BINARY", "categorical_crossentropy": "ONE_HOT"}
+    names |= {"sparse_categorical_crossentropy": "SPARSE", "mse": '"mse"', "poisson": '"poisson"'}
+    runs = results("21_answers").replace({"loss": names})
+    header = "| network | last layer | loss | metric | test | guessing |"
+    row = "| `{network}` | {last_layer} | `{loss}` | `{metric}` | {test:.3f} | {guessing:.3f} |"
+    return in_columns(table(runs, "network", header, row))
+
+
+def lesson_21_thresholds() -> list[str]:
+    """Lay out what the thresholds of lesson 21 change."""
+    header = "| label | all no | accuracy | recall | precision | threshold | new recall | new precision |"
+    row = "| {label} | {always_no:.2f} | {accuracy:.3f} | {recall_at_half:.2f} | {precision_at_half:.2f} | {threshold:.2f} | {recall:.2f} | {precision:.2f} |"
+    return in_columns(table(results("21_thresholds"), "label", header, row))
+
+
+def lesson_21_bands() -> list[str]:
+    """Lay out what the class weights of lesson 21 change."""
+    header = "| band | examples | weight | recall | precision | new recall | new precision |"
+    row = "| {band} | {examples:,.0f} | {weight:.2f} | {recall:.2f} | {precision:.2f} | {recall_weighted:.2f} | {precision_weighted:.2f} |"
+    return in_columns(table(results("21_bands"), "band", header, row))
+
+
 def lesson_11_transfer() -> list[str]:
     """Show the accuracies that lesson 11 reaches with few images."""
     ways = {"from scratch": "from_nothing", "frozen": "frozen", "fine-tuned": "fine_tuned"}
@@ -372,6 +396,9 @@ BLOCKS = {
     "lesson-04-losses": lesson_04_losses,
     "lesson-19-broken": lesson_19_broken,
     "lesson-20-shapes": lesson_20_shapes,
+    "lesson-21-answers": lesson_21_answers,
+    "lesson-21-thresholds": lesson_21_thresholds,
+    "lesson-21-bands": lesson_21_bands,
     "two-processors": two_processors,
     "lesson-11-transfer": lesson_11_transfer,
     "initializers": partial(by_setting, "initializers", STARTS),

@@ -33,6 +33,7 @@ LSTM_REVIEWS = "18_imdb_lstm.py"
 DEBUGGING = "19_debugging.py"
 DEPTH_AND_WIDTH = "20_depth_and_width.py"
 UNCERTAINTY = "22_uncertainty.py"
+OUTPUTS = "21_outputs_and_losses.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, XOR]  # they generate their data, no data flags
 SHORTER = {  # fewer trainings, where a lesson has many
@@ -68,6 +69,7 @@ OWN_FILE = {  # the main test file of a lesson
     DEBUGGING: "test_debugging.py",
     DEPTH_AND_WIDTH: "test_depth_and_width.py",
     UNCERTAINTY: "test_uncertainty.py",
+    OUTPUTS: "test_outputs_and_losses.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

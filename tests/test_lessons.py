@@ -30,6 +30,7 @@ from conftest import (
     MULTIPLE_OUTPUTS,
     NGRAMS,
     NO_DATA_SET,
+    OUTPUTS,
     PROJECTS,
     REGULARIZATION,
     ROOT,
@@ -64,6 +65,7 @@ PARAMETERS = {
     MULTIPLE_OUTPUTS: 160 + 4_640 + 1_920 * 64 + 64 + 650 + 650 + 65,
     LSTM_REVIEWS: 336_705,
     DEBUGGING: 56_714,
+    OUTPUTS: 784 * 64 + 64 + 4_160 + 650,
     MNIST: 407_050,
     XOR: 65,
 }
@@ -100,6 +102,7 @@ FIGURES = {
     DEBUGGING: ["examples", "broken", "accuracy", "loss", "epoch_times"],
     DEPTH_AND_WIDTH: ["folds", "shapes", "curves", "incomes", "loss", "epoch_times"],
     UNCERTAINTY: ["comparison", "loss", "epoch_times"],
+    OUTPUTS: ["answers", "accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -125,6 +128,7 @@ OTHERS = {
     DEBUGGING: {"broken.csv"},
     DEPTH_AND_WIDTH: {"shapes.csv"},
     UNCERTAINTY: {"results.csv"},
+    OUTPUTS: {"answers.csv", "thresholds.csv", "bands.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }

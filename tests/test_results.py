@@ -189,6 +189,34 @@ def test_debugging_claims():
     assert long.accuracy_after.min() > 0.6 and long.val_accuracy.max() < 0.15
 
 
+def test_claims_of_lesson_21():
+    runs = results("21_answers")
+    assert set(runs.groupby("network").seed.agg(tuple)) == {(42, 43, 44)}
+    test, guessing, loss = (
+        runs.pivot(index="seed", columns="network", values=column)
+        for column in ("test", "guessing", "training_loss")
+    )
+    assert (test.garment == test.garment_one_hot).all()
+    assert (loss.shoe == loss.shoe_wrong).all() and (test.shoe_wrong < guessing.shoe_wrong).all()
+    assert (guessing.garment_wrong + 0.2 < test.garment_wrong).all()
+    assert (test.garment_wrong + 0.2 < test.garment).all()
+    assert (test.attributes_wrong + 0.2 < test.attributes).all()
+    assert (test.value_wrong > guessing.value_wrong).all() and (test.value < guessing.value).all()
+    assert (abs(test.share - test.share_binary) < 0.001).all()
+    assert (test.households < 0.8 * test.households_mse).all()
+    assert runs_of("21").enough_budget.between(0.88, 0.93).all()
+    labels = results("21_thresholds").groupby("label").median()
+    assert labels.accuracy.collar > 0.9 and labels.always_no.collar == 0.8
+    assert labels.recall.between(0.93, 0.96).all() and labels.recall_at_half["upper body"] > 0.97
+    assert labels.recall_at_half.collar < 0.8 and labels.threshold.collar < 0.3
+    assert labels.precision.collar < labels.precision_at_half.collar
+    bands = results("21_bands")
+    rare = bands[bands.band != "medium"]
+    assert (rare.recall_weighted > rare.recall + 0.15).all()
+    assert (rare.precision_weighted < rare.precision - 0.15).all()
+    assert (test.band_weighted < test.band).all()
+
+
 def test_xor_claims():
     runs = results("xor").set_index("variant")
     solved = runs.solved.rename(lambda name: name.removesuffix("seeds-20").strip("_"))

@@ -24,6 +24,7 @@ from conftest import (
     MULTIPLE_OUTPUTS,
     NEURON,
     NO_DATA_SET,
+    OUTPUTS,
     PROJECTS,
     QUICK_JAX,
     ROOT,
@@ -321,7 +322,7 @@ def test_project_runs_from_own_folder(script):
 
 
 if find_spec("jax"):
-    LATER = [LEARNING_RATE, MULTIPLE_OUTPUTS, LSTM_REVIEWS, DEBUGGING, DEPTH_AND_WIDTH]
+    LATER = [LEARNING_RATE, MULTIPLE_OUTPUTS, LSTM_REVIEWS, DEBUGGING, DEPTH_AND_WIDTH, OUTPUTS]
     HALVES = [LESSONS[:5] + PROJECTS, LESSONS[7:12] + LATER]
 
     @pytest.mark.slow
