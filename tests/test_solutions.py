@@ -35,6 +35,7 @@ def test_solution_flags_are_valid(words, monkeypatch):
     def stop(self, *_):
         raise Parsed
 
+    monkeypatch.setattr("common.resume.find_unfinished", lambda *_: {})  # of `--resume`
     monkeypatch.setattr("common.startup.start_keras", stop)
     monkeypatch.setattr("common.run.Run", stop)  # where nothing starts Keras
     with pytest.raises(Parsed):
