@@ -1,12 +1,13 @@
 """benchmarks/: what the scripts compute, write and reject."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import NO_DATA_SET, ROOT
+from conftest import MNIST, NO_DATA_SET, ROOT
 
 from benchmarks import blocks, measure, plain, reproduce, same_work, tables
 from benchmarks.measure import RESULTS, read_table
@@ -235,6 +236,16 @@ def test_real_data_flag_only_where_lesson_has_it():
     assert measure.COMPUTE_THEIR_DATA == {Path(script).name for script in NO_DATA_SET}
     assert measure.no_data_or_real("xor/xor.py", "--seed", 42) == []
     assert measure.no_data_or_real("18_imdb_lstm.py", "--seed", 42) == ["--data", "real"]
+
+
+def test_run_of_a_script_that_runs_a_lesson(monkeypatch, smoke_runs):
+    def run(script, *words, backend):
+        shutil.copytree(smoke_runs[MNIST].out, words[words.index("--out") + 1], dirs_exist_ok=True)
+        return 1.5, ""
+
+    monkeypatch.setattr(measure, "run", run)
+    record = measure.run_lesson("benchmarks/mnist_tries.py")
+    assert (record["lesson"], record["process_seconds"]) == ("mnist", 1.5)
 
 
 def test_measure_run_sets_backend(monkeypatch):
