@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 from conftest import MNIST, NO_DATA_SET, ROOT
+from keras import layers
 
-from benchmarks import blocks, measure, plain, reproduce, same_work, tables
+from benchmarks import architectures, blocks, measure, plain, reproduce, same_work, tables
 from benchmarks.measure import RESULTS, read_table
 from benchmarks.measured import results, runs_of
 
@@ -246,6 +248,19 @@ def test_run_of_a_script_that_runs_a_lesson(monkeypatch, smoke_runs):
     monkeypatch.setattr(measure, "run", run)
     record = measure.run_lesson("benchmarks/mnist_tries.py")
     assert (record["lesson"], record["process_seconds"]) == ("mnist", 1.5)
+
+
+def test_multiplications_are_weights_times_positions():
+    inner = keras.Sequential([keras.Input((9, 9, 4)), layers.DepthwiseConv2D(3)])
+    model = keras.Sequential([
+        keras.Input((11, 11, 1)),
+        layers.Conv2D(4, 3),
+        inner,
+        layers.Flatten(),
+        layers.Dense(5),
+    ])
+    expected = 9 * 9 * (3 * 3 * 4) + 7 * 7 * (3 * 3 * 4) + (7 * 7 * 4) * 5
+    assert architectures.multiplications(model) == expected
 
 
 def test_measure_run_sets_backend(monkeypatch):
