@@ -16,6 +16,7 @@ zeros and ones), `Identity` and `STFT` (for other shapes).
 Writes results/choices.csv (one row per training) and one figure per part.
 """
 
+import argparse
 import inspect
 import sys
 import time
@@ -87,7 +88,7 @@ def train(
     hidden=(128, 128),
     epochs=10,
 ):
-    """Train a network; return its accuracy on the validation images."""
+    """Train a network; return it, and its accuracy on the validation images."""
     import keras
     from keras import layers
 
@@ -114,7 +115,17 @@ def train(
         steps_per_execution=len(train),
     )
     model.fit(train, epochs=epochs, verbose=0)
-    return model.evaluate(*judging, batch_size=1000, verbose=0, return_dict=True)["accuracy"]
+    result = model.evaluate(*judging, batch_size=1000, verbose=0, return_dict=True)
+    return model, result["accuracy"]
+
+
+def load(data_dir: Path | None = None):
+    """Return images and labels of Fashion-MNIST, 10,000 to train on and 10,000 to validate."""
+    from datasets import load_dataset
+
+    flags = argparse.Namespace(data="real", data_dir=data_dir, limit=None)
+    ((images, labels), _), _, _ = load_dataset("fashion_mnist", flags)
+    return (images[:10_000], labels[:10_000]), (images[-10_000:], labels[-10_000:])
 
 
 def draw(part: str) -> None:
@@ -167,11 +178,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="folder with the real data")
     flags = parser.parse_args()
     start_keras()
-    from datasets import load_dataset
-
-    flags.data, flags.limit = "real", None
-    ((images, labels), _), _, _ = load_dataset("fashion_mnist", flags)
-    pictures = (images[:10_000], labels[:10_000]), (images[-10_000:], labels[-10_000:])
+    pictures = load(flags.data_dir)
     for part in flags.only:
         rows = []
         for setting in settings(part):
@@ -179,7 +186,7 @@ def main() -> None:
             shown = setting.get("rate", setting.get("activation") if part == "initializers" else "")
             for seed in flags.seeds or [42, 43, 44]:
                 began = time.perf_counter()
-                accuracy = train(pictures, seed, **setting)
+                _, accuracy = train(pictures, seed, **setting)
                 print(
                     f"{part}  {choice} {shown}  {seed}: {accuracy:.4f}, "
                     f"{time.perf_counter() - began:.1f} s",

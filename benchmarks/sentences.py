@@ -421,6 +421,67 @@ def lesson_22_scores() -> Iterator[str]:
             yield f"| {label} | {cells[0]} | {cells[1]} |"
 
 
+NETWORKS = {  # model in architectures.csv: network, year, idea
+    "le_net": "LeNet, here as [`le_net`](../mnist/models.py) | 1998 | convolution, pooling, then dense layers: edges, corners, shapes, a class",
+    "AlexNet": "AlexNet | 2012 | the same, larger: `relu`, dropout, training images shifted and mirrored (*augmentation*), trained on GPUs",
+    "VGG16": "VGG16 | 2014 | only 3x3 windows, two or three in a row: the receptive field of one large window, with fewer weights",
+    "InceptionV3": "Inception (GoogLeNet), here InceptionV3 | 2014, 2015 | windows of several sizes side by side, also of 1x1, which only mix the channels of each pixel; *batch normalization* allows higher learning rates",
+    "ResNet50": "ResNet50 | 2015 | *skip connections*, x + f(x): layers f learn only what to add to their input x; hundreds of layers",
+    "MobileNet": "MobileNet | 2017 | *depthwise separable* convolutions, one window per channel, then 1x1: far fewer multiplications",
+    "DenseNet121": "DenseNet121 | 2017 | every layer of a block sees all layers before it, so features are used again",
+    "EfficientNetB0": "EfficientNetB0 | 2019 | one number sets depth, width and image size together, from a small network (B0) to a large one (B7)",
+    "ConvNeXtTiny": "ConvNeXtTiny | 2022 | a ResNet modernized after the Vision Transformer: depthwise windows of 7x7, `gelu`, fewer normalizations",
+}
+
+
+def architectures() -> list[str]:
+    """Tabulate well-known convolutional networks with their parameters and multiplications."""
+    counts = results("architectures").set_index("model")
+    return layout(
+        "| network | year | idea | parameters | multiplications, millions |",
+        [
+            f"| {what} | {counts.parameters[model]:,} | {counts.multiplications[model] / 1e6:,.0f} |"
+            for model, what in NETWORKS.items()
+        ],
+    )
+
+
+def convolution_costs() -> list[str]:
+    """Compare the parameters and the time of a convolutional and a dense network."""
+    runs = results("mnist_seconds").query("precision == 'bfloat16'").set_index("variant")
+    conv, dense = runs.loc["conv_net"], runs.loc["mlp_one_layer"]
+    return [
+        f"`conv_net` has {conv.parameters:,} parameters, {conv.parameters / dense.parameters:.0%} "
+        f"of the {dense.parameters:,} of `mlp_one_layer`. But an epoch takes "
+        f"{conv.epoch_seconds:.1f} s instead of {dense.epoch_seconds:.1f} s, "
+        f"{conv.epoch_seconds / dense.epoch_seconds:.1f} times as long (two CPU cores, 16 bits)."
+    ]
+
+
+def activation_zeros() -> list[str]:
+    """State which share of the outputs of relu are zeros."""
+    runs = results("activation_zeros")
+    rows = [
+        fill(f"| {when} | {{first_layer:2~}} | {{second_layer:2~}} |", runs[runs.epochs == epochs])
+        for when, epochs in (("before", 0), ("after", 10))
+    ]
+    return layout("| training | zeros in the first hidden layer | in the second |", rows)
+
+
+def mnist_mirrored() -> list[str]:
+    """State what mirrored training images cost on the test images."""
+    runs = results("mnist_tries")
+    usual, mirrored = (
+        Values(runs[runs["try"] == name].test_accuracy)
+        for name in ("the recipe", "images mirrored too")
+    )
+    return [
+        f'With `RandomFlip("horizontal")` the test accuracy of `conv_net_fast` falls from '
+        f"{usual:4~} to {mirrored:4~}, median and range of three seeds: "
+        f"{(1 - mirrored.values.median()) / (1 - usual.values.median()):.1f} times as many mistakes."
+    ]
+
+
 FUNCTIONS = [lesson_00_depth, lesson_02_overfitting, lesson_14_pairs, lesson_06_timings, computers]
 FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10_errors]
 FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
@@ -436,6 +497,10 @@ FUNCTIONS += [
     lesson_20_wide,
     lesson_20_deep,
     lesson_22_scores,
+    architectures,
+    convolution_costs,
+    activation_zeros,
+    mnist_mirrored,
 ]
 SENTENCES = {
     **{name: partial(tell, *entry) for name, entry in TEXTS.items()},

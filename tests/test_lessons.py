@@ -112,7 +112,7 @@ FIGURES = {
         "loss",
         "epoch_times",
     ],
-    MNIST: ["confusion_matrix", "mistakes", "accuracy", "loss", "epoch_times"],
+    MNIST: ["samples", "confusion_matrix", "mistakes", "accuracy", "loss", "epoch_times"],
     XOR: ["decision_surface", "accuracy", "loss", "epoch_times"],
 }
 OTHERS = {

@@ -11,7 +11,7 @@ from conftest import ALL_LESSONS, PROJECTS, ROOT
 
 from benchmarks import blocks, tables
 from benchmarks.measured import results, runs_of
-from benchmarks.sentences import EXPECTATIONS, HEADERS, by_backend, computers, overlap
+from benchmarks.sentences import EXPECTATIONS, HEADERS, NETWORKS, by_backend, computers, overlap
 from mnist.recipes import BEST, FAST
 
 
@@ -286,6 +286,7 @@ def test_mnist_recipe_claims():
         assert abs(lost["no average of the weights"]) < 0.02
         assert abs(lost["peak 3, and 6 epochs"]) < 0.05
         assert 0.04 < lost["no moved images"] < 0.14
+        assert tries.loc["images mirrored too"].max() < tries.loc["the recipe"].min()
         gains.append(tries - tries.loc["the recipe"])
     both = pd.concat(gains, axis=1)
     unclear = ["no normalisation", "no dropout", "starting weights by Glorot's rule", "32 bits"]
@@ -309,7 +310,8 @@ def test_tables_name_their_machine():
     for name in ("same_work", "same_work_ratios", "time_to_accuracy"):
         assert set(results(name).machine) == {usual}
         assert set(results(f"with_amx/{name}").machine) == {amx}
-    assert {*results("clothing_step").machine, *results("mnist_tries").machine} == {usual}
+    for name in ("clothing_step", "mnist_tries", "activation_seconds", "activation_zeros"):
+        assert set(results(name).machine) == {usual}
     for name in ("peers", "choices", "resume_cost", "serving_load", "backends"):
         assert results(name).machine.str.startswith(amx).all()
 
@@ -331,6 +333,13 @@ def test_results_agree_across_machines():
     assert overlap(*(parts.test_accuracy.agg(list).published for parts in runs))
     for parts in runs:
         assert parts.fit_seconds.median().fast <= 0.1 * parts.fit_seconds.median().published
+
+
+def test_claims_about_known_networks():
+    counts = results("architectures").set_index("model")[["parameters", "multiplications"]]
+    assert set(NETWORKS) == set(counts.index)
+    assert counts.parameters.AlexNet == 60_965_224  # as published
+    assert (20 * counts.loc[["MobileNet", "EfficientNetB0"]] < counts.loc["VGG16"]).all(axis=None)
 
 
 def test_time_to_accuracy_claims():
@@ -396,6 +405,13 @@ def test_activation_initializer_and_optimizer_claims():
     found = runs["activations"].droplevel("setting").sort_values()
     assert found.relu < found.sigmoid + 0.006 and found.relu > found.sigmoid
     assert found.linear < found.relu - 0.02
+    times = results("activation_seconds").set_index("activation").least_ms
+    assert set(times.index) == set(found.index)
+    assert 2 * times.relu < times.gelu and times.relu < times.silu
+    zeros = results("activation_zeros").drop(columns="machine").set_index("epochs")
+    assert zeros.loc[10].seed.tolist() == [42, 43, 44]
+    assert zeros[["first_layer", "second_layer"]].stack().between(0.4, 0.7).all()
+    assert zeros.first_layer[10].min() > zeros.first_layer[0].max()
     for part, dead in (("initializers", {"Ones", "Zeros"}), ("optimizers", {"Adafactor"})):
         best = runs[part].groupby("choice").max()
         assert set(best[best < 0.11].index) == dead
