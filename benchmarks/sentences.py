@@ -390,7 +390,7 @@ def uncertainty(table: str, kind: str) -> pd.DataFrame:
 
 def lesson_22_scores() -> Iterator[str]:
     """Yield what lesson 22 finds for cars and for customers."""
-    yield "Over ten splits, median and range of three seeds:"
+    yield "Each score is the mean of ten splits; median and range of three seeds, which share no split:"
     yield ""
     yield "| model | cars: test MAE [MPG] | customers: Brier score |"
     yield "| --- | --- | --- |"
@@ -400,8 +400,8 @@ def lesson_22_scores() -> Iterator[str]:
     for name in cars.index:
         yield f"| {name} | {cars[name]:3~} | {customers[name]:4~} |"
     yield ""
-    won = uncertainty("auto_mpg", "won").value["ensemble of 10"]
-    yield f"The ensemble of ten beats the forest in {', '.join(f'{value:.0f}' for value in won)} of the ten splits of cars."
+    won = [f"{value:.0f}" for value in uncertainty("auto_mpg", "won").value["ensemble of 10"]]
+    yield f"The ensemble of ten beats the forest in {', '.join(won[:-1])} and {won[-1]} of the ten splits of cars."
     yield ""
     luck = uncertainty("auto_mpg", "luck")
     starts, splits = luck.loc["20 starts"], luck.loc["10 splits"]
