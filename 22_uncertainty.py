@@ -369,10 +369,11 @@ lesson.save_table("results", pd.DataFrame(results).round(4))
 #
 # - The start changes the score, and the split changes it more.
 # - The ensemble has the lowest errors in both tables. For customers its advantage over one network
-#   is significant; with 392 cars it could be luck. The standard error falls as 1/√n: with 25 times
-#   as many rows it is a fifth.
+#   is significant; with 392 cars and this seed it could be luck. The standard error falls as 1/√n:
+#   with 25 times as many rows it is a fifth.
 # - The ensemble beats the forest in most splits of cars, and yet 392 cars are too few to call it
-#   better. One network alone is not significantly better or worse than the forest, in either table.
+#   better; for customers the difference is significant. One network alone is not significantly
+#   better or worse than the forest, in either table.
 # - Bagging helps less than plain averaging. Each network misses 37% of its training rows, and that
 #   costs more than the disagreement gains. It was made for models that disagree a lot, like trees.
 #
