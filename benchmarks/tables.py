@@ -190,6 +190,18 @@ activations: activations by choice
 | activation of the hidden layers | validation accuracy | time [ms] |
 | `{choice}` | {val_accuracy:3~} | {least_ms:.1f} |
 
+input-dropout: input_dropout by choice
+| dropout of the inputs | training loss | validation loss, best epoch | validation loss, last epoch | validation accuracy |
+| {choice:.0%} | {train_loss:3~} | {best_val_loss:3~} | {val_loss:3~} | {val_accuracy:3~} |
+
+batches: batches by choice
+| batch size, learning rate | validation accuracy | validation loss | processor seconds |
+| {choice} | {val_accuracy:3~} | {val_loss:3~} | {cpu_seconds:1~} |
+
+search-stopping: search_stopping by stopping
+| `EarlyStopping(patience=3)` | epochs of the eight trials, together | lowest validation MSE |
+| {stopping} | {epochs:0~} | {val_mse:3~} |
+
 churn-models: churn_models by model
 | model | ROC AUC | Brier score | accuracy at 0.5 | recall at 0.5 |
 | {model} | {auc:3~} | {brier:.3f} | {accuracy_at_half:.3f} | {recall_at_half:.2f} |

@@ -310,10 +310,21 @@ def test_tables_name_their_machine():
     for name in ("same_work", "same_work_ratios", "time_to_accuracy"):
         assert set(results(name).machine) == {usual}
         assert set(results(f"with_amx/{name}").machine) == {amx}
-    for name in ("clothing_step", "mnist_tries", "activation_seconds", "activation_zeros"):
+    later = (
+        "input_dropout",
+        "batches",
+        "search_stopping",
+        "activation_seconds",
+        "activation_zeros",
+    )
+    for name in ("clothing_step", "mnist_tries", *later):
         assert set(results(name).machine) == {usual}
-    for name in ("peers", "choices", "resume_cost", "serving_load", "backends"):
+    for name in ("peers", "resume_cost", "serving_load", "backends"):
         assert results(name).machine.str.startswith(amx).all()
+    choices = results("choices")
+    later = choices.choice.isin(["Constant", "Identity"])
+    assert choices[~later].machine.str.startswith(amx).all()
+    assert set(choices[later].machine) == {usual}
 
 
 def test_results_agree_across_machines():
@@ -402,6 +413,36 @@ def test_backend_claims():
     assert all(ours > max(others) for ours, *others in zip(*found["02"], strict=True))
 
 
+def test_claims_about_dropout_of_inputs():
+    runs = results("input_dropout").pivot(index="seed", columns="choice")
+    assert list(runs.index) == [42, 43, 44]
+    for loss in (runs.val_loss, runs.best_val_loss):
+        assert (loss[0.2] < loss[0.1]).all() and (loss[0.1] < loss[0.0]).all()
+    last, best = (loss[0.0] - loss[0.2] for loss in (runs.val_loss, runs.best_val_loss))
+    assert (last > 2 * best).all()
+    assert np.ptp(runs.val_accuracy.median()) < np.ptp(runs.val_accuracy[0.0])
+
+
+def test_claims_about_large_batches():
+    runs = results("batches").pivot(index="choice", columns="seed")
+    accuracy, seconds = runs.val_accuracy, runs.cpu_seconds
+    assert list(accuracy.columns) == [42, 43, 44]
+    best, *others = accuracy.median(axis=1).sort_values(ascending=False).index
+    assert (best, others[0]) == ("32, 0.001", "8192, 0.016 with warmup and cosine")
+    assert (accuracy.loc[best] > accuracy.loc[others[0]] + 0.03).all()
+    assert (accuracy.loc[others[0]] > accuracy.loc[others[1:]]).all(axis=None)
+    assert (accuracy.loc["8192, 0.016"] > accuracy.loc["8192, 0.001"]).all()
+    assert (accuracy.loc["8192, 0.016 with cosine"] < accuracy.loc["8192, 0.001"]).all()
+    assert 3 * seconds.loc[others].max(axis=None) < seconds.loc[best].min()
+
+
+def test_claims_about_stopping_trials():
+    runs = results("search_stopping").pivot(index="seed", columns="stopping")
+    assert list(runs.index) == [42, 43, 44] and set(runs.epochs["without"]) == {8 * 30}
+    assert runs.epochs["with"].between(0.8 * 8 * 30, 8 * 30 - 1).all()  # a small saving
+    assert (runs.val_mse["with"] >= runs.val_mse["without"]).all()
+
+
 def test_activation_initializer_and_optimizer_claims():
     runs = results("choices").groupby(["part", "choice", "setting"]).val_accuracy.median()
     found = runs["activations"].droplevel("setting").sort_values()
@@ -414,10 +455,18 @@ def test_activation_initializer_and_optimizer_claims():
     assert zeros.loc[10].seed.tolist() == [42, 43, 44]
     assert zeros[["first_layer", "second_layer"]].stack().between(0.4, 0.7).all()
     assert zeros.first_layer[10].min() > zeros.first_layer[0].max()
-    for part, dead in (("initializers", {"Ones", "Zeros"}), ("optimizers", {"Adafactor"})):
+    unable = {"initializers": {"Ones", "Zeros", "Constant"}, "optimizers": {"Adafactor"}}
+    for part, dead in unable.items():
         best = runs[part].groupby("choice").max()
         assert set(best[best < 0.11].index) == dead
     assert best.drop("Adafactor").min() > 0.8
+    starts = runs["initializers"].groupby("choice").max()
+    fixed = ["RandomNormal", "TruncatedNormal", "RandomUniform", *unable["initializers"]]
+    page = (ROOT / "notes" / "initializers.md").read_text(encoding="utf-8")
+    listed = page.partition("## The fifteen")[2].partition("## ")[0]
+    assert sorted(re.findall(r"^\| `(\w+)`", listed, re.M)) == sorted(starts.index)
+    rules = starts.drop(["Identity", *fixed])
+    assert rules.min() <= starts.Identity <= rules.max() and rules.min() > starts[fixed].max()
     usual = {"1.0": "Adadelta", "0.1": "SGD Adagrad", "0.001": "Adam Nadam AdamW RMSprop"}
     for rate, names in {**usual, "0.0001": "Lion"}.items():
         assert all(runs["optimizers"][name, rate] == best[name] for name in names.split())
