@@ -77,6 +77,23 @@ TEXTS = {  # name of the block: the lesson whose runs they are, and the text
         "17",
         "The heads contradict each other in {contradictions:.0%} of the test images. Accuracy of the third answer: {test_accuracy_larger_all_three:3~} from its own head, {test_accuracy_larger_computed:3~} from comparing the two digits (median and range of {count} seeds).",
     ),
+    "lesson-23-scores": (
+        "23",
+        "Test canvases, median and range of {count} seeds:",
+        "",
+        "- accuracy of the class: {test_accuracy:3~}",
+        "- mean IoU: {test_iou:3~}, {test_iou_baseline:.2f} for the mean box",
+        "- found (class right and IoU at least 0.5): {test_found:3~}",
+    ),
+    "lesson-23-sizes": (
+        "23",
+        "Test canvases by height of the digit, median of {count} seeds:",
+        "",
+        "| height | accuracy | mean IoU | mean error of an edge |",
+        "| --- | --- | --- | --- |",
+        "| below 16 pixels | {test_accuracy_small:.3f} | {test_iou_small:.2f} | {edge_error_small:.2f} pixels |",
+        "| 24 pixels or more | {test_accuracy_large:.3f} | {test_iou_large:.2f} | {edge_error_large:.2f} pixels |",
+    ),
 }
 
 
@@ -173,6 +190,15 @@ def lesson_17_weight() -> list[str]:
         "",
         *layout(header, rows),
     ]
+
+
+def lesson_23_weight() -> list[str]:
+    """Lay out what the weight of the box's loss of lesson 23 changes."""
+    variants = {"10, the default": "", "1": "box-weight-1.0"}
+    row = "{test_accuracy:3~} | {test_iou:3~} | {test_found:3~}"
+    rows = [f"| {weight} | {fill(row, runs_of('23', name))} |" for weight, name in variants.items()]
+    header = "| weight of the box | accuracy | mean IoU | found |"
+    return ["Test canvases, median and range of three seeds:", "", *layout(header, rows)]
 
 
 def lesson_10_errors() -> list[str]:
@@ -333,6 +359,7 @@ FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10
 FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
 FUNCTIONS += [
     lesson_17_weight,
+    lesson_23_weight,
     lesson_19_memorized,
     peers_by_split,
     serving_memory,
@@ -394,6 +421,7 @@ PROMISES = {
     "17_multiple_outputs": "median test accuracy: left digit {test_accuracy_left_all_three:.3f}, right {test_accuracy_right_all_three:.3f}, larger or not {test_accuracy_larger_all_three:.3f}.",
     "18_imdb_lstm": ACCURACY,
     "19_debugging": f"test accuracy {{test_accuracy:3~}} without a mistake, {RANGE}",
+    "23_locate_and_classify": f"test accuracy {{test_accuracy:3~}}, mean IoU {{test_iou:3~}}, {RANGE}",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

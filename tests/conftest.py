@@ -30,6 +30,7 @@ LEARNING_RATE = "16_learning_rate.py"
 MULTIPLE_OUTPUTS = "17_multiple_outputs.py"
 LSTM_REVIEWS = "18_imdb_lstm.py"
 DEBUGGING = "19_debugging.py"
+LOCATE = "23_locate_and_classify.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 NO_DATA_SET = [AUTODIFF, TIME_SERIES, XOR]  # they make their data, and have no flags for it
 SHORTER = {  # fewer trainings, where a lesson has many
@@ -41,6 +42,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     LEARNING_RATE: ["--limit", "300", "--parts", "range", "--repeats", "1"],
     LSTM_REVIEWS: ["--limit", "500"],
     DEBUGGING: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
+    LOCATE: ["--limit", "300"],
 }
 OWN_FILE = {  # the file that tests a lesson most
     FASHION: "test_lessons.py",
@@ -60,6 +62,7 @@ OWN_FILE = {  # the file that tests a lesson most
     LEARNING_RATE: "test_learning_rate.py",
     MULTIPLE_OUTPUTS: "test_multiple_outputs.py",
     DEBUGGING: "test_debugging.py",
+    LOCATE: "test_locate_and_classify.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

@@ -22,6 +22,7 @@ from conftest import (
     IMDB,
     LEARNING_RATE,
     LESSONS,
+    LOCATE,
     LOOK_INSIDE,
     LSTM_REVIEWS,
     MNIST,
@@ -61,6 +62,7 @@ PARAMETERS = {
     MULTIPLE_OUTPUTS: 160 + 4_640 + 1_920 * 64 + 64 + 650 + 650 + 65,
     LSTM_REVIEWS: 336_705,
     DEBUGGING: 56_714,
+    LOCATE: 416 + 4_640 + 18_496 + 2 * 36_928 + 650 + 4_096 * 128 + 128 + 516,
     MNIST: 407_050,
     XOR: 65,
 }
@@ -95,6 +97,7 @@ FIGURES = {
     MULTIPLE_OUTPUTS: ["samples", "diagram", "pairs", "larger_accuracy", "loss", "epoch_times"],
     LSTM_REVIEWS: ["accuracy", "loss", "epoch_times"],
     DEBUGGING: ["examples", "broken", "accuracy", "loss", "epoch_times"],
+    LOCATE: ["canvases", "boxes", "worst", "iou", "digit_accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
