@@ -11,20 +11,29 @@ def names(smoke_runs):
 
 
 def test_box_is_tight(names):
-    """A filled square of 20 pixels, the only digit there is, must fill its box."""
-    digits = np.zeros((1, 28, 28), "uint8")
-    digits[:, 4:24, 4:24] = 255
-    digits[:, 10, 10] = 0  # clutter is cut from digits too: it must not be mistaken for one
+    digits = np.zeros((20, 28, 28), "uint8")
+    for i, digit in enumerate(digits):  # bars of different lengths, in rows that give no clutter
+        digit[:4, 2 : 6 + i] = 255
     images, labels, boxes = names["make_canvases"](
-        digits, np.array([7]), 60_000, np.random.default_rng(0)
+        digits, np.arange(20), 60_000, np.random.default_rng(0)
     )
-    assert images.shape == (5, 64, 64, 1) and images.dtype == np.uint8  # five per digit at most
-    assert boxes.shape == (5, 4) and boxes.dtype == np.float32
-    assert list(labels) == [7] * 5
-    for image, box in zip(images, boxes, strict=True):
-        left, top, right, bottom = (box * 64).round().astype(int)
-        assert 11 <= right - left <= 34 and 11 <= bottom - top <= 34  # 0.6 to 1.6 times 20
-        assert (image[top:bottom, left:right] > 64).mean() > 0.9
+    assert images.shape == (100, 64, 64, 1) and images.dtype == np.uint8  # five per digit
+    assert boxes.shape == (100, 4) and boxes.dtype == np.float32
+    for image, box in zip(images[..., 0] > 64, boxes, strict=True):
+        rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+        expected = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+        np.testing.assert_array_equal(box * 64, expected)
+    widths = (boxes[:, 2] - boxes[:, 0]) * 64
+    assert widths[labels == 0].max() < 9 and widths[labels == 19].min() > 11
+    assert len(set(widths[labels == 19])) > 1  # sizes differ
+
+
+def test_clutter_lies_around_digit(names):
+    digits = np.full((10, 28, 28), 255, "uint8")
+    images, _, boxes = names["make_canvases"](digits, np.arange(10), 50, np.random.default_rng(0))
+    ink = (images > 64).sum(axis=(1, 2, 3))
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) * 64 * 64
+    assert (ink - areas <= 6 * 7 * 7).all() and np.mean(ink > areas) > 0.9
 
 
 def test_every_digit_is_used_equally_often(names):
