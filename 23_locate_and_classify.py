@@ -4,11 +4,11 @@
 
 Until now, a digit filled its image. In a photograph it stands somewhere, small or large, among
 other things. In this lesson one network looks at such an image and answers two questions: which
-digit is it (*classification*), and where is it (*localization*)? It answers the second with four
+digit is it (classification), and where is it (*localization*)? It answers the second with four
 numbers, the edges of a box around the digit. You learn how to train on both answers at once, and
-how to measure whether a box is right.
+how to measure how well a box fits.
 
-Expect: ...
+Expect: median test accuracy 0.980, median test IoU 0.864.
 
     python 23_locate_and_classify.py
     python 23_locate_and_classify.py --box-weight 1
@@ -19,7 +19,7 @@ from common.lesson import Flag, Lesson
 
 lesson = Lesson(
     __doc__,
-    epochs=6,
+    epochs=5,
     batch_size=64,
     box_weight=Flag(10.0, "weight of the loss of the box; that of the class has weight 1"),
 )
@@ -43,15 +43,16 @@ from common import plots
 
 # %% [markdown]
 # ## 2 Prepare
-# We make our own images. Each *canvas* has 64x64 pixels and holds one digit at a random place. Its
-# size is random too, from 0.6 to 1.6 times the original. Around it, and on it, lies *clutter*: six
-# fragments of other digits, 7x7 pixels each. So looking for ink is not enough: the network must
-# tell a digit from parts of digits. Weak *noise*, a random light gray per pixel, fills the rest.
+# We make our own images. Each canvas has 64x64 pixels and holds one digit at a random place. Its
+# size is random too, from 0.6 to 1.6 times the original. Around the digit, and sometimes on top of
+# it, lies *clutter*: four fragments of other digits, 6x6 pixels each. So looking for ink is not
+# enough: the network must tell a digit from parts of digits. The background is noise, a random
+# light gray in every pixel.
 #
-# The place is told by a *bounding box*: the smallest rectangle, with sides parallel to those of the
-# canvas, that holds all of the digit's ink. Four numbers describe it: its left, top, right and
-# bottom edge. We know them, since we put the digit there. In photographs, people have to draw the
-# boxes by hand.
+# A *bounding box* says where the digit is: it is the smallest rectangle, with sides parallel to
+# those of the canvas, that holds all of the digit's ink. Four numbers describe it: its left, top,
+# right and bottom edge. We know them, since we put the digit there. In photographs, people have to
+# draw the boxes by hand.
 #
 # We give the edges as fractions of the canvas, from 0 (left or top) to 1 (right or bottom). Such
 # *relative coordinates* do not depend on the resolution: if the image is enlarged, the same box
@@ -75,10 +76,10 @@ def make_canvases(digits, labels, most: int, random):
     boxes = np.empty((count, 4), "float32")
 
     # Clutter: which digit, the corner of the fragment in it, and where it goes on the canvas.
-    lowest, highest = [0, 4, 4, 0, 0], [len(digits), 18, 18, SIZE - 6, SIZE - 6]
-    for canvas, six in zip(canvases, random.integers(lowest, highest, (count, 6, 5)), strict=True):
-        for other, y, x, top, left in six:
-            draw(canvas, digits[other, y : y + 7, x : x + 7], top, left)
+    lowest, highest = [0, 4, 4, 0, 0], [len(digits), 19, 19, SIZE - 5, SIZE - 5]
+    for canvas, four in zip(canvases, random.integers(lowest, highest, (count, 4, 5)), strict=True):
+        for other, y, x, top, left in four:
+            draw(canvas, digits[other, y : y + 6, x : x + 6], top, left)
 
     sides = random.integers(17, 46, count)  # 0.6 to 1.6 times 28 pixels
     for side in np.unique(sides):  # resize all digits of one size together: faster
@@ -109,7 +110,7 @@ train_digits, val_digits, train_labels, val_labels = train_test_split(
     train_digits, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
 )
 random = np.random.default_rng(lesson.seed)
-train_images, train_labels, train_boxes = make_canvases(train_digits, train_labels, 60_000, random)
+train_images, train_labels, train_boxes = make_canvases(train_digits, train_labels, 90_000, random)
 val_images, val_labels, val_boxes = make_canvases(val_digits, val_labels, 6_000, random)
 test_images, test_labels, test_boxes = make_canvases(test_digits, test_labels, 10_000, random)
 
@@ -138,19 +139,19 @@ lesson.save_figure("canvases", show_boxes(train_images, train_labels, train_boxe
 # %% [markdown]
 # ## 3 Define
 # Both answers need the same knowledge: which strokes form a digit, and which are clutter. So, as in
-# lesson 17, they share a *trunk* of layers, and each has a *head* of its own.
+# lesson 17, they share a trunk of layers, and each has a head of its own.
 #
-# The trunk has five convolutional layers. The first has *stride* 2: its window moves two pixels at
+# The trunk has four convolutional layers. The first has *stride* 2: its window moves two pixels at
 # a time, so its output has half the height and width. Two pooling layers halve them again, down to
 # 8x8 places with 64 channels each.
 #
-# The heads differ in one thing. For the class it does not matter where the digit is, so we take
-# `GlobalMaxPooling2D`: of each channel only the largest of its 64 values is kept. What was found
-# remains; *where* it was found is lost. A digit learned at one place is then recognized at every
-# other.
+# For the class, it does not matter where the digit is. Its head has one more convolution, and then
+# `GlobalMaxPooling2D`: of each channel, only the largest of the 64 values is kept. It tells that a
+# pattern occurs, but not where. So a digit that was learned at one place is recognized at all
+# others.
 #
-# For the box, the place is all that matters. So its head begins with `Flatten`: each channel at
-# each place stays a number of its own, and the dense layer has a weight for each (exercise 3).
+# For the box, the place is all that matters. Its head begins with `Flatten`: each channel at each
+# place stays a number of its own, and the dense layer has a weight for each (exercise 3).
 #
 # The last layer for the class is a softmax layer with ten units, as always. The box is a regression
 # (lesson 03) with four outputs; a sigmoid keeps each of them between 0 and 1.
@@ -165,11 +166,15 @@ x = layers.MaxPooling2D(2)(x)
 x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)
 x = layers.MaxPooling2D(2)(x)
 x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)
-x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)
-what = layers.GlobalMaxPooling2D()(x)
+
+what = layers.Conv2D(128, 3, padding="same", activation="relu")(x)
+what = layers.GlobalMaxPooling2D()(what)
 digit = layers.Dense(10, activation="softmax", name="digit")(what)
-where = layers.Dense(128, activation="relu")(layers.Flatten()(x))
+
+where = layers.Flatten()(x)
+where = layers.Dense(128, activation="relu")(where)
 box = layers.Dense(4, activation="sigmoid", name="box")(where)
+
 model = keras.Model(image, {"digit": digit, "box": box})
 model.summary()
 
@@ -178,10 +183,9 @@ model.summary()
 # The loss of the class is cross-entropy. The loss of the box is the mean absolute error (MAE) of
 # its four edges: how far they are off, as a fraction of the canvas.
 #
-# The two losses have different units. A network that knows nothing has a cross-entropy of
-# log(10) = 2.3. But a box in the middle of the canvas is off by only about 0.2, and edges that are
-# off by one pixel have an error of 1/64 = 0.016. In a plain sum, the box would hardly count. So we
-# give its loss the weight 10: both then begin at about 2.
+# The two losses have different units. Before training, the cross-entropy is about log(10) = 2.3.
+# The error of the edges, which are numbers from 0 to 1, is only about 0.2. In a plain sum, the box
+# would count little. So we give its loss the weight 10: then both losses start at about 2.
 #
 # The learning rate falls from 0.001 to 0 along a cosine (lesson 16): small steps at the end let
 # the edges settle.
@@ -218,22 +222,15 @@ history = model.fit(
 #
 #     IoU = area that both boxes cover / area that at least one of them covers
 #
-# It is 1 if the boxes are equal and 0 if they do not overlap, whatever their size. The
-# *intersection* of two boxes is a box itself: its left edge is the larger of the two left edges,
-# its right edge the smaller of the two right ones. The *union* is all that they cover: the sum of
-# their areas, minus the intersection, which would be counted twice.
+# It is 1 if the boxes are equal and 0 if they do not overlap, whatever their size. The intersection
+# of two boxes is a box itself: its left edge is the larger of the two left edges, its right edge
+# the smaller of the two right ones. The area of the union is the sum of both areas, minus that of
+# the intersection, which the sum counts twice.
 
 
 # %%
 def iou(boxes, others):
-    """Return the intersection over union of each box with the other box in its row.
-
-    Args:
-        boxes, others: arrays (n, 4): left, top, right, bottom.
-
-    Returns:
-        Array (n,), from 0 to 1.
-    """
+    """Return the IoU of boxes and others, both (n, 4), row by row: an array (n,), 0 to 1."""
     left_top = np.maximum(boxes[:, :2], others[:, :2])
     right_bottom = np.minimum(boxes[:, 2:], others[:, 2:])
     intersection = area(left_top, right_bottom)
@@ -276,7 +273,8 @@ histogram.hist(overlap, bins=40, range=(0, 1))
 histogram.set(xlabel="IoU", ylabel="test canvases", title="how well the boxes fit")
 by_height.plot(heights, overlap, ".", ms=2, alpha=0.2, label="a test canvas")
 groups = heights // 4  # digits of 8 to 11 pixels, of 12 to 15, and so on
-means = [[4 * group + 2, overlap[groups == group].mean()] for group in np.unique(groups)]
+frequent = [group for group in np.unique(groups) if sum(groups == group) >= 20]
+means = [[4 * group + 1.5, overlap[groups == group].mean()] for group in frequent]
 by_height.plot(*np.transpose(means), "o-", label="mean of similar heights")
 by_height.set(xlabel="height of the digit [pixels]", ylabel="IoU", title="how size matters")
 by_height.legend(loc="lower right")
@@ -284,13 +282,32 @@ lesson.save_figure("iou", figure)
 
 # %% [markdown]
 # <!-- results: lesson-23-scores -->
+# Test canvases, median and range of 3 seeds:
+#
+# - accuracy of the class: 0.980 (0.979 to 0.981)
+# - mean IoU: 0.864 (0.863 to 0.867); baseline 0.20
+# - found (class right and IoU at least 0.5): 0.973 (0.972 to 0.973)
 # <!-- end -->
 #
-# The edges of small digits are
+# The figure `iou` shows that small digits have a lower IoU. Are their edges less precise?
+#
+# <!-- results: lesson-23-sizes -->
+# Test canvases by height of the digit, median of 3 seeds:
+#
+# | height | accuracy | mean IoU | mean error of an edge |
+# | --- | --- | --- | --- |
+# | below 16 pixels | 0.949 | 0.78 | 0.75 pixels |
+# | 24 pixels or more | 0.992 | 0.90 | 0.58 pixels |
+# <!-- end -->
+#
+# A little, but on average even the edges of small digits are off by less than one pixel. The main
+# reason is that one pixel is a larger part of a small box (exercise 1).
 #
 # ## 7 Predict
-# The first figure shows ten test canvases, the second the ten with the lowest IoU. Solid frames are
-# true, dashed ones predicted; above each canvas stand the predicted digit and the IoU.
+# The figure `boxes` shows ten test canvases. Solid boxes are true, dashed ones predicted; the title
+# tells the predicted digit and the IoU. The figure `worst` shows the ten boxes with the lowest IoU.
+# Many of them lie between the digit and a fragment: a regression that cannot decide between two
+# places predicts one in between.
 
 # %%
 titles = [

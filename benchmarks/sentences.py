@@ -82,7 +82,7 @@ TEXTS = {  # name of the block: the lesson whose runs they are, and the text
         "Test canvases, median and range of {count} seeds:",
         "",
         "- accuracy of the class: {test_accuracy:3~}",
-        "- mean IoU: {test_iou:3~}, {test_iou_baseline:.2f} for the mean box",
+        "- mean IoU: {test_iou:3~}; baseline {test_iou_baseline:.2f}",
         "- found (class right and IoU at least 0.5): {test_found:3~}",
     ),
     "lesson-23-sizes": (
@@ -190,15 +190,6 @@ def lesson_17_weight() -> list[str]:
         "",
         *layout(header, rows),
     ]
-
-
-def lesson_23_weight() -> list[str]:
-    """Lay out what the weight of the box's loss of lesson 23 changes."""
-    variants = {"10, the default": "", "1": "box-weight-1.0"}
-    row = "{test_accuracy:3~} | {test_iou:3~} | {test_found:3~}"
-    rows = [f"| {weight} | {fill(row, runs_of('23', name))} |" for weight, name in variants.items()]
-    header = "| weight of the box | accuracy | mean IoU | found |"
-    return ["Test canvases, median and range of three seeds:", "", *layout(header, rows)]
 
 
 def lesson_10_errors() -> list[str]:
@@ -359,7 +350,6 @@ FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10
 FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
 FUNCTIONS += [
     lesson_17_weight,
-    lesson_23_weight,
     lesson_19_memorized,
     peers_by_split,
     serving_memory,
@@ -421,7 +411,7 @@ PROMISES = {
     "17_multiple_outputs": "median test accuracy: left digit {test_accuracy_left_all_three:.3f}, right {test_accuracy_right_all_three:.3f}, larger or not {test_accuracy_larger_all_three:.3f}.",
     "18_imdb_lstm": ACCURACY,
     "19_debugging": f"test accuracy {{test_accuracy:3~}} without a mistake, {RANGE}",
-    "23_locate_and_classify": f"test accuracy {{test_accuracy:3~}}, mean IoU {{test_iou:3~}}, {RANGE}",
+    "23_locate_and_classify": "median test accuracy {test_accuracy:.3f}, median test IoU {test_iou:.3f}.",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

@@ -33,7 +33,7 @@ def test_clutter_lies_around_digit(names):
     images, _, boxes = names["make_canvases"](digits, np.arange(10), 50, np.random.default_rng(0))
     ink = (images > 64).sum(axis=(1, 2, 3))
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) * 64 * 64
-    assert (ink - areas <= 6 * 7 * 7).all() and np.mean(ink > areas) > 0.9
+    assert (ink - areas <= 4 * 6 * 6).all() and np.mean(ink > areas) > 0.9
 
 
 def test_every_digit_is_used_equally_often(names):
