@@ -85,6 +85,23 @@ TEXTS = {  # name of the block: the lesson whose runs fill it, and the template
         "21",
         "The fraction of test districts for which `budget` is enough: {enough_budget:2~}, median and range of {count} seeds.",
     ),
+    "lesson-23-scores": (
+        "23",
+        "Test canvases, median and range of {count} seeds:",
+        "",
+        "- accuracy of the class: {test_accuracy:3~}",
+        "- mean IoU: {test_iou:3~}; baseline {test_iou_baseline:.2f}",
+        "- found (class right and IoU at least 0.5): {test_found:3~}",
+    ),
+    "lesson-23-sizes": (
+        "23",
+        "Test canvases by height of the digit, median of {count} seeds:",
+        "",
+        "| height | accuracy | mean IoU | mean error of an edge |",
+        "| --- | --- | --- | --- |",
+        "| below 16 pixels | {test_accuracy_small:.3f} | {test_iou_small:.2f} | {edge_error_small:.2f} pixels |",
+        "| 24 pixels or more | {test_accuracy_large:.3f} | {test_iou_large:.2f} | {edge_error_large:.2f} pixels |",
+    ),
 }
 
 
@@ -576,6 +593,7 @@ PROMISES = {
     "18_imdb_lstm": ACCURACY,
     "19_debugging": f"test accuracy {{test_accuracy:3~}} without a mistake, {RANGE}",
     "21_outputs_and_losses": f"test accuracy {{test_accuracy:3~}} of `garment`, {RANGE}",
+    "23_locate_and_classify": "median test accuracy {test_accuracy:.3f}, median test IoU {test_iou:.3f}.",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

@@ -171,6 +171,15 @@ def test_claims_of_lesson_17():
     assert runs.test_accuracy_larger_computed.min() > larger.max() + 0.05
 
 
+def test_claims_of_lesson_23():
+    runs = runs_of("23")
+    assert len(runs) == 3 and runs.test_iou.min() > 0.80 and runs.test_accuracy.min() > 0.97
+    assert (runs.test_iou_small < runs.test_iou_large - 0.05).all()
+    errors = runs[["edge_error_small", "edge_error_large"]]
+    assert (errors < 1).all(axis=None)  # less than a pixel
+    assert (errors.edge_error_small < 1.5 * errors.edge_error_large).all()  # a little less precise
+
+
 def test_debugging_claims():
     runs = results("19_broken")
     assert set(runs.groupby(["epochs", "network"]).seed.agg(tuple)) == {(42, 43, 44)}
