@@ -40,8 +40,8 @@ from common.introspection import diagram, input_gradients
 # three): the shape becomes (images, 28, 28, 1).
 
 # %%
-(train_images, train_labels), (test_images, test_labels) = lesson.load("mnist")
-train_images, test_images = train_images[..., np.newaxis], test_images[..., np.newaxis]
+(images, labels), (test_images, test_labels) = lesson.load("mnist")
+images, test_images = images[..., np.newaxis], test_images[..., np.newaxis]
 
 # %% [markdown]
 # ## 2 Prepare
@@ -50,7 +50,7 @@ train_images, test_images = train_images[..., np.newaxis], test_images[..., np.n
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
-    train_images, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
+    images, labels, test_size=0.1, random_state=lesson.seed, stratify=labels
 )
 train = lesson.batches(train_images, train_labels)
 picture = test_images[test_labels == lesson.digit][:1].astype("float32")  # (1, 28, 28, 1)
