@@ -106,6 +106,7 @@ def test_all_cells_in_order(collection, script):
     assert len(loud) == (0 if script in NO_DATA_SET else 2)  # at the start and at the end
 
 
+@pytest.mark.slow
 def test_what_readers_do(collection):
     """A flag set in the first cell, Fit and all below it once more, a whole lesson with flags."""
     notebook, first = open_notebook(AUTO_MPG)

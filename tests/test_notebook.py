@@ -8,6 +8,7 @@ from copy import copy
 from types import ModuleType, SimpleNamespace
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,6 +47,7 @@ def notebook(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     yield Notebook
+    plt.close("all")  # `save_empty` leaves them open, as a notebook does
     keras.config.set_dtype_policy("float32")
 
 
