@@ -181,6 +181,15 @@ FIGURES = [
     Figure("23 class", ["23_locate_and_classify.py"], "test_accuracy", "none", "", least=0.97),
     Figure("23 box", ["23_locate_and_classify.py"], "test_iou", "none", "", least=0.80),
     Figure(
+        "23 box, loss weight 1",
+        ["23_locate_and_classify.py", "--box-weight", 1],
+        "test_iou",
+        "none",
+        "",
+        "box-weight-1.0",
+        least=0.75,
+    ),
+    Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
         "solved",

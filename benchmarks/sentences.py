@@ -237,6 +237,15 @@ def lesson_17_weight() -> list[str]:
     ]
 
 
+def lesson_23_weight() -> list[str]:
+    """Lay out what the weight of the box's loss of lesson 23 changes."""
+    variants = {"10, the default": "", "1": "box-weight-1.0"}
+    row = "{test_accuracy:3~} | {test_iou:3~} | {test_found:3~}"
+    rows = [f"| {weight} | {fill(row, runs_of('23', name))} |" for weight, name in variants.items()]
+    header = "| weight of the box | accuracy | mean IoU | found |"
+    return ["Test canvases, median and range of three seeds:", "", *layout(header, rows)]
+
+
 def lesson_10_errors() -> list[str]:
     """List the errors of lesson 10's forecasts one step ahead."""
     names = ("naive", "linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru")
@@ -504,6 +513,7 @@ FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10
 FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
 FUNCTIONS += [
     lesson_17_weight,
+    lesson_23_weight,
     lesson_19_memorized,
     peers_by_split,
     serving_memory,

@@ -178,6 +178,9 @@ def test_claims_of_lesson_23():
     errors = runs[["edge_error_small", "edge_error_large"]]
     assert (errors < 1).all(axis=None)  # less than a pixel
     assert (errors.edge_error_small < 1.5 * errors.edge_error_large).all()  # a little less precise
+    equal = runs_of("23", "box-weight-1.0")
+    assert len(equal) == 3 and equal.test_iou.max() < runs.test_iou.min()  # boxes fit less well
+    assert equal.test_accuracy.median() < runs.test_accuracy.median()  # the class gains nothing
 
 
 def test_debugging_claims():
