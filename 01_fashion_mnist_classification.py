@@ -69,12 +69,12 @@ CLASS_NAMES = [
     "sandal", "shirt", "sneaker", "bag", "ankle boot",
 ]  # fmt: skip
 
-(train_images, train_labels), (test_images, test_labels) = lesson.load("fashion_mnist")
-print("training images:", train_images.shape, train_images.dtype)
-print("values from", train_images.min(), "to", train_images.max())
-print("training images in each class:", np.bincount(train_labels, minlength=10))
-titles = [CLASS_NAMES[label] for label in train_labels[:25]]
-lesson.save_figure("samples", plots.image_grid(train_images[:25], titles))
+(images, labels), (test_images, test_labels) = lesson.load("fashion_mnist")
+print("training images:", images.shape, images.dtype)
+print("values from", images.min(), "to", images.max())
+print("training images in each class:", np.bincount(labels, minlength=10))
+titles = [CLASS_NAMES[label] for label in labels[:25]]
+lesson.save_figure("samples", plots.image_grid(images[:25], titles))
 
 # %% [markdown]
 # ## 2 Prepare
@@ -92,7 +92,7 @@ lesson.save_figure("samples", plots.image_grid(train_images[:25], titles))
 # %%
 # `stratify` draws the same fraction of every class; `random_state` makes the split reproducible.
 train_images, val_images, train_labels, val_labels = train_test_split(
-    train_images, train_labels, test_size=0.1, stratify=train_labels, random_state=lesson.seed
+    images, labels, test_size=0.1, stratify=labels, random_state=lesson.seed
 )
 # Same as `batch_size=32` in the program above, but in an order that depends only on the seed.
 train = lesson.batches(train_images, train_labels)

@@ -44,16 +44,16 @@ from datasets import split_words
 # dictionary `word_index` maps words to ranks; we invert it to read a review.
 
 # %%
-(train_reviews, train_labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
+(reviews, labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
 words_by_rank = {rank: word for word, rank in word_index.items()}
-lengths = [len(review) for review in train_reviews]
+lengths = [len(review) for review in reviews]
 print(
-    f"{len(train_reviews)} training and {len(test_reviews)} test reviews, "
-    f"{np.mean(train_labels):.0%} of the training reviews positive"
+    f"{len(reviews)} training and {len(test_reviews)} test reviews, "
+    f"{np.mean(labels):.0%} of the training reviews positive"
 )
 print(f"words per review: {min(lengths)} to {max(lengths)}, median {np.median(lengths):.0f}")
-print("ranks:", *train_reviews[0][:12], "...")
-print("words:", *[words_by_rank[rank] for rank in train_reviews[0][:12]], "...")
+print("ranks:", *reviews[0][:12], "...")
+print("words:", *[words_by_rank[rank] for rank in reviews[0][:12]], "...")
 
 # %% [markdown]
 # ## 2 Prepare
@@ -75,7 +75,7 @@ VOCABULARY = 10_000  # word numbers range from 0 to 9,999
 REVIEW_LENGTH = 256
 
 train_reviews, val_reviews, train_labels, val_labels = train_test_split(
-    train_reviews, train_labels, test_size=0.4, stratify=train_labels, random_state=lesson.seed
+    reviews, labels, test_size=0.4, stratify=labels, random_state=lesson.seed
 )
 
 

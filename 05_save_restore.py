@@ -44,7 +44,7 @@ from common.callbacks import ModelCheckpoint  # Keras' own, but a crash leaves n
 # for the test.
 
 # %%
-(train_images, train_labels), (test_images, test_labels) = lesson.load("mnist")
+(images, labels), (test_images, test_labels) = lesson.load("mnist")
 
 # %% [markdown]
 # ## 2 Prepare
@@ -52,7 +52,7 @@ from common.callbacks import ModelCheckpoint  # Keras' own, but a crash leaves n
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
-    train_images, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
+    images, labels, test_size=0.1, random_state=lesson.seed, stratify=labels
 )
 train = lesson.batches(train_images, train_labels)  # the order depends on seed and epoch
 

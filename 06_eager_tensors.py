@@ -155,7 +155,7 @@ for x in (tf.constant(1.0), tf.constant(2.0), tf.constant([1.0, 2.0]), 3, 4, 4):
 # MNIST has images of handwritten digits, 28x28 pixels, with labels from 0 to 9.
 
 # %%
-(train_images, train_labels), (test_images, test_labels) = lesson.load("mnist")
+(all_images, all_labels), (test_images, test_labels) = lesson.load("mnist")
 
 # %% [markdown]
 # ## 2 Prepare
@@ -170,7 +170,7 @@ def to_rows(images):
 
 
 train_images, val_images, train_labels, val_labels = train_test_split(
-    train_images, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
+    all_images, all_labels, test_size=0.1, random_state=lesson.seed, stratify=all_labels
 )
 train = lesson.batches(train_images, train_labels)
 

@@ -40,7 +40,7 @@ from common import plots
 # expects an axis for color channels, so we add one of length 1: gray is a single channel.
 
 # %%
-(train_images, train_labels), (test_images, test_labels) = lesson.load("mnist")
+(images, labels), (test_images, test_labels) = lesson.load("mnist")
 
 
 def digits(images, labels, first: int):
@@ -49,8 +49,8 @@ def digits(images, labels, first: int):
     return images[chosen, ..., np.newaxis], labels[chosen] - first
 
 
-low_images, low_labels = digits(train_images, train_labels, 0)
-high_images, high_labels = digits(train_images, train_labels, 5)
+low_images, low_labels = digits(images, labels, 0)
+high_images, high_labels = digits(images, labels, 5)
 test_images, test_labels = digits(test_images, test_labels, 5)
 
 # %% [markdown]
@@ -60,7 +60,7 @@ test_images, test_labels = digits(test_images, test_labels, 5)
 # validation, so we cannot watch for overfitting: we fix the number of training steps beforehand.
 
 # %%
-low_images, val_images, low_labels, val_labels = train_test_split(
+train_images, val_images, train_labels, val_labels = train_test_split(
     low_images, low_labels, test_size=0.1, random_state=lesson.seed, stratify=low_labels
 )
 fewest = int(np.bincount(high_labels, minlength=5).min())
@@ -150,7 +150,7 @@ def compile_model(model, steps, rate=0.001):
 # The first task, with all its images. `get_weights` returns copies of the trained weights.
 
 # %%
-train = lesson.batches(low_images, low_labels)
+train = lesson.batches(train_images, train_labels)
 compile_model(model, len(train))
 history = model.fit(
     train,

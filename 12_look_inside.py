@@ -40,8 +40,8 @@ from common.introspection import diagram, input_gradients
 # three): the shape becomes (images, 28, 28, 1).
 
 # %%
-(train_images, train_labels), (test_images, test_labels) = lesson.load("mnist")
-train_images, test_images = train_images[..., np.newaxis], test_images[..., np.newaxis]
+(images, labels), (test_images, test_labels) = lesson.load("mnist")
+images, test_images = images[..., np.newaxis], test_images[..., np.newaxis]
 
 # %% [markdown]
 # ## 2 Prepare
@@ -50,7 +50,7 @@ train_images, test_images = train_images[..., np.newaxis], test_images[..., np.n
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
-    train_images, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
+    images, labels, test_size=0.1, random_state=lesson.seed, stratify=labels
 )
 train = lesson.batches(train_images, train_labels)
 picture = test_images[test_labels == lesson.digit][:1].astype("float32")  # (1, 28, 28, 1)
@@ -59,9 +59,9 @@ picture = test_images[test_labels == lesson.digit][:1].astype("float32")  # (1, 
 # ## 3 Define
 # A *convolution* slides a small window over the image. At each position it computes a weighted sum
 # of the pixels in the window, adds a bias and applies `relu` (negative results become 0). One set
-# of weights is a *filter*; it is the same at every position. `Conv2D(16, 3)` has 16 filters of 3x3
-# weights, and each makes a new image, its *feature map*. *Max pooling* then keeps the largest of
-# every 2x2 numbers and so halves the sides.
+# of weights is a *filter*; it is the same at every position (*weight sharing*). `Conv2D(16, 3)` has
+# 16 filters of 3x3 weights, and each makes a new image, its *feature map*. *Max pooling* then keeps
+# the largest of every 2x2 numbers and so halves the sides.
 #
 # Before the convolutions, `Rescaling` multiplies the pixels by 1/255, so that they lie between 0
 # and 1. After them, `Flatten` puts the numbers of all maps in one row, and two dense layers turn
@@ -73,7 +73,9 @@ picture = test_images[test_labels == lesson.digit][:1].astype("float32")  # (1, 
 #
 # **Parameters.** A filter has k·k weights for each input channel, and a bias: 16·(3·3·1 + 1) = 160
 # in the first convolution. The second gets the 16 maps as its channels: 32·(3·3·16 + 1) = 4,640.
-# `model.summary()` lists the output shapes and the parameters of all layers: compare them.
+# Without weight sharing, each of the 26·26 positions of the first would need weights of its own:
+# 26·26·160 = 108,160. `model.summary()` lists the output shapes and the parameters of all layers:
+# compare them.
 #
 # **Receptive field.** The part of the image that one number in a map depends on is its *receptive
 # field*: 3x3 pixels in `conv_1`, 4x4 after pooling, and 8x8 in `conv_2`

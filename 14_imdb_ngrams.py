@@ -44,9 +44,9 @@ from datasets import split_words
 # word, 2 the next. Its label is 1 if it is positive and 0 if it is negative.
 
 # %%
-(train_reviews, train_labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
+(reviews, labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
 words_by_rank = {rank: word for word, rank in word_index.items()}
-print(f"{len(train_reviews)} training and {len(test_reviews)} test reviews")
+print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 
 # %% [markdown]
 # ## 2 Prepare
@@ -74,7 +74,7 @@ VOCABULARY = 30_000  # word numbers range from 0 to 29,999
 REVIEW_LENGTH = 512
 
 train_reviews, val_reviews, train_labels, val_labels = train_test_split(
-    train_reviews, train_labels, test_size=0.1, stratify=train_labels, random_state=lesson.seed
+    reviews, labels, test_size=0.1, stratify=labels, random_state=lesson.seed
 )
 
 

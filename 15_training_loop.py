@@ -47,7 +47,7 @@ from sklearn.model_selection import train_test_split
 CLASS_NAMES = ["T-shirt", "trouser", "pullover", "dress", "coat"]
 CLASS_NAMES += ["sandal", "shirt", "sneaker", "bag", "ankle boot"]
 
-(train_images, train_labels), (test_images, test_labels) = lesson.load("fashion_mnist")
+(all_images, all_labels), (test_images, test_labels) = lesson.load("fashion_mnist")
 
 # %% [markdown]
 # ## 2 Prepare
@@ -57,7 +57,7 @@ CLASS_NAMES += ["sandal", "shirt", "sneaker", "bag", "ankle boot"]
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
-    train_images, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
+    all_images, all_labels, test_size=0.1, random_state=lesson.seed, stratify=all_labels
 )
 train = lesson.batches(train_images, train_labels)
 

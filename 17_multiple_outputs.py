@@ -40,7 +40,7 @@ from common.introspection import diagram
 # MNIST: images of handwritten digits, 28x28 gray pixels from 0 (background) to 255 (ink).
 
 # %%
-(train_digits, train_labels), (test_digits, test_labels) = lesson.load("mnist")
+(digits, labels), (test_digits, test_labels) = lesson.load("mnist")
 
 # %% [markdown]
 # ## 2 Prepare
@@ -63,7 +63,7 @@ def pair_up(digits, labels, pairs: int):
 
 
 train_digits, val_digits, train_labels, val_labels = train_test_split(
-    train_digits, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
+    digits, labels, test_size=0.1, random_state=lesson.seed, stratify=labels
 )
 train_images, train_both, train_larger = pair_up(train_digits, train_labels, 20_000)
 val_images, val_both, val_larger = pair_up(val_digits, val_labels, 2_000)

@@ -39,8 +39,8 @@ from datasets import split_words
 # for a negative one.
 
 # %%
-(train_reviews, train_labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
-print(f"{len(train_reviews)} training and {len(test_reviews)} test reviews")
+(reviews, labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
+print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 
 # %% [markdown]
 # ## 2 Prepare
@@ -69,7 +69,7 @@ REVIEW_LENGTH = 200
 random = np.random.default_rng(lesson.seed)
 
 train_reviews, val_reviews, train_labels, val_labels = train_test_split(
-    train_reviews, train_labels, test_size=0.1, stratify=train_labels, random_state=lesson.seed
+    reviews, labels, test_size=0.1, stratify=labels, random_state=lesson.seed
 )
 
 

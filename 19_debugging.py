@@ -37,8 +37,8 @@ from common import plots
 # The images of handwritten digits of lesson 12, with one channel.
 
 # %%
-(train_images, train_labels), (test_images, test_labels) = lesson.load("mnist")
-train_images, test_images = train_images[..., np.newaxis], test_images[..., np.newaxis]
+(all_images, all_labels), (test_images, test_labels) = lesson.load("mnist")
+all_images, test_images = all_images[..., np.newaxis], test_images[..., np.newaxis]
 
 # %% [markdown]
 # ## 2 Prepare
@@ -51,7 +51,7 @@ train_images, test_images = train_images[..., np.newaxis], test_images[..., np.n
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
-    train_images, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
+    all_images, all_labels, test_size=0.1, random_state=lesson.seed, stratify=all_labels
 )
 images, true_labels = train_images[:10_000], train_labels[:10_000, np.newaxis]
 val_labels = val_labels[:, np.newaxis]

@@ -41,13 +41,13 @@ districts = lesson.load("california_housing")
 # %% [markdown]
 # ## 2 Prepare
 # We keep training, validation and test examples together in a dictionary. First the inputs, scaled.
-# We train on 10,000 images only: more would raise all scores, but seven networks would take longer.
+# We train on 10,000 images only, because seven networks have to learn from them.
 
 # %%
-images, val_images, labels, val_labels = train_test_split(
+train_images, val_images, train_labels, val_labels = train_test_split(
     images, labels, test_size=0.1, random_state=lesson.seed, stratify=labels
 )
-garments = {"train": images[:10_000], "val": val_images, "test": test_images}
+garments = {"train": train_images[:10_000], "val": val_images, "test": test_images}
 garments = {part: x.reshape(len(x), -1) / np.float32(255) for part, x in garments.items()}
 
 rest, test_rows = train_test_split(districts, test_size=0.2, random_state=lesson.seed)
@@ -74,7 +74,7 @@ ATTRIBUTES = {
 }
 # (10, 4): a row for each class, a column for each attribute; has[4] is 1, 0, 1, 1
 has = np.array([np.isin(range(10), some) for some in ATTRIBUTES.values()], "float32").T
-which = {"train": labels[:10_000], "val": val_labels, "test": test_labels}  # (n,): 0 to 9
+which = {"train": train_labels[:10_000], "val": val_labels, "test": test_labels}  # (n,): 0 to 9
 one_hot = {part: np.eye(10, dtype="float32")[y] for part, y in which.items()}  # (n, 10)
 several = {part: has[y] for part, y in which.items()}  # (n, 4)
 shoe = {part: y[:, 1:2] for part, y in several.items()}  # (n, 1): only the second column

@@ -8,7 +8,7 @@ this lesson you measure how large that luck (*random variation*) is, report a sc
 *confidence interval*, decide whether one model really beats another, and make a network better
 without changing it: you train ten and average their predictions (an *ensemble*).
 
-Expect: median test MAE over ten splits: mean of ten networks 1.83 MPG, random forest 1.89.
+Expect: median test MAE over ten splits: an ensemble of ten 1.84 MPG, random forest 1.89.
 
     python 22_uncertainty.py
     python 22_uncertainty.py --table churn --epochs 20
@@ -342,26 +342,26 @@ lesson.save_table("results", pd.DataFrame(results).round(4))
 
 # %% [markdown]
 # <!-- results: lesson-22-scores -->
-# Over ten splits, median and range of three seeds:
+# Each score is the mean of ten splits; median and range of three seeds, which share no split:
 #
 # | model | cars: test MAE [MPG] | customers: Brier score |
 # | --- | --- | --- |
-# | one network | 1.853 (1.812 to 1.863) | 0.1080 (0.1078 to 0.1083) |
-# | mean of 5 | 1.837 (1.792 to 1.841) | 0.1064 (0.1059 to 0.1065) |
-# | mean of 10 | 1.829 (1.788 to 1.841) | 0.1059 (0.1058 to 0.1063) |
-# | bagging, 10 | 1.867 (1.843 to 1.889) | 0.1065 (0.1064 to 0.1068) |
-# | random forest | 1.892 (1.891 to 1.909) | 0.1074 (0.1069 to 0.1074) |
+# | one network | 1.863 (1.752 to 1.930) | 0.1071 (0.1066 to 0.1078) |
+# | ensemble of 5 | 1.841 (1.737 to 1.909) | 0.1053 (0.1049 to 0.1059) |
+# | ensemble of 10 | 1.841 (1.732 to 1.909) | 0.1051 (0.1046 to 0.1058) |
+# | bagging, 10 | 1.889 (1.780 to 1.940) | 0.1056 (0.1052 to 0.1064) |
+# | random forest | 1.892 (1.829 to 1.917) | 0.1061 (0.1060 to 0.1069) |
 #
-# The mean of ten networks beats the forest in 6, 7, 8 of the ten splits of cars.
+# The ensemble of ten beats the forest in 6, 6 and 5 of the ten splits of cars.
 #
 # With seed 42, 20 starts score from 1.69 to 1.85 MPG, ten splits from 1.61 to 2.06. 10-fold
 # cross-validation, with 95% intervals:
 #
 # | error | cars [MPG] | customers |
 # | --- | --- | --- |
-# | mean of ten | 1.849 (1.659 to 2.039) | 0.1042 (0.0999 to 0.1085) |
-# | one network minus mean of ten | 0.029 (-0.004 to 0.062) | 0.0022 (0.0014 to 0.0030) |
-# | forest minus mean of ten | 0.074 (-0.049 to 0.198) | 0.0020 (0.0005 to 0.0035) |
+# | ensemble of ten | 1.849 (1.659 to 2.039) | 0.1042 (0.0999 to 0.1085) |
+# | one network minus ensemble | 0.029 (-0.004 to 0.062) | 0.0022 (0.0014 to 0.0030) |
+# | forest minus ensemble | 0.074 (-0.049 to 0.198) | 0.0020 (0.0005 to 0.0035) |
 # | forest minus one network | 0.045 (-0.082 to 0.173) | -0.0002 (-0.0019 to 0.0015) |
 # <!-- end -->
 #
@@ -369,10 +369,11 @@ lesson.save_table("results", pd.DataFrame(results).round(4))
 #
 # - The start changes the score, and the split changes it more.
 # - The ensemble has the lowest errors in both tables. For customers its advantage over one network
-#   is significant; with 392 cars it could be luck. The standard error falls as 1/√n: with 25 times
-#   as many rows it is a fifth.
+#   is significant; with 392 cars and this seed it could be luck. The standard error falls as 1/√n:
+#   with 25 times as many rows it is a fifth.
 # - The ensemble beats the forest in most splits of cars, and yet 392 cars are too few to call it
-#   better. One network alone is not significantly better or worse than the forest, in either table.
+#   better; for customers the difference is significant. One network alone is not significantly
+#   better or worse than the forest, in either table.
 # - Bagging helps less than plain averaging. Each network misses 37% of its training rows, and that
 #   costs more than the disagreement gains. It was made for models that disagree a lot, like trees.
 #

@@ -1,38 +1,52 @@
 """Compare all of Keras' activations, initializers and optimizers on one small problem.
 
-    python benchmarks/choices.py                        all three parts
+    python benchmarks/choices.py                        all five parts
     python benchmarks/choices.py --only optimizers
 
 A small network is trained on 10,000 training images of Fashion-MNIST and evaluated on 10,000
 others. All other settings are Keras' defaults. Three seeds each.
 
-activations   two hidden layers of 128 units, Adam, ten epochs
-initializers  six hidden layers of 64 units, with relu and with tanh, Adam, five epochs
-optimizers    the same network as for activations, with relu, at five learning rates
+activations    two hidden layers of 128 units, Adam, ten epochs
+initializers   six hidden layers of 64 units, with relu and with tanh, Adam, five epochs
+optimizers     the same network as for activations, with relu, at five learning rates
+input_dropout  lesson 01's network, with and without dropout of its inputs, 30 epochs
+batches        lesson 01's network on 50,000 images, batches of 32 and of 8,192, ten epochs
 
-Not included: `glu` (halves the number of units), `threshold` (needs a number), `Constant` (like
-zeros and ones), `Identity` and `STFT` (for other shapes).
+Not included: `glu` (halves the number of units), `threshold` (needs a number), `STFT` (makes
+kernels of three axes, which no `Dense` layer has).
 
-Writes results/choices.csv (one row per training) and one figure per part.
+Writes one row per training: results/choices.csv and one figure for each of the first three parts,
+results/input_dropout.csv, results/batches.csv.
 """
 
+import argparse
 import inspect
+import math
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
-from benchmarks.measure import RESULTS, TRIAL, Parser, machine, read_table, replace_rows
+from benchmarks.measure import (
+    RESULTS,
+    TRIAL,
+    Parser,
+    machine,
+    read_table,
+    replace_rows,
+    write_table,
+)
 from common.startup import start_keras
 
-PARTS = ["activations", "initializers", "optimizers"]
+PARTS = ["activations", "initializers", "optimizers", "input_dropout", "batches"]
+OF_LESSON_01 = PARTS[3:]
+SHOWN = {"initializers": "activation", "optimizers": "rate"}  # the column `setting` of a part
+FEW, MANY = 10_000, 50_000  # training images
 RATES = [0.0001, 0.001, 0.01, 0.1, 1.0]
 SKIP = [
     "glu",
     "threshold",
-    "Constant",
-    "Identity",
     "STFT",
     "LossScaleOptimizer",
     "MultiOptimizer",
@@ -53,6 +67,11 @@ def settings(part: str) -> list[dict]:
             if inspect.isfunction(value) and name not in (*SKIP, "get", "serialize", "deserialize")
         ]
         return [{"choice": name, "activation": name} for name in sorted(names)]
+    if part == "input_dropout":
+        rest = {"hidden": [128], "epochs": 30, "validate": True}
+        return [{"choice": rate, "input_dropout": rate, **rest} for rate in (0.0, 0.1, 0.2)]
+    if part == "batches":
+        return [{"hidden": [128], **setting} for setting in batch_settings()]
     kinds = {
         kind.__name__: kind
         for kind in vars(getattr(keras, part)).values()
@@ -77,6 +96,32 @@ def settings(part: str) -> list[dict]:
     ]
 
 
+def batch_settings() -> list[dict]:
+    """Return a small batch, and a large one at several learning rates, for `train`."""
+    import keras
+
+    def setting(choice, batch_size, rate):
+        adam = keras.optimizers.Adam
+        return {"choice": choice, "batch_size": batch_size, "optimizer": adam, "rate": rate}
+
+    large, epochs = 8192, 10
+    rate = 0.001 * (large / 32) ** 0.5
+    steps = epochs * math.ceil(MANY / large)
+    cosine = keras.optimizers.schedules.CosineDecay
+    warmup = steps // 5  # two epochs
+    return [
+        setting("32, 0.001", 32, 0.001),
+        setting("8192, 0.001", large, 0.001),
+        setting("8192, 0.016", large, rate),
+        setting("8192, 0.016 with cosine", large, cosine(rate, steps)),
+        setting(
+            "8192, 0.016 with warmup and cosine",
+            large,
+            cosine(0.0, steps - warmup, warmup_target=rate, warmup_steps=warmup),
+        ),
+    ]
+
+
 def train(
     pictures,
     seed,
@@ -86,8 +131,15 @@ def train(
     rate=None,
     hidden=(128, 128),
     epochs=10,
+    batch_size=32,
+    input_dropout=0.0,
+    validate=False,
 ):
-    """Train a network; return its accuracy on the validation images."""
+    """Train a network; return it, and a dict with its loss and accuracy on the validation images.
+
+    With `validate` the dict also has the lowest validation loss of all epochs and the loss on the
+    training images; otherwise it has the seconds that `fit` kept processors busy.
+    """
     import keras
     from keras import layers
 
@@ -101,20 +153,45 @@ def train(
         layers.Rescaling(1 / 255),
         layers.Flatten(),
     ])
+    if input_dropout:
+        model.add(layers.Dropout(input_dropout))
     for units in hidden:
         start = initializer() if initializer else "glorot_uniform"
         model.add(layers.Dense(units, kernel_initializer=start))
         model.add(layers.Activation(activation))
     model.add(layers.Dense(10, activation="softmax"))
-    train = shuffled_batches(images, labels, 32, seed)
+    train = shuffled_batches(images, labels, batch_size, seed)
     model.compile(
         optimizer(rate) if optimizer else "adam",
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
         steps_per_execution=len(train),
     )
-    model.fit(train, epochs=epochs, verbose=0)
-    return model.evaluate(*judging, batch_size=1000, verbose=0, return_dict=True)["accuracy"]
+    began = time.process_time()  # unlike the clock, it leaves out other programs
+    history = model.fit(
+        train,
+        validation_data=judging if validate else None,
+        validation_batch_size=1000,
+        epochs=epochs,
+        verbose=0,
+    )
+    seconds = time.process_time() - began
+    val = model.evaluate(*judging, batch_size=1000, verbose=0, return_dict=True)
+    found = {"val_accuracy": round(val["accuracy"], 4), "val_loss": round(val["loss"], 4)}
+    if not validate:
+        return model, found | {"cpu_seconds": round(seconds, 1)}
+    lowest = min(history.history["val_loss"])
+    loss, _ = model.evaluate(images, labels, batch_size=1000, verbose=0)  # without dropout
+    return model, found | {"best_val_loss": round(lowest, 4), "train_loss": round(loss, 4)}
+
+
+def load(data_dir: Path | None = None, few: int = FEW):
+    """Return images and labels of Fashion-MNIST, `few` to train on and 10,000 to validate."""
+    from datasets import load_dataset
+
+    flags = argparse.Namespace(data="real", data_dir=data_dir, limit=None)
+    ((images, labels), _), _, _ = load_dataset("fashion_mnist", flags)
+    return (images[:few], labels[:few]), (images[-FEW:], labels[-FEW:])
 
 
 def draw(part: str) -> None:
@@ -167,37 +244,27 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="folder with the real data")
     flags = parser.parse_args()
     start_keras()
-    from datasets import load_dataset
-
-    flags.data, flags.limit = "real", None
-    ((images, labels), _), _, _ = load_dataset("fashion_mnist", flags)
-    pictures = (images[:10_000], labels[:10_000]), (images[-10_000:], labels[-10_000:])
     for part in flags.only:
-        rows = []
-        for setting in settings(part):
-            choice = setting.pop("choice")
-            shown = setting.get("rate", setting.get("activation") if part == "initializers" else "")
-            for seed in flags.seeds or [42, 43, 44]:
-                began = time.perf_counter()
-                accuracy = train(pictures, seed, **setting)
-                print(
-                    f"{part}  {choice} {shown}  {seed}: {accuracy:.4f}, "
-                    f"{time.perf_counter() - began:.1f} s",
-                    flush=True,
-                )
-                rows.append({
-                    "part": part,
-                    "choice": choice,
-                    "setting": shown,
-                    "seed": seed,
-                    "val_accuracy": round(accuracy, 4),
-                    "machine": machine(),
-                })
+        pictures, rows = load(flags.data_dir, MANY if part == "batches" else FEW), []
+        for seed in flags.seeds or [42, 43, 44]:  # the choices take turns
+            for setting in settings(part):
+                choice = setting.pop("choice")
+                shown = setting.get(SHOWN.get(part), "")
+                _, found = train(pictures, seed, **setting)
+                print(f"{part}  {choice} {shown}  {seed}: {found}", flush=True)
+                if part in OF_LESSON_01:
+                    row = {"choice": choice, "seed": seed, **found}
+                else:
+                    row = {"part": part, "choice": choice, "setting": shown, "seed": seed}
+                    row["val_accuracy"] = found["val_accuracy"]
+                rows.append(row | {"machine": machine()})
         if flags.seeds:
             print(TRIAL)
-            continue
-        replace_rows(RESULTS / "choices.csv", rows, "part")
-        draw(part)
+        elif part in OF_LESSON_01:
+            write_table(RESULTS / f"{part}.csv", rows)
+        else:
+            replace_rows(RESULTS / "choices.csv", rows, "part")
+            draw(part)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,8 @@ def run_lesson(script: str, *flags, backend="tensorflow", out: Path | None = Non
         folder = out or Path(temporary)
         words = [*flags, *no_data_or_real(script, *flags), "--out", folder]
         seconds, _ = run(script, *words, backend=backend)
-        newest = finished_runs(folder, Path(script).stem)[-1]
+        # Alone in a temporary folder, a run may have another name: mnist_tries.py runs mnist.py.
+        newest = finished_runs(folder, Path(script).stem if out else None)[-1]
         return {**newest, "process_seconds": seconds}
 
 

@@ -32,6 +32,7 @@ TRIES = {  # name -> flags of the lesson
     "32 bits": ["--precision", "float32"],
     "labels smoothed by 0.05": ["--label-smoothing", 0.05],
     "images turned and distorted too": [],
+    "images mirrored too": [],
 }
 
 
@@ -79,6 +80,9 @@ def change(name: str) -> None:
     elif name == "images turned and distorted too":
         best = MODELS["conv_net_best"]
         MODELS["conv_net_fast"] = rebuilt(lambda all: [*best().layers[:2], *all])
+    elif name == "images mirrored too":  # a wrong augmentation: the label of a digit does not stay
+        mirror = layers.RandomFlip("horizontal", dtype="float32")
+        MODELS["conv_net_fast"] = rebuilt(lambda all: [mirror, *all])
 
 
 def train_changed(name: str, *flags: str) -> None:

@@ -178,6 +178,8 @@ FIGURES = [
     ),
     Figure("21 one of ten", ["21_outputs_and_losses.py"], "test_accuracy", "none", "", least=0.82),
     Figure("18 LSTM both ways", ["18_imdb_lstm.py"], "test_accuracy", "none", "", least=0.8428),
+    Figure("23 class", ["23_locate_and_classify.py"], "test_accuracy", "none", "", least=0.97),
+    Figure("23 box", ["23_locate_and_classify.py"], "test_iou", "none", "", least=0.80),
     Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],

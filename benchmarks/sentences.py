@@ -81,6 +81,23 @@ TEXTS = {  # name of the block: the lesson whose runs fill it, and the template
         "17",
         "The heads contradict each other in {contradictions:.0%} of the test images. Accuracy of the third answer: {test_accuracy_larger_all_three:3~} from its own head, {test_accuracy_larger_computed:3~} from comparing the two digits (median and range of {count} seeds).",
     ),
+    "lesson-23-scores": (
+        "23",
+        "Test canvases, median and range of {count} seeds:",
+        "",
+        "- accuracy of the class: {test_accuracy:3~}",
+        "- mean IoU: {test_iou:3~}; baseline {test_iou_baseline:.2f}",
+        "- found (class right and IoU at least 0.5): {test_found:3~}",
+    ),
+    "lesson-23-sizes": (
+        "23",
+        "Test canvases by height of the digit, median of {count} seeds:",
+        "",
+        "| height | accuracy | mean IoU | mean error of an edge |",
+        "| --- | --- | --- | --- |",
+        "| below 16 pixels | {test_accuracy_small:.3f} | {test_iou_small:.2f} | {edge_error_small:.2f} pixels |",
+        "| 24 pixels or more | {test_accuracy_large:.3f} | {test_iou_large:.2f} | {edge_error_large:.2f} pixels |",
+    ),
 }
 
 
@@ -403,7 +420,7 @@ def uncertainty(table: str, kind: str) -> pd.DataFrame:
 
 def lesson_22_scores() -> Iterator[str]:
     """Yield what lesson 22 finds for cars and for customers."""
-    yield "Over ten splits, median and range of three seeds:"
+    yield "Each score is the mean of ten splits; median and range of three seeds, which share no split:"
     yield ""
     yield "| model | cars: test MAE [MPG] | customers: Brier score |"
     yield "| --- | --- | --- |"
@@ -413,8 +430,8 @@ def lesson_22_scores() -> Iterator[str]:
     for name in cars.index:
         yield f"| {name} | {cars[name]:3~} | {customers[name]:4~} |"
     yield ""
-    won = uncertainty("auto_mpg", "won").value["ensemble of 10"]
-    yield f"The ensemble of ten beats the forest in {', '.join(f'{value:.0f}' for value in won)} of the ten splits of cars."
+    won = [f"{value:.0f}" for value in uncertainty("auto_mpg", "won").value["ensemble of 10"]]
+    yield f"The ensemble of ten beats the forest in {', '.join(won[:-1])} and {won[-1]} of the ten splits of cars."
     yield ""
     luck = uncertainty("auto_mpg", "luck")
     starts, splits = luck.loc["20 starts"], luck.loc["10 splits"]
@@ -434,6 +451,67 @@ def lesson_22_scores() -> Iterator[str]:
             yield f"| {label} | {cells[0]} | {cells[1]} |"
 
 
+NETWORKS = {  # model in architectures.csv: network, year, idea
+    "le_net": "LeNet, here as [`le_net`](../mnist/models.py) | 1998 | convolution, pooling, then dense layers: edges, corners, shapes, a class",
+    "AlexNet": "AlexNet | 2012 | the same, larger: `relu`, dropout, training images shifted and mirrored (*augmentation*), trained on GPUs",
+    "VGG16": "VGG16 | 2014 | only 3x3 windows, two or three in a row: the receptive field of one large window, with fewer weights",
+    "InceptionV3": "Inception (GoogLeNet), here InceptionV3 | 2014, 2015 | windows of several sizes side by side, also of 1x1, which only mix the channels of each pixel; *batch normalization* allows higher learning rates",
+    "ResNet50": "ResNet50 | 2015 | *skip connections*, x + f(x): layers f learn only what to add to their input x; hundreds of layers",
+    "MobileNet": "MobileNet | 2017 | *depthwise separable* convolutions, one window per channel, then 1x1: far fewer multiplications",
+    "DenseNet121": "DenseNet121 | 2017 | every layer of a block sees all layers before it, so features are used again",
+    "EfficientNetB0": "EfficientNetB0 | 2019 | one number sets depth, width and image size together, from a small network (B0) to a large one (B7)",
+    "ConvNeXtTiny": "ConvNeXtTiny | 2022 | a ResNet modernized after the Vision Transformer: depthwise windows of 7x7, `gelu`, fewer normalizations",
+}
+
+
+def architectures() -> list[str]:
+    """Tabulate well-known convolutional networks with their parameters and multiplications."""
+    counts = results("architectures").set_index("model")
+    return layout(
+        "| network | year | idea | parameters | multiplications, millions |",
+        [
+            f"| {what} | {counts.parameters[model]:,} | {counts.multiplications[model] / 1e6:,.0f} |"
+            for model, what in NETWORKS.items()
+        ],
+    )
+
+
+def convolution_costs() -> list[str]:
+    """Compare the parameters and the time of a convolutional and a dense network."""
+    runs = results("mnist_seconds").query("precision == 'bfloat16'").set_index("variant")
+    conv, dense = runs.loc["conv_net"], runs.loc["mlp_one_layer"]
+    return [
+        f"`conv_net` has {conv.parameters:,} parameters, {conv.parameters / dense.parameters:.0%} "
+        f"of the {dense.parameters:,} of `mlp_one_layer`. But an epoch takes "
+        f"{conv.epoch_seconds:.1f} s instead of {dense.epoch_seconds:.1f} s, "
+        f"{conv.epoch_seconds / dense.epoch_seconds:.1f} times as long (two CPU cores, 16 bits)."
+    ]
+
+
+def activation_zeros() -> list[str]:
+    """State which share of the outputs of relu are zeros."""
+    runs = results("activation_zeros")
+    rows = [
+        fill(f"| {when} | {{first_layer:2~}} | {{second_layer:2~}} |", runs[runs.epochs == epochs])
+        for when, epochs in (("before", 0), ("after", 10))
+    ]
+    return layout("| training | zeros in the first hidden layer | in the second |", rows)
+
+
+def mnist_mirrored() -> list[str]:
+    """State what mirrored training images cost on the test images."""
+    runs = results("mnist_tries")
+    usual, mirrored = (
+        Values(runs[runs["try"] == name].test_accuracy)
+        for name in ("the recipe", "images mirrored too")
+    )
+    return [
+        f'With `RandomFlip("horizontal")` the test accuracy of `conv_net_fast` falls from '
+        f"{usual:4~} to {mirrored:4~}, median and range of three seeds: "
+        f"{(1 - mirrored.values.median()) / (1 - usual.values.median()):.1f} times as many mistakes."
+    ]
+
+
 FUNCTIONS = [lesson_00_depth, lesson_02_overfitting, lesson_14_pairs, lesson_06_timings, computers]
 FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10_errors]
 FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
@@ -450,6 +528,10 @@ FUNCTIONS += [
     lesson_20_wide,
     lesson_20_deep,
     lesson_22_scores,
+    architectures,
+    convolution_costs,
+    activation_zeros,
+    mnist_mirrored,
 ]
 SENTENCES = {
     **{name: partial(tell, *entry) for name, entry in TEXTS.items()},
@@ -525,6 +607,7 @@ PROMISES = {
     "18_imdb_lstm": ACCURACY,
     "19_debugging": f"test accuracy {{test_accuracy:3~}} without a mistake, {RANGE}",
     "21_outputs_and_losses": f"test accuracy {{test_accuracy:3~}} of `garment`, {RANGE}",
+    "23_locate_and_classify": "median test accuracy {test_accuracy:.3f}, median test IoU {test_iou:.3f}.",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

@@ -102,6 +102,12 @@ def best_first(part: str) -> pd.DataFrame:
     return runs.sort_values("best", ascending=False, kind="stable")
 
 
+def activations() -> pd.DataFrame:
+    """Return the runs with each activation, best first, with the time that it takes."""
+    times = results("activation_seconds")[["activation", "least_ms"]]
+    return best_first("activations").merge(times, left_on="choice", right_on="activation")
+
+
 def mnist_models() -> pd.DataFrame:
     """Return the 60-epoch runs in the order of mnist_seconds, with the published accuracy."""
     times = results("mnist_seconds").query("precision == 'bfloat16'")[["variant", "epoch_seconds"]]
@@ -181,8 +187,20 @@ serving-load: serving_load by server
 | {name} | {count} | {requests_per_second:0~} | {p50_ms:0~} | {p99_ms:0~} | {failed:sum} |
 
 activations: activations by choice
-| activation of the hidden layers | validation accuracy |
-| `{choice}` | {val_accuracy:3~} |
+| activation of the hidden layers | validation accuracy | time [ms] |
+| `{choice}` | {val_accuracy:3~} | {least_ms:.1f} |
+
+input-dropout: input_dropout by choice
+| dropout of the inputs | training loss | validation loss, best epoch | validation loss, last epoch | validation accuracy |
+| {choice:.0%} | {train_loss:3~} | {best_val_loss:3~} | {val_loss:3~} | {val_accuracy:3~} |
+
+batches: batches by choice
+| batch size, learning rate | validation accuracy | validation loss | processor seconds |
+| {choice} | {val_accuracy:3~} | {val_loss:3~} | {cpu_seconds:1~} |
+
+search-stopping: search_stopping by stopping
+| `EarlyStopping(patience=3)` | epochs of the eight trials, together | lowest validation MSE |
+| {stopping} | {epochs:0~} | {val_mse:3~} |
 
 churn-models: churn_models by model
 | model | ROC AUC | Brier score | accuracy at 0.5 | recall at 0.5 |
@@ -217,7 +235,7 @@ RUNS = {  # sources that are not a file in results/
     **{make.__name__: make for make in (mnist_models, mnist_recipes, mnist_precisions)},
     "time_to_accuracy": time_to_accuracy,
     "with_amx/time_to_accuracy": partial(time_to_accuracy, "with_amx/"),
-    "activations": partial(best_first, "activations"),
+    "activations": activations,
 }
 
 

@@ -313,7 +313,7 @@ def script_name(frame) -> str:
     if file := frame.f_globals.get("__file__"):
         return Path(file).stem
     cell = "".join(linecache.getlines(frame.f_code.co_filename))
-    found = re.search(r"^lesson = Lesson\(.*?\)$", cell, re.M | re.S)
+    found = re.search(r"^lesson = Lesson\(.*?\)(  #[^\n]*)?$", cell, re.M | re.S)
     for path in [*ROOT.glob("*.py"), *ROOT.glob("*/*.py")] if found else []:
         if f"\n{found[0]}\n" in path.read_text(encoding="utf-8"):
             return path.stem

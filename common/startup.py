@@ -151,9 +151,11 @@ def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "aut
         # The batches are already shuffled, so `fit` need not shuffle them.
         warnings.filterwarnings("ignore", "`shuffle=True` was passed")
         # TensorFlow mistakes several models, each with its own training step, for repeated
-        # retracing of one function.
+        # retracing of one function. In a notebook it also reports what goes well (INFO).
         logging.getLogger("tensorflow").addFilter(
-            lambda record: "TensorFlowTrainer" not in record.getMessage()
+            lambda record: (
+                record.levelno >= logging.WARNING and "TensorFlowTrainer" not in record.getMessage()
+            )
         )
     except Exception as error:
         if traceback.extract_tb(error.__traceback__)[-1].filename.endswith(READS_JSON):

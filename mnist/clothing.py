@@ -30,7 +30,7 @@ from sklearn.model_selection import train_test_split
 from common import plots
 from common.callbacks import ModelCheckpoint
 from mnist.convolutions import quicken_convolutions
-from mnist.figures import CLASS_NAMES, surest_mistakes
+from mnist.figures import CLASS_NAMES, surest_mistakes, variants
 from mnist.models import conv_net_best_of_clothing
 
 # %% [markdown]
@@ -60,13 +60,15 @@ train = lesson.batches(train_images, train_targets)
 # %% [markdown]
 # ## 3 Define
 # The last function in models.py: compare it with `conv_net_best` above it. A mirrored shoe is a
-# shoe, while a mirrored 2 is no 2. So `RandomFlip` mirrors half of the training images.
+# shoe, while a mirrored 2 is no 2. So `RandomFlip` mirrors half of the training images. The figure
+# `augmentation` shows one of them in 16 variants.
 
 # %%
 keras.config.set_dtype_policy("mixed_bfloat16" if lesson.precision == "bfloat16" else "float32")
 model = conv_net_best_of_clothing()
 quicken_convolutions(model)
 model.summary()
+lesson.save_figure("augmentation", variants(model, train_images[0]))
 
 # %% [markdown]
 # ## 4 Compile

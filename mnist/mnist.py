@@ -62,18 +62,21 @@ from common import plots
 from common.callbacks import ModelCheckpoint
 from mnist import report
 from mnist.convolutions import quicken_convolutions
-from mnist.figures import CLASS_NAMES, surest_mistakes
+from mnist.figures import CLASS_NAMES, surest_mistakes, variants
 from mnist.models import MODELS
 
 # %% [markdown]
 # ## 1 Load
 # 70,000 grey images of 28x28 pixels, values 0 to 255, each with a label from 0 to 9. Convolutions
-# expect a last axis for the colours: here there is one.
+# expect a last axis for the colours: here there is one. Look at
+# some images before you train on them.
 
 # %%
 class_names = CLASS_NAMES[lesson.dataset]
 (train_images, train_labels), (test_images, test_labels) = lesson.load(lesson.dataset)
 train_images, test_images = train_images[..., np.newaxis], test_images[..., np.newaxis]
+titles = [class_names[label] for label in train_labels[:25]]
+lesson.save_figure("samples", plots.image_grid(train_images[:25, ..., 0], titles))
 
 # %% [markdown]
 # ## 2 Prepare
@@ -102,6 +105,9 @@ print("training, validation, test images:", len(train_images), len(val_images), 
 # two to three significant digits instead of seven. The weights themselves are kept in 32 bits, or
 # many small steps would be rounded away. On some processors TensorFlow is slow at one part of that;
 # `quicken_convolutions` computes it another way, with the same result but for rounding.
+#
+# Does the model augment its training images? Then look at one of them in 16 variants. Would you
+# still give each the same label?
 
 # %%
 keras.config.set_dtype_policy("mixed_bfloat16" if lesson.precision == "bfloat16" else "float32")
@@ -110,6 +116,9 @@ quicken_convolutions(model)
 lines = []
 model.summary(print_fn=lines.append)
 lesson.save_text("summary", "\n".join(lines))
+figure = variants(model, train_images[0])
+if figure:  # None if the model has no augmentation
+    lesson.save_figure("augmentation", figure)
 
 # %% [markdown]
 # ## 4 Compile

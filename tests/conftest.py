@@ -34,6 +34,7 @@ DEBUGGING = "19_debugging.py"
 DEPTH_AND_WIDTH = "20_depth_and_width.py"
 UNCERTAINTY = "22_uncertainty.py"
 OUTPUTS = "21_outputs_and_losses.py"
+LOCATE = "23_locate_and_classify.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, XOR]  # they generate their data, no data flags
 SHORTER = {  # fewer trainings, where a lesson has many
@@ -47,6 +48,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     DEBUGGING: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
     DEPTH_AND_WIDTH: ["--limit", "300", "--depths", "1", "2", "--repeats", "2"],
     UNCERTAINTY: ["--limit", "100", "--members", "6"],
+    LOCATE: ["--limit", "300"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -70,6 +72,7 @@ OWN_FILE = {  # the main test file of a lesson
     DEPTH_AND_WIDTH: "test_depth_and_width.py",
     UNCERTAINTY: "test_uncertainty.py",
     OUTPUTS: "test_outputs_and_losses.py",
+    LOCATE: "test_locate_and_classify.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

@@ -1,14 +1,17 @@
 """benchmarks/: what the scripts compute, write and reject."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
-from conftest import NO_DATA_SET, ROOT
+from conftest import MNIST, NO_DATA_SET, ROOT
+from keras import layers
 
-from benchmarks import blocks, measure, plain, reproduce, same_work, tables
+from benchmarks import architectures, blocks, measure, plain, reproduce, same_work, tables
 from benchmarks.measure import RESULTS, read_table
 from benchmarks.measured import results, runs_of
 
@@ -235,6 +238,29 @@ def test_real_data_flag_only_where_lesson_has_it():
     assert measure.COMPUTE_THEIR_DATA == {Path(script).name for script in NO_DATA_SET}
     assert measure.no_data_or_real("xor/xor.py", "--seed", 42) == []
     assert measure.no_data_or_real("18_imdb_lstm.py", "--seed", 42) == ["--data", "real"]
+
+
+def test_run_of_a_script_that_runs_a_lesson(monkeypatch, smoke_runs):
+    def run(script, *words, backend):
+        shutil.copytree(smoke_runs[MNIST].out, words[words.index("--out") + 1], dirs_exist_ok=True)
+        return 1.5, ""
+
+    monkeypatch.setattr(measure, "run", run)
+    record = measure.run_lesson("benchmarks/mnist_tries.py")
+    assert (record["lesson"], record["process_seconds"]) == ("mnist", 1.5)
+
+
+def test_multiplications_are_weights_times_positions():
+    inner = keras.Sequential([keras.Input((9, 9, 4)), layers.DepthwiseConv2D(3)])
+    model = keras.Sequential([
+        keras.Input((11, 11, 1)),
+        layers.Conv2D(4, 3),
+        inner,
+        layers.Flatten(),
+        layers.Dense(5),
+    ])
+    expected = 9 * 9 * (3 * 3 * 4) + 7 * 7 * (3 * 3 * 4) + (7 * 7 * 4) * 5
+    assert architectures.multiplications(model) == expected
 
 
 def test_measure_run_sets_backend(monkeypatch):

@@ -24,6 +24,7 @@ from conftest import (
     IMDB,
     LEARNING_RATE,
     LESSONS,
+    LOCATE,
     LOOK_INSIDE,
     LSTM_REVIEWS,
     MNIST,
@@ -66,6 +67,7 @@ PARAMETERS = {
     LSTM_REVIEWS: 336_705,
     DEBUGGING: 56_714,
     OUTPUTS: 784 * 64 + 64 + 4_160 + 650,
+    LOCATE: 416 + 4_640 + 18_496 + 36_928 + 73_856 + 1_290 + 4_096 * 128 + 128 + 516,
     MNIST: 407_050,
     XOR: 65,
 }
@@ -103,6 +105,7 @@ FIGURES = {
     DEPTH_AND_WIDTH: ["folds", "shapes", "curves", "incomes", "loss", "epoch_times"],
     UNCERTAINTY: ["comparison", "loss", "epoch_times"],
     OUTPUTS: ["answers", "accuracy", "loss", "epoch_times"],
+    LOCATE: ["canvases", "boxes", "worst", "iou", "digit_accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -112,7 +115,7 @@ FIGURES = {
         "loss",
         "epoch_times",
     ],
-    MNIST: ["confusion_matrix", "mistakes", "accuracy", "loss", "epoch_times"],
+    MNIST: ["samples", "confusion_matrix", "mistakes", "accuracy", "loss", "epoch_times"],
     XOR: ["decision_surface", "accuracy", "loss", "epoch_times"],
 }
 OTHERS = {

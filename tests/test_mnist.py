@@ -26,7 +26,7 @@ from common.checkpoints import random_generators, seed_generators
 from common.lesson import Lesson
 from common.runs import finished_runs, read_record
 from mnist import report
-from mnist.figures import CLASS_NAMES, surest_mistakes
+from mnist.figures import CLASS_NAMES, surest_mistakes, variants
 from mnist.models import MODELS, conv_net_best_of_clothing
 from mnist.precision import choose_precision, fastest_precision
 from mnist.recipes import NAMES, fill_in
@@ -266,6 +266,26 @@ def test_mistakes_are_sorted_by_confidence():
     titles = [text.get_text() for text in figure.axes[0].texts]
     assert titles == ["8 80%\n(is 2)", "7 60%\n(is 3)", "9 50%\n(is 1)"]
     assert surest_mistakes(images[:1], labels[:1], probabilities[:1], CLASS_NAMES["mnist"]) is None
+
+
+@pytest.mark.parametrize("name", [*MODELS, "conv_net_best_of_clothing"])
+def test_variants_are_those_of_training(name):
+    model = MODELS[name]() if name in MODELS else conv_net_best_of_clothing()
+    image = np.zeros((28, 28, 1), np.uint8)
+    image[8:20, 10:14] = 255
+    figure = variants(model, image)
+    augmented = {
+        "conv_net_augmented",
+        "conv_net_fast",
+        "conv_net_best",
+        "conv_net_best_of_clothing",
+    }
+    assert (figure is not None) == (name in augmented)
+    if figure:
+        drawn = [np.asarray(picture.get_array()) for picture in figure.axes[0].images]
+        assert len(drawn) == 16 and len({picture.tobytes() for picture in drawn}) > 4
+        assert all(picture.shape == (28, 28) and picture.max() > 100 for picture in drawn)
+        plots.plt.close(figure)
 
 
 def test_bfloat16_is_chosen_if_supported(monkeypatch, tmp_path):

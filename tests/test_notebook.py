@@ -4,15 +4,19 @@ import json
 import linecache
 import re
 import sys
+from copy import copy
 from types import ModuleType, SimpleNamespace
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import (
+    ALL_LESSONS,
     AUTO_MPG,
     FASHION,
     LEARNING_RATE,
+    MNIST,
     NEURON,
     PROJECTS,
     REGULARIZATION,
@@ -94,6 +98,27 @@ def test_fresh_model_is_a_new_training(notebook):
     cells.run_text("lesson.hidden, lesson.epochs = [16], 3")  # another architecture
     assert cells.run(3, 4, 5, 6, 7).history.epoch == [0, 1, 2]
     assert len(read_history(again.lesson.folder)["loss"]) == 3
+
+
+@pytest.mark.parametrize(
+    "script",
+    # Of mnist/ memory is measured, so it does not keep the arrays that it has split.
+    [
+        pytest.param(script, marks=[] if script in (FASHION, AUTO_MPG) else pytest.mark.slow)
+        for script in [*ALL_LESSONS, *PROJECTS]
+        if script != MNIST
+    ],
+)
+def test_prepare_twice_gives_the_same_data(notebook, script):
+    cells = notebook(script)
+    names = vars(cells.run(0, 1, 2))
+    kinds = np.ndarray, list, pd.DataFrame
+    first = {name: copy(value) for name, value in names.items() if isinstance(value, kinds)}
+    again = vars(cells.run(2))
+    assert {name: len(again[name]) for name in first} == {name: len(first[name]) for name in first}
+    for name in first:
+        if isinstance(first[name], np.ndarray) and first[name].dtype != object:
+            np.testing.assert_array_equal(again[name], first[name], err_msg=name)
 
 
 def test_fit_again_goes_on_with_the_same_model(notebook):
@@ -196,6 +221,11 @@ def test_projects_start_without_file(notebook, monkeypatch, script, folder):
     monkeypatch.chdir((ROOT / script).parent if folder else ROOT)
     names = notebook(script).run(0)
     assert names.lesson.name == (ROOT / script).stem
+
+
+@pytest.mark.parametrize("script", ALL_LESSONS)
+def test_lesson_has_its_name(notebook, script):
+    assert f"{notebook(script).run(0).lesson.name}.py" == script
 
 
 def test_seed_set_in_a_cell_is_that_of_the_flag(notebook, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from conftest import ALL_LESSONS, PROJECTS, ROOT
 
 from benchmarks import blocks, tables
 from benchmarks.measured import results, runs_of
-from benchmarks.sentences import EXPECTATIONS, HEADERS, by_backend, computers, overlap
+from benchmarks.sentences import EXPECTATIONS, HEADERS, NETWORKS, by_backend, computers, overlap
 from mnist.recipes import BEST, FAST
 
 
@@ -171,6 +171,15 @@ def test_claims_of_lesson_17():
     assert runs.test_accuracy_larger_computed.min() > larger.max() + 0.05
 
 
+def test_claims_of_lesson_23():
+    runs = runs_of("23")
+    assert len(runs) == 3 and runs.test_iou.min() > 0.80 and runs.test_accuracy.min() > 0.97
+    assert (runs.test_iou_small < runs.test_iou_large - 0.05).all()
+    errors = runs[["edge_error_small", "edge_error_large"]]
+    assert (errors < 1).all(axis=None)  # less than a pixel
+    assert (errors.edge_error_small < 1.5 * errors.edge_error_large).all()  # a little less precise
+
+
 def test_debugging_claims():
     runs = results("19_broken")
     assert set(runs.groupby(["epochs", "network"]).seed.agg(tuple)) == {(42, 43, 44)}
@@ -290,6 +299,7 @@ def test_mnist_recipe_claims():
         assert abs(lost["no average of the weights"]) < 0.02
         assert abs(lost["peak 3, and 6 epochs"]) < 0.05
         assert 0.04 < lost["no moved images"] < 0.14
+        assert tries.loc["images mirrored too"].max() < tries.loc["the recipe"].min()
         gains.append(tries - tries.loc["the recipe"])
     both = pd.concat(gains, axis=1)
     unclear = ["no normalisation", "no dropout", "starting weights by Glorot's rule", "32 bits"]
@@ -313,9 +323,21 @@ def test_tables_name_their_machine():
     for name in ("same_work", "same_work_ratios", "time_to_accuracy"):
         assert set(results(name).machine) == {usual}
         assert set(results(f"with_amx/{name}").machine) == {amx}
-    assert {*results("clothing_step").machine, *results("mnist_tries").machine} == {usual}
-    for name in ("peers", "choices", "resume_cost", "serving_load", "backends"):
+    later = (
+        "input_dropout",
+        "batches",
+        "search_stopping",
+        "activation_seconds",
+        "activation_zeros",
+    )
+    for name in ("clothing_step", "mnist_tries", *later):
+        assert set(results(name).machine) == {usual}
+    for name in ("peers", "resume_cost", "serving_load", "backends"):
         assert results(name).machine.str.startswith(amx).all()
+    choices = results("choices")
+    later = choices.choice.isin(["Constant", "Identity"])
+    assert choices[~later].machine.str.startswith(amx).all()
+    assert set(choices[later].machine) == {usual}
 
 
 def test_results_agree_across_machines():
@@ -335,6 +357,13 @@ def test_results_agree_across_machines():
     assert overlap(*(parts.test_accuracy.agg(list).published for parts in runs))
     for parts in runs:
         assert parts.fit_seconds.median().fast <= 0.1 * parts.fit_seconds.median().published
+
+
+def test_claims_about_known_networks():
+    counts = results("architectures").set_index("model")[["parameters", "multiplications"]]
+    assert set(NETWORKS) == set(counts.index)
+    assert counts.parameters.AlexNet == 60_965_224  # as published
+    assert (20 * counts.loc[["MobileNet", "EfficientNetB0"]] < counts.loc["VGG16"]).all(axis=None)
 
 
 def test_time_to_accuracy_claims():
@@ -370,10 +399,12 @@ def test_uncertainty_claims():
     for table in ("auto_mpg", "churn"):
         median = found.value[table]["splits"].groupby("name").median()
         assert median["ensemble of 10"] == median.min()
+        values = found.value[table]["splits"].unstack()
+        assert (values.loc["ensemble of 10"] < values.loc["random forest"]).all()
         luck = found.loc[table, "luck"]
         width = (luck.high - luck.low).unstack()
         assert (width.loc["10 splits"] > width.loc["20 starts"]).all()
-    assert found.value["auto_mpg", "won"].min() >= 6
+    assert found.value["auto_mpg", "won"].median() >= 6
     gains = found.low.xs("difference", level="kind").unstack()
     assert gains.loc["auto_mpg", "one network - ensemble"][42] < 0
     assert (gains.loc["auto_mpg", "forest - ensemble"] < 0).all()
@@ -395,15 +426,60 @@ def test_backend_claims():
     assert all(ours > max(others) for ours, *others in zip(*found["02"], strict=True))
 
 
+def test_claims_about_dropout_of_inputs():
+    runs = results("input_dropout").pivot(index="seed", columns="choice")
+    assert list(runs.index) == [42, 43, 44]
+    for loss in (runs.val_loss, runs.best_val_loss):
+        assert (loss[0.2] < loss[0.1]).all() and (loss[0.1] < loss[0.0]).all()
+    last, best = (loss[0.0] - loss[0.2] for loss in (runs.val_loss, runs.best_val_loss))
+    assert (last > 2 * best).all()
+    assert np.ptp(runs.val_accuracy.median()) < np.ptp(runs.val_accuracy[0.0])
+
+
+def test_claims_about_large_batches():
+    runs = results("batches").pivot(index="choice", columns="seed")
+    accuracy, seconds = runs.val_accuracy, runs.cpu_seconds
+    assert list(accuracy.columns) == [42, 43, 44]
+    best, *others = accuracy.median(axis=1).sort_values(ascending=False).index
+    assert (best, others[0]) == ("32, 0.001", "8192, 0.016 with warmup and cosine")
+    assert (accuracy.loc[best] > accuracy.loc[others[0]] + 0.03).all()
+    assert (accuracy.loc[others[0]] > accuracy.loc[others[1:]]).all(axis=None)
+    assert (accuracy.loc["8192, 0.016"] > accuracy.loc["8192, 0.001"]).all()
+    assert (accuracy.loc["8192, 0.016 with cosine"] < accuracy.loc["8192, 0.001"]).all()
+    assert 3 * seconds.loc[others].max(axis=None) < seconds.loc[best].min()
+
+
+def test_claims_about_stopping_trials():
+    runs = results("search_stopping").pivot(index="seed", columns="stopping")
+    assert list(runs.index) == [42, 43, 44] and set(runs.epochs["without"]) == {8 * 30}
+    assert runs.epochs["with"].between(0.8 * 8 * 30, 8 * 30 - 1).all()  # a small saving
+    assert (runs.val_mse["with"] >= runs.val_mse["without"]).all()
+
+
 def test_activation_initializer_and_optimizer_claims():
     runs = results("choices").groupby(["part", "choice", "setting"]).val_accuracy.median()
     found = runs["activations"].droplevel("setting").sort_values()
     assert found.relu < found.sigmoid + 0.006 and found.relu > found.sigmoid
     assert found.linear < found.relu - 0.02
-    for part, dead in (("initializers", {"Ones", "Zeros"}), ("optimizers", {"Adafactor"})):
+    times = results("activation_seconds").set_index("activation").least_ms
+    assert set(times.index) == set(found.index)
+    assert 2 * times.relu < times.gelu and times.relu < times.silu
+    zeros = results("activation_zeros").drop(columns="machine").set_index("epochs")
+    assert zeros.loc[10].seed.tolist() == [42, 43, 44]
+    assert zeros[["first_layer", "second_layer"]].stack().between(0.4, 0.7).all()
+    assert zeros.first_layer[10].min() > zeros.first_layer[0].max()
+    unable = {"initializers": {"Ones", "Zeros", "Constant"}, "optimizers": {"Adafactor"}}
+    for part, dead in unable.items():
         best = runs[part].groupby("choice").max()
         assert set(best[best < 0.11].index) == dead
     assert best.drop("Adafactor").min() > 0.8
+    starts = runs["initializers"].groupby("choice").max()
+    fixed = ["RandomNormal", "TruncatedNormal", "RandomUniform", *unable["initializers"]]
+    page = (ROOT / "notes" / "initializers.md").read_text(encoding="utf-8")
+    listed = page.partition("## The fifteen")[2].partition("## ")[0]
+    assert sorted(re.findall(r"^\| `(\w+)`", listed, re.M)) == sorted(starts.index)
+    rules = starts.drop(["Identity", *fixed])
+    assert rules.min() <= starts.Identity <= rules.max() and rules.min() > starts[fixed].max()
     usual = {"1.0": "Adadelta", "0.1": "SGD Adagrad", "0.001": "Adam Nadam AdamW RMSprop"}
     for rate, names in {**usual, "0.0001": "Lion"}.items():
         assert all(runs["optimizers"][name, rate] == best[name] for name in names.split())

@@ -1,8 +1,14 @@
 """Lessons 06, 07 and 15: tensors, gradients, and a training loop of our own."""
 
+import json
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
-from conftest import AUTODIFF, TENSORS, TRAINING_LOOP
+from conftest import AUTODIFF, ENVIRONMENT, QUICK_JAX, ROOT, TENSORS, TRAINING_LOOP
 
 from common.lesson import expect_error
 
@@ -15,6 +21,39 @@ def test_expect_error(capsys):
         pass
     with pytest.raises(KeyError), expect_error(ValueError):
         raise KeyError
+
+
+MIXED = re.findall(
+    r"^\| `([^|]*\b(?:array|tensor)\b[^|]*)` \| (.*) \| (.*) \| (.*) \|$",
+    (ROOT / "notes" / "tensors.md").read_text(encoding="utf-8"),
+    re.M,
+)
+MIX = """
+import json, sys, keras, numpy as np
+array, tensor, results = np.array([1.0, 2.0]), keras.ops.ones(2), []
+for expression in sys.argv[1:]:
+    try:
+        result = eval(expression)
+        kind = "array" if isinstance(result, np.ndarray) else "tensor"
+        results.append(f"{kind}, {keras.backend.standardize_dtype(result.dtype)}")
+    except TypeError:
+        results.append("`TypeError`")
+print(json.dumps(results))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("column", "backend"), [(1, "tensorflow"), (2, "jax"), (3, "torch")])
+def test_arrays_and_tensors_mix_as_the_page_says(column, backend):
+    if not find_spec(backend):
+        pytest.skip(f"{backend} is not installed")
+    assert len(MIXED) >= 6
+    result = subprocess.run(
+        [sys.executable, "-c", MIX, *(row[0] for row in MIXED)],
+        env={**ENVIRONMENT, **QUICK_JAX, "KERAS_BACKEND": backend},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(result.stdout.splitlines()[-1]) == [row[column] for row in MIXED]
 
 
 def test_tensor_classifier_learns(smoke_runs):

@@ -17,7 +17,7 @@ def names(smoke_runs):
 
 
 def test_tasks_use_disjoint_digits(names):
-    images, labels = names["train_images"], names["train_labels"]
+    images, labels = names["images"], names["labels"]
     low, low_labels = names["digits"](images, labels, 0)
     high, high_labels = names["digits"](images, labels, 5)
     assert len(low) + len(high) == len(images) and low.shape[1:] == (28, 28, 1)
