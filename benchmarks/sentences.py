@@ -81,10 +81,6 @@ TEXTS = {  # name of the block: the lesson whose runs fill it, and the template
         "17",
         "The heads contradict each other in {contradictions:.0%} of the test images. Accuracy of the third answer: {test_accuracy_larger_all_three:3~} from its own head, {test_accuracy_larger_computed:3~} from comparing the two digits (median and range of {count} seeds).",
     ),
-    "lesson-21-budget": (
-        "21",
-        "The fraction of test districts for which `budget` is enough: {enough_budget:2~}, median and range of {count} seeds.",
-    ),
     "lesson-23-scores": (
         "23",
         "Test canvases, median and range of {count} seeds:",
@@ -305,6 +301,23 @@ def lesson_19_memorized() -> list[str]:
     ]
 
 
+def lesson_21_losses() -> list[str]:
+    """Compare training losses of right and wrong pairs of lesson 21; add what `budget` reaches."""
+    losses = results("21_answers").groupby("network").training_loss.median()
+    pairs = [
+        f"`{name}` {losses[name]:.4f}, `{name}_wrong` {losses[f'{name}_wrong']:.4f}"
+        for name in ("shoe", "attributes")
+    ]
+    return [
+        f"- training losses, medians: {'; '.join(pairs)}",
+        fill(
+            "- the fraction of test districts for which `budget` is enough: {enough_budget:2~}, "
+            "median and range of {count} seeds",
+            runs_of("21"),
+        ),
+    ]
+
+
 PARTS = {
     "rates": "learning rate (our choice is 0.001)",
     "schedules": "schedule",
@@ -515,6 +528,7 @@ FUNCTIONS += [
     lesson_17_weight,
     lesson_23_weight,
     lesson_19_memorized,
+    lesson_21_losses,
     peers_by_split,
     serving_memory,
     xor_starts,

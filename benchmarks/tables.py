@@ -299,21 +299,29 @@ def lesson_21_answers() -> list[str]:
     names = {"binary_crossentropy": "BINARY", "categorical_crossentropy": "ONE_HOT"}
     names |= {"sparse_categorical_crossentropy": "SPARSE", "mse": '"mse"', "poisson": '"poisson"'}
     runs = results("21_answers").replace({"loss": names})
-    header = "| network | last layer | loss | metric | test | guessing |"
-    row = "| `{network}` | {last_layer} | `{loss}` | `{metric}` | {test:.3f} | {guessing:.3f} |"
+    header = "| network | last layer | loss | metric | test | baseline |"
+    row = "| `{network}` | {last_layer} | `{loss}` | `{metric}` | {test:.3f} | {baseline:.3f} |"
     return in_columns(table(runs, "network", header, row))
 
 
 def lesson_21_thresholds() -> list[str]:
-    """Lay out what the thresholds of lesson 21 change."""
-    header = "| label | all no | accuracy | recall | precision | threshold | new recall | new precision |"
-    row = "| {label} | {always_no:.2f} | {accuracy:.3f} | {recall_at_half:.2f} | {precision_at_half:.2f} | {threshold:.2f} | {recall:.2f} | {precision:.2f} |"
-    return in_columns(table(results("21_thresholds"), "label", header, row))
+    """Lay out what the thresholds of lesson 21 change, one column per label."""
+    names = {"accuracy": "accuracy", "always_no": "always no", "recall_at_half": "recall at 0.5"}
+    names |= {"precision_at_half": "precision at 0.5", "threshold": "threshold"}
+    names |= {"recall": "recall at threshold", "precision": "precision at threshold"}
+    labels = results("21_thresholds").groupby("label", sort=False)[list(names)].median()
+    header = f"| label | {' | '.join(labels.index)} |"
+    rows = [
+        f"| {names[name]} | {' | '.join(map('{:.2f}'.format, labels[name]))} |" for name in names
+    ]
+    return in_columns(layout(header, rows))
 
 
 def lesson_21_bands() -> list[str]:
     """Lay out what the class weights of lesson 21 change."""
-    header = "| band | examples | weight | recall | precision | new recall | new precision |"
+    header = (
+        "| band | examples | weight | recall | precision | recall weighted | precision weighted |"
+    )
     row = "| {band} | {examples:,.0f} | {weight:.2f} | {recall:.2f} | {precision:.2f} | {recall_weighted:.2f} | {precision_weighted:.2f} |"
     return in_columns(table(results("21_bands"), "band", header, row))
 

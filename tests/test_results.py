@@ -204,16 +204,20 @@ def test_debugging_claims():
 def test_claims_of_lesson_21():
     runs = results("21_answers")
     assert set(runs.groupby("network").seed.agg(tuple)) == {(42, 43, 44)}
-    test, guessing, loss = (
+    test, baseline, loss = (
         runs.pivot(index="seed", columns="network", values=column)
-        for column in ("test", "guessing", "training_loss")
+        for column in ("test", "baseline", "training_loss")
     )
     assert (test.garment == test.garment_one_hot).all()
-    assert (loss.shoe == loss.shoe_wrong).all() and (test.shoe_wrong < guessing.shoe_wrong).all()
-    assert (guessing.garment_wrong + 0.2 < test.garment_wrong).all()
+    for wrong in ("shoe_wrong", "attributes_wrong"):  # the loss does not show the mistake
+        assert (loss[wrong] == loss[wrong.removesuffix("_wrong")]).all()
+    assert (test.shoe_wrong < baseline.shoe_wrong).all()
+    worse = test.budget > baseline.budget  # on purpose
+    assert worse.all() and (test.band_weighted < baseline.band_weighted).all()
+    assert (baseline.garment_wrong + 0.2 < test.garment_wrong).all()
     assert (test.garment_wrong + 0.2 < test.garment).all()
     assert (test.attributes_wrong + 0.2 < test.attributes).all()
-    assert (test.value_wrong > guessing.value_wrong).all() and (test.value < guessing.value).all()
+    assert (test.value_wrong > baseline.value_wrong).all() and (test.value < baseline.value).all()
     assert (abs(test.share - test.share_binary) < 0.001).all()
     assert (test.households < 0.8 * test.households_mse).all()
     assert runs_of("21").enough_budget.between(0.88, 0.93).all()
