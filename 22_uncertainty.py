@@ -303,15 +303,16 @@ for name, column in scores.items():
     print(f"    better than the forest in {won[name]} of 10 splits")
 best = f"ensemble of {lesson.members}"
 
-figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-axes[0].plot(scores.T.to_numpy(), color="lightgray")  # a line for each split
-axes[0].plot(scores.mean().to_numpy(), "o-", color="tab:blue", label="mean of ten splits")
-axes[0].set_xticks(range(scores.shape[1]), scores.columns, rotation=20)
-axes[0].set(ylabel="test error", title="each gray line is one split")
-axes[0].legend()
+figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+axes.plot(scores.T.to_numpy(), color="lightgray")  # a line for each split
+axes.plot(scores.mean().to_numpy(), "o-", color="tab:blue", label="mean of ten splits")
+axes.set_xticks(range(scores.shape[1]), scores.columns)
+axes.set(ylabel="test error", title="each gray line is one split")
+axes.legend()
+lesson.save_figure("splits", figure)
 
 # %% [markdown]
-# **Is the difference real?** In the left half of the figure the gray lines lie far apart, but most
+# **Is the difference real?** In the figure `splits` the gray lines lie far apart, but most
 # have the same shape: a hard split is hard for every model. So overlapping intervals do not show
 # that two models are equally good. Look at the *differences*: for each row, subtract the error of
 # one model from that of the other, and compute the interval of these differences. This is a
@@ -329,15 +330,16 @@ pairs = {
     "forest - ensemble": error_of_forest - error_of_ensemble,
     "forest - one network": error_of_forest - error_of_one,
 }
+figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
 for number, (name, difference) in enumerate(pairs.items()):
     middle, low, high = interval(difference)
     report("difference", name, middle, low, high)
-    axes[1].errorbar(middle, number, xerr=[[middle - low], [high - middle]], fmt="o", capsize=4)
-axes[1].axvline(0, color="gray", linestyle="--")
-axes[1].set_yticks(range(len(pairs)), pairs)
-axes[1].set(ylim=(-0.5, len(pairs) - 0.5), xlabel="difference of the errors")
-axes[1].set_title("paired differences, 95% intervals")
-lesson.save_figure("comparison", figure)
+    axes.errorbar(middle, number, xerr=[[middle - low], [high - middle]], fmt="o", capsize=4)
+axes.axvline(0, color="gray", linestyle="--")
+axes.set_yticks(range(len(pairs)), pairs)
+axes.set(ylim=(-0.5, len(pairs) - 0.5), xlabel="difference of the errors")
+axes.set_title("paired differences, 95% intervals")
+lesson.save_figure("differences", figure)
 lesson.save_table("results", pd.DataFrame(results).round(4))
 
 # %% [markdown]

@@ -47,6 +47,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     LSTM_REVIEWS: ["--limit", "500"],
     DEBUGGING: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
     DEPTH_AND_WIDTH: ["--limit", "300", "--depths", "1", "2", "--repeats", "2"],
+    OUTPUTS: ["--limit", "500"],
     UNCERTAINTY: ["--limit", "100", "--members", "6"],
     LOCATE: ["--limit", "300"],
 }

@@ -16,7 +16,6 @@ from conftest import (
     PROJECTS,
     ROOT,
     SHORTER,
-    UNCERTAINTY,
 )
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
@@ -24,8 +23,6 @@ from nbformat.v4 import new_code_cell
 from common.run import SAMPLE_WARNING
 
 MARKS = {script: [pytest.mark.slow] for script in [*ALL_LESSONS, *PROJECTS]} | {FASHION: []}
-# A cell draws the left half of a figure and the next cell the right half.
-MARKS[UNCERTAINTY] = [pytest.mark.slow, pytest.mark.xfail(reason="shown when half is drawn")]
 LESSONS = [pytest.param(script, marks=marks) for script, marks in MARKS.items()]
 
 

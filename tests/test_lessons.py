@@ -103,7 +103,7 @@ FIGURES = {
     LSTM_REVIEWS: ["accuracy", "loss", "epoch_times"],
     DEBUGGING: ["examples", "broken", "accuracy", "loss", "epoch_times"],
     DEPTH_AND_WIDTH: ["folds", "shapes", "curves", "incomes", "loss", "epoch_times"],
-    UNCERTAINTY: ["comparison", "loss", "epoch_times"],
+    UNCERTAINTY: ["splits", "differences", "loss", "epoch_times"],
     OUTPUTS: ["answers", "accuracy", "loss", "epoch_times"],
     LOCATE: ["canvases", "boxes", "worst", "iou", "digit_accuracy", "loss", "epoch_times"],
     CHURN: [
