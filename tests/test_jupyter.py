@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sys
 
 import jupytext
 import pytest
@@ -35,7 +36,10 @@ def collection(tmp_path, monkeypatch):
         shutil.copytree(folder, tmp_path / folder.name)
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(name, str(tmp_path / "jupyter"))  # not the user's kernels and settings
-    return tmp_path
+    yield tmp_path
+    # To find the kernel, its client imports ipykernel, by which a lesson tells that it is in one.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ipykernel"]:
+        del sys.modules[name]
 
 
 def open_notebook(script: str):
