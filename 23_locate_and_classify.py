@@ -8,7 +8,7 @@ digit is it (classification), and where is it (*localization*)? It answers the s
 numbers, the edges of a box around the digit. You learn how to train on both answers at once, and
 how to measure how well a box fits.
 
-Expect: median test accuracy 0.980, median test IoU 0.864.
+Expect: test accuracy 0.980; mean IoU (fit of the boxes, 0 to 1) 0.864: medians of three seeds.
 
     python 23_locate_and_classify.py
     python 23_locate_and_classify.py --box-weight 1
@@ -36,23 +36,24 @@ from common import plots
 
 # %% [markdown]
 # ## 1 Load
-# MNIST: images of handwritten digits, 28x28 gray pixels from 0 (background) to 255 (ink).
+# MNIST: images of handwritten digits, 28x28 gray pixels from 0 (background, shown white) to 255
+# (ink, shown black).
 
 # %%
-(train_digits, train_labels), (test_digits, test_labels) = lesson.load("mnist")
+(digits, classes), (test_digits, test_classes) = lesson.load("mnist")
 
 # %% [markdown]
 # ## 2 Prepare
 # We make our own images. Each canvas has 64x64 pixels and holds one digit at a random place. Its
-# size is random too, from 0.6 to 1.6 times the original. Around the digit, and sometimes on top of
-# it, lies *clutter*: four fragments of other digits, 6x6 pixels each. So looking for ink is not
-# enough: the network must tell a digit from parts of digits. The background is noise, a random
+# size is random too, from 0.6 to 1.6 times the original. Four fragments of other digits, 6x6 pixels
+# each, lie at random places and may overlap it: *clutter*. So looking for ink is not enough: the
+# network must tell a digit from parts of digits. The background is noise, a random
 # light gray in every pixel.
 #
 # A *bounding box* says where the digit is: it is the smallest rectangle, with sides parallel to
 # those of the canvas, that holds all of the digit's ink. Four numbers describe it: its left, top,
 # right and bottom edge. We know them, since we put the digit there. In photographs, people have to
-# draw the boxes by hand.
+# draw the boxes by hand. (The center, width and height of the box would do as well.)
 #
 # We give the edges as fractions of the canvas, from 0 (left or top) to 1 (right or bottom). Such
 # *relative coordinates* do not depend on the resolution: if the image is enlarged, the same box
@@ -60,7 +61,7 @@ from common import plots
 
 # %%
 SIZE = 64  # height and width of a canvas [pixels]
-INK = 64  # brighter pixels of a digit count as ink, when we draw its box
+INK = 64  # pixels of a digit above this value count as ink, when we compute its box
 
 
 def make_canvases(digits, labels, most: int, random):
@@ -71,11 +72,12 @@ def make_canvases(digits, labels, most: int, random):
         right and bottom edge as fractions of the canvas.
     """
     count = min(most, 5 * len(digits))
-    chosen = random.permutation(np.resize(np.arange(len(digits)), count))  # all equally often
+    chosen = random.permutation(np.resize(np.arange(len(digits)), count))  # as evenly as possible
     canvases = random.integers(0, 32, (count, SIZE, SIZE), dtype="uint8")  # noise
     boxes = np.empty((count, 4), "float32")
 
-    # Clutter: which digit, the corner of the fragment in it, and where it goes on the canvas.
+    # Clutter: which digit, the corner of the fragment in it, and where it goes on the canvas. One
+    # range for each of the five numbers, its upper end excluded.
     lowest, highest = [0, 4, 4, 0, 0], [len(digits), 19, 19, SIZE - 5, SIZE - 5]
     for canvas, four in zip(canvases, random.integers(lowest, highest, (count, 4, 5)), strict=True):
         for other, y, x, top, left in four:
@@ -90,13 +92,14 @@ def make_canvases(digits, labels, most: int, random):
             draw(canvases[place], digit, top, left)
             rows = np.flatnonzero((digit > INK).any(axis=1))  # those that have ink
             columns = np.flatnonzero((digit > INK).any(axis=0))
+            # pixel i goes from i to i + 1
             boxes[place] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
             boxes[place] += left, top, left, top
     return canvases[..., np.newaxis], labels[chosen], boxes / SIZE
 
 
 def draw(canvas, piece, top: int, left: int) -> None:
-    """Draw a piece on a canvas, in place; where both have ink, the darker pixel stays."""
+    """Draw a piece on a canvas, in place; where both have ink, the larger value stays."""
     part = canvas[top : top + len(piece), left : left + len(piece)]
     np.maximum(part, piece, out=part)
 
@@ -106,13 +109,13 @@ def draw(canvas, piece, top: int, left: int) -> None:
 # canvas occurs in training, not even as clutter.
 
 # %%
-train_digits, val_digits, train_labels, val_labels = train_test_split(
-    train_digits, train_labels, test_size=0.1, random_state=lesson.seed, stratify=train_labels
+train_digits, val_digits, train_classes, val_classes = train_test_split(
+    digits, classes, test_size=0.1, random_state=lesson.seed, stratify=classes
 )
 random = np.random.default_rng(lesson.seed)
-train_images, train_labels, train_boxes = make_canvases(train_digits, train_labels, 90_000, random)
-val_images, val_labels, val_boxes = make_canvases(val_digits, val_labels, 6_000, random)
-test_images, test_labels, test_boxes = make_canvases(test_digits, test_labels, 10_000, random)
+train_images, train_labels, train_boxes = make_canvases(train_digits, train_classes, 90_000, random)
+val_images, val_labels, val_boxes = make_canvases(val_digits, val_classes, 6_000, random)
+test_images, test_labels, test_boxes = make_canvases(test_digits, test_classes, 10_000, random)
 
 
 # %% [markdown]
@@ -142,19 +145,23 @@ lesson.save_figure("canvases", show_boxes(train_images, train_labels, train_boxe
 # lesson 17, they share a trunk of layers, and each has a head of its own.
 #
 # The trunk has four convolutional layers. The first has *stride* 2: its window moves two pixels at
-# a time, so its output has half the height and width. Two pooling layers halve them again, down to
-# 8x8 places with 64 channels each.
+# a time, so its output has half the height and width. Each of the two pooling layers halves
+# them once more: 64, 32, 16, 8. Each of the 8x8 places has 64 channels, which can also tell how the
+# strokes lie within it; so the edges of the box can be told to within a pixel.
 #
 # For the class, it does not matter where the digit is. Its head has one more convolution, and then
-# `GlobalMaxPooling2D`: of each channel, only the largest of the 64 values is kept. It tells that a
-# pattern occurs, but not where. So a digit that was learned at one place is recognized at all
-# others.
+# `GlobalMaxPooling2D`: of the 8x8 values of each channel, only the largest is kept, 128 numbers in
+# all. They tell whether a pattern occurs, but not where. So a digit that was learned at one place
+# is usually recognized at others, too.
 #
-# For the box, the place is all that matters. Its head begins with `Flatten`: each channel at each
-# place stays a number of its own, and the dense layer has a weight for each (exercise 3).
+# The box depends on the place and the size of the digit. Its head begins with `Flatten`: each
+# channel at each place stays a number of its own, and the dense layer has a weight for each
+# (exercise 3).
 #
 # The last layer for the class is a softmax layer with ten units, as always. The box is a regression
 # (lesson 03) with four outputs; a sigmoid keeps each of them between 0 and 1.
+# `Sequential` is a chain of layers with one output; this network forks, so it is a functional model
+# (lesson 08), and its outputs have names.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -183,12 +190,13 @@ model.summary()
 # The loss of the class is cross-entropy. The loss of the box is the mean absolute error (MAE) of
 # its four edges: how far they are off, as a fraction of the canvas.
 #
-# The two losses have different units. Before training, the cross-entropy is about log(10) = 2.3.
-# The error of the edges, which are numbers from 0 to 1, is only about 0.2. In a plain sum, the box
-# would count little. So we give its loss the weight 10: then both losses start at about 2.
+# The two losses have different scales. Before training, the cross-entropy is about log(10) = 2.3.
+# An untrained sigmoid gives about 0.5, and the true edges are about 0.2 away from that. In a plain
+# sum, the box would count little. So we give its loss the weight 10: then both losses start at
+# about 2.
 #
-# The learning rate falls from 0.001 to 0 along a cosine (lesson 16): small steps at the end let
-# the edges settle.
+# The learning rate falls smoothly from 0.001 to 0, along the first half-wave of a cosine (lesson
+# 16). The small steps at the end make the edges more exact.
 
 # %%
 steps = math.ceil(len(train_images) / lesson.batch_size)  # in an epoch
@@ -203,7 +211,8 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# The labels are a dictionary: the name of an output, then what it should be.
+# The targets are a dictionary. Its keys are the names of the outputs, its values the true classes
+# and the true boxes.
 
 # %%
 history = model.fit(
@@ -239,32 +248,32 @@ def iou(boxes, others):
 
 
 def area(left_top, right_bottom):
-    """Return the areas of boxes; 0 if an edge lies on the wrong side of the opposite one."""
+    """Return the areas of boxes; 0 if right <= left or bottom <= top: they do not overlap."""
     return np.clip(right_bottom - left_top, 0, None).prod(axis=1)
 
 
 # %% [markdown]
-# By convention, a box counts as right if its IoU is at least 0.5. We say that the network has found
-# a digit if both its box and its class are right.
+# By convention, a box counts as correct if its IoU is at least 0.5. A *detection* is correct if
+# both its box and its class are.
 #
 # Our baseline (lesson 10) ignores the image: it always predicts the mean of all training boxes.
 
 # %%
 answers = model.predict(test_images, batch_size=500, verbose=0)
 predicted_labels, predicted_boxes = answers["digit"].argmax(axis=1), answers["box"]
-right = predicted_labels == test_labels
+correct = predicted_labels == test_labels
 overlap = iou(test_boxes, predicted_boxes)
 mean_boxes = np.broadcast_to(train_boxes.mean(axis=0), test_boxes.shape)
 scores = {
-    "test_accuracy": right.mean(),
+    "test_accuracy": correct.mean(),
     "test_iou": overlap.mean(),
-    "test_found": np.mean(right & (overlap >= 0.5)),
+    "test_found": np.mean(correct & (overlap >= 0.5)),
     "test_iou_baseline": iou(test_boxes, mean_boxes).mean(),
 }
 errors = SIZE * np.abs(predicted_boxes - test_boxes).mean(axis=1)  # of the four edges [pixels]
 heights = SIZE * (test_boxes[:, 3] - test_boxes[:, 1])  # of the digits [pixels]
 for size, some in {"small": heights < 16, "large": heights >= 24}.items():
-    scores[f"test_accuracy_{size}"] = right[some].mean()
+    scores[f"test_accuracy_{size}"] = correct[some].mean()
     scores[f"test_iou_{size}"] = overlap[some].mean()
     scores[f"edge_error_{size}"] = errors[some].mean()
 
@@ -286,7 +295,7 @@ lesson.save_figure("iou", figure)
 #
 # - accuracy of the class: 0.980 (0.979 to 0.981)
 # - mean IoU: 0.864 (0.863 to 0.867); baseline 0.20
-# - found (class right and IoU at least 0.5): 0.973 (0.972 to 0.973)
+# - correct detections: 0.973 (0.972 to 0.973)
 # <!-- end -->
 #
 # The figure `iou` shows that small digits have a lower IoU. Are their edges less precise?
@@ -300,14 +309,16 @@ lesson.save_figure("iou", figure)
 # | 24 pixels or more | 0.992 | 0.90 | 0.58 pixels |
 # <!-- end -->
 #
-# A little, but on average even the edges of small digits are off by less than one pixel. The main
-# reason is that one pixel is a larger part of a small box (exercise 1).
+# A little. But the main reason for the lower IoU is the size itself: the same pixel is a larger
+# part of a small box (exercise 1). The class suffers as well: small digits show less detail, while
+# the fragments stay as large.
 #
 # ## 7 Predict
 # The figure `boxes` shows ten test canvases. Solid boxes are true, dashed ones predicted; the title
 # tells the predicted digit and the IoU. The figure `worst` shows the ten boxes with the lowest IoU.
-# Many of them lie between the digit and a fragment: a regression that cannot decide between two
-# places predicts one in between.
+# Many of its predicted boxes lie between the digit and a fragment: unsure of the place, the network
+# gives a compromise that fits neither. It always names one class and one box; it cannot say "no
+# digit".
 
 # %%
 titles = [
@@ -324,9 +335,9 @@ lesson.finish(model, history, **scores)
 # ## Remember
 # - Localization is regression: four outputs for the edges of a box, relative to the image.
 # - The class does not depend on the place: pool over all places. The box does: flatten.
-# - Losses in different units need weights. Compare them before training, with what a network that
-#   knows nothing would get.
-# - IoU compares two boxes by their areas: 1 is perfect, and 0.5 counts as right.
+# - Losses on different scales need weights. To choose them, compare the losses of an untrained
+#   network.
+# - IoU compares two boxes by their areas: 1 is perfect, and 0.5 counts as correct.
 #
 # On your own data, try first: one trunk, a head for each answer, `"mae"` for the box, and weights
 # with which both losses start alike. This works for one object per image. *Object detection* finds

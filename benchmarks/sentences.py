@@ -87,7 +87,7 @@ TEXTS = {  # name of the block: the lesson whose runs fill it, and the template
         "",
         "- accuracy of the class: {test_accuracy:3~}",
         "- mean IoU: {test_iou:3~}; baseline {test_iou_baseline:.2f}",
-        "- found (class right and IoU at least 0.5): {test_found:3~}",
+        "- correct detections: {test_found:3~}",
     ),
     "lesson-23-sizes": (
         "23",
@@ -238,7 +238,7 @@ def lesson_23_weight() -> list[str]:
     variants = {"10, the default": "", "1": "box-weight-1.0"}
     row = "{test_accuracy:3~} | {test_iou:3~} | {test_found:3~}"
     rows = [f"| {weight} | {fill(row, runs_of('23', name))} |" for weight, name in variants.items()]
-    header = "| weight of the box | accuracy | mean IoU | found |"
+    header = "| weight of the box | accuracy | mean IoU | correct detections |"
     return ["Test canvases, median and range of three seeds:", "", *layout(header, rows)]
 
 
@@ -617,7 +617,7 @@ PROMISES = {
     "18_imdb_lstm": ACCURACY,
     "19_debugging": f"test accuracy {{test_accuracy:3~}} without a mistake, {RANGE}",
     "21_outputs_and_losses": f"test accuracy {{test_accuracy:3~}} of `garment`, {RANGE}",
-    "23_locate_and_classify": "median test accuracy {test_accuracy:.3f}, median test IoU {test_iou:.3f}.",
+    "23_locate_and_classify": "test accuracy {test_accuracy:.3f}; mean IoU (fit of the boxes, 0 to 1) {test_iou:.3f}: medians of COUNT seeds.",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }
