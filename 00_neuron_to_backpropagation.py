@@ -14,7 +14,7 @@ Expect: of 20 starts, 16 (15 to 16) learn XOR, median and range of three seeds.
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 # `lesson` is this collection's helper. It makes a command-line flag of each name below:
 # `--learning-rate`, 2 if you do not give it, is `lesson.learning_rate` in the code. It also saves

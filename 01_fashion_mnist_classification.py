@@ -34,7 +34,7 @@ Expect: test accuracy 0.880 (0.879 to 0.884), median and range of three seeds.
 """
 
 # %%
-from common.lesson import Lesson
+from frame import Lesson
 
 # `lesson` is this collection's helper. It turns each argument below into a command-line flag:
 # `--epochs`, with the default 10, becomes `lesson.epochs`. (`--optimizer` accepts one of the three

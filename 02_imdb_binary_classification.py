@@ -17,7 +17,7 @@ Expect: test accuracy 0.879 (0.878 to 0.879), median and range of three seeds.
 """
 
 # %%
-from common.lesson import Lesson
+from frame import Lesson
 
 # The helper from lesson 01; `--help` prints the text above.
 lesson = Lesson(__doc__, epochs=40, batch_size=512, text="A dull plot, but the music is wonderful.")

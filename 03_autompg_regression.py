@@ -18,7 +18,7 @@ Expect: test error (MAE) 1.94 (1.60 to 2.40) MPG, median and range of 20 seeds.
 """
 
 # %%
-from common.lesson import Lesson
+from frame import Lesson
 
 # `Lesson` starts Keras, so it comes before the other imports. `float` means that `--learning-rate`
 # takes a number and has no default.

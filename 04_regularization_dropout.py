@@ -14,7 +14,7 @@ Expect: test accuracy 0.882 (0.881 to 0.884), median and range of three seeds.
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 # `Lesson` is the helper that lesson 01 explains: every argument below becomes a flag. `--models`
 # takes one or more of these names, by default all. A `Flag` has a help text and limits.

@@ -21,7 +21,7 @@ Expect: test accuracy 0.972 (0.969 to 0.973), median and range of three seeds.
 """
 
 # %%
-from common.lesson import Lesson, expect_error
+from frame import Lesson, expect_error
 
 # As in lesson 01: flags, seed, and a folder for the results, `lesson.folder`.
 lesson = Lesson(__doc__, epochs=5, batch_size=32)

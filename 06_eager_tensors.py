@@ -17,7 +17,7 @@ Expect: test accuracy 0.923 (0.922 to 0.924), median and range of three seeds.
 """
 
 # %%
-from common.lesson import Lesson, expect_error
+from frame import Lesson, expect_error
 
 lesson = Lesson(__doc__, epochs=10, batch_size=32, learning_rate=0.1, backends=("tensorflow",))
 

@@ -14,7 +14,7 @@ Expect: w 3.06 (3.01 to 3.06), b 2.00 (1.97 to 2.02), median and range of three 
 """
 
 # %%
-from common.lesson import Lesson
+from frame import Lesson
 
 lesson = Lesson(
     __doc__, epochs=100, batch_size=100, data="points near a line", backends=("tensorflow",)

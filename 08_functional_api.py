@@ -15,7 +15,7 @@ Expect: median test MSE: one hidden layer 0.350, two 0.318, two with a skip conn
 """
 
 # %%
-from common.lesson import Lesson
+from frame import Lesson
 
 lesson = Lesson(__doc__, epochs=20, batch_size=32)  # this collection's helper; see lesson 01
 

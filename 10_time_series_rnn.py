@@ -15,7 +15,7 @@ Takes: about 6 minutes on two CPU cores, at full length.
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,

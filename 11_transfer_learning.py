@@ -15,7 +15,7 @@ Expect: median test accuracy, ten images per digit: from scratch 0.876, with fro
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 # `Lesson` is the helper that lesson 01 explains; `Flag` defines `--steps` with this help text.
 lesson = Lesson(

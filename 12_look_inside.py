@@ -13,7 +13,7 @@ Expect: test accuracy 0.986 (0.986 to 0.987), median and range of three seeds.
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 # `Lesson` is the helper that lesson 01 explains. A `Flag` adds a help text and limits.
 lesson = Lesson(

@@ -15,8 +15,8 @@ Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 """
 
 # %%
-from common.lesson import Lesson
 from distributed import workers
+from frame import Lesson
 
 # `workers.FLAGS` are the flags `--addresses` and `--process`, which connect JAX processes.
 lesson = Lesson(

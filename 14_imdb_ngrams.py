@@ -19,7 +19,7 @@ Expect: test accuracy 0.910 (0.909 to 0.911), median and range of three seeds.
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 # The helper from lesson 01. Its arguments become flags: `lesson.pairs` is the value of `--pairs`.
 lesson = Lesson(

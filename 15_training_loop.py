@@ -26,7 +26,7 @@ Expect: test accuracy 0.858 (0.857 to 0.862), median and range of three seeds.
 """
 
 # %%
-from common.lesson import Lesson
+from frame import Lesson
 
 # The helper from lesson 01. `GradientTape` is TensorFlow's, so this lesson needs that back-end.
 lesson = Lesson(__doc__, epochs=5, batch_size=64, backends=("tensorflow",))

@@ -14,7 +14,7 @@ Expect: validation MSE 0.275 (0.268 to 0.278) with growing batches, median and r
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,

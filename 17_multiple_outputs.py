@@ -14,7 +14,7 @@ Expect: median test accuracy: left digit 0.970, right 0.973, larger or not 0.894
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 # `Lesson` is the helper that lesson 01 explains; `Flag` defines `--larger-weight` with this help
 # text.

@@ -15,7 +15,7 @@ Expect: test accuracy 0.861 (0.849 to 0.868), median and range of three seeds.
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,

@@ -14,7 +14,7 @@ Expect: test accuracy 0.968 (0.966 to 0.969) without a mistake, median and range
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 MISTAKES = ("wrong_loss", "rate_too_high", "labels_shuffled", "unscaled_inputs")
 lesson = Lesson(

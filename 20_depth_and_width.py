@@ -15,7 +15,7 @@ Expect: median validation MSE: one wide layer 0.321, two 0.287, six 0.285.
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,

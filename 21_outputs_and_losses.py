@@ -14,7 +14,7 @@ Expect: test accuracy 0.845 (0.831 to 0.847) of `garment`, median and range of t
 """
 
 # %%
-from common.lesson import Lesson, expect_error
+from frame import Lesson, expect_error
 
 lesson = Lesson(__doc__, epochs=10, batch_size=128)
 

@@ -15,7 +15,7 @@ Expect: median test MAE over ten splits: an ensemble of ten 1.84 MPG, random for
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,

@@ -15,7 +15,7 @@ Expect: test accuracy 0.980; mean IoU (fit of the boxes, 0 to 1) 0.864: medians 
 """
 
 # %%
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,

@@ -21,7 +21,7 @@ script = globals().get("__file__", "churn.py")  # a notebook has no `__file__`
 sys.path.insert(0, str(Path(script).resolve().parent.parent))  # parent of common/ and churn/
 
 from churn.predict import NUMBERS, answer_if_asked
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,

@@ -30,7 +30,7 @@ def answer_if_asked(lesson) -> None:
     """If `--predict` was given, print the prediction for that customer and exit.
 
     Args:
-        lesson: the `common.lesson.Lesson`. Its `predict` is the path of a JSON object of raw
+        lesson: the `frame.lesson.Lesson`. Its `predict` is the path of a JSON object of raw
             columns, such as customer.json in this folder, or None; its `out` is the runs' folder.
 
     Raises:

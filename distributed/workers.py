@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from common.errors import CHILD_PROCESS, fail
-from common.flags import Flag
+from frame import Flag
 
 # Set in a child process, whose parent holds its stdin open: a temporary folder for its files.
 STARTED_HERE = "KERAS_LESSON_STARTED_HERE"
@@ -55,7 +55,7 @@ def take_part(lesson) -> None:
         threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-FLAGS = {  # for `common.lesson.Lesson`
+FLAGS = {  # for `frame.lesson.Lesson`
     "addresses": Flag(
         [str], "on JAX: HOST:PORT of every process; the same list for all", role="free"
     ),

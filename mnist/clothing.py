@@ -17,7 +17,7 @@ from pathlib import Path
 script = globals().get("__file__", "clothing.py")  # a notebook has no `__file__`
 sys.path.insert(0, str(Path(script).resolve().parent.parent))  # parent of common/ and mnist/
 
-from common.lesson import Lesson
+from frame import Lesson
 from mnist.precision import PRECISION, choose_precision
 
 lesson = Lesson(__doc__, epochs=14, batch_size=256, precision=PRECISION, on_flags=choose_precision)

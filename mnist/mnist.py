@@ -24,7 +24,7 @@ from pathlib import Path
 script = globals().get("__file__", "mnist.py")  # a notebook has no `__file__`
 sys.path.insert(0, str(Path(script).resolve().parent.parent))  # parent of common/ and mnist/
 
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 from mnist.flags import act_on
 from mnist.precision import PRECISION
 from mnist.recipes import NAMES

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from common.flags import Flag
 from common.startup import chosen_backend
+from frame import Flag
 
 PRECISION = Flag(
     ["auto", "float32", "bfloat16"],

@@ -10,11 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import resume, runs
+from common import runs
 from common.errors import CHILD_PROCESS, debugging, fail, on_interrupt
-from common.flags import NEWEST
 from common.startup import chosen_backend
 from datasets import ENVIRONMENT, REAL
+from frame import resume
+from frame.parser import NEWEST
 from mnist.recipes import fill_in
 
 SCRIPT = Path(__file__).with_name("mnist.py")
@@ -25,7 +26,7 @@ def run_all(names: list[str], lesson) -> int:
 
     Args:
         names: the names of the models.
-        lesson: the `common.lesson.Lesson` of mnist.py, before a recipe is applied to its flags.
+        lesson: the `frame.lesson.Lesson` of mnist.py, before a recipe is applied to its flags.
 
     Returns:
         The exit code: 0, or that of the first model that failed.

@@ -97,8 +97,8 @@ collect_ignore = [] if REAL_DATA else ["test_real_data.py"]
 HOME = tempfile.TemporaryDirectory(prefix="keras-home-")  # removed when the process ends
 os.environ["KERAS_HOME"] = HOME.name
 
-from common.flags import SMALLEST_LIMIT
 from common.startup import start_keras
+from frame.parser import SMALLEST_LIMIT
 
 os.fsync = lambda descriptor: None  # slow, and no test needs to survive a power failure
 

@@ -31,8 +31,8 @@ from conftest import (
 )
 
 import datasets
-from common.run import Run
 from datasets import NAMES, readers, samples
+from frame.run import Run
 
 LOADING = [script for script in LESSONS + PROJECTS if script not in NO_DATA_SET]
 

@@ -11,7 +11,7 @@ import pytest
 
 from common import callbacks
 from common.batches import EpochCounter
-from common.run import Training
+from frame.run import Training
 
 
 class Slow(keras.callbacks.Callback):

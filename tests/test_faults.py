@@ -146,7 +146,7 @@ def test_resume_falls_back_from_damaged_checkpoint(
 CLAIM = """
 import sys, time
 from pathlib import Path
-from common import resume
+from frame import resume
 print(resume.claim(Path(sys.argv[1])), flush=True)
 time.sleep(60)
 """

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import datasets
 from churn.predict import read_customer
 from common import runs
-from common.flags import LessonParser
 from datasets import readers
+from frame.parser import LessonParser
 
 pytestmark = pytest.mark.slow
 MANY = settings(

@@ -21,7 +21,7 @@ from conftest import (
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
-from common.run import SAMPLE_WARNING
+from frame.run import SAMPLE_WARNING
 
 MARKS = {script: [pytest.mark.slow] for script in [*ALL_LESSONS, *PROJECTS]} | {FASHION: []}
 LESSONS = [pytest.param(script, marks=marks) for script, marks in MARKS.items()]

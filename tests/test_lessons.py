@@ -47,9 +47,9 @@ from conftest import (
 )
 from scipy.sparse import issparse
 
-from common.flags import SMALLEST_LIMIT
 from common.runs import read_history
 from datasets.samples import MAKERS
+from frame.parser import SMALLEST_LIMIT
 
 PARAMETERS = {
     FASHION: 101_770,

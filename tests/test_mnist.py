@@ -23,8 +23,8 @@ from scipy.ndimage import shift
 
 from common import plots
 from common.checkpoints import random_generators, seed_generators
-from common.lesson import Lesson
 from common.runs import finished_runs, read_record
+from frame import Lesson
 from mnist import report
 from mnist.figures import CLASS_NAMES, surest_mistakes, variants
 from mnist.models import MODELS, conv_net_best_of_clothing

@@ -29,8 +29,9 @@ from conftest import (
     save_empty,
 )
 
-from common import callbacks, checkpoints, lesson, run  # noqa: F401  now, with the true ROOT
+from common import callbacks, checkpoints
 from common.runs import read_history
+from frame import lesson, run  # noqa: F401  likewise
 
 SET = 'lesson.data, lesson.limit, lesson.epochs = "sample", 300, 2'  # in a cell below the first
 
@@ -41,7 +42,7 @@ def notebook(tmp_path, monkeypatch):
     kernel = ["ipykernel_launcher.py", "-f", "kernel.json", "--f=/tmp/kernel.json"]
     monkeypatch.setattr(sys, "argv", [*kernel, "--HistoryManager.enabled=False"])
     monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
-    monkeypatch.setattr("common.flags.ROOT", tmp_path)  # it runs in outputs/ below
+    monkeypatch.setattr("frame.parser.ROOT", tmp_path)  # it runs in outputs/ below
     monkeypatch.setattr("common.plots.save", save_empty)
     monkeypatch.setattr("pandas.plotting.scatter_matrix", lambda *_, **__: None)
     monkeypatch.setattr(sys, "path", sys.path[:])

@@ -24,8 +24,8 @@ from common import callbacks, checkpoints
 from common.batches import EpochCounter, shuffled_batches
 from common.callbacks import EpochTimer
 from common.checkpoints import Checkpoints, next_epoch
-from common.run import Run, spell_command
 from datasets.samples import make_cars
+from frame.run import Run, spell_command
 
 
 def weights(run) -> list[np.ndarray]:

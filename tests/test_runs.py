@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from conftest import AUTO_MPG, FASHION
 
-from common import flags, plots, runs
+from common import plots, runs
+from frame.parser import LessonParser
 
 SOME = [AUTO_MPG, FASHION]
 
@@ -172,7 +173,7 @@ def test_tilde_is_the_home_folder(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run_main(monkeypatch, "--out=~/runs")
     assert f"{tmp_path / 'runs'}: no finished run" in capsys.readouterr().err
-    parser = flags.LessonParser("a", None, {"epochs": 1, "batch_size": 1}, data=True)
+    parser = LessonParser("a", None, {"epochs": 1, "batch_size": 1}, data=True)
     words = parser.parse_args(["--out=~/runs", "--data-dir=~/data"])
     assert (words.out, words.data_dir) == (tmp_path / "runs", tmp_path / "data")
 

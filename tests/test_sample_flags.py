@@ -7,7 +7,7 @@ from conftest import run_and_capture, run_lesson, run_script
 from common import callbacks, checkpoints
 
 LESSON = """
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__, epochs=Flag(4, sample=2), batch_size=32, repeats=Flag(3, "trainings", sample=1)

@@ -35,9 +35,9 @@ def test_solution_flags_are_valid(words, monkeypatch):
     def stop(self, *_):
         raise Parsed
 
-    monkeypatch.setattr("common.resume.find_unfinished", lambda *_: {})  # of `--resume`
+    monkeypatch.setattr("frame.resume.find_unfinished", lambda *_: {})  # of `--resume`
     monkeypatch.setattr("common.startup.start_keras", stop)
-    monkeypatch.setattr("common.run.Run", stop)  # where nothing starts Keras
+    monkeypatch.setattr("frame.run.Run", stop)  # where nothing starts Keras
     with pytest.raises(Parsed):
         run_script(*words)
 

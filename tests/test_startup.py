@@ -35,8 +35,8 @@ from conftest import (
 )
 
 from common.errors import hiding_file
-from common.flags import plain
 from common.startup import chosen_backend, is_error, quiet_stderr, start_keras
+from frame.parser import plain
 
 AUTO_MPG = LESSONS[2]
 ONLY_TENSORFLOW = [TENSORS, AUTODIFF, TRAINING_LOOP]
@@ -144,7 +144,7 @@ def test_file_that_hides_a_package_of_a_lesson_is_found(tmp_path, monkeypatch):
 def test_no_file_hides_a_module_of_python(tmp_path):
     for name in ("random", "math", "types", "copy", "string", "calendar", "shutil", "tempfile"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not mine')\n")
-    code = "import common.lesson, common.startup, random, math, calendar, copy; print(math.pi)"
+    code = "import frame.lesson, common.startup, random, math, calendar, copy; print(math.pi)"
     result = python("-c", code, cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert (result.stdout[:4], result.stderr) == ("3.14", "")
 

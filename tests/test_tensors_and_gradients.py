@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import AUTODIFF, ENVIRONMENT, QUICK_JAX, ROOT, TENSORS, TRAINING_LOOP
 
-from common.lesson import expect_error
+from frame import expect_error
 
 
 def test_expect_error(capsys):

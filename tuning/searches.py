@@ -27,7 +27,7 @@ def search_callbacks(lesson, name: str) -> list:
     """Start a timer and return callbacks for a search, which give all trials the same batches.
 
     Args:
-        lesson: the `common.lesson.Lesson`, whose record receives the time in seconds.
+        lesson: the `frame.lesson.Lesson`, whose record receives the time in seconds.
         name: the name of the search, for the record.
     """
     timer, counter = lesson.training(f"search-{name}").timer, lesson.run.counter

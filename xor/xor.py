@@ -21,7 +21,7 @@ from pathlib import Path
 script = globals().get("__file__", "xor.py")  # a notebook has no `__file__`
 sys.path.insert(0, str(Path(script).resolve().parent.parent))  # the folder that holds common/
 
-from common.lesson import Flag, Lesson
+from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,

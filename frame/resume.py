@@ -8,8 +8,8 @@ from pathlib import Path
 from common import runs
 from common.errors import fail
 from common.files import is_another_running
-from common.flags import NEWEST
 from common.startup import chosen_backend
+from frame.parser import NEWEST
 
 CLAIMED = {}  # open lock files, by run folder
 
@@ -20,7 +20,7 @@ def find_unfinished(lesson, backends: tuple[str, ...]) -> dict:
     Works without Keras, which takes seconds to start, so that a mistake is reported immediately.
 
     Args:
-        lesson: the `common.lesson.Lesson` to run, with its flags.
+        lesson: the `frame.lesson.Lesson` to run, with its flags.
         backends: the back-ends that the lesson supports, the preferred one first.
 
     Returns:

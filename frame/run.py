@@ -14,11 +14,12 @@ from numbers import Integral
 from pathlib import Path
 from types import SimpleNamespace
 
-from common import resume, runs
+from common import runs
 from common.errors import fail, finish_first
 from common.files import atomic_write, fsync, remove_leftovers, write_json
 from common.flags import ROOT, STARTED
 from datasets import REAL, SAMPLE
+from frame import resume
 
 ROOM = 300_000_000  # bytes of free disk space: more than any lesson writes
 LONGEST = 120  # characters in a folder's name: some file systems allow 143; run.json has the rest
@@ -51,7 +52,7 @@ class Training:
         self.saving = checkpoints.Checkpoints(checkpoint, seed, counter=counter)
 
     def callbacks(self, *own, progress: bool = True) -> list:
-        """Start the timer and return the callbacks of `common.lesson.Lesson.callbacks`."""
+        """Start the timer and return the callbacks of `frame.lesson.Lesson.callbacks`."""
         from keras.callbacks import LambdaCallback
 
         from common.callbacks import EpochBar, InterruptBetweenSteps
@@ -69,9 +70,9 @@ class Run:
     """Manages the folder `<out>/<lesson>/<date>-<time>[-variant]/` and its `run.json`.
 
     Args:
-        lesson: the `common.lesson.Lesson` to run.
+        lesson: the `frame.lesson.Lesson` to run.
         source: a description of the data, for a lesson that generates them.
-        earlier: the record of the run to resume, see `common.resume.find_unfinished`.
+        earlier: the record of the run to resume, see `frame.resume.find_unfinished`.
 
     Attributes:
         folder: the folder of this run's files.

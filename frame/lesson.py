@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.errors import on_interrupt
-from common.flags import ROOT, Flag, LessonParser
+from common.flags import ROOT
+from frame.parser import Flag, LessonParser
 
 
 class Lesson:
@@ -30,7 +31,7 @@ class Lesson:
     - [128]: whole numbers, as many as you like; with `Flag(..., at_least=1)` one or more
     - [str]: one text or more; None by default
     - int, float, str, Path: one of that type; None by default
-    - a `common.flags.Flag` says more
+    - a `frame.Flag` says more
 
     Args:
         doc: the docstring of the script, printed by `--help`.
@@ -81,13 +82,13 @@ class Lesson:
         for line in re.findall(r"^Takes: .*$", doc or "", re.M):  # in the header of a long lesson
             print(line)
 
-        from common import resume
+        from frame import resume
 
         earlier = resume.find_unfinished(self, backends) if self.resume else None
         if keras:
             self.start_keras(backends, devices)
 
-        from common.run import Run
+        from frame.run import Run
 
         self.run = Run(self, data, earlier)
         self.folder, self.drawn = self.run.folder, set()
@@ -227,7 +228,7 @@ class Lesson:
         return self.run.trainings[""].first_epoch
 
     def training(self, name: str, seed: int | None = None):
-        """Start one of several trainings; see `common.run.Run.training`."""
+        """Start one of several trainings; see `frame.run.Run.training`."""
         return self.run.training(name, seed)
 
     def callbacks(self, *own, training: str = "", seed: int | None = None, progress: bool = True):
@@ -273,7 +274,7 @@ class Lesson:
 
     def tell(self, what: str, file: str) -> None:
         """Print the path of a saved file."""
-        from common.run import show
+        from frame.run import show
 
         print(f"{what}: {show(self.folder / file)}")
 
