@@ -161,6 +161,8 @@ def train(name, seed, rate=best_rate, sizes=(lesson.batch_size,), callbacks=()):
     optimizer = keras.optimizers.Adam(rate)
     for number, batch_size in enumerate(sizes):
         first, last = (round(n * lesson.epochs / len(sizes)) for n in (number, number + 1))
+        if first == last:  # fewer epochs than batch sizes
+            continue
         steps = math.ceil(len(train_values) / batch_size)
         model.compile(optimizer, "mse", steps_per_execution=steps)  # faster
         history = model.fit(
