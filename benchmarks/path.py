@@ -34,7 +34,7 @@ Images
 mnist | convolutional networks, pooling, augmentation, regularization: twelve models compared | Which digit is this? Twelve networks answer
 11 | transfer learning, freezing, fine-tuning, a network trained on ImageNet
 17 | multi-task learning: a shared trunk, a head for each task, loss weights
-23 | localization: bounding boxes, intersection over union, losses in different units
+23 | localization: bounding boxes, intersection over union, losses on different scales
 
 Text and series
 14 | n-grams, starting from naive Bayes, dropout
