@@ -40,7 +40,7 @@ from keras.regularizers import L1, L2
 from scipy.sparse import csr_array, eye_array
 from sklearn.model_selection import train_test_split
 
-from common import plots
+from regularization.figures import compare_with_baseline
 
 # %% [markdown]
 # ## 1 Load
@@ -269,7 +269,7 @@ lesson.save_table("models", table)
 
 for file, names in [("capacity", NAMES[:3]), ("remedies", [NAMES[1], *NAMES[3:]])]:
     if shown := {name: curves[name] for name in names if name in curves}:
-        figure = plots.compare_with_baseline(shown, "binary_crossentropy", "baseline")
+        figure = compare_with_baseline(shown, "binary_crossentropy", "baseline")
         lesson.save_figure(file, figure)
 
 # %% [markdown]
