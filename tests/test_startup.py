@@ -15,16 +15,10 @@ import tensorflow as tf
 from conftest import (
     ALL_LESSONS,
     AUTODIFF,
-    DEBUGGING,
-    DEPTH_AND_WIDTH,
     ENVIRONMENT,
-    LEARNING_RATE,
     LESSONS,
-    LSTM_REVIEWS,
-    MULTIPLE_OUTPUTS,
     NEURON,
     NO_DATA_SET,
-    OUTPUTS,
     PROJECTS,
     QUICK_JAX,
     ROOT,
@@ -322,8 +316,7 @@ def test_project_runs_from_own_folder(script):
 
 
 if find_spec("jax"):
-    LATER = [LEARNING_RATE, MULTIPLE_OUTPUTS, LSTM_REVIEWS, DEBUGGING, DEPTH_AND_WIDTH, OUTPUTS]
-    HALVES = [LESSONS[:5] + PROJECTS, LESSONS[7:12] + LATER]
+    HALVES = [LESSONS[:5] + PROJECTS, LESSONS[7:12] + LESSONS[15:]]  # from 16 on
 
     @pytest.mark.slow
     @pytest.mark.parametrize("lessons", HALVES)
