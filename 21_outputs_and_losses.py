@@ -173,9 +173,10 @@ train("shoe_wrong", garments, shoe, 1, "softmax", BINARY, "accuracy")
 # predicts the class number, with `mse`. If the network hesitates between T-shirt (0) and shirt (6),
 # its best answer is then the mean: 3, a dress.
 #
-# How often is that number nearest to the right class? Keras has no such metric, so we write one: a
-# function of the true and the predicted values of a batch that returns a number per example.
-# `keras.ops` has NumPy's functions for every back-end: TensorFlow, JAX and PyTorch.
+# How often is the right class the whole number nearest to this prediction? Keras has no such
+# metric, so we write one: a function of the true and the predicted values of a batch that returns a
+# number per example. `keras.ops` has NumPy's functions for every back-end: TensorFlow, JAX and
+# PyTorch.
 
 
 # %%
@@ -332,8 +333,9 @@ lesson.save_table("answers", scores)
 # None of these wrong pairs raised an error. What gives them away?
 #
 # - `shoe_wrong` says yes to all, `attributes_wrong` at most one yes per garment. Their training
-#   losses (below) do not show it: Keras with TensorFlow computes this loss from the logits and
-#   treats them as a sigmoid's.
+#   losses (below) do not show it: Keras with TensorFlow takes the numbers before the softmax and
+#   applies a sigmoid to them for the loss. So the network does learn; only its predictions pass
+#   through the wrong activation.
 # - `garment_wrong` beats the baseline, so only the comparison with the right pair tells.
 # - `value_wrong` is worse than the baseline: it cannot exceed 1, and most houses cost more.
 #
@@ -450,6 +452,8 @@ lesson.finish(
 # | a quantile          | 1, no activation | `pinball`             | fraction below it     |
 # | one of n, some rare | n `softmax`      | `SPARSE`, weighted    | recall and precision  |
 #
+#   (`BINARY`: `"binary_crossentropy"`, `SPARSE`: `"sparse_categorical_crossentropy"`, `ONE_HOT`:
+#   `"categorical_crossentropy"`.)
 # - Keras raises an error only if shapes cannot fit. So look at the predictions: their range,
 #   whether they differ, whether they beat a baseline.
 # - A metric says what you care about, and need not be what is minimized. Choose thresholds on

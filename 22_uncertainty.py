@@ -62,15 +62,18 @@ print(f"{rows:,} rows, {features.shape[1]} columns")
 # row that is held out has weight 0, which is the same as not having it at all.
 #
 # - **Starts**: 20 networks with the same training rows. They differ only in their random initial
-#   weights. (The batches are the same for all, too.)
+#   weights, which come from Keras' random seed: `Lesson` calls `keras.utils.set_random_seed(seed)`.
+#   (The batches are the same for all, too.)
 # - **Splits**: ten times, another random fifth of the rows is the test set. The splits are those of
 #   lesson 03 with the seeds 42 to 51. For each split we train ten networks.
 # - **Bootstrap samples**: the same ten splits, but each network draws as many rows as there are
-#   training rows, *with replacement*: one row may come twice, another not at all. A row is
-#   missed n times with the probability (1 - 1/n)^n, about 1/e = 37%.
+#   training rows, *with replacement*: one row may come twice, another not at all. A row is missed n
+#   times with the probability (1 - 1/n)^n, about 1/e = 37%.
 # - **Folds**: in *k-fold cross-validation* we cut the rows into k parts, the *folds*, here k = 10.
 #   Each fold is the test set once, while the other nine are trained on. So in the end each row has
-#   been tested exactly once. Each fold also gets ten networks: in all 20 + 3 · 100 = 320.
+#   been tested exactly once. Each fold needs new networks: one that was trained for another fold
+#   has seen the rows that are now tested. Each fold also gets ten networks: in all 20 + 3 · 100 =
+#   320.
 
 # %%
 random = np.random.default_rng(lesson.seed)
@@ -115,8 +118,8 @@ print(f"{networks} networks")
 # something about its test (*data leakage*), and the score would be too good.
 #
 # Initial weights are drawn between -limit and limit, with limit = √(6 / (inputs + units)), as for a
-# `Dense` layer (*Glorot uniform*). `EinsumDense` would count the networks as inputs and draw too
-# small ones.
+# `Dense` layer (*Glorot uniform*). By default, `EinsumDense` would multiply inputs and units by
+# the number of networks in this formula, and draw weights that are too small.
 
 # %%
 # Weighted means; a variance is the mean of the squares minus the square of the mean.
@@ -171,7 +174,7 @@ model.compile(
 # %% [markdown]
 # ## 5 Fit
 # One `fit` trains them all. There is no early stopping, since each network would want to stop at a
-# different epoch. All train for 200 epochs.
+# different epoch. All train for the same number of epochs.
 
 # %%
 repeated = np.repeat(targets[:, np.newaxis, np.newaxis], networks, axis=1)
@@ -227,12 +230,15 @@ report("luck", "10 splits", np.mean(by_split), min(by_split), max(by_split))
 # confidence interval*: if you repeated all this with new cars, about 95% of such intervals would
 # contain the true mean, the error over all cars of this kind. (The factor comes from the normal
 # distribution. Here the interval is a little too narrow: the folds share most of their training
-# rows, so their errors are not quite independent.)
+# rows, so their errors are not quite independent.) An accuracy works the same way: each row counts
+# 1 or 0. If 90 of 100 are right, s is 0.3, the standard error 0.3/√100 = 0.03, and the interval
+# 0.84 to 0.96.
 
 
 # %%
 def interval(values):
     """Return the mean, and the two ends of its 95% confidence interval."""
+    # `ddof=1`: divide by n - 1, since the mean is estimated, too
     margin = 1.96 * np.std(values, ddof=1) / math.sqrt(len(values))
     return np.mean(values), np.mean(values) - margin, np.mean(values) + margin
 
@@ -258,12 +264,12 @@ report("interval", "10-fold, ensemble", *interval(error_of_ensemble))
 #     squared error of the mean = mean of the squared errors - variance of the predictions
 #
 # Say the true value is 11 and two networks predict 10 and 14: the squared errors are 1 and 9, their
-# mean is 5, the variance of the predictions is 4, and the mean prediction 12 has the squared error
-# 1 = 5 - 4.
+# mean is 5, the variance of the predictions (divided by n) is 4, and the mean prediction 12 has the
+# squared error 1 = 5 - 4.
 #
 # So an ensemble is never worse, in squared error, than its members are on average, and the more
-# they disagree, the more it gains. To make them disagree more, *bagging* (*bootstrap aggregating*)
-# trains each on its own bootstrap sample.
+# they disagree, the more it gains. (In absolute error it is never worse either.) To make them
+# disagree more, *bagging* (*bootstrap aggregating*) trains each on its own bootstrap sample.
 #
 # The rival: a *decision tree* asks one question after another, such as "weight below 2,800?", and
 # predicts the mean of the training rows with the same answers. A *random forest* is an ensemble of
@@ -312,13 +318,13 @@ axes.legend()
 lesson.save_figure("splits", figure)
 
 # %% [markdown]
-# **Is the difference real?** In the figure `splits` the gray lines lie far apart, but most
-# have the same shape: a hard split is hard for every model. So overlapping intervals do not show
-# that two models are equally good. Look at the *differences*: for each row, subtract the error of
-# one model from that of the other, and compute the interval of these differences. This is a
-# *paired* comparison. If the interval does not contain 0, the difference is *statistically
-# significant*: luck alone would rarely produce it. We take the folds here, because they test each
-# row exactly once.
+# **Is the difference real?** In the figure `splits` the gray lines lie far apart, but most have the
+# same shape: a hard split is hard for every model. So even if the confidence intervals of two
+# models overlap, one may still be better: much of their width is the difficulty of the rows, which
+# both share. Look at the *differences*: for each row, subtract the error of one model from that of
+# the other, and compute the interval of these differences. This is a *paired* comparison. If the
+# interval does not contain 0, the difference is *statistically significant*: luck alone would
+# rarely produce it. We take the folds here, because they test each row exactly once.
 
 # %%
 error_of_forest = np.empty(rows)
@@ -370,14 +376,15 @@ lesson.save_table("results", pd.DataFrame(results).round(4))
 # A positive difference means that the second model has the smaller error. What do we learn?
 #
 # - The start changes the score, and the split changes it more.
-# - The ensemble has the lowest errors in both tables. For customers its advantage over one network
-#   is significant; with 392 cars and this seed it could be luck. The standard error falls as 1/√n:
-#   with 25 times as many rows it is a fifth.
-# - The ensemble beats the forest in most splits of cars, and yet 392 cars are too few to call it
-#   better; for customers the difference is significant. One network alone is not significantly
-#   better or worse than the forest, in either table.
-# - Bagging helps less than plain averaging. Each network misses 37% of its training rows, and that
-#   costs more than the disagreement gains. It was made for models that disagree a lot, like trees.
+# - Averaging gives the lowest errors, for cars and for customers. For customers its advantage over
+#   one network is significant; with 392 cars and this seed it could be luck. The standard error
+#   falls as 1/√n: with 25 times as many rows it is a fifth.
+# - The ensemble beats the forest in about six of ten splits of cars, and 392 cars are too few to
+#   call it better; for customers the difference is significant. One network alone is not
+#   significantly better or worse than the forest, in either table.
+# - Bagging is worse than plain averaging, and for cars even worse than one network. Each network
+#   misses 37% of its training rows, and that costs more than the disagreement gains. It was made
+#   for models that disagree a lot, like trees.
 #
 # ## 7 Predict
 # The networks can also warn you: where they have seen similar rows, they agree; far from them they

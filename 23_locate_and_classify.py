@@ -155,8 +155,8 @@ lesson.save_figure("canvases", show_boxes(train_images, train_labels, train_boxe
 # is usually recognized at others, too.
 #
 # The box depends on the place and the size of the digit. Its head begins with `Flatten`: each
-# channel at each place stays a number of its own, and the dense layer has a weight for each
-# (exercise 3).
+# channel at each place stays a number of its own, and each unit of the dense layer has a weight for
+# each of them (exercise 3).
 #
 # The last layer for the class is a softmax layer with ten units, as always. The box is a regression
 # (lesson 03) with four outputs; a sigmoid keeps each of them between 0 and 1.
@@ -190,10 +190,11 @@ model.summary()
 # The loss of the class is cross-entropy. The loss of the box is the mean absolute error (MAE) of
 # its four edges: how far they are off, as a fraction of the canvas.
 #
-# The two losses have different scales. Before training, the cross-entropy is about log(10) = 2.3.
-# An untrained sigmoid gives about 0.5, and the true edges are about 0.2 away from that. In a plain
-# sum, the box would count little. So we give its loss the weight 10: then both losses start at
-# about 2.
+# The two losses have different scales. Before training, each class gets a probability of about 0.1,
+# so the cross-entropy is about -log(0.1) = 2.3. An untrained sigmoid gives about 0.5, and the true
+# edges are about 0.2 away from that. In a plain sum, the box would count little. So we give its
+# loss the weight 10, and Keras minimizes class loss + 10 · box loss: then both parts start at about
+# 2.
 #
 # The learning rate falls smoothly from 0.001 to 0, along the first half-wave of a cosine (lesson
 # 16). The small steps at the end make the edges more exact.
@@ -309,16 +310,17 @@ lesson.save_figure("iou", figure)
 # | 24 pixels or more | 0.992 | 0.90 | 0.58 pixels |
 # <!-- end -->
 #
-# A little. But the main reason for the lower IoU is the size itself: the same pixel is a larger
-# part of a small box (exercise 1). The class suffers as well: small digits show less detail, while
-# the fragments stay as large.
+# Yes, but only a little. The main reason for the lower IoU is the size itself: the same pixel is a
+# larger part of a small box (exercise 1). The class suffers as well: small digits show less detail,
+# while the fragments stay as large.
 #
 # ## 7 Predict
 # The figure `boxes` shows ten test canvases. Solid boxes are true, dashed ones predicted; the title
 # tells the predicted digit and the IoU. The figure `worst` shows the ten boxes with the lowest IoU.
 # Many of its predicted boxes lie between the digit and a fragment: unsure of the place, the network
 # gives a compromise that fits neither. It always names one class and one box; it cannot say "no
-# digit".
+# digit", nor find two. When you look at failures, separate three kinds: right class but wrong box,
+# right box but wrong class, and both wrong, as when a fragment is taken for the digit.
 
 # %%
 titles = [
@@ -337,7 +339,7 @@ lesson.finish(model, history, **scores)
 # - The class does not depend on the place: pool over all places. The box does: flatten.
 # - Losses on different scales need weights. To choose them, compare the losses of an untrained
 #   network.
-# - IoU compares two boxes by their areas: 1 is perfect, and 0.5 counts as correct.
+# - IoU compares two boxes by their areas: 1 is perfect, and from 0.5 on a box counts as correct.
 #
 # On your own data, try first: one trunk, a head for each answer, `"mae"` for the box, and weights
 # with which both losses start alike. This works for one object per image. *Object detection* finds
