@@ -4,10 +4,10 @@
 
 Build a neural network with NumPy alone, the library for arrays of numbers: first one artificial
 neuron, then three of them, which learn a task that no single one can do. You see every number that
-the network computes, and take every derivative by hand. In the other lessons Keras does all of
-this; after this one you know what it does.
+the network computes, and take every derivative by hand. In the other lessons Keras, a library for
+neural networks, does all of this; after this one you know what it does.
 
-Expect: of 20 starts, 16 (15 to 16) learn XOR, median and range of three seeds.
+Expect: of 20 random starts, 13 (11 to 16) learn the task: median and range of 3 runs.
 
     python 00_neuron_to_backpropagation.py
     python 00_neuron_to_backpropagation.py --seed 44
@@ -16,9 +16,9 @@ Expect: of 20 starts, 16 (15 to 16) learn XOR, median and range of three seeds.
 # %%
 from frame import Flag, Lesson
 
-# `lesson` is this collection's helper. It makes a command-line flag of each name below:
-# `--learning-rate`, 2 if you do not give it, is `lesson.learning_rate` in the code. It also saves
-# figures and results to a folder whose name it prints.
+# `lesson` is this collection's helper. From `epochs` and `learning_rate` it makes command-line
+# flags: `--learning-rate 1` sets `lesson.learning_rate`, which is 2 if you do not give it. Every
+# lesson has `--seed`, too, by default 42. `lesson` also saves figures and prints where.
 lesson = Lesson(
     __doc__,
     epochs=500,
@@ -35,15 +35,19 @@ from neuron import descent, figures, wave
 # # One neuron
 #
 # ## From the cell to a formula
-# A nerve cell, or *neuron*, receives signals from thousands of others. Some connections are strong,
-# some weak; some excite the cell, others inhibit it. If it is excited enough, it fires: it sends a
-# signal to other cells.
+# A nerve cell, or *neuron*, receives signals from thousands of others through its branches, the
+# *dendrites*. Each arrives at a *synapse*, a connection that is strong or weak and excites or
+# inhibits the cell. The *cell body* adds everything up, and if the sum is large enough, the cell
+# fires: it sends a signal along its *axon* to other cells.
 #
-# The artificial neuron, also called a *unit*, imitates just that. It multiplies each input by a
-# *weight* of its own (positive or negative, large or small) and adds up the products. To this
-# weighted sum it adds one more number, its *bias*. If the result is above 0, it outputs 1,
-# otherwise 0. Let there be two inputs, a and b, which are 0 or 1. With weights of 1 and a bias of
-# -1.5 the unit computes "a and b": only for a = b = 1 is the sum, 1 + 1 - 1.5, above 0.
+# The artificial neuron, also called a *unit*, imitates that. Each input has a *weight*, the
+# synapse: large or small, positive or negative. The unit multiplies each input by its weight and
+# adds up the products and one more number, its *bias*. The result is called z. If z is above 0, the
+# unit outputs 1, otherwise 0. Let two inputs, a and b, be 0 or 1. With weights of 1 and a bias of
+# -1.5 the unit computes "a and b": only for a = b = 1 is z = a + b - 1.5 above 0.
+#
+# NumPy computes z for many inputs at once: `A @ B` multiplies each row of A with each column of B,
+# number by number, and adds up the products.
 
 
 # %%
@@ -53,28 +57,28 @@ def step(z):
 
 x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])  # a row for each input: a, b
 weights = np.array([1, 1])
-for name, bias in {"a and b": -1.5, "a or b": -0.5, "without a bias": 0}.items():
-    z = x @ weights + bias  # a · 1 + b · 1 + bias, for all four rows at once
-    print(f"{name}: {z} -> {step(z)}")
+for name, bias in {"a and b": -1.5, "a or b": -0.5}.items():
+    z = x @ weights + bias  # for each row a · 1 + b · 1 + bias
+    print(f"{name}: z {z}, output {step(z)}")
 
 # %% [markdown]
 # ## Why a bias?
-# The output changes where the sum is 0. With two inputs, these points form a straight line, here
-# a + b - 1.5 = 0. The weights turn that line, the bias shifts it. Without a bias the line always
-# passes through the point (0, 0), and then no unit can separate (1, 1) from the other three points.
-# See the figure `unit`: in its shaded part the output is 1.
+# The output changes where z = 0. With two inputs, these points form a straight line. The weights
+# turn it, the bias shifts it. In the shaded part of the figure `unit` the output is 1. Without a
+# bias the line always passes through the point (0, 0). That is good enough for "a or b", but no
+# weights give "a and b": neither may be above 0, as (1, 0) and (0, 1) must give 0, and so their
+# sum, z for (1, 1), is not above 0 either.
 #
-# ## Activations, and why they must bend
-# The function that turns the sum into the output is the *activation function*. The step is no good
-# for learning: if a weight changes a little, the output hardly ever changes, so nothing tells
-# whether the change was for the better. The *sigmoid*, 1 / (1 + e^-z), is a step with round edges:
-# nearly 0 if the sum z is far below 0, nearly 1 if it is far above, and every change of z changes
-# it. The figure has two more activations, which other lessons use.
+# ## Activations, and why they must be nonlinear
+# The function that turns z into the output is the *activation function*. The step is no good for
+# learning: a small change of a weight hardly ever changes the output, so nothing tells whether it
+# was for the better. The *sigmoid*, 1 / (1 + e^-z), is a step with round edges: nearly 0 for z far
+# below 0, nearly 1 far above, and every change of z changes it. Other lessons use *tanh*, a similar
+# curve from -1 to 1, and *relu*: z if it is above 0, otherwise 0.
 #
-# Could a unit simply output the sum? Then several *layers* of units, each fed by the one before,
-# would be no better than one: a weighted sum of weighted sums is a weighted sum. Below, two layers
-# without an activation give the same numbers as a single layer. So an activation must *bend*: its
-# curve must not be a straight line.
+# Could a unit simply output z? Then several *layers* of units, each fed by the one before, would be
+# no better than one, as below: a weighted sum of weighted sums is a weighted sum, and biases only
+# add a constant. So an activation must be *nonlinear*: its curve is not a straight line.
 
 
 # %%
@@ -91,40 +95,41 @@ print("one layer: ", (x @ (first @ second)).ravel(), "with weights", (first @ se
 
 # %% [markdown]
 # # Three neurons
+# From here on we follow the seven steps of all lessons.
 #
 # ## 1 Load
 # *Exclusive or*, XOR, is 1 if exactly one of a and b is 1. Mark the four points on paper: no
-# straight line separates (0, 1) and (1, 0) from the other two. So no single unit computes XOR, but
-# three units can.
+# straight line separates (0, 1) and (1, 0) from the other two. So no single unit computes XOR. But
+# three can: two of them draw a line each, and the third combines their outputs.
 
 # %%
-y = np.array([[0], [1], [1], [0]])  # a xor b, for the four rows of x
+y = np.array([[0], [1], [1], [0]])  # the right answers: a xor b, for the four rows of x
 
 # %% [markdown]
 # ## 2 Prepare
-# The inputs are fine as they are. The numbers that training will change, the weights and biases,
-# are the *parameters*. The weights start at random, because two units that start alike would stay
-# alike forever. The *seed* fixes the random numbers.
+# Nothing to do: numbers between 0 and 1 suit a network.
+#
+# ## 3 Define
+# Both inputs go to each unit of a layer of two. It is called *hidden*, because its outputs stay
+# inside the network: they go to the *output unit*. Two inputs, two hidden units, one output: a
+# 2-2-1 network. Its output p, between 0 and 1, is taken as the probability that the right answer y
+# is 1. Computing p from the inputs, layer by layer, is the *forward pass*.
+#
+# The weights and biases, which training will change, are the *parameters*: here six weights and
+# three biases. The weights start at random: two hidden units with equal weights, in and out, would
+# give equal outputs, every step would change them alike, and two would do no more than one. The
+# biases may start at 0, as the weights make the units different. The same *seed* always gives the
+# same random numbers.
 
 
 # %%
 def new_network(seed):
-    """Draw the parameters of two hidden units, w1 and b1, and of the output unit, w2 and b2."""
     random = np.random.default_rng(seed)
+    # w1, where column j has the weights of hidden unit j; b1; w2; b2
     return [random.normal(size=(2, 2)), np.zeros(2), random.normal(size=(2, 1)), np.zeros(1)]
 
 
-# %% [markdown]
-# ## 3 Define
-# Both inputs go to each unit of a *hidden* layer of two, and their outputs go to the output unit:
-# a 2-2-1 network. Its output p lies between 0 and 1. We take it as the probability that the answer
-# is 1. Computing p from the inputs, layer by layer, is the *forward pass*. Column j of `w1` holds
-# the weights of hidden unit j.
-
-
-# %%
 def forward(x, w1, b1, w2, b2):
-    """Return sums and outputs of the hidden units, then those of the output unit."""
     z1 = x @ w1 + b1  # shape (4, 2): a row for each input, a column for each hidden unit
     h = sigmoid(z1)
     z2 = h @ w2 + b2  # (4, 1)
@@ -132,24 +137,48 @@ def forward(x, w1, b1, w2, b2):
     return z1, h, z2, p
 
 
-def show_forward(network):
-    print(" a b   hidden sums z1    outputs h     sum z2      p   a xor b")
-    for row in np.hstack([x, *forward(x, *network), y]):
-        print("{:2.0f}{:2.0f}{:8.2f}{:7.2f} ->{:6.3f}{:6.3f}{:9.2f} ->{:6.3f}{:5.0f}".format(*row))
-
-
 network = new_network(lesson.seed)
 start = [parameter.copy() for parameter in network]
-show_forward(network)
+figures.print_rows(x, *forward(x, *network), y)
 
 # %% [markdown]
 # ## 4 Compile
-# Keras' `compile` sets up a loss and the way to make it smaller. We write both ourselves.
+# Keras' `compile` chooses a loss and the way to make it smaller. We write both ourselves.
 #
-# **The loss** measures how wrong the answers are. Let q be the probability that the network gives
-# to the right answer: p if that is 1, and 1 - p if it is 0. The loss of one row is -log(q). It is
-# near 0 if the network is sure and right, 0.69 for q = 0.5, and grows without limit as q goes to 0.
-# The loss of the network, L, is the average over all rows, the *cross-entropy*.
+# **The loss** measures how wrong the outputs are. Let q be the probability that the network gives
+# to the right answer: p if y = 1, and 1 - p if y = 0. The loss of one row is -log(q), with the
+# natural logarithm. It is near 0 if the network is sure and right, 0.69 for q = 0.5, and grows
+# without limit as q goes to 0. The loss of the network, L, is the average over all rows, the
+# *cross-entropy*.
+#
+# **The gradient.** Should a parameter grow or shrink? The *derivative* of the loss with respect to
+# it says how fast the loss rises if only this parameter grows. All nine derivatives together are
+# the *gradient*, the direction in which the loss rises fastest.
+#
+# Take a single row, so that L is its loss, and one weight of the output unit, here w2. It acts on L
+# through a chain: it changes z2, which changes p, which changes L. The *chain rule* says that the
+# derivative of a chain is the product of the derivatives of its links:
+#
+#     dL/dw2 = dL/dp · dp/dz2 · dz2/dw2
+#
+#     dL/dp   = -1 / p           if y = 1, as then L = -log(p)
+#     dp/dz2  = p · (1 - p)      as p = 1 / (1 + e^-z2): e^-z2 / (1 + e^-z2)² = p · (1 - p)
+#     dz2/dw2 = h                as z2 = w2 · h + ...
+#
+# The product of the first two is dL/dz2 = -(1 - p) = p - 1. If y = 0, then dL/dp = 1 / (1 - p), and
+# the product is p. So in both cases dL/dz2 = p - y: the output minus the right answer.
+#
+# A weight of a hidden unit, w1, acts through a longer chain: z1, h, z2, p, L. The last part of that
+# chain, from z2 to L, is the same, and we already know its derivative:
+#
+#     dL/dw1 = dL/dz2 · dz2/dh · dh/dz1 · dz1/dw1 = (p - y) · w2 · h · (1 - h) · x
+#
+# So we go backward from the loss, layer by layer, and each layer uses what was computed for the one
+# after it. That is *backpropagation*.
+#
+# In the code, `dz2` stands for dL/dz2, and so on; `.T` swaps rows and columns. The loss is the
+# average over the rows, so its derivative is the average of theirs: we divide by their number, and
+# `h.T @ dz2` multiplies, for each weight, h by dz2 in every row and adds up the four products.
 
 
 # %%
@@ -158,40 +187,12 @@ def loss_of(p):
     return -np.log(np.maximum(q, 1e-12)).mean()  # at least 1e-12: the log of 0 would be infinite
 
 
-# %% [markdown]
-# **The gradient.** Should a parameter grow or shrink? The *derivative* of the loss with respect to
-# it says how fast the loss rises if only this parameter grows. The derivatives with respect to all
-# nine parameters are the *gradient*.
-#
-# Take a single row, so that L is its loss. A weight w2 of the output unit acts on L through a
-# chain: it changes the sum z2, which changes p, which changes L. The *chain rule* says that the
-# derivative of a chain is the product of the derivatives of its links:
-#
-#     dL/dw2 = dL/dp · dp/dz2 · dz2/dw2
-#
-#     dL/dp   = -1 / p           if y = 1, as then L = -log(p)
-#     dp/dz2  = p · (1 - p)      the derivative of the sigmoid
-#     dz2/dw2 = h                as z2 = w2 · h + ...
-#
-# The product of the first two is dL/dz2 = -(1 - p) = p - 1. If y = 0, then dL/dp = 1 / (1 - p), and
-# the product is p. So in both cases dL/dz2 = p - y: the answer minus the truth.
-#
-# A weight of the hidden layer acts through a longer chain: z1, h, z2, p, L. But it has the same
-# end, for which we know dL/dz2 already. So we start at the loss and go backward, layer by layer,
-# and each layer uses what was computed for the layer after it. That is *backpropagation*.
-#
-# In the code, `dz2` stands for dL/dz2, and so on. `h.T @ dz2` multiplies h and dz2 in every row and
-# adds up the rows.
-
-
-# %%
 def backward(h, p, w2):
-    """Return the derivatives of the loss with respect to w1, b1, w2 and b2."""
-    dz2 = (p - y) / len(y)  # the loss is an average over the rows, hence the division
-    dw2 = h.T @ dz2  # dz2/dw2 = h
+    dz2 = (p - y) / len(y)  # shape (4, 1), as z2
+    dw2 = h.T @ dz2  # (2, 4) @ (4, 1) gives (2, 1), as w2; dz2/dw2 = h
     db2 = dz2.sum(axis=0)  # dz2/db2 = 1
-    dh = dz2 @ w2.T  # dz2/dh = w2
-    dz1 = dh * h * (1 - h)  # dh/dz1 = h · (1 - h), the sigmoid again
+    dh = dz2 @ w2.T  # (4, 1) @ (1, 2) gives (4, 2), as h; dz2/dh = w2
+    dz1 = dh * h * (1 - h)  # number by number
     dw1 = x.T @ dz1  # dz1/dw1 = x
     db1 = dz1.sum(axis=0)  # dz1/db1 = 1
     return [dw1, db1, dw2, db2]
@@ -199,22 +200,23 @@ def backward(h, p, w2):
 
 # %% [markdown]
 # Is it right? A mistake here is easily made and hard to see, as the program runs all the same. So
-# we check: move one parameter up by a tiny e, then down, and divide the difference of the two
-# losses by 2e. These *finite differences* need no calculus, but two forward passes for each
-# parameter. That is fine for nine parameters, and far too slow for millions.
+# we check: move a parameter up by a tiny eps, then down, and divide the difference of the two
+# losses by 2 · eps. These *finite differences* need no calculus, but two forward passes per
+# parameter: fine for nine, far too slow for millions. Both ways should agree to several digits; if
+# one number does not, there is a mistake.
 
 
 # %%
-def finite_differences(network, e=1e-5):
+def finite_differences(network, eps=1e-5):
     found = [np.zeros_like(parameter) for parameter in network]
     for parameter, derivatives in zip(network, found, strict=True):
         for place in np.ndindex(parameter.shape):
             value, losses = parameter[place], []
-            for moved in (value + e, value - e):
+            for moved in (value + eps, value - eps):
                 parameter[place] = moved  # in the network itself
                 losses.append(loss_of(forward(x, *network)[-1]))
             parameter[place] = value
-            derivatives[place] = (losses[0] - losses[1]) / (2 * e)
+            derivatives[place] = (losses[0] - losses[1]) / (2 * eps)
     return found
 
 
@@ -227,84 +229,99 @@ for name, one, other in zip(names, gradient, measured, strict=True):
 # %% [markdown]
 # ## 5 Fit
 # If a derivative is positive, the loss rises when the parameter grows, so the parameter should
-# shrink; if it is negative, the parameter should grow. Both happen when we subtract the derivative
-# times a positive number, the *learning rate*. Then we compute the gradient anew, and repeat. That
-# is *gradient descent*. One pass over all the data is an *epoch*; here every step is one.
+# shrink; if it is negative, it should grow. Both happen when we subtract the derivative times a
+# positive number, the *learning rate*. Then we compute the gradient anew, and repeat. That is
+# *gradient descent*. One pass over all the data is an *epoch*; here every step uses all four rows,
+# so a step is an epoch.
 
 
 # %%
 def train(network, epochs):
-    """Change the parameters in place, a step for each epoch; return the loss before each step."""
+    """Take a step for each of `epochs`, as in range(500); return the loss before each step."""
     losses = []
     for _ in epochs:
         _, h, _, p = forward(x, *network)
         losses.append(loss_of(p))
         for parameter, derivative in zip(network, backward(h, p, w2=network[2]), strict=True):
-            parameter -= lesson.learning_rate * derivative
+            parameter -= lesson.learning_rate * derivative  # changes the network itself
     return losses
 
 
-losses = train(network, lesson.timed_epochs())  # as many as `lesson.epochs`
+losses = train(network, lesson.timed_epochs())  # range(lesson.epochs), and takes the time
 final_loss = loss_of(forward(x, *network)[-1])
 print(f"loss {losses[0]:.3f} before training, {final_loss:.3f} after {len(losses)} steps")
-lesson.save_figure(
-    "network", figures.networks({"before training": start, "after training": network})
-)
-show_forward(network)
+panels = {"before training": start, "after training": network}
+lesson.save_figure("network", figures.networks(panels))
+figures.print_rows(x, *forward(x, *network), y)
 
 # %% [markdown]
-# The figure `loss` shows the loss along the way. With the default seed it soon reaches a *plateau*
-# near 0.69, where the network answers about 0.5 to everything and the derivatives are small. Then
-# the hidden units begin to differ, and the loss drops.
+# The figure `loss`, which `lesson.finish` draws at the end, shows the loss before each step. With
+# the default seed, 42, it soon reaches a *plateau* near 0.69, where the output is about 0.5 for
+# every input and the derivatives are small. Then the hidden units begin to respond to different
+# inputs, and the loss drops.
 #
 # The figure `network` shows the network before and after: a line is as wide as its weight is large,
 # blue if positive, red if negative; the number in a unit is its bias. What do the hidden units
-# compute? The second table has their outputs h. With the default seed, the first unit is near 0
-# only for (0, 1), the second only for (1, 0), and the output unit says 1 if either of them is near
-# 0. With `--seed 44` one computes "a or b", the other "a and b", and XOR is "or, but not and".
-# Nobody told the units what to compute: gradient descent found it.
+# compute? Each draws a line of its own: its output h says on which side of it a point lies. With
+# seed 42, as the second table shows, the first unit is near 0 only for (0, 1), the second only for
+# (1, 0). With these two outputs as coordinates, (0, 0) and (1, 1) both move to about (1, 1), and
+# (0, 1) and (1, 0) stay near their places. Now one line separates them, and the output unit draws
+# it. With `--seed 44` one hidden unit computes "a or b", the other "a and b", and XOR is "or, but
+# not and". Nobody told the units: gradient descent found it.
 #
 # ## 6 Evaluate
-# All four rows were needed for training, so there are none left for a test. But was it luck? We
-# train from twenty starts, and count those after which all four answers are right.
+# The network needed all four rows to learn, so none are left for a *test set*: data that a network
+# has not been trained on, to measure how good it is. But was it luck? We train from twenty random
+# starts, and count those with p on the right side of 0.5 in all four rows.
 
 # %%
 solved = 0
 for seed in range(lesson.seed, lesson.seed + 20):
     another = new_network(seed)
     train(another, range(lesson.epochs))
-    answers = forward(x, *another)[-1] > 0.5
-    solved += int((answers == y).all())
+    solved += int(((forward(x, *another)[-1] > 0.5) == y).all())
 print(f"{solved} of 20 starts learn XOR")
 
 # %% [markdown]
-# Not all of them do. Gradient descent goes downhill from where it starts, and some starts lead to a
-# place where every direction is flat or goes up, although the loss is still high. With more hidden
-# units there are more ways down, and fewer starts fail: [xor/](xor/README.md) solves the task with
-# larger networks in Keras, and counts.
+# Some starts were still on a plateau and only need more steps, as `--seed 62` shows with 500 and
+# with 2,000 epochs. Most failures are stuck: even after 5,000 steps their loss is far from 0 and
+# hardly falls. Gradient descent goes downhill from where it starts, and may end in a flat region or
+# a *local minimum*, lower than everything around it, but not the lowest point of all. Larger
+# networks often fail less: [xor/](xor/README.md) counts, in Keras.
 #
 # ## 7 Predict
-# To use the network, run the forward pass. It also answers where it was never trained, such as at
-# (0.5, 0.5). Whether that answer is worth anything is another question.
+# To use the network, run the forward pass, and read a p above 0.5 as 1. There is also an output for
+# inputs that it was never trained on, such as (0.5, 0.5). Whether that is worth anything is another
+# question: with seed 42 it is near 0, with 44 near 1.
 
 # %%
 for a, b in ((0, 1), (1, 1), (0.5, 0.5)):
-    p = forward(np.array([[a, b]]), *network)[-1].item()
-    print(f"a = {a}, b = {b}: p = {p:.3f}, answer {p > 0.5:d}")
+    print(f"a = {a}, b = {b}: p = {forward(np.array([[a, b]]), *network)[-1].item():.3f}")
 
 # %% [markdown]
 # # Better steps
-# Picture the loss as a landscape. In a narrow valley the gradient points up the near slope, hardly
-# along the valley, so plain gradient descent zigzags between the slopes. To draw a landscape, we
-# need a loss of only two parameters: a unit without an activation, w·x + b, has to fit points on
-# the line y = 2x - 1. Its loss is the *mean squared error*, the average of (w·x + b - y)².
+# Picture the loss as a landscape. In a narrow valley the steepest direction runs across the valley
+# rather than along it, so plain gradient descent jumps from one slope to the other. To draw a
+# landscape, we need a loss of only two parameters: a unit without an activation, w·x + b, has to
+# fit points on the line y = 2x - 1. Its loss is the *mean squared error*, the average squared
+# difference of output and y.
 #
-# - *Momentum*: a step is the plain one plus 0.9 of the step before, as a rolling ball keeps its
-#   speed. Steps across the valley cancel out; steps along it add up.
-# - *Adam* averages recent derivatives, as momentum does, and divides by their typical size. So all
-#   parameters move at a similar pace, however steep the loss is.
+# - *Momentum* adds 0.9 of the step before to each step, as a rolling ball keeps its speed. Steps
+#   across the valley cancel out; steps along it add up:
 #
-# Each is a function of a few lines in [neuron/descent.py](neuron/descent.py).
+#       step = 0.9 * step - learning_rate * gradient
+#       parameter += step
+#
+# - *Adam* averages recent derivatives instead of adding them up, and divides by their typical size,
+#   the *root mean square*. So all parameters move at a similar pace, however steep the loss is.
+#
+# In the figure `paths`, a dot is a step of the functions in [neuron/descent.py](neuron/descent.py).
+# Plain gradient descent zigzags, then creeps along the valley in ever smaller steps, and 60 are not
+# enough. Momentum and Adam swing from side to side but arrive, Adam after rolling past the minimum
+# and back. The learning rates were found by trial. With 0.3, each plain step ends higher up the
+# other slope than it began, and the loss grows without limit: it *diverges*. No method is the best
+# everywhere, but Adam often works without a search for its learning rate, so most lessons start
+# with it.
 
 # %%
 paths = {}
@@ -315,56 +332,52 @@ for update, rate in ((descent.plain, 0.1), (descent.momentum, 0.02), (descent.ad
 lesson.save_figure("paths", figures.paths(descent.loss, paths, descent.MINIMUM))
 
 # %% [markdown]
-# In the figure `paths`, a dot is a step. Plain gradient descent zigzags, then creeps along the
-# valley in ever smaller steps, and 60 of them are not enough. Momentum and Adam swing from side to
-# side but arrive, Adam after rolling past the minimum and back. The learning rates were found by
-# trial; with 0.3, plain gradient descent *diverges*: its loss grows without limit. No method is the
-# best everywhere. Adam often works without a search for its learning rate, so most lessons start
-# with it.
-#
 # # What "deep" means
-# A network is *deep* if it has several hidden layers. In theory one is enough: if it is wide
-# enough, it comes as close as you like to any continuous function on a bounded range. That is the
-# *universal approximation theorem*. But it does not say how wide is enough, nor that gradient
-# descent finds the weights.
+# A network is *deep* if it has several hidden layers, *wide* if they have many units. In theory one
+# hidden layer will do: with enough units the network comes as close as you like to any continuous
+# function on a bounded range. But this *universal approximation theorem* does not say how many
+# units are enough, nor that gradient descent finds the weights, nor that the network *generalizes*:
+# does well on inputs that it was not trained on.
 #
-# So we measure. Two networks with about as many parameters learn a wave in 500 steps of Adam: one
-# has a single layer of 54 units, the other three layers of 8. [neuron/wave.py](neuron/wave.py)
-# does what you have seen above, in a loop over the layers.
+# So we measure. The input is a number x, at 101 points from -1 to 1, the right answer sin(3πx), a
+# wave between -1 and 1. (An output of 0 everywhere has a mean squared error of 0.5.) Two networks
+# of tanh units with about as many parameters learn it in 500 steps of Adam: one has a single hidden
+# layer of 54 units, the other three of 8. `wave.learn` does what you have seen above, in a loop
+# over the layers, and returns the outputs, the error before each step, and the number of
+# parameters. The figure `depth` shows both.
 
 # %%
 shapes = {"one layer of 54": [54], "three layers of 8": [8, 8, 8]}
 waves = {name: wave.learn(hidden, lesson.seed) for name, hidden in shapes.items()}
-for name, (_, errors, parameters) in waves.items():
-    print(f"{name}: {parameters} parameters, mean squared error {errors[-1]:.4f}")
+for name, (_, errors, count) in waves.items():
+    print(f"{name}: {count} parameters, mean squared error {errors[-1]:.4f}")
 lesson.save_figure("depth", figures.waves(wave.X, wave.WAVE, waves))
-lesson.finish(
-    dict(zip(names, network, strict=True)),
-    {"loss": losses},
-    final_loss=final_loss,
-    solved_starts=solved,
-    wide_mse=waves["one layer of 54"][1][-1],
-    deep_mse=waves["three layers of 8"][1][-1],
-)
+wide, deep = (errors[-1] for _, errors, _ in waves.values())
+scores = {"final_loss": final_loss, "solved_starts": solved, "wide_mse": wide, "deep_mse": deep}
+parameters = dict(zip(names, network, strict=True))
+lesson.finish(parameters, {"loss": losses}, **scores)  # draws `loss`, saves parameters and scores
 
 # %% [markdown]
 # <!-- results: lesson-00-depth -->
-# Mean squared error, median and range of 3 seeds: one layer of 54 units 0.0331 (0.0156 to 0.0374),
-# three layers of 8 0.0006 (0.0001 to 0.0142).
+# Mean squared error after 500 steps, median and range of 3 seeds:
+#
+# | hidden layers | mean squared error |
+# | --- | --- |
+# | one of 54 units | 0.0374 (0.0193 to 0.0471) |
+# | three of 8 units | 0.0131 (0.0005 to 0.0142) |
 # <!-- end -->
 #
-# Here depth wins. A reason: the units of the second layer combine curves that are bent already, so
-# a few of them make many bends. But this is one task, and one number of steps: with 2,000 steps the
-# wide network fits the wave, too. Depth also has a price: on its way back through many layers the
-# gradient is multiplied by one derivative after the other, and may nearly vanish. Lesson 20
-# compares wide and deep networks on real data.
+# Here the deep network comes closer in 500 steps; with 2,000 the wide one fits the wave, too. A
+# possible reason: the units of the second layer combine curves that are bent already, so a few of
+# them make many bends. Depth also has a price: on its way back through the layers the gradient is
+# multiplied by one derivative after the other, and that of the sigmoid, h · (1 - h), is at most
+# 1/4. So it may nearly vanish: the *vanishing gradient* problem. Lesson 20 compares wide and deep
+# networks on real data.
 #
 # ## Remember
-# - A unit: a weighted sum of its inputs, plus a bias, through a function that bends.
-# - Backpropagation finds the derivative of the loss with respect to every parameter, by the chain
-#   rule, from the last layer back to the first.
-# - Gradient descent subtracts the gradient times the learning rate. Where it ends depends on where
-#   it starts.
+# - A unit: a weighted sum of its inputs, plus a bias, through a nonlinear function.
+# - Backpropagation finds the gradient by the chain rule, from the last layer back to the first.
+# - Gradient descent subtracts the gradient times the learning rate. Its end depends on its start.
 #
 # On your own data, let Keras take the derivatives, and try first what lesson 01 does: one hidden
 # layer, and Adam. If you must write a derivative by hand, check it by finite differences.
@@ -375,7 +388,7 @@ lesson.finish(
 #    activation. Check them with a few lines of NumPy.
 # 2. Run `--learning-rate 0.2`, then `--learning-rate 0.2 --epochs 5000`, then `--learning-rate 30`.
 #    What do the loss and the number of successful starts tell you?
-# 3. Give the hidden units `np.tanh`, whose derivative is 1 - tanh². Which line of `backward` has to
-#    change? What do the finite differences show if you forget it?
+# 3. Give the hidden units `np.tanh`, whose derivative at z is 1 - tanh(z)². Which line of
+#    `backward` has to change? What do the finite differences show if you forget it?
 #
 # Solutions: notes/solutions/00_neuron_to_backpropagation.md

@@ -113,8 +113,15 @@ def tell(whose: str, *lines: str) -> list[str]:
 
 def lesson_00_depth() -> list[str]:
     """Compare the wide and the deep network of lesson 00."""
-    template = "Mean squared error, median and range of {count} seeds: one layer of 54 units {wide_mse:4~}, three layers of 8 {deep_mse:4~}."
-    return [fill(template, results("00_neuron"))]
+    lines = (
+        "Mean squared error after 500 steps, median and range of {count} seeds:",
+        "",
+        "| hidden layers | mean squared error |",
+        "| --- | --- |",
+        "| one of 54 units | {wide_mse:4~} |",
+        "| three of 8 units | {deep_mse:4~} |",
+    )
+    return [fill(line, results("00_neuron")) for line in lines]
 
 
 def lesson_02_overfitting() -> list[str]:
@@ -561,10 +568,11 @@ def promise(lesson: str, what: str) -> str:
 
 
 def promise_of_neuron() -> str:
-    """Tell how many starts of lesson 00 learn XOR; each of its runs has 20."""
-    return fill(
-        f"of 20 starts, {{solved_starts:0~}} learn XOR, {RANGE}", results("00_neuron")
-    ).replace("COUNT", "three")
+    """Tell how many starts of lesson 00 learn its task; each of its runs has 20."""
+    template = (
+        "of 20 random starts, {solved_starts:0~} learn the task: median and range of {count} runs."
+    )
+    return fill(template, results("00_neuron"))
 
 
 def promise_of_xor() -> str:

@@ -1,4 +1,4 @@
-"""Draws the figures of lesson 00. Each function returns a matplotlib figure."""
+"""Draws the figures of lesson 00, each a matplotlib figure, and prints its table."""
 
 from itertools import chain
 
@@ -31,7 +31,7 @@ def borders_and_activations(biases, activations: dict):
     sums = np.linspace(-4, 4, 200)
     for name, function in activations.items():
         panels[2].plot(sums, function(sums), label=name)
-    panels[2].set(xlabel="weighted sum plus bias", ylim=(-1.2, 2.2), title="activation functions")
+    panels[2].set(xlabel="z", ylim=(-1.2, 2.2), title="activation functions")
     panels[2].grid(alpha=0.3)
     panels[2].legend(loc="upper left")
     return figure
@@ -106,3 +106,15 @@ def waves(x, target, learned: dict[str, tuple]):
     right.set(xlabel="step", ylabel="mean squared error", title="the loss along the way")
     plots.log_scale(right)
     return figure
+
+
+def print_rows(*arrays) -> None:
+    """Print a row for each input of a 2-2-1 network.
+
+    Args:
+        *arrays: a and b, shape (rows, 2); z and output of the hidden units, (rows, 2) each, and of
+            the output unit, (rows, 1) each; the right answers, (rows, 1).
+    """
+    print(" a b      hidden z1 ->      h     output z2 ->     p  y")
+    for row in np.hstack(arrays):
+        print("{:2.0f}{:2.0f}{:8.2f}{:7.2f} ->{:6.3f}{:6.3f}{:9.2f} ->{:6.3f}{:3.0f}".format(*row))

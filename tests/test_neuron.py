@@ -117,6 +117,14 @@ def test_default_run_learns_xor_as_the_text_says(lesson):
         units[seed] = h.round().T.tolist()
     assert wave.learn([54], 42, steps=2000)[1][-1] < 0.002  # "the wide network fits, too"
     assert units == {42: [[1, 0, 1, 1], [1, 1, 0, 1]], 44: [[0, 1, 1, 1], [0, 0, 0, 1]]}
+    middle = {
+        seed: lesson.forward(np.full((1, 2), 0.5), *network_after(lesson, seed, 500))[-1]
+        for seed in units
+    }
+    assert middle[42].item() < 0.1 and middle[44].item() > 0.9
+    stuck, slow = (network_after(lesson, seed, 2000) for seed in (50, 71))
+    assert lesson.loss_of(lesson.forward(lesson.x, *stuck)[-1]) > 0.4  # more steps do not help
+    assert lesson.loss_of(lesson.forward(lesson.x, *slow)[-1]) < 0.1  # here they do
     losses = {rate: [] for rate in (0.2, 30)}
     for rate, found in losses.items():
         lesson.lesson.learning_rate = rate
