@@ -65,16 +65,16 @@ for name, bias in {"a and b": -1.5, "a or b": -0.5}.items():
 # ## Why a bias?
 # The output changes where z = 0. With two inputs, these points form a straight line. The weights
 # turn it, the bias shifts it. In the shaded part of the figure `unit` the output is 1. Without a
-# bias the line always passes through the point (0, 0). That is good enough for "a or b", but no
-# weights give "a and b": neither may be above 0, as (1, 0) and (0, 1) must give 0, and so their
-# sum, z for (1, 1), is not above 0 either.
+# bias the line always passes through the point (0, 0). That is good enough for "a or b", but not
+# for "a and b". As (1, 0) and (0, 1) must give 0, neither weight may be above 0. Then their sum,
+# which is z for (1, 1), is not above 0 either.
 #
 # ## Activations, and why they must be nonlinear
 # The function that turns z into the output is the *activation function*. The step is no good for
-# learning: a small change of a weight hardly ever changes the output, so nothing tells whether it
-# was for the better. The *sigmoid*, 1 / (1 + e^-z), is a step with round edges: nearly 0 for z far
-# below 0, nearly 1 far above, and every change of z changes it. Other lessons use *tanh*, a similar
-# curve from -1 to 1, and *relu*: z if it is above 0, otherwise 0.
+# learning: a small change of a weight hardly ever changes the output, so we cannot tell whether the
+# change was an improvement. The *sigmoid*, 1 / (1 + e^-z), is a step with round edges: nearly 0 for
+# z far below 0, nearly 1 far above, and every change of z changes it. Other lessons use *tanh*, a
+# similar curve from -1 to 1, and *relu*: z if it is above 0, otherwise 0.
 #
 # Could a unit simply output z? Then several *layers* of units, each fed by the one before, would be
 # no better than one, as below: a weighted sum of weighted sums is a weighted sum, and biases only
@@ -116,10 +116,10 @@ y = np.array([[0], [1], [1], [0]])  # the right answers: a xor b, for the four r
 # is 1. Computing p from the inputs, layer by layer, is the *forward pass*.
 #
 # The weights and biases, which training will change, are the *parameters*: here six weights and
-# three biases. The weights start at random: two hidden units with equal weights, in and out, would
-# give equal outputs, every step would change them alike, and two would do no more than one. The
-# biases may start at 0, as the weights make the units different. The same *seed* always gives the
-# same random numbers.
+# three biases. The weights start at random. If two hidden units had the same incoming and outgoing
+# weights, they would give equal outputs, and every step would change them in the same way. Together
+# they would do no more than one. The biases may start at 0, as the weights make the units
+# different. The same *seed* always gives the same random numbers.
 
 
 # %%
@@ -177,8 +177,9 @@ figures.print_rows(x, *forward(x, *network), y)
 # after it. That is *backpropagation*.
 #
 # In the code, `dz2` stands for dL/dz2, and so on; `.T` swaps rows and columns. The loss is the
-# average over the rows, so its derivative is the average of theirs: we divide by their number, and
-# `h.T @ dz2` multiplies, for each weight, h by dz2 in every row and adds up the four products.
+# average over the rows, so its derivative is the average of the rows' derivatives. That is why
+# `dz2` is divided by the number of rows. Then, for each weight, `h.T @ dz2` multiplies h by dz2 in
+# every row and adds up the four products.
 
 
 # %%
@@ -283,11 +284,11 @@ for seed in range(lesson.seed, lesson.seed + 20):
 print(f"{solved} of 20 starts learn XOR")
 
 # %% [markdown]
-# Some starts were still on a plateau and only need more steps, as `--seed 62` shows with 500 and
-# with 2,000 epochs. Most failures are stuck: even after 5,000 steps their loss is far from 0 and
-# hardly falls. Gradient descent goes downhill from where it starts, and may end in a flat region or
-# a *local minimum*, lower than everything around it, but not the lowest point of all. Larger
-# networks often fail less: [xor/](xor/README.md) counts, in Keras.
+# Some starts are still on a plateau after 500 steps and only need more: compare `--seed 62` with
+# 500 and with 2,000 epochs. Most failures are stuck: even after 5,000 steps their loss is far from
+# 0 and hardly falls. Gradient descent goes downhill from where it starts, and may end in a flat
+# region or a *local minimum*, lower than everything around it, but not the lowest point of all.
+# Larger networks often fail less: [xor/](xor/README.md) uses Keras to count how often.
 #
 # ## 7 Predict
 # To use the network, run the forward pass, and read a p above 0.5 as 1. There is also an output for
@@ -316,12 +317,12 @@ for a, b in ((0, 1), (1, 1), (0.5, 0.5)):
 #   the *root mean square*. So all parameters move at a similar pace, however steep the loss is.
 #
 # In the figure `paths`, a dot is a step of the functions in [neuron/descent.py](neuron/descent.py).
-# Plain gradient descent zigzags, then creeps along the valley in ever smaller steps, and 60 are not
-# enough. Momentum and Adam swing from side to side but arrive, Adam after rolling past the minimum
-# and back. The learning rates were found by trial. With 0.3, each plain step ends higher up the
-# other slope than it began, and the loss grows without limit: it *diverges*. No method is the best
-# everywhere, but Adam often works without a search for its learning rate, so most lessons start
-# with it.
+# Plain gradient descent zigzags, then creeps along the valley in ever smaller steps, and does not
+# reach the minimum in 60 steps. Momentum and Adam swing from side to side but arrive, Adam after
+# rolling past the minimum and back. The learning rates were found by trial. With 0.3, each plain
+# step ends higher up the other slope than it began, and the loss grows without limit: it
+# *diverges*. No method is the best everywhere, but Adam often works without a search for its
+# learning rate, so most lessons start with it.
 
 # %%
 paths = {}
