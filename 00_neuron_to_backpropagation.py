@@ -32,9 +32,9 @@ import numpy as np
 from neuron import descent, figures, wave
 
 # %% [markdown]
-# # One neuron
+# ## One neuron
 #
-# ## From the cell to a formula
+# ### From the cell to a formula
 # A nerve cell, or *neuron*, receives signals from thousands of others through its branches, the
 # *dendrites*. Each arrives at a *synapse*, a connection that is strong or weak and excites or
 # inhibits the cell. The *cell body* adds everything up, and if the sum is large enough, the cell
@@ -62,14 +62,14 @@ for name, bias in {"a and b": -1.5, "a or b": -0.5}.items():
     print(f"{name}: z {z}, output {step(z)}")
 
 # %% [markdown]
-# ## Why a bias?
+# ### Why a bias?
 # The output changes where z = 0. With two inputs, these points form a straight line. The weights
 # turn it, the bias shifts it. In the shaded part of the figure `unit` the output is 1. Without a
 # bias the line always passes through the point (0, 0). That is good enough for "a or b", but not
 # for "a and b". As (1, 0) and (0, 1) must give 0, neither weight may be above 0. Then their sum,
 # which is z for (1, 1), is not above 0 either.
 #
-# ## Activations, and why they must be nonlinear
+# ### Activations, and why they must be nonlinear
 # The function that turns z into the output is the *activation function*. The step is no good for
 # learning: a small change of a weight hardly ever changes the output, so we cannot tell whether the
 # change was an improvement. The *sigmoid*, 1 / (1 + e^-z), is a step with round edges: nearly 0 for
@@ -94,7 +94,7 @@ print("two layers:", ((x @ first) @ second).ravel())
 print("one layer: ", (x @ (first @ second)).ravel(), "with weights", (first @ second).ravel())
 
 # %% [markdown]
-# # Three neurons
+# ## Three neurons
 # From here on we follow the seven steps of all lessons.
 #
 # ## 1 Load
@@ -300,7 +300,7 @@ for a, b in ((0, 1), (1, 1), (0.5, 0.5)):
     print(f"a = {a}, b = {b}: p = {forward(np.array([[a, b]]), *network)[-1].item():.3f}")
 
 # %% [markdown]
-# # Better steps
+# ## Better steps
 # Picture the loss as a landscape. In a narrow valley the steepest direction runs across the valley
 # rather than along it, so plain gradient descent jumps from one slope to the other. To draw a
 # landscape, we need a loss of only two parameters: a unit without an activation, w·x + b, has to
@@ -333,7 +333,7 @@ for update, rate in ((descent.plain, 0.1), (descent.momentum, 0.02), (descent.ad
 lesson.save_figure("paths", figures.paths(descent.loss, paths, descent.MINIMUM))
 
 # %% [markdown]
-# # What "deep" means
+# ## What "deep" means
 # A network is *deep* if it has several hidden layers, *wide* if they have many units. In theory one
 # hidden layer will do: with enough units the network comes as close as you like to any continuous
 # function on a bounded range. But this *universal approximation theorem* does not say how many

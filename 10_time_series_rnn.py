@@ -176,6 +176,8 @@ for model in models.values():
         optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
         loss="mse",
         steps_per_execution=steps,  # return to Python once per epoch: faster
+        # TensorFlow's compiler XLA makes the 50 small steps of a series about three times as fast.
+        jit_compile=keras.backend.backend() == "tensorflow" or "auto",
     )
 
 # %% [markdown]

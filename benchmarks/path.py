@@ -84,27 +84,32 @@ def minutes(name: str) -> str:
     return "< 1" if runs.min() < 60 else f"{runs.min() / 60:.0f}"
 
 
+def groups() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    """Yield each heading with its lessons: name, what one learns, and the question or ""."""
+    missing = {path.name[:2] for path in ROOT.glob("[0-9][0-9]_*.py")}
+    listed = [group.split("\n") for group in PATH.strip().split("\n\n")]
+    missing -= {line.partition(" | ")[0] for _, *lines in listed for line in lines}
+    if missing:
+        listed.append(["More", *sorted(missing)])
+    for heading, *lines in listed:
+        entries = [(*line.split(" | "), "", "")[:3] for line in lines]
+        yield heading, [entry for entry in entries if page_of(entry[0])]
+
+
+def page_of(name: str):
+    """Return the path of what the table links to, or None if it is not in the folder."""
+    path = script_of(name) if name.isdigit() else ROOT / name / "README.md"
+    return path if path and path.exists() else None
+
+
 def rows() -> Iterator[str]:
     """Yield the rows of the table."""
-    missing = {path.name[:2] for path in ROOT.glob("[0-9][0-9]_*.py")}
-    groups = [group.split("\n") for group in PATH.strip().split("\n\n")]
-    missing -= {line.partition(" | ")[0] for _, *lines in groups for line in lines}
-    if missing:
-        groups.append(["More", *sorted(missing)])
-    for heading, *lines in groups:
-        found = []
-        for line in lines:
-            name, learned, asked = (*line.split(" | "), "", "")[:3]
-            script = script_of(name)
-            page = ROOT / name / "README.md" if not name.isdigit() else script
-            if page is None:
-                continue
-            link = f"[{name}]({page.relative_to(ROOT).as_posix()})"
+    for heading, entries in groups():
+        yield f"| **{heading}** | | | |"
+        for name, learned, asked in entries:
+            script, page = script_of(name), page_of(name).relative_to(ROOT).as_posix()
             time = minutes(name) if script else ""
-            found.append(f"| {link} | {asked or question(script)} | {learned} | {time} |")
-        if found:
-            yield f"| **{heading}** | | | |"
-            yield from found
+            yield f"| [{name}]({page}) | {asked or question(script)} | {learned} | {time} |"
 
 
 def lesson_path() -> list[str]:
