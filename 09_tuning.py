@@ -7,8 +7,8 @@ many layers and how wide. These are the *hyperparameters*. In this lesson you le
 them: it trains many networks and compares them on the validation set. The winner is trained longer
 and tested once.
 
-A. Géron's book "Hands-On Machine Learning" reports a test error of 0.3029 for a random search on
-the same data: the mean squared error (MSE), with house values in units of 100,000 dollars.
+For comparison: on the same data, a random search in A. Géron's book "Hands-On Machine Learning"
+ends with a test MSE (mean squared error) of 0.3029, with house values in units of 100,000 dollars.
 
 Expect: test MSE 0.260 (0.251 to 0.264), median and range of three seeds.
 Takes: about 8 minutes on two CPU cores, at full length.
@@ -33,15 +33,12 @@ import warnings
 
 import keras
 import keras_tuner
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common import plots
-from common.errors import fail
-from tuning.searches import search_callbacks, search_folder
+from tuning.searches import search_callbacks, search_folder, trial_table, trials_figure
 
 warnings.filterwarnings("ignore", "All-NaN axis")  # from Keras Tuner, if a training fails
 
@@ -55,9 +52,10 @@ districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# Three columns count all rooms, bedrooms and people of a district; we divide them by the number of
-# households. A quarter of the rows is the test set, and a quarter of the rest, 3,870 rows, is the
-# validation set. That leaves 11,610 rows for training.
+# We divide the numbers of rooms, bedrooms and people in a district by that of its households. Of
+# the four counts we keep only the population, so there are eight features again. A quarter of the
+# rows is the test set, and a quarter of the rest, 3,870 rows, is the validation set. That leaves
+# 11,610 rows for training.
 
 # %%
 features = districts.drop(columns="median_house_value")
@@ -72,8 +70,7 @@ train_features, test_features, train_values, test_values = train_test_split(
 train_features, val_features, train_values, val_values = train_test_split(
     train_features, train_values, random_state=lesson.seed
 )
-# As in lesson 03, the batches repeat endlessly, because restarting them every epoch takes time.
-train = lesson.batches(train_features, train_values, repeat=True)
+train = lesson.batches(train_features, train_values, repeat=True)  # endless, as in lesson 03
 steps = math.ceil(len(train_values) / lesson.batch_size)  # 363 per epoch
 validation = lesson.batches(val_features, val_values, len(val_values), shuffle=False)  # one batch
 mean, variance = train_features.mean(axis=0), train_features.var(axis=0)  # for all networks
@@ -104,11 +101,11 @@ def build_model(depth, width, dropout):
 
 # %% [markdown]
 # ## 4 Compile
-# Two more choices are made when the model is compiled: the optimizer (notes/optimizers.md describes
-# the four) and its learning rate. Together with the three choices above we have five
-# hyperparameters. The loss is the mean squared error.
+# `compile` needs two more choices: one of four optimizers (notes/optimizers.md describes them) and
+# its learning rate. Together with the three above we have five hyperparameters. The loss is the
+# MSE.
 #
-# *Keras Tuner*, a package of its own, searches among them. You write a function that takes an
+# *Keras Tuner*, a separate package, searches for good values. You write a function that takes an
 # object `hp` and returns a compiled model. Wherever you would write a fixed number, you ask `hp`
 # for one, giving its name and the values that are allowed. The tuner calls the function once for
 # each network, every time with other values in `hp`.
@@ -128,39 +125,40 @@ OPTIMIZERS = {
 
 def build(hp):
     """Build and compile a network with the hyperparameters that `hp` holds."""
-    depth = hp.Int("layers", 1, 4)  # a whole number from 1 to 4
+    depth = hp.Int("layers", 1, 4)  # an integer from 1 to 4
     width = hp.Int("units", 16, 256, sampling="log")  # as many below 64 as above
     dropout = hp.Choice("dropout", [0.0, 0.1, 0.2])  # one of these three
     model = build_model(depth, width, dropout)
     optimizer = OPTIMIZERS[hp.Choice("optimizer", list(OPTIMIZERS))]
     learning_rate = hp.Float("rate", 1e-4, 3e-2, sampling="log")  # any number in between
-    # `steps_per_execution`: return to Python once per epoch, which is faster
-    model.compile(optimizer(learning_rate), "mse", steps_per_execution=steps)
-    # Adam keeps averages of the gradients. `build` creates variables for them, so that Hyperband
-    # (below) can restore them when it continues training a network.
+    model.compile(optimizer(learning_rate), "mse", steps_per_execution=steps)  # as in lesson 01
+    # Most optimizers keep averages of past gradients. `build` creates the variables for them, so
+    # that Hyperband (below) can restore them when it continues training a network.
     model.optimizer.build(model.trainable_variables)
     return model
 
 
 # %% [markdown]
 # ## 5 Fit
-# How should we search? A *grid search* tries every combination: with ten values for each of five
-# hyperparameters that is 100,000 networks, and still only ten different learning rates. *Random
-# search* draws all five anew for each network, which is called a *trial*. 30 trials try 30
-# different learning rates. That is better if one or two hyperparameters matter much more than the
-# others, and usually they do.
+# How should we search? A *grid search* tries every combination. With ten widths, ten learning
+# rates, and all values of the other three, that is 10·10·4·3·4 = 4,800 networks, and still only ten
+# different learning rates. *Random search* draws all five anew for each network; each is called a
+# *trial*. 30 trials try 30 different learning rates. That is better if one or two hyperparameters
+# matter much more than the others, and usually they do.
 #
 # Random search spends as much time on a hopeless network as on a good one. *Hyperband* stops the
-# worst early. Only the best third goes on (`factor=3`; it rounds up) and trains about three times
-# as long. With at most 20 epochs, that makes three rounds:
+# worst early, in rounds: after each round, only the best third goes on (`factor=3`; the number is
+# rounded up), and trains until about three times as many epochs are done. This is *successive
+# halving*, here with thirds. Hyperband does it several times, from a different number of networks
+# each time. With at most 20 epochs it has three such *brackets*:
 #
 # 1. 12 networks train for 3 epochs; the best 4 go on to epoch 7, the best 2 of these to epoch 20.
 # 2. 6 networks train for 7 epochs; the best 2 go on to epoch 20.
 # 3. 4 networks train for 20 epochs.
 #
-# Why not the first round only? A network that learns slowly at first, but well in the end, would be
-# dropped every time; the later rounds are more patient. In all, Hyperband trains for 226 epochs,
-# 30 trials of random search for 600.
+# Why not the first bracket only? A network that learns slowly at first, but well in the end, would
+# be dropped every time; the later brackets are more patient. In all, Hyperband trains for 226
+# epochs, 30 trials of random search for 600.
 #
 # Both draw at random, whatever earlier trials have shown. *Bayesian optimization* learns from them:
 # it predicts the loss of every combination, and how uncertain that is, and tries one with a low or
@@ -168,19 +166,19 @@ def build(hp):
 # is used like `RandomSearch` below.
 #
 # A trial is judged by the lowest validation loss of its epochs. With far too large a learning rate,
-# training *diverges*: the loss grows from step to step until it is NaN. Such a trial fails, and the
-# search goes on with the next one.
+# training *diverges*: the loss grows from step to step until it is NaN. A trial that does so in its
+# first epoch fails, and the search goes on with the next one.
 
 # %%
 options = {  # the same for both searches
     "hypermodel": build,
     "objective": "val_loss",
-    "seed": lesson.seed,  # so both start with the same networks
+    "seed": lesson.seed,  # equal seeds: both searches draw the same first networks
     "max_consecutive_failed_trials": 1000,  # do not give up when trainings diverge
-    "directory": ".",  # of the trials: with --resume, an interrupted search continues from them
-    "overwrite": not lesson.resume,  # otherwise it starts over, also in a notebook
+    "directory": ".",
+    "overwrite": not lesson.resume,  # start over, unless --resume continues an interrupted search
 }
-with contextlib.chdir(search_folder(lesson)):
+with contextlib.chdir(search_folder(lesson)):  # the searches save their trials there
     tuners = {
         "random": keras_tuner.RandomSearch(
             max_trials=lesson.trials, project_name="random", **options
@@ -196,40 +194,19 @@ with contextlib.chdir(search_folder(lesson)):
             steps_per_epoch=steps,
             validation_data=validation,
             epochs=lesson.epochs,
-            callbacks=search_callbacks(lesson, name),  # every trial gets the same batches
+            callbacks=search_callbacks(lesson, name),  # all trials get the same batches
             verbose=0,
         )
 
 # %% [markdown]
-# `tuner.get_best_hyperparameters()[0]` is the winner of a search. We want to see all trials, so we
-# put them into a table. A network that Hyperband continues has a new row, with the epochs added.
+# `tuner.get_best_hyperparameters()[0]` is the winner of a search. We want to see all trials, so our
+# helper `trial_table` lists them, with their hyperparameters and the validation MSE. A network that
+# Hyperband continues has one row for each round, with the number of epochs of that round.
 
 # %%
-rows = []
-for name, tuner in tuners.items():
-    for _, trial in sorted(tuner.oracle.trials.items()):  # in order of their numbers
-        if trial.score is None or not math.isfinite(trial.score):  # its training diverged
-            continue
-        chosen = trial.hyperparameters.values  # Hyperband adds the first and the last epoch
-        epochs = chosen.get("tuner/epochs", lesson.epochs) - chosen.get("tuner/initial_epoch", 0)
-        chosen = {key: chosen[key] for key in ("layers", "units", "dropout", "optimizer", "rate")}
-        rows.append({"search": name, "val_mse": trial.score, "epochs": epochs, **chosen})
-trials = pd.DataFrame(rows)
-if trials.empty:
-    fail("no trial ended with a finite validation loss; see the errors above or try another --seed")
+trials = trial_table(tuners, lesson.epochs)
 lesson.save_table("trials", trials.sort_values("val_mse").round(5).head(10))
-
-figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-for name, group in trials.groupby("optimizer"):
-    axes[0].scatter(group.rate, group.val_mse, label=name)
-axes[0].set(xscale="log", xlabel="learning rate", ylabel="validation MSE", ylim=(0.2, 0.7))
-axes[0].legend(title="optimizer")
-for name, group in trials.groupby("search"):
-    lowest = group.val_mse.cummin()
-    axes[1].plot(group.epochs.cumsum(), lowest, drawstyle="steps-post", label=name)
-axes[1].set(xlabel="epochs trained so far", ylabel="lowest validation MSE", ylim=(0.2, 0.7))
-axes[1].legend(title="search")
-lesson.save_figure("trials", figure)
+lesson.save_figure("trials", trials_figure(trials))
 
 # %% [markdown]
 # In the left figure each point is a trial. The best ones lie in the middle of the learning rates,
@@ -254,7 +231,7 @@ history = model.fit(
     validation_data=validation,
     epochs=epochs,
     callbacks=lesson.callbacks(
-        # with a `patience` of all epochs it never stops; it only keeps the best weights
+        # it never runs out of patience, and so only keeps the best weights
         keras.callbacks.EarlyStopping("val_loss", patience=epochs, restore_best_weights=True)
     ),
     verbose=0,
@@ -304,11 +281,11 @@ lesson.finish(model, history, units=units, test_mse=test, val_mse=val)
 # %% [markdown]
 # ## Remember
 # - Hyperparameters are what you choose before training. Choose by validation data, test once.
-# - Random search beats a grid; draw learning rates and widths on a logarithmic scale.
+# - Random search usually beats a grid; draw learning rates and widths on a logarithmic scale.
 # - Hyperband gives up early on bad networks, and so needs fewer epochs.
 #
-# On your own data, try first: Adam, two hidden layers, and the learning rate of lesson 16. Let a
-# program search only if the last few percent matter.
+# On your own data, try first: Adam, two hidden layers, and a learning rate from the range test of
+# lesson 16. Let a program search only if the last few percent matter.
 
 # %% [markdown]
 # ## Exercises

@@ -2,11 +2,11 @@
 """
 # 11 Transfer learning: how do you train with only a few images?
 
-Reuse what a network has learned from a related task: that is *transfer learning*. Here a network
-learns the digits 0 to 4 from thousands of images, and then has to learn 5 to 9 from ten images of
-each. You will see what can be kept, what must be replaced, and when that pays compared with
-training *from scratch*, from random weights. With photos of your own you would start from a large
-network that others have trained: the end of the lesson shows how.
+*Transfer learning* reuses what a network has learned for a related task. Here a network learns the
+digits 0 to 4 from thousands of images, and then has to learn 5 to 9 from ten images of each. You
+will see what can be kept, what must be replaced, and when that pays compared with training *from
+scratch*, from random weights. With photos of your own you would start from a large network that
+others have trained: the end of the lesson shows how.
 
 Expect: median test accuracy, ten images per digit: from scratch 0.876, with frozen features 0.936.
 
@@ -17,7 +17,6 @@ Expect: median test accuracy, ten images per digit: from scratch 0.876, with fro
 # %%
 from frame import Flag, Lesson
 
-# `Lesson` is the helper that lesson 01 explains; `Flag` defines `--steps` with this help text.
 lesson = Lesson(
     __doc__, epochs=3, batch_size=64, steps=Flag(400, "training steps per model of the second task")
 )
@@ -36,7 +35,7 @@ from common import plots
 # %% [markdown]
 # ## 1 Load
 # MNIST: images of handwritten digits, 28x28 gray pixels. The first task has the classes 0 to 4. The
-# second has 5 to 9; as labels must count from 0, they become the labels 0 to 4. A convolution
+# second has 5 to 9; as labels must count from 0, they become the labels 0 to 4. The first layer
 # expects an axis for color channels, so we add one of length 1: gray is a single channel.
 
 # %%
@@ -63,7 +62,7 @@ test_images, test_labels = digits(test_images, test_labels, 5)
 train_images, val_images, train_labels, val_labels = train_test_split(
     low_images, low_labels, test_size=0.1, random_state=lesson.seed, stratify=low_labels
 )
-fewest = int(np.bincount(high_labels, minlength=5).min())
+fewest = int(np.bincount(high_labels, minlength=5).min())  # few only with `--limit`
 SIZES = [size for size in (10, 100, 1000) if size <= fewest] or [fewest]
 
 
@@ -82,18 +81,21 @@ lesson.save_figure("few", plots.image_grid(few_images[..., 0], titles, columns=1
 
 # %% [markdown]
 # ## 3 Define
-# The network has two parts. Convolutions and pooling (lesson 12) are the *feature extractor*: they
-# turn an image into 64·5·5 = 1,600 numbers that tell which strokes are where, its *features*. The
-# dense layers are the *head*: they turn the features into the probabilities of the five classes.
+# The network has two parts. The first is the *feature extractor*. Its *convolutions* slide small
+# windows of weights, *filters*, over the image; each filter responds to one pattern, such as an
+# edge, wherever it occurs. *Pooling* halves height and width: it keeps the largest of every 2x2
+# numbers. (Lesson 12 shows more.) The last pooling returns 5x5 numbers for each of the 64 filters:
+# 1,600 *features*, which tell what strokes the image has, and where. The second part, the *head*,
+# turns the features into the probabilities of the five classes, with dense layers.
 #
 # The digits 5 to 9 consist of strokes too, so the feature extractor can be reused. The head cannot:
 # its five outputs stand for other digits. The first layers are the most general: they find edges
 # and short strokes, which nearly all images have. Later layers combine these into larger shapes,
 # which suit the trained classes more closely.
 #
-# The filters have learned from pixels between 0 and 1. With pixels up to 255, their sums would be
-# 255 times too large. So new images must be *preprocessed* just as the old ones. Here that cannot
-# be forgotten: `Rescaling` is part of the feature extractor.
+# The filters have been trained on pixels between 0 and 1. With pixels up to 255, their sums would
+# be 255 times too large. So new images must be *preprocessed* in the same way as the old ones. Here
+# that cannot be forgotten: `Rescaling` is part of the feature extractor.
 
 
 # %%
@@ -141,13 +143,14 @@ def compile_model(model, steps, rate=0.001):
         optimizer=keras.optimizers.Adam(rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=steps,  # return to Python once per epoch, not after each step: faster
+        steps_per_execution=steps,  # return to Python once per epoch: faster
     )
 
 
 # %% [markdown]
 # ## 5 Fit
-# The first task, with all its images. `get_weights` returns copies of the trained weights.
+# We train on the first task. The feature extractor is a layer of the model, so it is trained too.
+# `get_weights` returns copies of its weights.
 
 # %%
 train = lesson.batches(train_images, train_labels)
@@ -161,23 +164,20 @@ history = model.fit(
     verbose=2,
 )
 learned = features.get_weights()
-first_accuracy = history.history["val_accuracy"][-1]  # the second task has no validation set
 
 # %% [markdown]
-# The second task, in three ways:
+# Then the second task, in three ways:
 #
 # - **from scratch**: a new feature extractor and a new head, both trained;
 # - **frozen**: the trained feature extractor stays frozen, only a new head is trained;
-# - **fine-tuned**: *fine-tuning* continues from the frozen model. Unfreeze the features and train
-#   on, with a tenth of the learning rate.
+# - **fine-tuned**: the frozen model is unfrozen and trained on, with a tenth of the learning rate.
 #
 # Why is the head trained first? It starts random, so at first its predictions are wrong and the
 # gradients large: they would ruin the good features. The low learning rate has the same reason: the
 # features should adapt a little, not be overwritten. (If you unfreeze only some layers, take the
 # last ones, which are the least general.)
 #
-# Fine-tuning comes on top of training the head. To be fair, the training from scratch gets twice as
-# many steps.
+# Training from scratch takes as many steps as both trainings of the fine-tuned model together.
 
 # %%
 curves = {}  # the history of each training
@@ -191,8 +191,7 @@ def fit_few(name, model, size, rate=0.001, steps=lesson.steps):
     steps_per_epoch = math.ceil(len(labels) / lesson.batch_size)
     compile_model(model, steps_per_epoch, rate)
     history = model.fit(
-        # Epochs are short, so the batches repeat endlessly instead of restarting (see lesson 03).
-        lesson.batches(images, labels, repeat=True),
+        lesson.batches(images, labels, repeat=True),  # endless, as in lesson 03
         steps_per_epoch=steps_per_epoch,
         epochs=math.ceil(steps / steps_per_epoch),
         callbacks=lesson.callbacks(training=name),  # the name identifies its checkpoint
@@ -203,7 +202,7 @@ def fit_few(name, model, size, rate=0.001, steps=lesson.steps):
     return test["accuracy"]
 
 
-scores = {}  # test accuracies, by their names in the run's record
+scores = {}  # test accuracies, by their names in the run's record ("from nothing": from scratch)
 for size in SIZES:
     keras.utils.set_random_seed(lesson.seed)
     scratch = with_head(build_features())
@@ -231,16 +230,16 @@ for size in SIZES:
 # | fine-tuned       | 0.934 (0.889 to 0.938) | 0.975 (0.972 to 0.976) | 0.989 (0.987 to 0.990) |
 # <!-- end -->
 #
-# The fewer images, the more transfer helps: from ten of each digit a network can hardly learn good
-# features, and transfer brings them along. From 1,000 of each it can learn them itself, and
-# transfer gains little. (With ten, it matters which ones the seed draws: those ranges are wide.)
+# The fewer images, the more transfer helps. From ten of each digit a network can hardly learn good
+# features; with transfer it already has them. From 1,000 it can learn them itself. (With ten, it
+# matters which ones the seed draws: those ranges are wide.)
 #
 # Fine-tuning hardly changes anything here. By the time it begins, the network has memorized the
 # images: the loss is close to 0, and so are the gradients. Fine-tuning pays when the tasks differ
 # more, so that the old features do not quite fit, and when there are enough images to adapt them.
 
 # %%
-values = np.reshape(list(scores.values()), (-1, 3))  # one row per size
+values = np.reshape(list(scores.values()), (-1, 3))  # a row per size
 table = pd.DataFrame(values, columns=["from scratch", "frozen", "fine-tuned"])
 table.insert(0, "images of each digit", SIZES)
 lesson.save_table("transfer", table.round(4))
@@ -251,8 +250,8 @@ lesson.save_figure("transfer", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# The network that was fine-tuned with the most images classifies 25 test images; the figure has the
-# true digit in parentheses. We add 5 to the labels to get the digits back. This model is saved.
+# The model fine-tuned with the most images classifies 25 test images; the true digit is in
+# parentheses. We add 5 to the labels to get the digits back. This model is saved.
 
 # %%
 guesses = second.predict(test_images[:25], verbose=0).argmax(axis=1) + 5
@@ -264,15 +263,15 @@ lesson.finish(
     curves[last],
     training=last,
     classes=list("56789"),
-    val_accuracy=first_accuracy,
+    val_accuracy=history.history["val_accuracy"][-1],  # of the first task
     **scores,
 )
 
 # %% [markdown]
 # ### Photos of your own
 # Start from a network that others have trained on ImageNet, 1.3 million photos of 1,000 classes.
-# Its head for these classes is left out (`include_top=False`), and its last channels are averaged
-# over the image (`pooling="avg"`, *global average pooling*). For photos of, say, three classes:
+# Leave out its head (`include_top=False`), and average each channel of its last layer over the
+# image (`pooling="avg"`, *global average pooling*). For photos of, say, three classes:
 #
 #     base = keras.applications.MobileNetV2(include_top=False, pooling="avg")
 #     base.trainable = False
@@ -289,10 +288,10 @@ lesson.finish(
 #             layer.trainable = False
 #
 # Why do these layers stay frozen? In training, batch normalization (lesson 04) uses the mean and
-# variance of each batch; in prediction, it uses its *moving averages* of both, here from ImageNet.
-# The layers after it rely on them, and your few photos would soon spoil them. Frozen, it keeps and
-# uses the averages of ImageNet. (Many examples call `base(x, training=False)` instead, which means
-# "compute as in prediction". In Keras 3 that is not enough: `fit` overrides it.)
+# variance of each batch; in prediction, its *moving averages* of both. The layers after it rely on
+# the averages from ImageNet, and your few photos would soon spoil them. A frozen layer keeps and
+# uses them. (Many examples call `base(x, training=False)` instead, which means "compute as in
+# prediction". In Keras 3 that is not enough: `fit` overrides it.)
 #
 # ## Remember
 # - Transfer learning reuses the feature extractor of a related task and puts a new head on it.

@@ -2,9 +2,9 @@
 """
 # 12 Look inside: what has the network learned?
 
-A trained network is thousands of numbers, but you need not take it on faith. You will open a small
-network for digits: the sizes of its layers, its weights before and after training, what its filters
-respond to, and which pixels decide its answer.
+A trained network consists of thousands of numbers, but you can find out what they do. You will open
+a small network for digits: the sizes of its layers, its weights before and after training, what its
+filters respond to, and which pixels decide its answer.
 
 Expect: test accuracy 0.986 (0.986 to 0.987), median and range of three seeds.
 
@@ -15,7 +15,6 @@ Expect: test accuracy 0.986 (0.986 to 0.987), median and range of three seeds.
 # %%
 from frame import Flag, Lesson
 
-# `Lesson` is the helper that lesson 01 explains. A `Flag` adds a help text and limits.
 lesson = Lesson(
     __doc__,
     epochs=3,
@@ -24,14 +23,13 @@ lesson = Lesson(
 )
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from keras import layers
 from sklearn.model_selection import train_test_split
 
-from common import plots
 from common.introspection import diagram, input_gradients
+from inspection.figures import activations_figure, maps_figure, pixels_figure, weights_figure
 
 # %% [markdown]
 # ## 1 Load
@@ -58,10 +56,10 @@ picture = test_images[test_labels == lesson.digit][:1].astype("float32")  # (1, 
 # %% [markdown]
 # ## 3 Define
 # A *convolution* slides a small window over the image. At each position it computes a weighted sum
-# of the pixels in the window, adds a bias and applies `relu` (negative results become 0). One set
-# of weights is a *filter*; it is the same at every position (*weight sharing*). `Conv2D(16, 3)` has
-# 16 filters of 3x3 weights, and each makes a new image, its *feature map*. *Max pooling* then keeps
-# the largest of every 2x2 numbers and so halves the sides.
+# of the pixels in the window and adds a bias. One set of weights is a *filter*; it is the same at
+# every position (*weight sharing*). `Conv2D(16, 3)` has 16 filters with windows of 3x3 pixels. Each
+# makes a new image, its *feature map*, in which `relu` replaces negative values by 0. *Max pooling*
+# then keeps the largest of every 2x2 numbers, which halves height and width.
 #
 # Before the convolutions, `Rescaling` multiplies the pixels by 1/255, so that they lie between 0
 # and 1. After them, `Flatten` puts the numbers of all maps in one row, and two dense layers turn
@@ -102,19 +100,19 @@ def build_model():
 
 model = build_model()
 model.summary()
-lesson.save_figure("diagram", diagram(model, "the network"))  # this collection's own drawing
+lesson.save_figure("diagram", diagram(model, "the network"))
 
 # %% [markdown]
 # ## 4 Compile
-# The loss is that of lesson 01: -log(p), the natural logarithm, where p is the probability that the
-# network gave to the true class.
+# The loss is the cross-entropy of lesson 01: -log(p), the natural logarithm, where p is the
+# probability that the network gave to the true class.
 
 # %%
 model.compile(
     optimizer="adam",
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # all batches of an epoch in one call: less overhead
+    steps_per_execution=len(train),  # return to Python once per epoch: faster
 )
 
 # %% [markdown]
@@ -133,35 +131,25 @@ history = model.fit(
 # %% [markdown]
 # ## 6 Evaluate
 # **Weights.** `get_layer(name).get_weights()` returns a layer's weights and biases as arrays.
-# Before training, weights are random, evenly spread around 0, and biases are 0. A histogram shows
-# how training changes them: most weights move a little, a few move far.
+# Before training, weights are random, uniformly distributed around 0, and biases are 0. The figure
+# `weights` shows histograms of them: most weights move a little during training, a few move far.
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
 print(f"test accuracy {test['accuracy']:.4f}")
 untrained = build_model()  # as `model` was before training
-figure, axes = plt.subplots(2, 4, figsize=(10, 5), layout="constrained")
-for column, name in enumerate(["conv_1", "conv_2", "dense", "answer"]):
-    for row, part in enumerate(["weights", "biases"]):
-        first, last = (
-            network.get_layer(name).get_weights()[row].ravel() for network in (untrained, model)
-        )
-        bins = np.histogram_bin_edges([*first, *last], 40)
-        axes[row, column].hist(first, bins, alpha=0.6, label="before training")
-        axes[row, column].hist(last, bins, alpha=0.6, label="after training")
-        axes[row, column].set(title=f"{name}: {part}", yticks=[])
-        if part == "biases":  # all started at 0, and that bar would dwarf the others
-            axes[row, column].set_ylim(top=1.1 * np.histogram(last, bins)[0].max())
-figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-lesson.save_figure("weights", figure)
+histograms = weights_figure(untrained, model, ["conv_1", "conv_2", "dense", "answer"])
+lesson.save_figure("weights", histograms)
 
 # %% [markdown]
 # **Filters and feature maps.** What do the inner layers compute? `keras.Model(inputs, outputs)` may
 # end at any layer: we make a second model whose outputs are those of the two convolutions. It
-# shares the trained weights. We draw the 16 filters of `conv_1` (dark weights are positive, light
-# ones negative), then what each makes of the image (dark where the number is large). A filter with
-# dark weights on one side and light ones on the other responds to *edges*, where ink begins or
-# ends. Some maps show mainly the horizontal stroke of the 7, others mainly the slanted one. The
+# shares the trained weights.
+#
+# The first figure shows the 16 filters of `conv_1`: dark weights are positive, light ones negative.
+# A filter with dark weights on one side and light ones on the other responds to *edges*, where ink
+# begins or ends. The next figure shows what each filter makes of the image, dark where the number
+# is large. Some maps show mainly the horizontal stroke of the 7, others mainly the slanted one. The
 # maps of `conv_2` combine those of `conv_1` and are harder to read.
 
 # %%
@@ -169,25 +157,17 @@ features = keras.Model(
     model.inputs, [model.get_layer(name).output for name in ("conv_1", "conv_2")]
 )
 maps_1, maps_2 = features.predict(picture, verbose=0)  # (1, 26, 26, 16) and (1, 11, 11, 32)
-
-
-def draw_grey(name, values, middle):
-    """Draw images (height, width, n), mapping 0 to `middle` and the largest to 255 (black)."""
-    size = np.maximum(np.abs(values).max(axis=(0, 1)), 1e-9)  # at least 1e-9: never divide by 0
-    grey = (middle + (255 - middle) * values / size).transpose(2, 0, 1)  # (n, height, width)
-    titles = [str(number) for number in range(len(grey))]
-    lesson.save_figure(name, plots.image_grid(grey, titles, columns=8))
-
-
-draw_grey("filters", model.get_layer("conv_1").get_weights()[0][:, :, 0], middle=127.5)  # half-way
-draw_grey("feature_maps_1", maps_1[0], middle=0)
-draw_grey("feature_maps_2", maps_2[0], middle=0)
+filters = model.get_layer("conv_1").get_weights()[0]  # (3, 3, 1, 16): for one input channel
+lesson.save_figure("filters", maps_figure(filters[:, :, 0], middle=127.5))  # 0 is half-way gray
+lesson.save_figure("feature_maps_1", maps_figure(maps_1[0], middle=0))  # 0 is white
+lesson.save_figure("feature_maps_2", maps_figure(maps_2[0], middle=0))
 
 # %% [markdown]
 # **Dead units.** If the weighted sum of a `relu` unit is negative for every image, the unit always
 # outputs 0: it is *dead*. It contributes nothing, and it cannot recover by itself: `relu` is flat
 # below 0, so the gradient of the unit's own weights is 0. (A change in earlier layers may still
-# wake it.) For what fraction of 1,000 test images is each unit of the dense layer above 0?
+# wake it.) To find dead units in the dense layer, we count for what fraction of 1,000 test images
+# each unit is above 0.
 
 # %%
 alive = {}
@@ -197,12 +177,7 @@ for label, network in (("before", untrained), ("after", model)):
     alive[label] = (outputs > 0).mean(axis=0)
 dead = {label: int((shares == 0).sum()) for label, shares in alive.items()}
 print(f"dead units in the dense layer: {dead['before']} before, {dead['after']} after training")
-figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-for label, shares in alive.items():
-    axes.hist(shares, np.linspace(0, 1, 21), alpha=0.6, label=f"{label} training")
-axes.set(xlabel="fraction of images that activate a unit", ylabel="number of units")
-axes.legend()
-lesson.save_figure("activations", figure)
+lesson.save_figure("activations", activations_figure(alive))
 
 # %% [markdown]
 # <!-- results: lesson-12-dead-units -->
@@ -219,8 +194,8 @@ lesson.save_figure("activations", figure)
 #
 # A *saliency map* is a gradient: how much does the score of the predicted class change with each
 # pixel? The score is the number before softmax, the *logit*. The probability would not do: where
-# the network is sure, it is nearly 1 and hardly changes with any pixel. So the code makes `logits`,
-# a copy of the network without softmax.
+# the network is sure, it is nearly 1 and hardly changes with any pixel. So the code makes `logits`:
+# it has the same layers and weights, but no softmax.
 #
 # Backpropagation computes this gradient too, with respect to the input instead of the weights. With
 # TensorFlow's tape (lesson 07), and `logits` and `guess` from below, you would write:
@@ -231,27 +206,27 @@ lesson.save_figure("activations", figure)
 #         score = logits(pixels)[0, guess]
 #     gradient = tape.gradient(score, pixels)  # a number for each pixel
 #
-# Our helper `input_gradients` computes the same with any back-end. We ignore the signs.
+# Our helper `input_gradients` computes the same with any back-end. We ignore the signs, and compute
+# what fraction of the saliency lies on ink.
 #
 # *Occlusion* asks another question: cover a square of 5x5 pixels with background, and see how far
 # the probability falls. Move the square and repeat. Each fall is drawn at the square's center.
-# (The two outermost rows and columns on each side are never a center; there the map shows 0.)
 
 # %%
 probability = model.predict(picture, verbose=0)[0]
 guess = int(probability.argmax())
 print(f"a {lesson.digit}, classified as {guess} with probability {probability[guess]:.3f}")
-logits = keras.Sequential([*model.layers[:-1], layers.Dense(10, name="logits")])  # no softmax
+logits = keras.Sequential([*model.layers[:-1], layers.Dense(10, name="logits")])
 logits.build((None, 28, 28, 1))
 logits.layers[-1].set_weights(model.layers[-1].get_weights())
 saliency = np.abs(input_gradients(logits, picture, [guess]))[0, :, :, 0]
 
-corners = [(row, column) for row in range(24) for column in range(24)]
+corners = [(row, column) for row in range(24) for column in range(24)]  # of the squares
 covered = np.repeat(picture, len(corners), axis=0)
 for image, (row, column) in zip(covered, corners, strict=True):
     image[row : row + 5, column : column + 5] = 0
 probabilities = model.predict(covered, batch_size=500, verbose=0)[:, guess].reshape(24, 24)
-fall = np.pad(probability[guess] - probabilities, 2)
+fall = np.pad(probability[guess] - probabilities, 2)  # no square has its center in this border
 
 ink = picture[0, :, :, 0] > 0
 rows = [(ink.mean(), saliency[ink].sum() / saliency.sum(), fall.max())]
@@ -261,15 +236,8 @@ columns = [
     "fall",  # largest drop in the probability
 ]
 lesson.save_table("pixels", pd.DataFrame(rows, columns=columns).round(3))
-figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
 title = f"a {lesson.digit}, classified as {guess} ({probability[guess]:.0%})"
-axes[0].imshow(picture[0, :, :, 0], cmap="gray_r")
-axes[1].imshow(saliency, cmap="magma")
-axes[2].imshow(fall, cmap="magma")
-for panel, text in zip(axes, (title, "saliency map", "occlusion"), strict=True):
-    panel.set_title(text, fontsize=10)
-    panel.axis("off")
-lesson.save_figure("pixels", figure)
+lesson.save_figure("pixels", pixels_figure(picture[0, :, :, 0], saliency, fall, title))
 lesson.finish(
     model,
     history,
@@ -291,11 +259,11 @@ lesson.finish(
 # the middle of the slanted stroke, but no single square decides: without it, enough of the 7 is
 # left. Neither method is a full explanation; use both.
 #
-# A gradient by single pixels is noisy. A third method, *Grad-CAM*, shows regions instead. It takes
-# the gradient of the score with respect to the feature maps of the last convolution, and averages
-# it over each map: that is how strongly the map speaks for the class. Then it adds up the maps,
-# each multiplied by its average, and replaces negative sums by 0. The result is a coarse image,
-# here of 11x11 numbers, which is bright where the network found what speaks for the class.
+# The gradient with respect to single pixels is noisy. A third method, *Grad-CAM*, shows regions
+# instead (exercise 3). It takes the gradient of the score with respect to the feature maps of the
+# last convolution, and averages it over each map: that is how strongly the map speaks for the
+# class. Then it adds up the maps, each multiplied by its average, and replaces negative sums by 0.
+# The result is a coarse image, here of 11x11 numbers, bright where something speaks for the class.
 #
 # ## Remember
 # - A model that ends at an inner layer, `keras.Model(inputs, outputs)`, shows what it computes.
@@ -304,7 +272,7 @@ lesson.finish(
 #   falls when a part of the image is covered.
 #
 # For a network of your own, first compare the shapes and the parameters in `model.summary()` with
-# what you expect. What if it learns nothing? Lesson 19 tells.
+# what you expect. What if it learns nothing? Lesson 19 shows how to find out why.
 
 # %% [markdown]
 # ## Exercises

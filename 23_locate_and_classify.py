@@ -3,10 +3,10 @@
 # 23 Locate and classify: which digit is it, and where?
 
 Until now, a digit filled its image. In a photograph it stands somewhere, small or large, among
-other things. In this lesson one network looks at such an image and answers two questions: which
-digit is it (classification), and where is it (*localization*)? It answers the second with four
-numbers, the edges of a box around the digit. You learn how to train on both answers at once, and
-how to measure how well a box fits.
+other things. In this lesson we imitate that, and one network answers two questions about each
+image: which digit is it (classification), and where is it (*localization*)? It answers the second
+with four numbers, the edges of a box around the digit. You learn how to train on both answers at
+once, and how to measure how well a box fits.
 
 Expect: test accuracy 0.980; mean IoU (fit of the boxes, 0 to 1) 0.864: medians of three seeds.
 
@@ -29,10 +29,10 @@ import math
 import keras
 import numpy as np
 from keras import layers
-from scipy import ndimage
 from sklearn.model_selection import train_test_split
 
-from common import plots
+from localization.canvases import SIZE, make_canvases
+from localization.figures import boxes_figure, iou_figure
 
 # %% [markdown]
 # ## 1 Load
@@ -44,11 +44,11 @@ from common import plots
 
 # %% [markdown]
 # ## 2 Prepare
-# We make our own images. Each canvas has 64x64 pixels and holds one digit at a random place. Its
-# size is random too, from 0.6 to 1.6 times the original. Four fragments of other digits, 6x6 pixels
-# each, lie at random places and may overlap it: *clutter*. So looking for ink is not enough: the
-# network must tell a digit from parts of digits. The background is noise, a random
-# light gray in every pixel.
+# Our helper `make_canvases` makes the images. Each *canvas* has 64x64 pixels and holds one digit at
+# a random place. Its size is random too, from 0.6 to 1.6 times the original. Around it lies
+# *clutter*: four fragments of other digits, 6x6 pixels each, at random places, which may overlap
+# it. So looking for ink is not enough: the network must tell a digit from parts of digits. The
+# background is noise, a random light gray in every pixel.
 #
 # A *bounding box* says where the digit is: it is the smallest rectangle, with sides parallel to
 # those of the canvas, that holds all of the digit's ink. Four numbers describe it: its left, top,
@@ -57,56 +57,11 @@ from common import plots
 #
 # We give the edges as fractions of the canvas, from 0 (left or top) to 1 (right or bottom). Such
 # *relative coordinates* do not depend on the resolution: if the image is enlarged, the same box
-# fits. And a sigmoid unit, whose output lies between 0 and 1, can predict them.
-
-# %%
-SIZE = 64  # height and width of a canvas [pixels]
-INK = 64  # pixels of a digit above this value count as ink, when we compute its box
-
-
-def make_canvases(digits, labels, most: int, random):
-    """Put digits on canvases with clutter, up to five times each.
-
-    Returns:
-        Images, uint8 (count, 64, 64, 1); labels (count,); boxes, float32 (count, 4): left, top,
-        right and bottom edge as fractions of the canvas.
-    """
-    count = min(most, 5 * len(digits))
-    chosen = random.permutation(np.resize(np.arange(len(digits)), count))  # as evenly as possible
-    canvases = random.integers(0, 32, (count, SIZE, SIZE), dtype="uint8")  # noise
-    boxes = np.empty((count, 4), "float32")
-
-    # Clutter: which digit, the corner of the fragment in it, and where it goes on the canvas. One
-    # range for each of the five numbers, its upper end excluded.
-    lowest, highest = [0, 4, 4, 0, 0], [len(digits), 19, 19, SIZE - 5, SIZE - 5]
-    for canvas, four in zip(canvases, random.integers(lowest, highest, (count, 4, 5)), strict=True):
-        for other, y, x, top, left in four:
-            draw(canvas, digits[other, y : y + 6, x : x + 6], top, left)
-
-    sides = random.integers(17, 46, count)  # 0.6 to 1.6 times 28 pixels
-    for side in np.unique(sides):  # resize all digits of one size together: faster
-        places = np.flatnonzero(sides == side)
-        resized = ndimage.zoom(digits[chosen[places]], (1, side / 28, side / 28), order=1)
-        for place, digit in zip(places, resized, strict=True):
-            top, left = random.integers(0, SIZE - side + 1, 2)
-            draw(canvases[place], digit, top, left)
-            rows = np.flatnonzero((digit > INK).any(axis=1))  # those that have ink
-            columns = np.flatnonzero((digit > INK).any(axis=0))
-            # pixel i goes from i to i + 1
-            boxes[place] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-            boxes[place] += left, top, left, top
-    return canvases[..., np.newaxis], labels[chosen], boxes / SIZE
-
-
-def draw(canvas, piece, top: int, left: int) -> None:
-    """Draw a piece on a canvas, in place; where both have ink, the larger value stays."""
-    part = canvas[top : top + len(piece), left : left + len(piece)]
-    np.maximum(part, piece, out=part)
-
-
-# %% [markdown]
+# fits. And since they lie between 0 and 1, sigmoid units can predict them.
+#
 # We split the digits first and make the canvases afterwards. So no digit of a validation or test
-# canvas occurs in training, not even as clutter.
+# canvas occurs in training, not even as clutter. The figure `canvases` shows ten training canvases
+# and their true boxes.
 
 # %%
 train_digits, val_digits, train_classes, val_classes = train_test_split(
@@ -116,52 +71,30 @@ random = np.random.default_rng(lesson.seed)
 train_images, train_labels, train_boxes = make_canvases(train_digits, train_classes, 90_000, random)
 val_images, val_labels, val_boxes = make_canvases(val_digits, val_classes, 6_000, random)
 test_images, test_labels, test_boxes = make_canvases(test_digits, test_classes, 10_000, random)
-
-
-# %% [markdown]
-# The figure shows ten training canvases and their true boxes. Later, the same function will draw
-# the predicted boxes as well.
-
-
-# %%
-def show_boxes(images, titles, *boxes):
-    """Draw ten canvases, the first boxes solid in blue, the second ones dashed in red."""
-    figure, axes = plots.new_figure(10, 4.6, 2, 5)
-    for i, panel in enumerate(axes.flat):
-        panel.imshow(images[i, ..., 0], cmap="gray_r", extent=(0, 1, 1, 0))  # relative coordinates
-        for of_kind, style in zip(boxes, ["b-", "r--"], strict=False):
-            left, top, right, bottom = of_kind[i]
-            panel.plot([left, right, right, left, left], [top, top, bottom, bottom, top], style)
-        panel.set_title(titles[i], fontsize=9)
-        panel.axis("off")
-    return figure
-
-
-lesson.save_figure("canvases", show_boxes(train_images, train_labels, train_boxes))
+lesson.save_figure("canvases", boxes_figure(train_images, train_labels, train_boxes))
 
 # %% [markdown]
 # ## 3 Define
 # Both answers need the same knowledge: which strokes form a digit, and which are clutter. So, as in
 # lesson 17, they share a trunk of layers, and each has a head of its own.
 #
-# The trunk has four convolutional layers. The first has *stride* 2: its window moves two pixels at
-# a time, so its output has half the height and width. Each of the two pooling layers halves
-# them once more: 64, 32, 16, 8. Each of the 8x8 places has 64 channels, which can also tell how the
-# strokes lie within it; so the edges of the box can be told to within a pixel.
+# The trunk has four convolutional layers. With `padding="same"`, a border of zeros lets the window
+# be centered on every pixel, so height and width do not shrink. But the first layer has *stride* 2:
+# its window moves two pixels at a time, which halves both. The two pooling layers halve them again:
+# 64, 32, 16, 8. Each of the 8x8 places has 64 channels, which can also tell where in it a stroke
+# lies. So the edges of the box can be predicted more finely than in steps of 8 pixels.
 #
 # For the class, it does not matter where the digit is. Its head has one more convolution, and then
 # `GlobalMaxPooling2D`: of the 8x8 values of each channel, only the largest is kept, 128 numbers in
 # all. They tell whether a pattern occurs, but not where. So a digit that was learned at one place
 # is usually recognized at others, too.
 #
-# The box depends on the place and the size of the digit. Its head begins with `Flatten`: each
-# channel at each place stays a number of its own, and each unit of the dense layer has a weight for
-# each of them (exercise 3).
+# The box depends on the place and the size of the digit. Its head begins with `Flatten`, which
+# keeps the numbers of all places; each unit of the dense layer has a weight for each of them
+# (exercise 3).
 #
 # The last layer for the class is a softmax layer with ten units, as always. The box is a regression
 # (lesson 03) with four outputs; a sigmoid keeps each of them between 0 and 1.
-# `Sequential` is a chain of layers with one output; this network forks, so it is a functional model
-# (lesson 08), and its outputs have names.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -196,8 +129,8 @@ model.summary()
 # loss the weight 10, and Keras minimizes class loss + 10 · box loss: then both parts start at about
 # 2.
 #
-# The learning rate falls smoothly from 0.001 to 0, along the first half-wave of a cosine (lesson
-# 16). The small steps at the end make the edges more exact.
+# The learning rate falls from 0.001 to 0 along a cosine (lesson 16). The small steps at the end
+# make the edges more exact.
 
 # %%
 steps = math.ceil(len(train_images) / lesson.batch_size)  # in an epoch
@@ -212,8 +145,7 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# The targets are a dictionary. Its keys are the names of the outputs, its values the true classes
-# and the true boxes.
+# As in lesson 17, the targets are a dictionary; its keys are the names of the outputs.
 
 # %%
 history = model.fit(
@@ -277,18 +209,7 @@ for size, some in {"small": heights < 16, "large": heights >= 24}.items():
     scores[f"test_accuracy_{size}"] = correct[some].mean()
     scores[f"test_iou_{size}"] = overlap[some].mean()
     scores[f"edge_error_{size}"] = errors[some].mean()
-
-figure, (histogram, by_height) = plots.new_figure(10, 4.2, 1, 2)
-histogram.hist(overlap, bins=40, range=(0, 1))
-histogram.set(xlabel="IoU", ylabel="test canvases", title="how well the boxes fit")
-by_height.plot(heights, overlap, ".", ms=2, alpha=0.2, label="a test canvas")
-groups = heights // 4  # digits of 8 to 11 pixels, of 12 to 15, and so on
-frequent = [group for group in np.unique(groups) if sum(groups == group) >= 20]
-means = [[4 * group + 1.5, overlap[groups == group].mean()] for group in frequent]
-by_height.plot(*np.transpose(means), "o-", label="mean of similar heights")
-by_height.set(xlabel="height of the digit [pixels]", ylabel="IoU", title="how size matters")
-by_height.legend(loc="lower right")
-lesson.save_figure("iou", figure)
+lesson.save_figure("iou", iou_figure(overlap, heights))
 
 # %% [markdown]
 # <!-- results: lesson-23-scores -->
@@ -317,10 +238,12 @@ lesson.save_figure("iou", figure)
 # ## 7 Predict
 # The figure `boxes` shows ten test canvases. Solid boxes are true, dashed ones predicted; the title
 # tells the predicted digit and the IoU. The figure `worst` shows the ten boxes with the lowest IoU.
-# Many of its predicted boxes lie between the digit and a fragment: unsure of the place, the network
-# gives a compromise that fits neither. It always names one class and one box; it cannot say "no
-# digit", nor find two. When you look at failures, separate three kinds: right class but wrong box,
-# right box but wrong class, and both wrong, as when a fragment is taken for the digit.
+# Many of these predicted boxes lie between the digit and a fragment: unsure of the place, the
+# network gives a compromise that fits neither.
+#
+# When you look at failures, separate three kinds: right class but wrong box, right box but wrong
+# class, and both wrong, as when a fragment is taken for the digit. The network always predicts one
+# class and one box; it cannot say "no digit", nor find two.
 
 # %%
 titles = [
@@ -329,7 +252,7 @@ titles = [
 ]
 for name, shown in {"boxes": np.arange(10), "worst": overlap.argsort()[:10]}.items():
     above = [titles[i] for i in shown]
-    drawn = show_boxes(test_images[shown], above, test_boxes[shown], predicted_boxes[shown])
+    drawn = boxes_figure(test_images[shown], above, test_boxes[shown], predicted_boxes[shown])
     lesson.save_figure(name, drawn)
 lesson.finish(model, history, **scores)
 

@@ -1,10 +1,17 @@
-"""The folder and the callbacks of lesson 09's Keras Tuner searches."""
+"""What surrounds lesson 09's Keras Tuner searches: folder, callbacks, table and figure."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
 import keras
+import pandas as pd
+
+from common.errors import fail
+from common.plots import new_figure
+
+HYPERPARAMETERS = ["layers", "units", "dropout", "optimizer", "rate"]  # their names in the search
 
 
 def search_folder(lesson) -> Path:
@@ -37,3 +44,46 @@ def search_callbacks(lesson, name: str) -> list:
         on_train_end=lambda logs: timer.stop(),
     )
     return [trial]
+
+
+def trial_table(tuners: dict, most_epochs: int) -> pd.DataFrame:
+    """Return the trials of all searches, one row each, in the order in which they were tried.
+
+    Its columns are `search`, `val_mse`, `epochs` (those of this trial alone) and the five
+    hyperparameters. Trials without a finite validation loss are left out; if none is left, an error
+    line ends the program.
+
+    Args:
+        tuners: the tuners, by the name of their search.
+        most_epochs: the epochs of a trial for which Hyperband did not set them.
+    """
+    rows = []
+    for name, tuner in tuners.items():
+        for _, trial in sorted(tuner.oracle.trials.items()):  # in order of their numbers
+            if trial.score is None or not math.isfinite(trial.score):  # its training diverged
+                continue
+            chosen = trial.hyperparameters.values  # Hyperband adds the first and the last epoch
+            epochs = chosen.get("tuner/epochs", most_epochs) - chosen.get("tuner/initial_epoch", 0)
+            chosen = {key: chosen[key] for key in HYPERPARAMETERS}
+            rows.append({"search": name, "val_mse": trial.score, "epochs": epochs, **chosen})
+    if not rows:
+        fail(
+            "no trial ended with a finite validation loss; see the errors above or try another "
+            "--seed"
+        )
+    return pd.DataFrame(rows)
+
+
+def trials_figure(trials: pd.DataFrame):
+    """Plot the trials by learning rate, and the lowest validation loss against the epochs."""
+    figure, axes = new_figure(11, 4.5, 1, 2)
+    for name, group in trials.groupby("optimizer"):
+        axes[0].scatter(group.rate, group.val_mse, label=name)
+    axes[0].set(xscale="log", xlabel="learning rate", ylabel="validation MSE", ylim=(0.2, 0.7))
+    axes[0].legend(title="optimizer")
+    for name, group in trials.groupby("search"):
+        lowest = group.val_mse.cummin()
+        axes[1].plot(group.epochs.cumsum(), lowest, drawstyle="steps-post", label=name)
+    axes[1].set(xlabel="epochs trained so far", ylabel="lowest validation MSE", ylim=(0.2, 0.7))
+    axes[1].legend(title="search")
+    return figure
