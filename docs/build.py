@@ -16,9 +16,10 @@ from common.errors import fail, on_interrupt
 from common.flags import Parser
 
 try:
+    from sphinx.cmd.build import main as sphinx
+
     from docs.notebooks import ROOT, execute_all, scripts, write_notebooks
     from docs.pages import Pages
-    from sphinx.cmd.build import main as sphinx
 except ImportError as error:
     fail(f"{error}; run: pip install -r requirements-dev.txt")
 

@@ -56,7 +56,9 @@ def fingerprint(script: Path, notebook) -> str:
     imported = {name for name in re.findall(r"^from (\w+)", text, re.M) if (ROOT / name).is_dir()}
     parts = [text]
     for package in sorted({*PACKAGES, *imported}):
-        parts += [path.read_text(encoding="utf-8") for path in sorted((ROOT / package).glob("*.py"))]
+        parts += [
+            path.read_text(encoding="utf-8") for path in sorted((ROOT / package).glob("*.py"))
+        ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

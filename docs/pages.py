@@ -12,6 +12,7 @@ from benchmarks.path import groups, script_of
 from docs.notebooks import ROOT, write_if_changed, write_notebooks
 
 PAGES = ["*.md", "notes/**/*.md", "*/README.md", "benchmarks/*.md"]
+FOLDERS = {"Notes": "notes", "Solutions": "notes/solutions", "Measured": "benchmarks"}
 GLOSSARY = ROOT / "notes" / "glossary.md"
 ENTRY = r"^- \*\*(.+?)\*\*:\s+(.*?)(?=^- \*\*|\Z)"  # term and definition
 LINK = r"(?<=\])\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)"
@@ -87,11 +88,13 @@ class Pages:
         return f"```{{index}} {', '.join(terms)}\n```" if terms else ""
 
     def mention(self, text: str, script: Path) -> str:
-        """Turn what a lesson's prose mentions into links: notes, other lessons, terms it defines."""
+        """Turn what a lesson's prose mentions into links: notes, lessons, terms that it defines."""
 
         def change(part: str) -> str:
             part = re.sub(r"(?<![\w/])((?:notes|churn|xor|mnist)/[\w/]+\.md)", self.to_page, part)
-            part = re.sub(r"\blesson (\d\d)\b", lambda m: self.to_lesson(m, script), part, flags=re.I)
+            part = re.sub(
+                r"\blesson (\d\d)\b", lambda m: self.to_lesson(m, script), part, flags=re.I
+            )
             return re.sub(r"(?<!\*)\*([^*]+)\*(?!\*)", self.to_term, part)
 
         pieces, end = [], 0
@@ -158,7 +161,11 @@ class Pages:
         shown = [("Start", ["Install and start <README.md>"])]
         for heading, lines in groups():
             shown.append((heading, [path for name, *_ in lines for path in self.pages_about(name)]))
-        for heading, folder in (("Notes", "notes"), ("Solutions", "notes/solutions"), ("Measured", "benchmarks")):
+        for heading, folder in (
+            ("Notes", "notes"),
+            ("Solutions", "notes/solutions"),
+            ("Measured", "benchmarks"),
+        ):
             below = {path for path in self.pages if path.parent == Path(folder)}
             overview = Path(folder, "README.md")
             shown.append((heading, [overview, *sorted(below - {overview})]))

@@ -36,6 +36,7 @@ UNCERTAINTY = "22_uncertainty.py"
 OUTPUTS = "21_outputs_and_losses.py"
 LOCATE = "23_locate_and_classify.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
+BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, XOR]  # they generate their data, no data flags
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
@@ -303,3 +304,19 @@ def small_runs(tmp_path_factory):
 def on_sample(script: str) -> list[str]:
     """Return the flags that select the sample, if the lesson loads a data set."""
     return [] if script in NO_DATA_SET else ["--data", "sample"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert path, f"install Chromium: none of {', '.join(BROWSERS)} is there"
+    with sync_playwright() as play:
+        found = play.chromium.launch(
+            executable_path=path,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield found
+        found.close()

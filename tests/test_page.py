@@ -4,7 +4,6 @@ Needs Chromium and Playwright (pip install playwright).
 """
 
 import math
-import shutil
 import threading
 import time
 
@@ -13,7 +12,6 @@ import pytest
 from conftest import MNIST, REAL_DATA, run_lesson
 
 pytestmark = pytest.mark.browser
-BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 
 
 def arc(x, y, width, height, begin, end):
@@ -59,22 +57,6 @@ def address(tmp_path_factory):
         time.sleep(0.1)
     yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
     server.should_exit = True
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert path, f"install Chromium: none of {', '.join(BROWSERS)} is there"
-    with sync_playwright() as play:
-        found = play.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield found
-        found.close()
 
 
 @pytest.fixture
