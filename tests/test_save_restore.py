@@ -85,11 +85,6 @@ def test_best_checkpoint_has_lowest_validation_loss(names, saved):
     assert loss == pytest.approx(min(names["history"].history["val_loss"]), rel=1e-4)
 
 
-def test_own_layer_is_loaded_with_arguments_and_weights(saved):
-    (layer,) = keras.models.load_model(saved / "own_layer.keras").layers
-    assert layer.start == 2 and float(layer.factor) == 2
-
-
 def test_h5_saving_loses_optimizer_settings(names, saved, tmp_path):
     model = keras.models.load_model(saved / "digits.keras")
     model.save(tmp_path / "old.h5")
