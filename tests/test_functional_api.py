@@ -41,12 +41,11 @@ def test_shared_layer_has_one_set_of_weights(names):
     np.testing.assert_allclose(comparison.predict((a, b), verbose=0), expected, atol=1e-5)
 
 
-def test_inner_output_feeds_last_layer(names):
-    wide_deep, hidden_output = names["wide_deep"], names["hidden_output"]
-    features = names["test_features"]
-    hidden = hidden_output.predict(features, verbose=0)
-    assert hidden.shape == (len(features), 30) and (hidden >= 0).all()
-    both = np.concatenate([np.asarray(names["normalization"](features)), hidden], axis=1)
+def test_skip_connection_feeds_last_layer(names):
+    wide_deep, features = names["wide_deep"], names["test_features"]
+    both = keras.Model(wide_deep.inputs, wide_deep.layers[-1].input).predict(features, verbose=0)
+    assert both.shape == (len(features), 38) and (both[:, 8:] >= 0).all()
+    np.testing.assert_allclose(both[:, :8], names["normalization"](features), atol=1e-5)
     *_, weights, bias = wide_deep.get_weights()
     expected = wide_deep.predict(features, verbose=0)
     np.testing.assert_allclose(both @ weights + bias, expected, atol=1e-4)
