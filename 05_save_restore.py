@@ -7,12 +7,11 @@ A trained model lives in memory and is gone when the program ends. Two lines kee
     model.save("digits.keras")  # after model.fit(...)
 
     model = keras.models.load_model("digits.keras")  # in another program, on another day
-    model.predict(images)
 
 For most purposes that is all. This lesson shows what is in the file, how to keep the best epoch
 while training, how to continue training as if it had never stopped, how to save layers that you
-wrote yourself, and which other formats there are. Whenever the trained model comes back from a
-file, we check that its predictions are the same to the last bit.
+wrote yourself, and which other formats there are. We check that the trained model, loaded from a
+file, predicts exactly the same.
 
 Expect: test accuracy 0.972 (0.969 to 0.973), median and range of three seeds.
 
@@ -35,7 +34,7 @@ import pandas as pd
 from keras import layers
 from sklearn.model_selection import train_test_split
 
-from common.batches import epoch_order  # the order of `lesson.batches` in one epoch
+from common.batches import epoch_order
 from common.callbacks import ModelCheckpoint  # Keras' own, but a crash leaves no broken file
 
 # %% [markdown]
@@ -59,8 +58,8 @@ train = lesson.batches(train_images, train_labels)  # the order depends on seed 
 # %% [markdown]
 # ## 3 Define
 # A model consists of its *architecture* (which layers, in which order, how large) and its weights.
-# Some files hold only the weights, and we must build the same architecture again to use them. So a
-# function builds it. It has 784·64 + 64 + 64·10 + 10 = 50,890 parameters.
+# Some files hold only the weights; to use them, we must build the same architecture again. So we
+# write a function that builds it. It has 784·64 + 64 + 64·10 + 10 = 50,890 parameters.
 
 
 # %%
@@ -79,11 +78,12 @@ model = build_model()
 
 # %% [markdown]
 # ## 4 Compile
-# An optimizer may have a *state*. Adam keeps two running averages for every parameter, of its
-# gradient and of the gradient's square, and it counts its steps. To continue a training later you
-# need the state too. The first training step creates it, all zeros. `optimizer.build` does so now,
-# because `load_weights` can fill only a state that exists; otherwise it leaves the saved one out,
-# with no more than a warning.
+# The *state* of an optimizer is what it remembers from step to step. Adam keeps two running
+# averages for every parameter, of its derivative and of the derivative's square, and counts its
+# steps. To continue training later you need the state too.
+#
+# The first training step creates it. `optimizer.build` does so now, because `load_weights`, further
+# below, can only fill a state that exists: otherwise it warns and leaves the saved one out.
 
 
 # %%
@@ -104,7 +104,7 @@ compile_model(model)
 # ## 5 Fit
 # Saving at the end is too late if the program crashes, and the last epoch need not be the best. The
 # callback `ModelCheckpoint` saves after every epoch; such a file is called a *checkpoint*. We use
-# it in two ways:
+# two of them:
 #
 # - `save_best_only=True` overwrites `best.keras` only if the validation loss falls below its lowest
 #   value so far.
@@ -119,7 +119,7 @@ saved = lesson.folder / "saved"
 saved.mkdir(exist_ok=True)
 keep_best = ModelCheckpoint(saved / "best.keras", monitor="val_loss", save_best_only=True)
 keep_all = ModelCheckpoint(saved / "epoch-{epoch:02d}.weights.h5", save_weights_only=True)
-model.save_weights(saved / "epoch-00.weights.h5")  # before the first epoch
+model.save_weights(saved / "epoch-00.weights.h5")  # `keep_all` saves only after an epoch
 history = model.fit(
     train,
     validation_data=(val_images, val_labels),
@@ -136,13 +136,11 @@ print(f"lowest validation loss: in training {lowest:.4f}, of best.keras {best_lo
 
 # %% [markdown]
 # ## 6 Evaluate
-# We keep the ten probabilities of every test image: with the same weights, a loaded model must give
-# them again.
+# We keep the ten probabilities of every test image, to compare them with those of loaded models.
 
 
 # %%
 def predict(model):
-    """Return the model's probabilities for the test images."""
     return model.predict(test_images, batch_size=1000, verbose=0)
 
 
@@ -165,7 +163,7 @@ print(whole.name, "contains", *sorted(zipfile.ZipFile(whole).namelist()))
 
 # %% [markdown]
 # ### Weights only: `.weights.h5`
-# Use it if your program builds the model itself. `load_weights` fills a model of the same
+# Use this format if your program builds the model itself. `load_weights` fills a model of the same
 # architecture; if the shapes of the weights differ, it raises an error. The file of a compiled
 # model also holds the optimizer's state; without it, the file is about a third as large.
 
@@ -184,9 +182,9 @@ uncompiled.save_weights(without_optimizer)
 
 # %% [markdown]
 # ### What each file holds
-# The table says what each file restores by itself. A "no" under `architecture` means that we had to
-# call `build_model` first; the same goes for `compile_settings` and `compile_model`. The column
-# `optimizer` is about its state: does it have the right number of steps?
+# The table shows what each file restores by itself. A "no" under `architecture` means that we had
+# to call `build_model` first, a "no" under `compile_settings` that we had to call `compile_model`.
+# The column `optimizer` is about its state: is the number of its steps right?
 
 # %%
 rows = []
@@ -194,16 +192,16 @@ rows = []
 
 def add_row(form, path, predicted, restored=None, optimizer=None):
     """Record what a file contains; `restored` is the model rebuilt from this file alone."""
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    files = [file for file in (path, *path.rglob("*")) if file.is_file()]
     steps = int(optimizer.iterations) if optimizer else 0
     rows.append({
         "form": form,
-        "files": path.name + (f" ({len(files)} files)" if path.is_dir() else ""),
+        "files": f"{path.name} ({len(files)} files)" if path.is_dir() else path.name,
         "kB": sum(file.stat().st_size for file in files) / 1000,
         "weights": np.array_equal(predicted, probabilities),
         "architecture": restored is not None,
         "compile_settings": restored is not None and restored.compiled,
-        "optimizer": steps == int(model.optimizer.iterations),  # its state
+        "optimizer": steps == int(model.optimizer.iterations),
     })
 
 
@@ -213,13 +211,11 @@ add_row("weights, not compiled", without_optimizer, predict(uncompiled))
 
 # %% [markdown]
 # ### Other programs: `export`
-# A server or a phone should predict without your code, often without Keras. `export` writes just
-# the computation of a prediction (*inference*). You cannot train it further, and `load_model` does
-# not read it: keep the `.keras` file too. With the TensorFlow back-end we write a *SavedModel*, a
-# folder that TensorFlow and TensorFlow Serving run.
-#
-# There are more formats: ONNX, LiteRT for phones, the architecture alone as JSON, and `.h5`, which
-# old code uses and which may lose the compile settings. notes/saving.md lists them.
+# A server or a phone needs predictions, but has neither your code nor, often, Keras. `export`
+# writes only the computation of a prediction (*inference*). It cannot be trained further, and
+# `load_model` does not read it: keep the `.keras` file too. With the TensorFlow back-end we write a
+# *SavedModel*, a folder that TensorFlow and TensorFlow Serving run. notes/saving.md lists the other
+# formats, for phones and for programs without TensorFlow.
 
 # %%
 if keras.backend.backend() == "tensorflow":
@@ -244,14 +240,15 @@ lesson.save_table("forms", table.replace({True: "yes", False: "no"}))
 #
 # ### Continue training
 # Does the optimizer's state matter? We load the checkpoint before the last epoch and train that
-# epoch again on the same batches, once with the state and once without. With it we reach exactly
-# the weights of `model`. Without it Adam starts again from zero, and the weights differ.
+# epoch again on the same batches, with the state and without it. With it we reach exactly the
+# weights of `model`. Without it Adam starts again from zero, and the weights differ.
 
 
 # %%
 def train_last_epoch_again(restored):
     """Repeat the last epoch; return the largest difference of any weight from `model`."""
-    order = epoch_order(len(train_labels), lesson.seed, lesson.epochs - 1)  # as in `fit` above
+    # The order of the images in that epoch of `fit` above. Here epochs count from 0.
+    order = epoch_order(len(train_labels), lesson.seed, lesson.epochs - 1)
     restored.fit(
         train_images[order],
         train_labels[order],
@@ -279,16 +276,11 @@ assert with_state == 0
 
 # %% [markdown]
 # ### Layers of your own
-# A layer is a class: `build` creates its weights, `call` computes its output, and `**kwargs` takes
-# the arguments that every layer has, such as its name. A file holds the name and the arguments of a
-# layer, not its code. To load a layer of your own, Keras must find its class:
-# `register_keras_serializable` registers it under a name. And it must know the arguments:
-# `get_config` returns them. `super().get_config()` gives those that every layer has, and you add
-# your own. The loading program has to import the class before it calls `load_model`.
-#
-# The exception is a `Lambda` layer made of a Python `lambda`: its code is in the file. Loading it
-# would run whatever a stranger wrote, so Keras refuses. Do not switch that off
-# (`safe_mode=False`) for a file that you did not write.
+# A layer is a class: `build` creates its weights, `call` computes its output. A file holds the name
+# and the arguments of a layer, not its code. So to load a layer of your own, Keras must find its
+# class, which `register_keras_serializable` registers under a name, and know its arguments, which
+# `get_config` returns: those that every layer has, such as its name, and your own. The loading
+# program has to import the class before it calls `load_model`.
 
 
 # %%
@@ -296,20 +288,17 @@ assert with_state == 0
 class Scale(layers.Layer):
     """Multiplies its inputs by one trainable number."""
 
-    def __init__(self, start=1.0, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, start=1.0, **options):
+        super().__init__(**options)
         self.start = start
 
     def build(self, input_shape):
-        """Create the weights."""
         self.factor = self.add_weight(initializer=keras.initializers.Constant(self.start))
 
     def call(self, inputs):
-        """Compute the output."""
         return inputs * self.factor
 
     def get_config(self):
-        """Return the arguments of `__init__`, to be saved in the file."""
         return {**super().get_config(), "start": self.start}
 
 
@@ -327,13 +316,13 @@ lesson.finish(
 
 # %% [markdown]
 # ## Remember
-# - `model.save("name.keras")` and `keras.models.load_model("name.keras")` keep everything but the
-#   code of your own layers.
+# - `model.save("name.keras")` and `keras.models.load_model("name.keras")` keep architecture,
+#   weights, compile settings and the optimizer's state, but not the code of your own layers.
 # - `ModelCheckpoint(..., save_best_only=True)` keeps the best epoch while you train.
 # - To continue training you need the optimizer's state, not only the weights.
 #
 # With your own model, start with `ModelCheckpoint("best.keras", save_best_only=True)`; then load
-# `best.keras`.
+# `best.keras`. A stranger's file may contain code that you should not run: see notes/saving.md.
 
 # %% [markdown]
 # ## Exercises

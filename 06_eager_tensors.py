@@ -2,13 +2,14 @@
 """
 # 06 Tensors: what do the numbers inside a network live in?
 
-Images, weights, probabilities: all numbers in a network live in *tensors*, arrays that TensorFlow
-computes with. With tensors, what a `Dense` layer does before its activation is one line:
+Images, weights, probabilities: a network keeps all its numbers in *tensors*, arrays like NumPy's
+that can also live on a GPU and take part in automatic differentiation (lesson 07). With tensors,
+what a `Dense` layer does before its activation is one line:
 
     outputs = inputs @ weights + biases
 
 You will learn to make tensors, to combine them as in this line, and to compute with them fast. Then
-you will train a classifier of handwritten digits by your own arithmetic.
+you will train a classifier of handwritten digits with arithmetic of your own.
 
 Expect: test accuracy 0.923 (0.922 to 0.924), median and range of three seeds.
 
@@ -35,11 +36,11 @@ from sklearn.model_selection import train_test_split
 # A single number, a row of numbers, a table: all are tensors. The *shape* of a tensor is its length
 # along each *axis*; the number of axes is its *rank*. A table of three rows and two columns has the
 # shape (3, 2) and rank 2: axis 0 counts the rows, axis 1 the columns. The *dtype* is the type of
-# the numbers. TensorFlow makes Python floats float32 and Python integers int32.
+# the numbers: by default, Python floats become float32 and Python integers int32.
 #
-# If you add an integer tensor and a float tensor, TensorFlow refuses: it does not convert tensors
-# behind your back, because that can cost precision or memory. Say what you want with `tf.cast`;
-# from float to integer it drops the decimals. A plain Python number does adapt: `vector + 1` works.
+# TensorFlow refuses to add an integer tensor and a float tensor: it never converts tensors behind
+# your back, because that can cost precision or memory. Say what you want with `tf.cast`; from float
+# to integer it drops the decimals. A plain Python number does adapt: `vector + 1` works.
 # (`expect_error` prints the error that its block raises, and the lesson goes on.)
 
 # %%
@@ -54,9 +55,9 @@ print("cast first:", total.numpy())  # a NumPy array; tf.constant(array) is the 
 # %% [markdown]
 # ## Variables
 # A tensor cannot be changed: it is *immutable*. `vector + 1` is a new tensor. But the weights of a
-# network must change in training, so they are *variables*: a `tf.Variable` holds a tensor that you
-# can replace (`assign`), add to (`assign_add`) or subtract from (`assign_sub`). Only its shape and
-# dtype stay.
+# network must change in training, so they are *variables*. A `tf.Variable` holds a tensor; you can
+# replace it (`assign`), add to it (`assign_add`) or subtract from it (`assign_sub`), as long as
+# shape and dtype stay the same.
 
 # %%
 with expect_error(TypeError):
@@ -67,9 +68,9 @@ print("variable:", variable.numpy())
 
 # %% [markdown]
 # ## Index, reshape, transpose
-# Indices and slices work as in NumPy. `reshape` fills another shape with the same numbers in the
-# same order; one length may be -1, "whatever fits". `transpose` swaps rows and columns, so the
-# numbers come in another order.
+# Indices and slices work as in NumPy. `reshape` changes only the shape and keeps the order of the
+# numbers; one length may be -1, "whatever fits". `transpose` swaps rows and columns. Below, both
+# turn the shape (3, 4) into (4, 3), but the results differ.
 
 # %%
 table = tf.reshape(tf.range(12.0), (3, -1))
@@ -93,10 +94,10 @@ print("index of the largest:", tf.argmax([0.1, 0.7, 0.2]).numpy())
 
 # %% [markdown]
 # ## Multiply
-# `*` multiplies two tensors of equal shape number by number. `@` is the *matrix product*, the
-# workhorse of neural networks: the result in row i and column j combines row i of the left with
-# column j of the right. Multiply their first numbers, their second numbers and so on, and add the
-# products. So the left must have as many columns as the right has rows: (2, 3) @ (3, 5) is (2, 5).
+# `*` multiplies two tensors of equal shape number by number. `@` is the *matrix product*: for the
+# number in row i and column j, multiply row i of the left by column j of the right, number by
+# number, and add up the products. So the left needs as many columns as the right has rows: (2, 3) @
+# (3, 5) gives (2, 5).
 
 # %%
 left = tf.constant([[1.0, 2.0], [3.0, 4.0]])
@@ -108,9 +109,8 @@ print("left @ right:", (left @ right).numpy().tolist())  # 1·0 + 2·1 = 2, 1·1
 # ## Broadcasting
 # `+` and `*` also accept some unequal shapes, for example to add ten biases to each row of a batch.
 # TensorFlow compares the shapes from the right. Two lengths fit if they are equal, or if one of
-# them is 1 or missing; then that tensor is repeated along that axis. This is called *broadcasting*.
-# Anything else is an error. Below, the column is repeated four times to the right, and the row
-# three times downward.
+# them is 1 or missing: that tensor is then repeated along that axis. This is called *broadcasting*.
+# Below, the column is repeated four times to the right, and the row three times downward.
 
 # %%
 column, row = tf.constant([[10.0], [20.0], [30.0]]), tf.constant([1.0, 2.0, 3.0, 4.0])
@@ -119,22 +119,19 @@ with expect_error(tf.errors.InvalidArgumentError):
     table + tf.constant([1.0, 2.0, 3.0])  # (3, 4) and (3,): 4 does not match 3
 
 # %% [markdown]
-# Texts, rows of different lengths (*ragged* tensors) and tensors with mostly zeros (*sparse* ones)
-# are in [notes/tensors.md](notes/tensors.md).
-#
 # ## tf.function: from eager to a graph
-# So far TensorFlow computed *eagerly*: every line had its result as soon as it had run, so we could
-# print it. That is convenient, but between any two operations Python has to run.
+# So far TensorFlow computed *eagerly*: each line ran at once and had a result that we could print.
+# That is convenient, but Python has to run between any two operations, which takes time.
 #
 # `tf.function` avoids that. At the first call it *traces* your function: it runs it once, with
 # placeholders instead of numbers, and records the operations as a *graph*. Later calls run the
-# graph, without your Python code. So a Python `print` happens only while tracing. `tf.print` is an
-# operation: it becomes part of the graph and prints on every call. Lesson 15 measures how much
-# faster a graph is for a training step.
+# graph, without your Python code. So a Python `print` happens only while tracing, whereas
+# `tf.print` is an operation, part of the graph, and prints on every call. Lesson 15 measures how
+# much faster a graph is for a training step.
 #
-# A graph is made for one shape and dtype; others are traced again. So is every new *Python* number,
-# because it becomes a constant of the graph. Tracing takes much longer than running a graph, so
-# pass tensors.
+# A graph is made for one shape and dtype; a call with another shape or dtype traces again. So does
+# every new *Python* number, because it becomes a constant of the graph. Tracing takes much longer
+# than running a graph, so pass tensors.
 
 
 # %%
@@ -182,9 +179,9 @@ train = lesson.batches(train_images, train_labels)
 # broadcast over the 32 rows. *Softmax* turns the ten scores into probabilities: take e to the power
 # of each, and divide by their sum.
 #
-# The arithmetic is ours, but the variables are those of a Keras model: it sets their random initial
-# values, and in the end it can evaluate and save them. A Keras variable works on every back-end;
-# its `value` is the `tf.Variable` inside.
+# The arithmetic is ours, but the variables belong to a Keras model, which draws their initial
+# values and can evaluate and save them in the end. The `value` of a Keras variable is the
+# `tf.Variable` inside.
 
 # %%
 model = keras.Sequential([
@@ -198,17 +195,18 @@ print("weights:", weights.shape, "biases:", biases.shape, "parameters:", model.c
 
 
 def predict(rows):
-    """Return probabilities of shape (images, 10)."""
+    """Return probabilities (images, 10), as `tf.nn.softmax` does, which never overflows."""
     powers = tf.exp(rows @ weights + biases)  # (images, 10), divided below by (images, 1)
     return powers / tf.reduce_sum(powers, axis=1, keepdims=True)
 
 
 # %% [markdown]
 # ## 4 Compile
-# The loss of an image is the cross-entropy of lesson 01, -log(probability of the true class). We
-# need its derivatives, first with respect to the ten scores. Written in scores, the loss is
-# log(sum of all e^score) - (score of the true class). Its derivative with respect to a score is the
-# probability of that class, minus 1 if the class is the true one. We call it the *error*
+# The loss of an image is the cross-entropy of lesson 01, -log(p) for the probability p of the true
+# class. First we need its derivative with respect to each of the ten scores. By softmax,
+# p = e^s / sum, where s is the score of the true class and the sum is that of all ten e^score; so
+# the loss is log(sum) - s. Its derivative with respect to a score is the probability of that class,
+# minus 1 if it is the true class. We call it the *error*
 # ([notes/gradients.md](notes/gradients.md#the-gradient-of-a-classifiers-loss) checks it).
 #
 # Suppose an image shows a 3. If the network gives class 8 the probability 0.2, the error of class 8
@@ -216,20 +214,18 @@ def predict(rows):
 #
 # A score is the sum of all pixels times their weights, plus the bias. So, by the chain rule, the
 # derivative with respect to a weight is pixel times error, and with respect to a bias it is the
-# error itself. Training subtracts these derivatives times the *learning rate*: the weights of class
-# 8 become smaller where the image has ink. Pixel times error, added up over a batch, is a matrix
+# error itself. Training subtracts these derivatives times the *learning rate*: where the image has
+# ink, the weights of class 8 become smaller. Pixel times error, added up over a batch, is a matrix
 # product again: (784, 32) @ (32, 10).
-#
-# Without `@tf.function` the step computes the same, but takes longer. Try it.
 
 
 # %%
-@tf.function
+@tf.function  # try it without: the step computes the same, but takes longer
 def train_step(images, labels):
-    """Update the variables with one batch; return its summed loss and number correct."""
+    """Update the variables; return the sum of the losses and the number of correct answers."""
     rows = to_rows(images)
     probabilities = predict(rows)
-    truth = tf.one_hot(labels, 10)  # one-hot labels
+    truth = tf.one_hot(labels, 10)
     error = (probabilities - truth) / len(truth)  # divided by the batch size: an average
     weights.assign_sub(lesson.learning_rate * (tf.transpose(rows) @ error))
     biases.assign_sub(lesson.learning_rate * tf.reduce_sum(error, axis=0))
@@ -240,11 +236,10 @@ def train_step(images, labels):
 
 # %% [markdown]
 # ## 5 Fit
-# Two loops, over epochs and over batches, and after each epoch the validation accuracy. `fit` would
-# also call *callbacks* at the beginning and end of each epoch: here they time it, save the state,
-# and collect the `logs` as the history. In a loop of our own we call them, through a
-# `CallbackList`; lesson 15 has more. (`compile` is only for `evaluate` below:
-# its optimizer is never used.)
+# Two loops, over epochs and over batches, and after each epoch the validation accuracy. As `fit`
+# would, our loop calls the *callbacks* at the beginning and end of each epoch: they time it, save
+# the state and collect the `logs` as the history. A `CallbackList` passes each call on to all of
+# them; lesson 15 has more. (`compile` is only for `evaluate` below: its optimizer is never used.)
 
 # %%
 model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -282,7 +277,7 @@ np.testing.assert_allclose(probabilities, predict(to_rows(test_images)), atol=1e
 # %% [markdown]
 # ## 7 Predict
 # What has it learned? The 784 weights of a digit can be drawn as an image. Ink on a red pixel
-# raises the score of that digit, ink on a blue one lowers it. Look at the 0: ink in the middle
+# raises the score of that digit; ink on a blue one lowers it. Look at the 0: ink in the middle
 # speaks against it.
 
 # %%
@@ -303,7 +298,8 @@ lesson.finish(model, model.history, test_loss=test["loss"], test_accuracy=test["
 # - Shapes are compared from the right, and lengths of 1 are repeated: broadcasting.
 # - TensorFlow runs eagerly; `tf.function` traces a function once and then runs its graph.
 #
-# When something fails in your own code, first print the shapes and dtypes.
+# When something fails in your own code, first print the shapes and dtypes. Text, *ragged* and
+# *sparse* tensors are in [notes/tensors.md](notes/tensors.md).
 
 # %% [markdown]
 # ## Exercises

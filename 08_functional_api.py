@@ -4,9 +4,9 @@
 
 A `Sequential` model is one chain: each layer passes its output to the next, from one input to one
 output. Often that is enough. But to estimate a price from a photo *and* a row of a table, a model
-needs two inputs. In this lesson you build models with branches, several inputs, several outputs and
-shared layers. You use the *functional API* of Keras, in which you call layers like functions. Do
-such models predict house values better than a chain? We compare mean squared errors (MSE).
+needs two inputs. With the *functional API* of Keras, in which you call layers like functions, you
+build models with branches, several inputs, several outputs and shared layers. Do they predict house
+values better than a chain? Compare their mean squared errors (MSE):
 
 Expect: median test MSE: one hidden layer 0.350, two 0.318, two with a skip connection 0.320.
 
@@ -31,8 +31,9 @@ from common.introspection import diagram
 # %% [markdown]
 # ## 1 Load
 # The 1990 census divided California into districts of about 1,400 people. Each row describes one
-# district: its location, the median age of its houses, four counts, and the median income in units
-# of 10,000 dollars per year. The last column, the median house value, is what we predict.
+# district: its location, the median age of its houses, how many rooms, bedrooms, people and
+# households it has, and the median income in units of 10,000 dollars per year. The last column, the
+# median house value, is what we predict.
 
 # %%
 districts = lesson.load("california_housing")
@@ -40,10 +41,10 @@ print(districts.describe().T[["mean", "std", "min", "max"]].round(1).to_string()
 
 # %% [markdown]
 # ## 2 Prepare
-# A district with many people has many rooms, which says little about its houses. Rooms *per
-# household* say more, so we divide rooms, bedrooms and people by the number of households. The
-# target is in units of 100,000 dollars, so that errors are numbers near 1. A quarter of the rows is
-# the test set; a quarter of the rest is for validation.
+# How many rooms a district has depends mostly on how many people live there. Rooms *per household*
+# say more about its houses, so we divide rooms, bedrooms and people by the number of households.
+# The target is in units of 100,000 dollars. A quarter of the rows is the test set; a quarter of the
+# rest is for validation.
 
 # %%
 features = pd.DataFrame({
@@ -68,27 +69,25 @@ train = lesson.batches(train_features, train_values)  # reshuffled for every epo
 # %% [markdown]
 # ## 3 Define
 # ### One chain, written both ways
-# First the familiar way: `Normalization`, a hidden layer of 30 units, and an output layer of one
-# unit without an activation function, because we predict a number. `adapt` computes the mean and
-# variance of each column of the training data, so that the layer can bring all columns to mean 0
-# and variance 1.
+# First the familiar way, as in lesson 03: `Normalization`, a hidden layer of 30 units, and one unit
+# without an activation function, because we predict a number.
 #
-# Then the same chain in the functional style. `keras.Input((8,))` describes what will come in: rows
-# of eight numbers. It holds no numbers yet, only a shape and a type. Keras calls it a *symbolic
-# tensor*, or `KerasTensor`. `layers.Dense(30, activation="relu")(x)` is two calls in one:
+# Then the same chain in the functional style. `keras.Input((8,))` stands for the rows of eight
+# numbers that will come in. It is a *symbolic tensor* (`KerasTensor`): an array with a shape and a
+# type, but without numbers yet. `layers.Dense(30, activation="relu")(x)` is two calls in one:
 #
 #     layer = layers.Dense(30, activation="relu")  # create the layer
-#     x = layer(x)  # connect it to the old x; the new x is its output
+#     x = layer(x)  # connect it: its input is the old x, its output the new x
 #
 # Nothing is computed yet; Keras only records the connections. `keras.Model(inputs, outputs)` then
 # follows them from the outputs back to the inputs and collects the layers on the way.
 #
-# Initial weights are random. We set the same seed before we build each model, so these two start
-# from equal weights and must give equal predictions.
+# We set the same seed before we build each model. So these two start from the same random weights
+# and must give equal predictions.
 
 # %%
 normalization = layers.Normalization()
-normalization.adapt(train_features)  # not changed by training, so four models can share it
+normalization.adapt(train_features)  # training does not change it, so models can share it
 
 keras.utils.set_random_seed(lesson.seed)
 sequential = keras.Sequential([
@@ -110,23 +109,23 @@ for model in (sequential, functional):
     print("predictions before training:", model.predict(train_features[:3], verbose=0)[:, 0])
 
 # %% [markdown]
-# They do: it is the same model, written in two ways. But a functional model need not be a chain.
-# Its layers may form any *directed acyclic graph*: *directed*, because data flow one way along each
-# connection; *acyclic*, because no path leads back to its start.
+# The predictions are equal: it is the same model, written in two ways. But a functional model need
+# not be a chain. Its layers may form any *directed acyclic graph*: data flow one way along each
+# connection (*directed*), and no path leads back to its start (*acyclic*).
 #
 # ### A branch
-# `deep` is a chain with two hidden layers. `wide_deep` has these two and also a *skip connection*:
-# the normalized inputs go to the first hidden layer and also straight to the output layer.
-# `Concatenate` puts the 8 inputs and the 30 numbers of the hidden layer into one row of 38.
+# `deep` is a chain with two hidden layers. `wide_deep` also has a *skip connection*, a path around
+# them: the normalized inputs go to the first hidden layer and also straight to the output layer.
+# `Concatenate` joins the 8 inputs and the 30 outputs of the last hidden layer into one row of 38.
 #
-# Such a model is called *wide and deep*. The output layer computes a weighted sum, so a linear rule
-# ("the higher the income, the higher the value") can take the short *wide* path, and the *deep*
-# path through the hidden layers can learn the rest. To see whether that helps, compare it with
-# `deep`, which lacks only the skip connection, and not with `sequential`, which lacks a layer too.
+# Such a model is called *wide and deep*. The skip connection is its *wide* path: it suits a linear
+# rule, such as "the higher the income, the higher the value". The *deep* path through the hidden
+# layers can learn the rest. To see whether the skip connection helps, compare `wide_deep` with
+# `deep`, and not with `sequential`, which has one hidden layer fewer.
 #
-# What do the hidden layers compute? To see it, make a model that ends there: any symbolic tensor of
-# the graph can be an output. `hidden_output` uses the same layers as `wide_deep`, not copies. When
-# we train `wide_deep`, `hidden_output` changes with it.
+# What do the hidden layers compute? Any symbolic tensor of the graph can be an output, so we make a
+# model that ends at the hidden layers. `hidden_output` uses the same layers as `wide_deep`, not
+# copies: when we train `wide_deep`, `hidden_output` changes with it.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -148,14 +147,14 @@ wide_deep = keras.Model(inputs, layers.Dense(1)(both))
 hidden_output = keras.Model(inputs, hidden)
 
 wide_deep.summary()
-# `keras.utils.plot_model` draws the graph too, but needs Graphviz.
+# `keras.utils.plot_model` draws the graph too, but needs the program Graphviz.
 lesson.save_figure("wide_deep_diagram", diagram(wide_deep, "wide_deep"))
 
 # %% [markdown]
 # ### Two inputs
-# We have only one table, so we split it for practice: the wide path gets the first five columns and
-# the deep path the last six (three columns are in both). Each path has an `Input` and a
-# `Normalization` layer of its own. Layers can be given names; summary and history show them.
+# We have only one table, so for practice we give the wide path its first five columns and the deep
+# path its last six; three are in both. Each path has an `Input` and a `Normalization` layer of its
+# own. Layers can have names, which summary and history show.
 
 # %%
 train_parts = train_features[:, :5], train_features[:, 2:]  # for the wide and the deep path
@@ -175,11 +174,13 @@ two_inputs = keras.Model([wide_input, deep_input], value)
 
 # %% [markdown]
 # ### Two outputs
-# If the wide path alone predicts fairly well, little error is left, and the deep path may learn
-# little from it. An *auxiliary output* works against that: a second output layer must predict the
-# value from the deep path alone. It is used in training only; afterwards we ignore it. We build all
-# layers again, because layers shared with `two_inputs` would be trained twice; only `deep_alone` is
-# new. (In lesson 17 each output answers a question of its own.)
+# If the wide path alone predicts fairly well, only a small error is left for the deep path to learn
+# from. An *auxiliary output* works against that: a second output layer must predict the value from
+# the deep path alone. After training we ignore it. (In lesson 17 each output answers a question of
+# its own.)
+#
+# The architecture is that of `two_inputs` plus the layer `deep_alone`. But we create all layers
+# anew: layers that both models share would be trained twice.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -194,11 +195,11 @@ lesson.save_figure("two_outputs_diagram", diagram(two_outputs, "two_outputs"))
 
 # %% [markdown]
 # ### A shared layer
-# How much more valuable is one district than another? Both must be judged by the same rule, so we
-# call the same layers twice. A *shared layer* is called in several places but has only one set of
-# weights; in training, the gradients from all its calls are added. A whole model can be called like
-# a layer too: here we call `deep` twice and subtract. `comparison` has no weights of its own, so it
-# is ready as soon as `deep` is trained.
+# How much more are the houses of one district worth than those of another? Both must be judged by
+# the same rule. A *shared layer* is called in several places but has only one set of weights; in
+# training, the gradients from all its calls are added. A whole model can be called like a layer,
+# too: here we call `deep` twice and subtract. `comparison` has no weights of its own, so it is
+# trained as soon as `deep` is.
 
 # %%
 first, second = keras.Input((8,)), keras.Input((8,))
@@ -208,13 +209,13 @@ print("parameters of `deep` and `comparison`:", deep.count_params(), comparison.
 
 # %% [markdown]
 # ## 4 Compile
-# The loss is the mean squared error. With several outputs, each has a loss of its own, and training
-# minimizes their weighted sum. The output that we want to use gets the larger weight:
+# With several outputs, each has a loss of its own, and training minimizes their weighted sum. The
+# output that we want to use gets the larger weight:
 #
 #     loss of two_outputs = 0.9 * MSE of value + 0.1 * MSE of deep_alone
 
 # %%
-steps = len(train)  # in an epoch; `steps_per_execution`: return to Python once per epoch, faster
+steps = len(train)  # return to Python once per epoch: faster
 for model in (sequential, deep, wide_deep, two_inputs):
     model.compile(optimizer="adam", loss="mse", steps_per_execution=steps)
 two_outputs.compile(
@@ -223,9 +224,8 @@ two_outputs.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# A model with two inputs takes a tuple of two arrays, and one with two outputs needs a tuple of two
-# targets: `two_outputs` gets the same values twice, for both of its outputs. In plain Keras, the
-# last row of the loop below is:
+# A model with two inputs takes a tuple of two arrays, and one with two outputs takes a tuple of two
+# targets, here the same values twice. In plain Keras, the last training of the loop below is:
 #
 #     two_outputs.fit(train_parts, (train_values, train_values), epochs=20)
 
@@ -253,10 +253,10 @@ for name, model, batches, validation in [
 
 # %% [markdown]
 # ## 6 Evaluate
-# An MSE of 0.36 means a typical error of √0.36 = 0.6, that is 60,000 dollars. A model with two
-# outputs predicts a list of two arrays. We score only the first, the main output; in the history,
-# its loss is `value_loss`: the name of the output, then `loss`. The last line printed is the error
-# without any network, from always predicting the mean value.
+# An MSE of 0.36 means a *root mean squared error* (RMSE) of √0.36 = 0.6, or 60,000 dollars. A model
+# with two outputs returns a list of two arrays. We score only the first, the main output; in the
+# history its loss is called `value_loss`, after the layer. The baseline is, as in lesson 03, to
+# always predict the mean of the training values.
 
 # %%
 predictions = {
@@ -268,7 +268,7 @@ predictions = {
 }
 mse = {name: np.mean((rows[:, 0] - test_values) ** 2) for name, rows in predictions.items()}
 scores = {f"test_mse_{name}": error for name, error in mse.items()}
-main = histories["two_outputs"]
+main = histories["two_outputs"]  # from here on, only the loss of its main output
 histories["two_outputs"] = {"loss": main["value_loss"], "val_loss": main["val_value_loss"]}
 val_mse = [history["val_loss"][-1] for history in histories.values()]
 table = pd.DataFrame({"model": list(mse), "validation": val_mse, "test": list(mse.values())})
@@ -276,7 +276,7 @@ lesson.save_table("scores", table.round(4))
 figure = plots.compare_models(histories, "loss", "mean squared error of house values", log=True)
 lesson.save_figure("houses", figure)
 mean_mse = np.mean((test_values - train_values.mean()) ** 2)
-print(f"always predicting the mean value: test MSE {mean_mse:.4f}")
+print(f"baseline, always predicting the mean: test MSE {mean_mse:.4f}")
 
 # %% [markdown]
 # <!-- results: lesson-08-scores -->
@@ -294,14 +294,13 @@ print(f"always predicting the mean value: test MSE {mean_mse:.4f}")
 # `deep` has the lowest error with every seed. So the gain over `sequential` comes from the second
 # hidden layer; the skip connection, the separate inputs and the auxiliary output add nothing here.
 # For these data a plain chain is the better choice. Skip connections matter in networks with dozens
-# of layers: backpropagation multiplies the gradient by the derivative of one layer after the other,
-# so it can shrink to almost nothing before it reaches the first layers (*vanishing gradients*). A
+# of layers: there the gradient may vanish on its way back to the first layers (lesson 00), and a
 # skip connection is a way around.
 #
 # ## 7 Predict
-# Two models of step 3 use the layers of a trained model. `comparison` predicts the difference
-# between two predictions of `deep`. `hidden_output` returns the 30 numbers that the hidden layers
-# of `wide_deep` compute for one district; many are 0, because `relu` replaces negative values by 0.
+# A positive number from `comparison` means that the first district has the more valuable houses.
+# `hidden_output` returns the 30 numbers that the hidden layers of `wide_deep` compute for one
+# district; many are 0, because `relu` replaces negative values by 0.
 
 # %%
 one, other = test_features[:1], test_features[1:2]

@@ -13,6 +13,10 @@ def names(smoke_runs):
     return smoke_runs[REGULARIZATION].names
 
 
+def build_all(names) -> dict:
+    return {name: names["network"](**own) for name, own in names["ARGUMENTS"].items()}
+
+
 def check_parameters(parameters: dict) -> None:
     expected = {"smaller": 40_029, "bigger": 5_383_681, "batch_norm": 160_305 + 4 * 32}
     for name, count in parameters.items():
@@ -23,8 +27,8 @@ def test_parameter_counts(smoke_runs, names):
     table = pd.read_csv(smoke_runs[REGULARIZATION].folder / "models.csv", index_col="model")
     assert list(table.index) == names["lesson"].models
     check_parameters(table.parameters.to_dict())
-    assert list(names["BUILDERS"]) == list(names["NAMES"])
-    check_parameters({name: build().count_params() for name, build in names["BUILDERS"].items()})
+    assert list(names["ARGUMENTS"]) == list(names["NAMES"])
+    check_parameters({name: model.count_params() for name, model in build_all(names).items()})
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +106,8 @@ def test_early_stopping_matches_baseline(all_ten):
 
 def test_dropout_and_batch_norm_placement(names):
     kinds = {
-        name: [type(layer).__name__ for layer in build().layers]
-        for name, build in names["BUILDERS"].items()
+        name: [type(layer).__name__ for layer in model.layers]
+        for name, model in build_all(names).items()
     }
     assert kinds["baseline"] == ["Dense"] * 3
     assert kinds["L2_dropout"] == ["Dense", "Dropout"] * 2 + ["Dense"]
