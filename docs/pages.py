@@ -90,11 +90,19 @@ class Pages:
     def mention(self, text: str, script: Path) -> str:
         """Turn what a lesson's prose mentions into links: notes, lessons, terms that it defines."""
 
+        def to_page(found: re.Match) -> str:
+            return link(found[0], Path(found[0])) if Path(found[0]) in self.pages else found[0]
+
+        def to_lesson(found: re.Match) -> str:
+            lessons = [path for path in self.notebooks if path.name.startswith(found[1])]
+            return found[0] if lessons in ([], [script]) else link(found[0], lessons[0])
+
+        def link(words: str, path: Path) -> str:
+            return f"[{words}]({posixpath.relpath(path.as_posix(), script.parent.as_posix())})"
+
         def change(part: str) -> str:
-            part = re.sub(r"(?<![\w/])((?:notes|churn|xor|mnist)/[\w/]+\.md)", self.to_page, part)
-            part = re.sub(
-                r"\blesson (\d\d)\b", lambda m: self.to_lesson(m, script), part, flags=re.I
-            )
+            part = re.sub(r"(?<![\w/])(?:notes|churn|xor|mnist)/[\w/]+\.md", to_page, part)
+            part = re.sub(r"\b[Ll]esson\s(\d\d)\b", to_lesson, part)
             return re.sub(r"(?<!\*)\*([^*]+)\*(?!\*)", self.to_term, part)
 
         pieces, end = [], 0
@@ -102,13 +110,6 @@ class Pages:
             pieces += [change(text[end : found.start()]), found[0]]
             end = found.end()
         return "".join([*pieces, change(text[end:])])
-
-    def to_page(self, found: re.Match) -> str:
-        return f"[{found[1]}]({found[1]})" if Path(found[1]) in self.pages else found[0]
-
-    def to_lesson(self, found: re.Match, script: Path) -> str:
-        path = next((path for path in self.notebooks if path.name.startswith(found[1])), script)
-        return found[0] if path == script else f"[{found[0]}]({path})"
 
     def to_term(self, found: re.Match) -> str:
         words = " ".join(found[1].split())
