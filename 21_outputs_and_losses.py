@@ -3,7 +3,7 @@
 # 21 Outputs and losses: which last layer and which loss does my question need?
 
 Is it a shoe? Which garment is it? What does a house cost here, how many households are there? You
-ask eight questions. The networks that answer them are built alike; only the last layer, the loss
+ask seven questions. The networks that answer them are built alike; only the last layer, the loss
 and the metric differ. Beside most of them you train another one with a wrong pair of last layer and
 loss, and see that Keras often says nothing.
 
@@ -22,11 +22,9 @@ import math
 import warnings
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from keras import layers, ops
-from sklearn.metrics import precision_score, recall_score
 from sklearn.model_selection import train_test_split
 
 # %% [markdown]
@@ -66,28 +64,20 @@ places = {part: (x - mean) / deviation for part, x in places.items()}
 # *multi-label*: any number of the labels may apply to an example, also none.
 
 # %%
-ATTRIBUTES = {
-    "upper body": [0, 2, 3, 4, 6],  # T-shirt, pullover, dress, coat, shirt
-    "shoe": [5, 7, 9],  # sandal, sneaker, ankle boot
-    "warm": [2, 4, 9],  # pullover, coat, ankle boot
-    "collar": [4, 6],  # coat, shirt
-}
-# (10, 4): a row for each class, a column for each attribute; has[4] is 1, 0, 1, 1
-has = np.array([np.isin(range(10), some) for some in ATTRIBUTES.values()], "float32").T
+UPPER_BODY, SHOE, WARM, COLLAR = [0, 2, 3, 4, 6], [5, 7, 9], [2, 4, 9], [4, 6]  # of lesson 01
+# (10, 4): a row for each class, a column for each attribute; has[4], a coat, is 1, 0, 1, 1
+has = [np.isin(range(10), some) for some in (UPPER_BODY, SHOE, WARM, COLLAR)]
+has = np.array(has, "float32").T
 which = {"train": train_labels[:10_000], "val": val_labels, "test": test_labels}  # (n,): 0 to 9
 one_hot = {part: np.eye(10, dtype="float32")[y] for part, y in which.items()}  # (n, 10)
 several = {part: has[y] for part, y in which.items()}  # (n, 4)
 shoe = {part: y[:, 1:2] for part, y in several.items()}  # (n, 1): only the second column
 
-
-def of_districts(compute):
-    """Compute a target for every district: a column of shape (n, 1) for each part."""
-    return {part: compute(t).to_numpy("float32")[:, np.newaxis] for part, t in tables.items()}
-
-
-value = of_districts(lambda t: t.median_house_value / 100_000)  # in units of 100,000 dollars
-share = of_districts(lambda t: t.total_bedrooms / t.total_rooms)  # between 0 and 1
-households = of_districts(lambda t: t.households)  # 1, 2, 3, ...
+value, share, households = {}, {}, {}  # of districts, all (n, 1)
+for part, table in tables.items():
+    value[part] = table[["median_house_value"]].to_numpy() / 100_000  # in 100,000 dollars
+    share[part] = table[["total_bedrooms"]].to_numpy() / table[["total_rooms"]].to_numpy()
+    households[part] = table[["households"]].to_numpy()
 
 # %% [markdown]
 # ## 3 Define
@@ -109,12 +99,14 @@ def build(inputs, units, activation):
 
 # %% [markdown]
 # ## 4 Compile
-# The loss must interpret the output as what it is: separate probabilities, several probabilities
-# that sum to 1, or plain numbers. Where shapes cannot fit, you get an error. Three such mistakes,
-# each with ten units and `softmax`:
+# The loss must interpret the output as what it is: separate probabilities, probabilities that sum
+# to 1, or plain numbers. It must also fit the targets. Classes can be written as *one-hot* rows
+# with a single 1, such as 0, 0, 1, or *sparse*, as class numbers such as 2, which only tell where
+# the 1 stands. Where shapes cannot fit, you get an error. Three such mistakes, with ten `softmax`
+# units:
 #
-# 1. The targets are class numbers, but the loss expects *one-hot* targets, rows with a single 1.
-# 2. The targets are one-hot rows, but the *sparse* loss expects class numbers.
+# 1. The targets are class numbers, but the loss expects one-hot rows.
+# 2. The targets are one-hot rows, but the sparse loss expects class numbers.
 # 3. The target is one yes or no, and the binary loss compares it with ten outputs.
 
 # %%
@@ -134,7 +126,7 @@ for targets, loss in [(which, ONE_HOT), (one_hot, SPARSE), (shoe, BINARY)]:
 models, tasks = {}, {}
 
 
-def train(name, inputs, targets, units, activation, loss, metric, class_weight=None):
+def train(name, inputs, targets, units, activation, loss, metric):
     """Train a network for one question and keep it as `models[name]`."""
     print(f"\n{name}")
     model = build(inputs, units, activation)
@@ -144,7 +136,6 @@ def train(name, inputs, targets, units, activation, loss, metric, class_weight=N
         lesson.batches(inputs["train"], targets["train"]),
         validation_data=(inputs["val"], targets["val"]),
         epochs=lesson.epochs,
-        class_weight=class_weight,
         callbacks=lesson.callbacks(training=name),
         verbose=0,
     )
@@ -167,16 +158,14 @@ train("shoe_wrong", garments, shoe, 1, "softmax", BINARY, "accuracy")
 
 # %% [markdown]
 # **One of many (*multi-class classification*): which garment is it?** Exactly one class is right,
-# so ten units with `softmax` give ten probabilities that sum to 1. There is a loss for class
-# numbers and one for one-hot rows. Both compute -log of the probability given to the right class,
-# with the natural logarithm: 0 for a probability of 1, 1.39 for 0.25. *Wrong:* one unit that
-# predicts the class number, with `mse`. If the network hesitates between T-shirt (0) and shirt (6),
-# its best answer is then the mean: 3, a dress.
+# so ten units with `softmax` give ten probabilities that sum to 1. The sparse and the one-hot loss
+# are the same: -log of the probability given to the right class, with the natural logarithm: 0 for
+# a probability of 1, 1.39 for 0.25. *Wrong:* one unit that predicts the class number, with `mse`.
+# If it hesitates between T-shirt (0) and shirt (6), its best answer is the mean: 3, a dress.
 #
 # How often is the right class the whole number nearest to this prediction? Keras has no such
 # metric, so we write one: a function of the true and the predicted values of a batch that returns a
-# number per example. `keras.ops` has NumPy's functions for every back-end: TensorFlow, JAX and
-# PyTorch.
+# number per example. `keras.ops` has NumPy's functions for every back-end.
 
 
 # %%
@@ -194,7 +183,6 @@ train("garment_wrong", garments, numbers, 1, None, "mse", nearest_class)
 # **Several at once: which attributes has it?** Each is a yes-or-no question of its own: four units
 # with `sigmoid`, and the loss is the mean of four binary cross-entropies. *Wrong:* `softmax`. A
 # coat has three attributes, but of four probabilities that sum to 1, at most one can be above 0.5.
-#
 # The metric `"accuracy"` looks only at the largest of the four outputs. `BinaryAccuracy` counts
 # single answers, most of which are an easy no. The *exact match* is strict: are all four right?
 
@@ -212,33 +200,23 @@ train("attributes_wrong", garments, several, 4, "softmax", BINARY, exact_match)
 # **Any number (*regression*): what does a house cost?** One unit without activation (lesson 03).
 # *Wrong:* a `sigmoid`, left over from a yes-or-no question. Its output stays below 1, which here
 # means 100,000 dollars.
+#
+# **Between 0 and 1: what share of the rooms are bedrooms?** `sigmoid` stays in that range. The loss
+# may be `mse` or binary cross-entropy: its target need not be 0 or 1, but may lie in between.
+#
+# **A count: how many households live there?** The *Poisson distribution* gives the probability that
+# 0, 1, 2, … independent events happen, if you know how many happen on average; the network predicts
+# this mean. Counts typically differ from their mean by its square root: by 5 if it is 25, by 45 if
+# it is 2,000. So an error of 10 is large in the first case and small in the second. The *Poisson
+# loss*, `prediction - count * log(prediction)`, takes that into account. It is -log of the
+# probability of the count, without a term that does not depend on the prediction; so it may be
+# negative. The prediction must be above 0, as the activation `exponential`, e^x, always is.
+# *Plausible, too:* no activation, with `mse`. It treats an error of 10 the same in every district.
 
 # %%
 train("value", places, value, 1, None, "mse", "mae")
 train("value_wrong", places, value, 1, "sigmoid", "mse", "mae")
-
-# %% [markdown]
-# **Between 0 and 1: what share of the rooms are bedrooms?** `sigmoid` stays in that range, and two
-# losses suit it: `mse`, and the binary cross-entropy. For a target t and a prediction p it is
-# -t log p - (1 - t) log(1 - p), and t may lie anywhere from 0 to 1. It is lowest at p = t, but not
-# 0 there: 0.50 for t = p = 0.2.
-
-# %%
 train("share", places, share, 1, "sigmoid", "mse", "mae")
-train("share_binary", places, share, 1, "sigmoid", BINARY, "mae")
-
-# %% [markdown]
-# **A count: how many households live there?** The *Poisson distribution* tells how probable it is
-# that 0, 1, 2, … independent events happen. Its variance equals its mean, so large counts vary
-# more: 10 households too many are little in a district of 2,000 and much in one of 20. The *Poisson
-# loss*, `prediction - count * log(prediction)`, is -log of the probability of the count, without a
-# term that does not depend on the prediction; so it may be negative. The prediction is the mean of
-# the distribution. It must be above 0, as the activation `exponential`, e^x, always is.
-#
-# *Plausible, too:* no activation, with `mse`. It treats an error of 10 households the same in every
-# district.
-
-# %%
 train("households", places, households, 1, "exponential", "poisson", "mae")
 train("households_mse", places, households, 1, None, "mse", "mae")
 
@@ -248,8 +226,9 @@ train("households_mse", places, households, 1, None, "mse", "mae")
 # it: a dollar too little costs 0.9, a dollar too much 0.1. Where one true value of ten lies above
 # the prediction, both sides pull equally: a dollar more saves 0.9 · 1 and costs 0.1 · 9.
 #
-# You write a loss like a metric, with one difference. Gradient descent minimizes the loss, so it
-# must be differentiable; a metric is only reported and may round, as `nearest_class` does.
+# You write a loss like a metric, and pass the function itself: `model.compile("adam", pinball)`.
+# One thing differs: gradient descent minimizes the loss, so it must be differentiable; a metric is
+# only reported and may round, as `nearest_class` does.
 
 
 # %%
@@ -260,24 +239,6 @@ def pinball(true, predicted):
 
 
 train("budget", places, value, 1, None, pinball, "mae")
-
-# %% [markdown]
-# **Unbalanced classes: cheap, medium or off the scale?** The census wrote 500,001 for all values
-# above 500,000 dollars. Few districts are that expensive, and few are below 100,000. With *class
-# weights*, the loss of each example is multiplied by the weight of its class, so rare classes count
-# more: `fit(..., class_weight={0: 3.33, 1: 0.51, 2: 1.33})`. These *balanced* weights, for 2, 13
-# and 5 examples, give all classes the same total weight: the number of all examples, divided by
-# (the number of classes times the examples of the class); for class 0, 20 / (3 · 2).
-
-# %%
-BANDS = ["cheap", "medium", "off the scale"]
-# 0 below 100,000 dollars, 2 from 500,001, 1 in between
-band = {part: np.digitize(v[:, 0], [1, 5.00001]) for part, v in value.items()}
-known, counts = np.unique(band["train"], return_counts=True)
-balanced = len(band["train"]) / (len(known) * counts)
-weights = dict(zip(known.tolist(), balanced.tolist(), strict=True))
-train("band", places, band, 3, "softmax", SPARSE, "accuracy")
-train("band_weighted", places, band, 3, "softmax", SPARSE, "accuracy", class_weight=weights)
 
 # %% [markdown]
 # ## 6 Evaluate
@@ -318,19 +279,14 @@ lesson.save_table("answers", scores)
 # | `value`            | 1 linear      | `"mse"`     | `mae`           | 0.467  | 0.900    |
 # | `value_wrong`      | 1 sigmoid     | `"mse"`     | `mae`           | 1.172  | 0.900    |
 # | `share`            | 1 sigmoid     | `"mse"`     | `mae`           | 0.024  | 0.041    |
-# | `share_binary`     | 1 sigmoid     | `BINARY`    | `mae`           | 0.024  | 0.041    |
 # | `households`       | 1 exponential | `"poisson"` | `mae`           | 61.903 | 237.782  |
 # | `households_mse`   | 1 linear      | `"mse"`     | `mae`           | 90.758 | 237.782  |
 # | `budget`           | 1 linear      | `pinball`   | `mae`           | 0.970  | 0.900    |
-# | `band`             | 3 softmax     | `SPARSE`    | `accuracy`      | 0.881  | 0.779    |
-# | `band_weighted`    | 3 softmax     | `SPARSE`    | `accuracy`      | 0.743  | 0.779    |
 # <!-- end -->
 #
 # `mae` is an error: the lower, the better. Its unit is 100,000 dollars for `value` and `budget`, a
-# household for the counts; for `share` it has none. `budget` and `band_weighted` are worse than
-# their baselines on purpose: they aim at something other than this metric.
-#
-# None of these wrong pairs raised an error. What gives them away?
+# household for the counts; for `share` it has none. `budget` is worse than its baseline on purpose:
+# it aims at something other than this metric. No wrong pair raised an error. What gives them away?
 #
 # - `shoe_wrong` says yes to all, `attributes_wrong` at most one yes per garment. Their training
 #   losses (below) do not show it: Keras with TensorFlow takes the numbers before the softmax and
@@ -346,123 +302,43 @@ lesson.save_table("answers", scores)
 #   range of 3 seeds
 # <!-- end -->
 #
-# For the counts the Poisson loss does better, above all in small districts (see the figure). It
-# need not for other inputs: e^x suits the logarithm of the rooms, as more rooms mean proportionally
-# more households.
-#
-# **A threshold for each label.** Must a probability exceed 0.5 to count as a yes? Say a shop wants
-# to find 95% of the garments with an attribute. For each label we choose the threshold that 95% of
-# them exceed among the *validation* images, and then look once at the test images. *Recall* is the
-# fraction that is found, *precision* the fraction of the found ones that are right.
-
-# %%
-seen, rows = models["attributes"].predict(garments["val"], verbose=0), []
-for number, label in enumerate(ATTRIBUTES):
-    has_it = several["val"][:, number] == 1
-    threshold = np.quantile(seen[has_it, number], 0.05)
-    true, guessed = several["test"][:, number], answers["attributes"][:, number]
-    row = [label, np.mean(true == 0), np.mean((guessed > 0.5) == true), threshold]
-    for said in (guessed > 0.5, guessed > threshold):
-        row += [score(true, said, zero_division=0) for score in (recall_score, precision_score)]
-    rows.append(row)
-columns = ["label", "always no", "accuracy", "threshold", "recall at 0.5", "precision at 0.5"]
-columns += ["recall at threshold", "precision at threshold"]
-lesson.save_table("thresholds", pd.DataFrame(rows, columns=columns).round(3))
-
-# %% [markdown]
-# <!-- results: lesson-21-thresholds -->
-# | label                  | upper body | shoe | warm | collar |
-# | ---------------------- | ---------- | ---- | ---- | ------ |
-# | accuracy               | 0.98       | 1.00 | 0.93 | 0.91   |
-# | always no              | 0.50       | 0.70 | 0.70 | 0.80   |
-# | recall at 0.5          | 0.99       | 1.00 | 0.92 | 0.68   |
-# | precision at 0.5       | 0.98       | 1.00 | 0.84 | 0.83   |
-# | threshold              | 0.88       | 0.99 | 0.38 | 0.07   |
-# | recall at threshold    | 0.95       | 0.95 | 0.95 | 0.95   |
-# | precision at threshold | 0.99       | 1.00 | 0.82 | 0.57   |
-# <!-- end -->
-#
-# Accuracy misleads: for `collar` it looks good, but answering no to all images already reaches 0.80
-# and finds no collar. The thresholds differ because the labels differ in how rare and how hard they
-# are; in practice also in what a mistake costs. To find 95% of the collars takes a low threshold
-# and many false alarms. Where 0.5 already finds more than 95%, a shop would keep 0.5.
-#
-# **What class weights change:**
-
-# %%
-rows = []
-for number, name in enumerate(BANDS):
-    row = [name, np.sum(band["train"] == number), weights.get(number)]
-    for network in ("band", "band_weighted"):
-        true, said = band["test"] == number, answers[network].argmax(axis=1) == number
-        row += [score(true, said, zero_division=0) for score in (recall_score, precision_score)]
-    rows.append(row)
-columns = ["band", "examples", "weight", "recall", "precision"]
-columns += ["recall weighted", "precision weighted"]
-lesson.save_table("bands", pd.DataFrame(rows, columns=columns).round(3))
-
-# %% [markdown]
-# <!-- results: lesson-21-bands -->
-# | band          | examples | weight | recall | precision | recall weighted | precision weighted |
-# | ------------- | -------- | ------ | ------ | --------- | --------------- | ------------------ |
-# | cheap         | 2,283    | 1.91   | 0.67   | 0.76      | 0.89            | 0.56               |
-# | medium        | 10,181   | 0.43   | 0.95   | 0.90      | 0.71            | 0.95               |
-# | off the scale | 617      | 7.06   | 0.45   | 0.84      | 0.79            | 0.27               |
-# <!-- end -->
-#
-# With weights, the network finds many more of the rare districts and raises many more false alarms.
-# Weights add no knowledge: like a threshold, they only choose which mistake is made more often, a
-# rare district missed or a false alarm (churn/README.md shows how to weigh their costs).
-#
 # ## 7 Predict
-# How far off are the predicted counts in small and in large districts?
+# What do right and wrong networks answer about the same coat?
 
 # %%
-figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-true = households["test"][:, 0]
-tenths = pd.qcut(true, 10, labels=False, duplicates="drop")  # equally many districts in each
-for name in ("households", "households_mse"):
-    off = pd.Series(np.abs(answers[name][:, 0] - true) / true).groupby(tenths).median()
-    axes.plot(off.index + 1, off, "o-", label=name)
-axes.set(xlabel="tenth of the districts, from few to many households", ylim=(0, None))
-axes.set(ylabel="median relative error of the count")
-axes.legend()
-lesson.save_figure("answers", figure)
+coat = np.flatnonzero(which["test"] == 4)[0]  # the first of the test images
+for name in ("shoe", "garment", "attributes"):
+    print(
+        f"{name}: {answers[name][coat].round(2)}, wrong: {answers[f'{name}_wrong'][coat].round(2)}"
+    )
+accuracy = scores.set_index("network").test["garment"]
+enough = np.mean(answers["budget"] >= value["test"])
 model = models["garment"]
 lesson.finish(
-    model,
-    model.history,
-    training="garment",
-    test_accuracy=scores.set_index("network").test["garment"],
-    enough_budget=np.mean(answers["budget"] >= value["test"]),
+    model, model.history, training="garment", test_accuracy=accuracy, enough_budget=enough
 )
 
 # %% [markdown]
 # ## Remember
-# - The last layer must be able to produce every valid answer, and the loss must suit that layer:
+# - Write down one perfect answer first. Which numbers may occur in it? Must they sum to 1? That
+#   decides the last layer. The loss must suit it, and what you want: a mean, a quantile, ...
 #
-# | question            | last layer       | loss                  | metric                |
-# | ------------------- | ---------------- | --------------------- | --------------------- |
-# | yes or no           | 1 `sigmoid`      | `BINARY`              | accuracy              |
-# | one of n            | n `softmax`      | `SPARSE` or `ONE_HOT` | accuracy              |
-# | any of n            | n `sigmoid`      | `BINARY`              | exact match, recall   |
-# | any number          | 1, no activation | `"mse"`               | `"mae"`               |
-# | between 0 and 1     | 1 `sigmoid`      | `"mse"` or `BINARY`   | `"mae"`               |
-# | a count             | 1 `exponential`  | `"poisson"`           | `"mae"`               |
-# | a quantile          | 1, no activation | `pinball`             | fraction below it     |
-# | one of n, some rare | n `softmax`      | `SPARSE`, weighted    | recall and precision  |
+# | question        | last layer       | loss                  | metric            |
+# | --------------- | ---------------- | --------------------- | ----------------- |
+# | yes or no       | 1 `sigmoid`      | `BINARY`              | accuracy          |
+# | one of n        | n `softmax`      | `SPARSE` or `ONE_HOT` | accuracy          |
+# | any of n        | n `sigmoid`      | `BINARY`              | exact match       |
+# | any number      | 1, no activation | `"mse"`               | `"mae"`           |
+# | between 0 and 1 | 1 `sigmoid`      | `"mse"` or `BINARY`   | `"mae"`           |
+# | a count         | 1 `exponential`  | `"poisson"`           | `"mae"`           |
+# | a quantile      | 1, no activation | `pinball`             | fraction below it |
 #
 #   (`BINARY`: `"binary_crossentropy"`, `SPARSE`: `"sparse_categorical_crossentropy"`, `ONE_HOT`:
-#   `"categorical_crossentropy"`.)
+#   `"categorical_crossentropy"`.) More pairs are in notes/losses_and_outputs.md.
 # - Keras raises an error only if shapes cannot fit. So look at the predictions: their range,
 #   whether they differ, whether they beat a baseline.
-# - A metric says what you care about, and need not be what is minimized. Choose thresholds on
-#   validation data.
-#
-# For a question of your own, write down one perfect answer first. Which numbers may occur in it?
-# Must they sum to 1? That decides the last layer. The loss must suit that layer and what you want
-# from the answer: a mean (`mse`), a quantile (`pinball`), a probability (cross-entropy). More pairs
-# are in notes/losses_and_outputs.md.
+# - A metric says what you care about, and need not be what is minimized. If one answer is rare,
+#   accuracy misleads: lesson 24.
 
 # %% [markdown]
 # ## Exercises

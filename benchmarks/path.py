@@ -18,7 +18,7 @@ Basics
 03 | regression, normalization, early stopping
 xor | why a network needs hidden layers and activations; how much depends on luck | Why does a network need hidden layers?
 08 | the functional API: branches, several inputs and outputs, shared layers
-21 | the last layer, loss and metric of each kind of question, multi-label, counts, class weights, a loss of your own
+21 | the last layer, loss and metric of each kind of question, multi-label, counts, a loss of your own
 
 Training well
 04 | overfitting and underfitting, capacity, L1 and L2, dropout, batch normalization
@@ -26,6 +26,7 @@ Training well
 20 | why a second layer helps, counting parameters, comparing networks fairly
 09 | hyperparameters, random search, Hyperband
 22 | seeds and splits, cross-validation, confidence intervals, averaging and bagging, paired comparisons
+24 | rare classes: precision, recall and F1, precision-recall curves, a threshold for each class, class weights
 12 | output shapes, filters, feature maps, dead units, saliency
 19 | four common mistakes and their symptoms, what guessing gives, overfitting one batch
 churn | tabular data, honest splits, ROC AUC, precision and recall, thresholds, class weights

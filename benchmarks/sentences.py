@@ -325,6 +325,28 @@ def lesson_21_losses() -> list[str]:
     ]
 
 
+def rules(rule: str) -> pd.DataFrame:
+    """Return the medians of lesson 24 with this rule, by network and band."""
+    rows = results("24_rules").query("rule == @rule").drop(columns=["seed", "rule"])
+    return rows.groupby(["network", "band"], sort=False).median()
+
+
+def lesson_24_averages() -> list[str]:
+    """Compare the networks of lesson 24 without a threshold, for the rarest band."""
+    rare = rules("most probable").xs("off the scale", level="band")
+    found = runs_of("24")
+    return [
+        "Medians of three seeds, for the band off the scale:",
+        "",
+        *(
+            f"- `{network}`: average precision {row.average_precision:.2f}, mean probability of the band {row.mean_probability:.3f}"
+            for network, row in rare.iterrows()
+        ),
+        f"- of all test districts, a fraction of {1 - rare.always_no.iloc[0]:.3f} are positives",
+        fill("- precision at 50 of `plain` (see below): {precision_at_50:2~}", found),
+    ]
+
+
 PARTS = {
     "rates": "learning rate (our choice is 0.001)",
     "schedules": "schedule",
@@ -536,6 +558,7 @@ FUNCTIONS += [
     lesson_23_weight,
     lesson_19_memorized,
     lesson_21_losses,
+    lesson_24_averages,
     peers_by_split,
     serving_memory,
     xor_starts,
@@ -603,6 +626,13 @@ def promise_of_uncertainty() -> str:
     return f"median test MAE over ten splits: an ensemble of ten {scores['ensemble of 10']:.2f} MPG, random forest {scores['random forest']:.2f}."
 
 
+def promise_of_imbalance() -> str:
+    """Tell what class weights change for the rarest band of lesson 24."""
+    rare = rules("most probable").xs("off the scale", level="band")
+    plain, weighted = rare.loc["plain"], rare.loc["weighted"]
+    return f"recall of the rarest band {plain.recall:.2f}, precision {plain.precision:.2f}; with class weights {weighted.recall:.2f} and {weighted.precision:.2f}."
+
+
 RANGE = "median and range of COUNT seeds."
 ACCURACY = f"test accuracy {{test_accuracy:3~}}, {RANGE}"
 PROMISES = {
@@ -634,6 +664,7 @@ EXPECTATIONS["00_neuron_to_backpropagation"] = promise_of_neuron
 EXPECTATIONS["16_learning_rate"] = promise_of_learning_rate
 EXPECTATIONS["20_depth_and_width"] = promise_of_shapes
 EXPECTATIONS["22_uncertainty"] = promise_of_uncertainty
+EXPECTATIONS["24_imbalanced_classes"] = promise_of_imbalance
 EXPECTATIONS["xor"] = promise_of_xor
 
 

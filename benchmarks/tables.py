@@ -304,26 +304,28 @@ def lesson_21_answers() -> list[str]:
     return in_columns(table(runs, "network", header, row))
 
 
-def lesson_21_thresholds() -> list[str]:
-    """Lay out what the thresholds of lesson 21 change, one column per label."""
-    names = {"accuracy": "accuracy", "always_no": "always no", "recall_at_half": "recall at 0.5"}
-    names |= {"precision_at_half": "precision at 0.5", "threshold": "threshold"}
-    names |= {"recall": "recall at threshold", "precision": "precision at threshold"}
-    labels = results("21_thresholds").groupby("label", sort=False)[list(names)].median()
-    header = f"| label | {' | '.join(labels.index)} |"
+def lesson_24_scores() -> list[str]:
+    """Show how accuracy misleads in lesson 24."""
     rows = [
-        f"| {names[name]} | {' | '.join(map('{:.2f}'.format, labels[name]))} |" for name in names
+        f"| {band} | {row.always_no:.2f} | {row.accuracy:.2f} | {row.recall:.2f} | {row.precision:.2f} | {row.f1:.2f} |"
+        for band, row in sentences.rules("most probable").loc["plain"].iterrows()
     ]
+    header = "| band | accuracy of always no | accuracy | recall | precision | F1 |"
     return in_columns(layout(header, rows))
 
 
-def lesson_21_bands() -> list[str]:
-    """Lay out what the class weights of lesson 21 change."""
-    header = (
-        "| band | examples | weight | recall | precision | recall weighted | precision weighted |"
-    )
-    row = "| {band} | {examples:,.0f} | {weight:.2f} | {recall:.2f} | {precision:.2f} | {recall_weighted:.2f} | {precision_weighted:.2f} |"
-    return in_columns(table(results("21_bands"), "band", header, row))
+def lesson_24_rules() -> list[str]:
+    """Compare class weights and thresholds in lesson 24, for the rare bands."""
+    rows = []
+    for rule in ("most probable", "threshold"):
+        for network, bands in sentences.rules(rule).groupby("network", sort=False):
+            cells = [network, rule]
+            for band in ("cheap", "off the scale"):
+                row = bands.loc[network, band]
+                cells += [f"{row.recall:.2f}", f"{row.precision:.2f}"]
+            rows.append(f"| {' | '.join(cells)} |")
+    header = "| network | rule | cheap: recall | precision | off the scale: recall | precision |"
+    return in_columns(layout(header, rows))
 
 
 def lesson_11_transfer() -> list[str]:
@@ -423,8 +425,8 @@ BLOCKS = {
     "lesson-19-broken": lesson_19_broken,
     "lesson-20-shapes": lesson_20_shapes,
     "lesson-21-answers": lesson_21_answers,
-    "lesson-21-thresholds": lesson_21_thresholds,
-    "lesson-21-bands": lesson_21_bands,
+    "lesson-24-scores": lesson_24_scores,
+    "lesson-24-rules": lesson_24_rules,
     "two-processors": two_processors,
     "lesson-11-transfer": lesson_11_transfer,
     "initializers": partial(by_setting, "initializers", STARTS),

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from conftest import OUTPUTS
 from keras import ops
-from sklearn.utils.class_weight import compute_class_weight
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +23,6 @@ def test_targets_belong_to_examples(names):
     assert coat == {(1, 0, 1, 1)} and not attributes[classes == 8].any()
     np.testing.assert_array_equal(names["shoe"]["test"][:, 0], np.isin(classes, [5, 7, 9]))
     np.testing.assert_array_equal(names["one_hot"]["test"].argmax(axis=1), classes)
-    values, bands = names["value"]["test"][:, 0], names["band"]["test"]
-    np.testing.assert_array_equal(bands == 0, values < 1)
-    assert ((bands == 2) == (values > 5)).all()
     share = names["share"]["train"]
     assert 0 < share.min() and share.max() <= 1
 
@@ -71,17 +67,6 @@ def test_both_forms_of_classes_train_alike(names):
 
 def test_three_pairs_are_refused(smoke_runs):
     assert smoke_runs[OUTPUTS].printed.count("\nValueError: Argument") == 3
-
-
-def test_class_weights_balance_classes(names):
-    twenty = np.repeat([0, 1, 2], [2, 13, 5])
-    weights = compute_class_weight("balanced", classes=np.unique(twenty), y=twenty)
-    assert weights.round(2).tolist() == [3.33, 0.51, 1.33]
-    counts = np.bincount(names["band"]["train"], minlength=3)
-    totals = [counts[number] * weight for number, weight in names["weights"].items()]
-    np.testing.assert_allclose(totals, totals[0])
-    rare = names["answers"]["band_weighted"].argmax(axis=1) == 0
-    assert rare.sum() > (names["answers"]["band"].argmax(axis=1) == 0).sum()
 
 
 def test_scores_agree_with_predictions(names):

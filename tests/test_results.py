@@ -214,25 +214,38 @@ def test_claims_of_lesson_21():
     for wrong in ("shoe_wrong", "attributes_wrong"):  # the loss does not show the mistake
         assert (loss[wrong] == loss[wrong.removesuffix("_wrong")]).all()
     assert (test.shoe_wrong < baseline.shoe_wrong).all()
-    worse = test.budget > baseline.budget  # on purpose
-    assert worse.all() and (test.band_weighted < baseline.band_weighted).all()
+    assert (test.budget > baseline.budget).all()  # on purpose
     assert (baseline.garment_wrong + 0.2 < test.garment_wrong).all()
     assert (test.garment_wrong + 0.2 < test.garment).all()
     assert (test.attributes_wrong + 0.2 < test.attributes).all()
     assert (test.value_wrong > baseline.value_wrong).all() and (test.value < baseline.value).all()
-    assert (abs(test.share - test.share_binary) < 0.001).all()
+    assert (test.share < baseline.share).all()
     assert (test.households < 0.8 * test.households_mse).all()
     assert runs_of("21").enough_budget.between(0.88, 0.93).all()
-    labels = results("21_thresholds").groupby("label").median()
-    assert labels.accuracy.collar > 0.9 and labels.always_no.collar == 0.8
-    assert labels.recall.between(0.93, 0.96).all() and labels.recall_at_half["upper body"] > 0.97
-    assert labels.recall_at_half.collar < 0.8 and labels.threshold.collar < 0.3
-    assert labels.precision.collar < labels.precision_at_half.collar
-    bands = results("21_bands")
-    rare = bands[bands.band != "medium"]
-    assert (rare.recall_weighted > rare.recall + 0.15).all()
-    assert (rare.precision_weighted < rare.precision - 0.15).all()
-    assert (test.band_weighted < test.band).all()
+
+
+def test_claims_of_lesson_24():
+    rows = results("24_rules").set_index(["network", "rule", "band", "seed"]).sort_index()
+    assert set(rows.index.unique("seed")) == {42, 43, 44}
+    usual = rows.xs("most probable", level="rule")
+    plain, weighted = usual.loc["plain"], usual.loc["weighted"]
+    rare = ["cheap", "off the scale"]
+    assert (weighted.recall > plain.recall + 0.15)[rare].all()
+    assert (weighted.precision < plain.precision - 0.15)[rare].all()
+    expensive = plain.loc["off the scale"]
+    assert (expensive.accuracy == plain.accuracy.groupby("seed").max()).all()
+    gain = expensive.accuracy - expensive["always_no"]
+    assert gain.between(0, 0.03).all() and (expensive.recall < 0.5).all()
+    chosen = rows.xs("threshold", level="rule")
+    assert chosen.recall[:, "off the scale"].between(0.7, 0.9).all()
+    medians = chosen.groupby(["network", "band"]).median()
+    difference = medians.precision["plain"] - medians.precision["weighted"]
+    assert abs(difference[rare]).max() < 0.05
+    averages = usual.average_precision.groupby(["network", "band"]).median()
+    assert abs(averages["plain"] - averages["weighted"])["off the scale"] < 0.05
+    positives = 1 - usual.always_no
+    assert (weighted.mean_probability > 1.5 * positives["weighted"])[rare].all()
+    assert (abs(plain.mean_probability - positives["plain"]) < 0.02).all()
 
 
 def test_xor_claims():
