@@ -304,6 +304,19 @@ def lesson_21_answers() -> list[str]:
     return in_columns(table(runs, "network", header, row))
 
 
+def lesson_21_thresholds() -> list[str]:
+    """Lay out what the thresholds of lesson 21 change, one column per label."""
+    names = {"accuracy": "accuracy", "always_no": "always no", "recall_at_half": "recall at 0.5"}
+    names |= {"precision_at_half": "precision at 0.5", "threshold": "threshold"}
+    names |= {"recall": "recall at threshold", "precision": "precision at threshold"}
+    labels = results("21_thresholds").groupby("label", sort=False)[list(names)].median()
+    header = f"| label | {' | '.join(labels.index)} |"
+    rows = [
+        f"| {names[name]} | {' | '.join(map('{:.2f}'.format, labels[name]))} |" for name in names
+    ]
+    return in_columns(layout(header, rows))
+
+
 def lesson_24_scores() -> list[str]:
     """Show how accuracy misleads in lesson 24."""
     rows = [
@@ -425,6 +438,7 @@ BLOCKS = {
     "lesson-19-broken": lesson_19_broken,
     "lesson-20-shapes": lesson_20_shapes,
     "lesson-21-answers": lesson_21_answers,
+    "lesson-21-thresholds": lesson_21_thresholds,
     "lesson-24-scores": lesson_24_scores,
     "lesson-24-rules": lesson_24_rules,
     "two-processors": two_processors,

@@ -134,7 +134,7 @@ OTHERS = {
     DEBUGGING: {"broken.csv"},
     DEPTH_AND_WIDTH: {"shapes.csv"},
     UNCERTAINTY: {"results.csv"},
-    OUTPUTS: {"answers.csv"},
+    OUTPUTS: {"answers.csv", "thresholds.csv"},
     IMBALANCE: {"rules.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},

@@ -220,8 +220,14 @@ def test_claims_of_lesson_21():
     assert (test.attributes_wrong + 0.2 < test.attributes).all()
     assert (test.value_wrong > baseline.value_wrong).all() and (test.value < baseline.value).all()
     assert (test.share < baseline.share).all()
+    assert (abs(test.share - test.share_binary) < 0.001).all()
     assert (test.households < 0.8 * test.households_mse).all()
     assert runs_of("21").enough_budget.between(0.88, 0.93).all()
+    labels = results("21_thresholds").groupby("label").median()
+    assert labels.accuracy.collar > 0.9 and labels.always_no.collar == 0.8
+    assert labels.recall.between(0.93, 0.96).all() and labels.recall_at_half["upper body"] > 0.97
+    assert labels.recall_at_half.collar < 0.8 and labels.threshold.collar < 0.3
+    assert labels.precision.collar < labels.precision_at_half.collar
 
 
 def test_claims_of_lesson_24():
