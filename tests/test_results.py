@@ -40,7 +40,8 @@ def test_all_bars_are_met():
     for name in ("lessons", "mnist", "mnist_recipes", "churn"):
         assert {*results(name).data, *results(name).device} == {"real", "CPU (2 cores)"}
     lessons = results("lessons")
-    alone = ["16_learning_rate", "20_depth_and_width", "22_uncertainty"]  # several seeds in a run
+    alone = {"16_learning_rate", "20_depth_and_width"}  # several seeds in a run
+    alone |= {"22_uncertainty", "25_ensembles"}
     several = lessons[~lessons.lesson.isin(alone)]
     seeds = several.groupby(["lesson", "variant"]).seed.agg(set)
     assert all(found >= {42, 43, 44} for found in seeds) and len(runs_of("03")) == 20
