@@ -7,7 +7,7 @@ random initial weights, and average their predictions: that is an *ensemble*. In
 why the average is better, whether it beats a *random forest*, and how the networks' disagreement
 warns you of predictions that are mere guesses.
 
-Expect:
+Expect: median test MAE over ten splits: an ensemble of ten 1.85 MPG, random forest 1.89.
 
     python 25_ensembles.py
     python 25_ensembles.py --table churn --epochs 20
@@ -238,15 +238,31 @@ lesson.save_figure("splits", figure)
 
 # %% [markdown]
 # <!-- results: lesson-25-scores -->
+# Each score is the mean of ten splits; median and range of three seeds, which share no split:
+#
+# | model | cars: test MAE [MPG] | customers: Brier score |
+# | --- | --- | --- |
+# | one network | 1.871 (1.751 to 1.930) | 0.1072 (0.1070 to 0.1078) |
+# | ensemble of 5 | 1.850 (1.731 to 1.916) | 0.1054 (0.1053 to 0.1059) |
+# | ensemble of 10 | 1.848 (1.732 to 1.912) | 0.1051 (0.1049 to 0.1058) |
+# | bagging, 10 | 1.893 (1.777 to 1.935) | 0.1056 (0.1053 to 0.1064) |
+# | random forest | 1.892 (1.829 to 1.917) | 0.1061 (0.1060 to 0.1069) |
+#
+# The ensemble of ten beats the forest in 6, 7 and 5 of the ten splits of cars, and in 8, 7 and 7 of
+# those of customers.
 # <!-- end -->
 #
 # What do we learn?
 #
+# - Averaging gives the lowest errors, for cars and for customers, and five networks bring most of
+#   the gain of ten.
+# - Does the ensemble beat the forest? For cars, six of ten splits are no proof: of ten tosses of a
+#   coin, six or more are heads in 38% of all cases. For customers the advantage is more regular.
 # - In the figure `splits` the gray lines lie far apart, but between the networks they are almost
 #   parallel: a split that is hard for one network is hard for its ensemble, too.
-# - Bagging is worse than plain averaging, and for cars even worse than one network. Each network
-#   misses 37% of its training rows, and that costs more than the disagreement gains. It was made
-#   for models that disagree a lot, like trees.
+# - Bagging is worse than plain averaging, and for cars even worse than one network: to miss 37% of
+#   the training rows costs each network more than the disagreement gains. It was made for models
+#   that disagree a lot, like trees.
 #
 # ## 7 Predict
 # The networks can also warn you. Near the rows that they were trained on, they agree; far from them
