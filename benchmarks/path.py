@@ -25,8 +25,9 @@ Training well
 16 | the learning-rate range test, schedules, batch size
 20 | why a second layer helps, counting parameters, comparing networks fairly
 09 | hyperparameters, random search, Hyperband
-22 | seeds and splits, cross-validation, confidence intervals, averaging and bagging, paired comparisons
 24 | rare classes: precision, recall and F1, precision-recall curves, a threshold for each class, class weights
+22 | the luck of seeds and test rows, cross-validation, confidence intervals, paired comparisons
+25 | averaging several networks, bagging, random forests, disagreement as a warning
 12 | output shapes, filters, feature maps, dead units, saliency
 19 | four common mistakes and their symptoms, what guessing gives, overfitting one batch
 churn | tabular data, honest splits, ROC AUC, precision and recall, thresholds, class weights

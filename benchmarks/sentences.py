@@ -449,44 +449,56 @@ def mnist_comparison() -> list[str]:
     ]
 
 
-def uncertainty(table: str, kind: str) -> pd.DataFrame:
-    """Return the results of lesson 22 of one kind: a row per name, with a list per column."""
-    rows = results("22_uncertainty")
-    rows = rows[(rows.table == table) & (rows.kind == kind)]
+def uncertainty(table: str) -> pd.DataFrame:
+    """Return what lesson 22 measures with a table: a row per name, each cell a list of the seeds."""
+    rows = results("22_uncertainty").query("table == @table")
     return rows.groupby("name", sort=False)[["value", "low", "high"]].agg(list)
 
 
 def lesson_22_scores() -> Iterator[str]:
     """Yield what lesson 22 finds for cars and for customers."""
+    cars, customers = uncertainty("auto_mpg"), uncertainty("churn")
+    luck = {
+        name: " to ".join(f"{end[name][0]:.2f}" for end in (cars.low, cars.high))
+        for name in ("starts", "folds")
+    }
+    yield f"With seed 42, ten starts score from {luck['starts']} MPG, ten folds from {luck['folds']}. 10-fold cross-validation, with 95% intervals:"
+    yield ""
+    yield "| error | cars [MPG] | customers |"
+    yield "| --- | --- | --- |"
+    for name in cars.index.drop(["starts", "folds"]):
+        cells = [
+            f"{row.value[0]:.{digits}f} ({row.low[0]:.{digits}f} to {row.high[0]:.{digits}f})"
+            for row, digits in ((cars.loc[name], 3), (customers.loc[name], 4))
+        ]
+        yield f"| {name.replace(' - ', ' minus ')} | {cells[0]} | {cells[1]} |"
+    yield ""
+    others = " and ".join(f"{value:.3f}" for value in cars.value["random forest - network"][1:])
+    yield f"With two other seeds, the random forest minus the network is {others} MPG."
+
+
+def ensembles(table: str) -> pd.DataFrame:
+    """Return what lesson 25 measures with a table: a row per model, each cell a list of the seeds."""
+    rows = results("25_ensembles").query("table == @table")
+    return rows.groupby("model", sort=False)[["mean", "better_than_forest"]].agg(list)
+
+
+def lesson_25_scores() -> Iterator[str]:
+    """Yield what the ensembles of lesson 25 reach for cars and for customers."""
     yield "Each score is the mean of ten splits; median and range of three seeds, which share no split:"
     yield ""
     yield "| model | cars: test MAE [MPG] | customers: Brier score |"
     yield "| --- | --- | --- |"
-    cars, customers = (
-        uncertainty(table, "splits").value.map(Values) for table in ("auto_mpg", "churn")
-    )
+    cars, customers = ensembles("auto_mpg"), ensembles("churn")
     for name in cars.index:
-        yield f"| {name} | {cars[name]:3~} | {customers[name]:4~} |"
+        cells = Values(cars["mean"][name]), Values(customers["mean"][name])
+        yield f"| {name} | {cells[0]:3~} | {cells[1]:4~} |"
     yield ""
-    won = [f"{value:.0f}" for value in uncertainty("auto_mpg", "won").value["ensemble of 10"]]
-    yield f"The ensemble of ten beats the forest in {', '.join(won[:-1])} and {won[-1]} of the ten splits of cars."
-    yield ""
-    luck = uncertainty("auto_mpg", "luck")
-    starts, splits = luck.loc["20 starts"], luck.loc["10 splits"]
-    yield f"With seed 42, 20 starts score from {starts.low[0]:.2f} to {starts.high[0]:.2f} MPG, ten splits from {splits.low[0]:.2f} to {splits.high[0]:.2f}. 10-fold cross-validation, with 95% intervals:"
-    yield ""
-    yield "| error | cars [MPG] | customers |"
-    yield "| --- | --- | --- |"
-    names = {"10-fold, ensemble": "ensemble of ten"}
-    for kind in ("interval", "difference"):
-        pair = [uncertainty(table, kind) for table in ("auto_mpg", "churn")]
-        for name in pair[0].index.drop("10-fold, one network", errors="ignore"):
-            label = names.get(name, name.replace(" - ", " minus "))
-            cells = [
-                f"{row.value[0]:.{digits}f} ({row.low[0]:.{digits}f} to {row.high[0]:.{digits}f})"
-                for row, digits in zip((table.loc[name] for table in pair), (3, 4), strict=True)
-            ]
-            yield f"| {label} | {cells[0]} | {cells[1]} |"
+    won = [
+        "{}, {} and {}".format(*table.better_than_forest["ensemble of 10"])
+        for table in (cars, customers)
+    ]
+    yield f"The ensemble of ten beats the forest in {won[0]} of the ten splits of cars, and in {won[1]} of those of customers."
 
 
 NETWORKS = {  # model in architectures.csv: network, year, idea
@@ -568,6 +580,7 @@ FUNCTIONS += [
     lesson_20_wide,
     lesson_20_deep,
     lesson_22_scores,
+    lesson_25_scores,
     architectures,
     convolution_costs,
     activation_zeros,
@@ -621,8 +634,14 @@ def promise_of_shapes() -> str:
 
 
 def promise_of_uncertainty() -> str:
-    """Return what the mean of ten networks and the forest of lesson 22 reach."""
-    scores = uncertainty("auto_mpg", "splits").value.map(Values)
+    """Tell what the models of lesson 22 reach."""
+    scores = uncertainty("auto_mpg").value.map(Values)
+    return f"median MAE in cross-validation: network {scores['network']:.2f} MPG, random forest {scores['random forest']:.2f}."
+
+
+def promise_of_ensembles() -> str:
+    """Tell what the mean of ten networks and the forest of lesson 25 reach."""
+    scores = ensembles("auto_mpg")["mean"].map(Values)
     return f"median test MAE over ten splits: an ensemble of ten {scores['ensemble of 10']:.2f} MPG, random forest {scores['random forest']:.2f}."
 
 
@@ -665,6 +684,7 @@ EXPECTATIONS["16_learning_rate"] = promise_of_learning_rate
 EXPECTATIONS["20_depth_and_width"] = promise_of_shapes
 EXPECTATIONS["22_uncertainty"] = promise_of_uncertainty
 EXPECTATIONS["24_imbalanced_classes"] = promise_of_imbalance
+EXPECTATIONS["25_ensembles"] = promise_of_ensembles
 EXPECTATIONS["xor"] = promise_of_xor
 
 

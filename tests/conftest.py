@@ -33,6 +33,7 @@ LSTM_REVIEWS = "18_imdb_lstm.py"
 DEBUGGING = "19_debugging.py"
 DEPTH_AND_WIDTH = "20_depth_and_width.py"
 UNCERTAINTY = "22_uncertainty.py"
+ENSEMBLES = "25_ensembles.py"
 OUTPUTS = "21_outputs_and_losses.py"
 LOCATE = "23_locate_and_classify.py"
 IMBALANCE = "24_imbalanced_classes.py"
@@ -50,7 +51,8 @@ SHORTER = {  # fewer trainings, where a lesson has many
     DEBUGGING: ["--limit", "1000", "--mistakes", "unscaled_inputs"],
     DEPTH_AND_WIDTH: ["--limit", "300", "--depths", "1", "2", "--repeats", "2"],
     OUTPUTS: ["--limit", "500"],
-    UNCERTAINTY: ["--limit", "100", "--members", "6"],
+    UNCERTAINTY: ["--limit", "100", "--folds", "3"],
+    ENSEMBLES: ["--limit", "100", "--members", "6"],
     LOCATE: ["--limit", "300"],
     IMBALANCE: ["--limit", "1000"],
 }
@@ -75,6 +77,7 @@ OWN_FILE = {  # the main test file of a lesson
     DEBUGGING: "test_debugging.py",
     DEPTH_AND_WIDTH: "test_depth_and_width.py",
     UNCERTAINTY: "test_uncertainty.py",
+    ENSEMBLES: "test_ensembles.py",
     OUTPUTS: "test_outputs_and_losses.py",
     LOCATE: "test_locate_and_classify.py",
     IMBALANCE: "test_imbalanced_classes.py",

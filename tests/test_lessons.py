@@ -19,6 +19,7 @@ from conftest import (
     DEBUGGING,
     DEPTH_AND_WIDTH,
     DISTRIBUTED,
+    ENSEMBLES,
     FASHION,
     FUNCTIONAL,
     IMBALANCE,
@@ -105,9 +106,10 @@ FIGURES = {
     LSTM_REVIEWS: ["accuracy", "loss", "epoch_times"],
     DEBUGGING: ["examples", "broken", "accuracy", "loss", "epoch_times"],
     DEPTH_AND_WIDTH: ["folds", "shapes", "curves", "incomes", "loss", "epoch_times"],
-    UNCERTAINTY: ["splits", "differences", "loss", "epoch_times"],
     IMBALANCE: ["precision_recall", "accuracy", "loss", "epoch_times"],
     OUTPUTS: ["accuracy", "loss", "epoch_times"],
+    UNCERTAINTY: ["luck", "differences", "loss", "epoch_times"],
+    ENSEMBLES: ["splits", "loss", "epoch_times"],
     LOCATE: ["canvases", "boxes", "worst", "iou", "digit_accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
@@ -136,6 +138,7 @@ OTHERS = {
     UNCERTAINTY: {"results.csv"},
     OUTPUTS: {"answers.csv", "thresholds.csv"},
     IMBALANCE: {"rules.csv"},
+    ENSEMBLES: {"results.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }

@@ -40,7 +40,8 @@ def test_all_bars_are_met():
     for name in ("lessons", "mnist", "mnist_recipes", "churn"):
         assert {*results(name).data, *results(name).device} == {"real", "CPU (2 cores)"}
     lessons = results("lessons")
-    alone = ["16_learning_rate", "20_depth_and_width", "22_uncertainty"]  # several seeds in a run
+    alone = {"16_learning_rate", "20_depth_and_width"}  # several seeds in a run
+    alone |= {"22_uncertainty", "25_ensembles"}
     several = lessons[~lessons.lesson.isin(alone)]
     seeds = several.groupby(["lesson", "variant"]).seed.agg(set)
     assert all(found >= {42, 43, 44} for found in seeds) and len(runs_of("03")) == 20
@@ -419,22 +420,34 @@ def test_peer_checkpoint_and_robustness_claims():
 
 
 def test_uncertainty_claims():
-    found = results("22_uncertainty").set_index(["table", "kind", "name", "seed"]).sort_index()
+    found = results("22_uncertainty").set_index(["table", "name", "seed"]).sort_index()
+    assert set(found.index.get_level_values("seed")) == {42, 52, 62}
     for table in ("auto_mpg", "churn"):
-        median = found.value[table]["splits"].groupby("name").median()
-        assert median["ensemble of 10"] == median.min()
-        values = found.value[table]["splits"].unstack()
-        assert (values.loc["ensemble of 10"] < values.loc["random forest"]).all()
-        luck = found.loc[table, "luck"]
-        width = (luck.high - luck.low).unstack()
-        assert (width.loc["10 splits"] > width.loc["20 starts"]).all()
-    assert found.value["auto_mpg", "won"].median() >= 6
-    gains = found.low.xs("difference", level="kind").unstack()
-    assert gains.loc["auto_mpg", "one network - ensemble"][42] < 0
-    assert (gains.loc["auto_mpg", "forest - ensemble"] < 0).all()
-    assert (gains.loc["churn", "one network - ensemble"] > 0).all()
-    assert gains.loc["churn", "forest - ensemble"].median() > 0
-    assert (gains.xs("forest - one network", level="name") < 0).all(axis=None)
+        ends = found.loc[table]
+        width = (ends.high - ends.low).unstack()
+        assert (width.loc["folds"] > width.loc["starts"]).all()
+        assert (ends.low["linear model - network"] > 0).all()
+        rival = "random forest - network"
+        assert ((ends.low[rival] < 0) & (ends.high[rival] > 0)).all()
+        assert (width.loc[rival] < width.loc[["network", "random forest"]].min()).all()
+    signs = np.sign(found.value["auto_mpg", "random forest - network"])
+    assert set(signs) == {-1, 1}  # with another seed, another model is ahead
+
+
+def test_ensemble_claims():
+    found = results("25_ensembles").set_index(["table", "model", "seed"]).sort_index()
+    won = found.better_than_forest["auto_mpg", "ensemble of 10"]
+    assert won[42] >= 6 and list(won.index) == [42, 52, 62]
+    for table in ("auto_mpg", "churn"):
+        scores = found["mean"][table].unstack()
+        ten = scores.loc["ensemble of 10"]
+        assert (ten < scores.loc["one network"]).all() and (ten < scores.loc["random forest"]).all()
+        assert (ten < scores.loc["bagging, 10"]).all()
+        assert (scores.loc["ensemble of 5"] - ten < 0.3 * (scores.loc["one network"] - ten)).all()
+    scores = found["mean"]["auto_mpg"].unstack()
+    assert (scores.loc["bagging, 10"] > scores.loc["one network"]).all()
+    wins = found.better_than_forest.unstack("seed").xs("ensemble of 10", level="model")
+    assert wins.loc["churn"].min() > wins.loc["auto_mpg"].median()
 
 
 def test_backend_claims():

@@ -1,12 +1,10 @@
-"""Lesson 22: held-out rows do not count, networks do not see each other, intervals, comparisons."""
+"""Lesson 22: folds, each row tested by a network that has not seen it, intervals, differences."""
 
-import math
-
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import UNCERTAINTY
+from sklearn.linear_model import LinearRegression
 
 
 @pytest.fixture(scope="module")
@@ -14,63 +12,39 @@ def run(smoke_runs):
     return smoke_runs[UNCERTAINTY]
 
 
-def test_weights_describe_splits_bootstrap_samples_and_folds(run):
+def test_each_row_is_tested_once(run):
     names = run.names
-    weights = names["sample_weights"]
-    for (train_rows, test_rows), plain, bagged in zip(
-        names["splits"], names["averaged"], names["bagged"], strict=True
-    ):
-        assert (weights[train_rows, plain] == 1).all()
-        assert (weights[test_rows, plain] == 0).all() and (weights[test_rows, bagged] == 0).all()
-        assert (weights[:, bagged].sum(axis=0) == len(train_rows)).all()
-        assert weights[:, bagged].max() > 1
-    tested = np.sort(np.concatenate([test_rows for _, test_rows in names["folds"]]))
-    assert tested.tolist() == list(range(names["rows"]))
-    assert len({column.tobytes() for column in weights[:, names["bagged"][0]].T}) == 6
+    tested = np.concatenate([test_rows for _, test_rows in names["folds"]])
+    assert len(names["folds"]) == 3
+    assert np.sort(tested).tolist() == list(range(names["rows"]))
+    assert not any(set(train) & set(test) for train, test in names["folds"])
 
 
-def test_loss_ignores_held_out_rows(run):
+def test_starts_differ_and_the_first_one_is_a_fold(run):
     names = run.names
-    model, features, targets = names["model"], names["features"], names["repeated"]
-    weights = names["sample_weights"]
-
-    def loss(targets):
-        options = {"sample_weight": weights, "batch_size": len(features), "verbose": 0}
-        return model.evaluate(features, targets, **options)
-
-    wrong = np.where(weights[..., np.newaxis] == 0, 1e6, targets)
-    assert loss(wrong) == pytest.approx(loss(targets), rel=1e-6)
-    squares = (model.predict(features, verbose=0)[..., 0] - targets[..., 0]) ** 2
-    assert loss(targets) == pytest.approx(np.mean(weights * squares), rel=1e-4)
+    starts, first_rows = names["by_start"], names["folds"][0][1]
+    assert len({start.tobytes() for start in starts}) == len(starts) == 3
+    assert names["predicted"]["network"][first_rows] == pytest.approx(starts[0])
 
 
-def test_networks_are_independent(run):
-    model = keras.models.clone_model(run.names["model"])
-    row = run.names["features"][:1]
-    before = model.predict(row, verbose=0)[0, :, 0]
-    kernels = [weights.numpy() for weights in model.trainable_weights]
-    for kernel in kernels:
-        kernel[3] *= 2  # of the fourth network
-    for variable, kernel in zip(model.trainable_weights, kernels, strict=True):
-        variable.assign(kernel)
-    changed = model.predict(row, verbose=0)[0, :, 0] != before
-    assert np.flatnonzero(changed).tolist() == [3]
-
-
-def test_initial_weights_are_drawn_as_by_dense(run):
-    first = keras.models.clone_model(run.names["model"]).trainable_weights[0].numpy()
-    _, inputs, units = first.shape
-    limit = math.sqrt(6 / (inputs + units))
-    assert 0.99 * limit < np.abs(first).max() <= limit
-
-
-def test_each_network_normalizes_with_its_own_rows(run):
+def test_last_fold_is_predicted_by_a_network_that_has_not_seen_it(run):
     names = run.names
-    train_rows, _ = names["folds"][2]
-    network = names["crossed"][2].start
-    rows = names["features"][train_rows].astype("float64")
-    np.testing.assert_allclose(names["means"][network], rows.mean(axis=0), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(names["variances"][network], rows.var(axis=0), rtol=1e-2, atol=1e-3)
+    train_rows, test_rows = names["folds"][-1]
+    model, features = names["model"], names["features"]
+    found = model.predict(features[test_rows], verbose=0)[:, 0]
+    np.testing.assert_allclose(names["predicted"]["network"][test_rows], found, rtol=1e-5)
+    mean = model.layers[0].mean
+    np.testing.assert_allclose(np.ravel(mean), features[train_rows].mean(axis=0), rtol=1e-5)
+
+
+def test_linear_model_is_trained_without_the_fold(run):
+    names = run.names
+    train_rows, test_rows = names["folds"][1]
+    features, targets = names["features"], names["targets"]
+    expected = LinearRegression().fit(features[train_rows], targets[train_rows])
+    expected = expected.predict(features[test_rows])
+    found = names["predicted"]["linear model"][test_rows]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
 def test_interval_of_known_values(run):
@@ -79,27 +53,22 @@ def test_interval_of_known_values(run):
     assert (middle, low, high) == pytest.approx((2.5, 2.5 - margin, 2.5 + margin))
 
 
-def test_mean_of_networks_gains_their_variance(run):
+def test_differences_are_paired(run):
     names = run.names
-    members = names["predicted"][:, names["averaged"][0]]
-    truth = names["targets"][:, np.newaxis]
-    of_mean = (members.mean(axis=1) - names["targets"]) ** 2
-    expected = ((members - truth) ** 2).mean(axis=1) - members.var(axis=1)
-    np.testing.assert_allclose(of_mean, expected, rtol=1e-3, atol=1e-3)
+    errors = names["row_errors"]
+    difference = errors["random forest"] - errors["network"]
+    expected = names["interval"](difference)
+    assert names["differences"]["random forest - network"] == pytest.approx(expected)
 
 
 def test_table_holds_all_comparisons(run):
     table = pd.read_csv(run.folder / "results.csv")
-    assert table.groupby("kind").size().to_dict() == {
-        "difference": 3, "interval": 2, "luck": 2, "splits": 5,
-    }  # fmt: skip
+    assert table.groupby("kind").size().to_dict() == {"difference": 2, "luck": 2, "score": 3}
     assert (table.low <= table.value).all() and (table.value <= table.high).all()
-    scores = run.names["scores"]
-    won = (scores["ensemble of 6"] < scores["random forest"]).sum()
-    assert run.record["metrics"]["splits_won"] == won
-    assert run.record["metrics"]["test_mae"] == pytest.approx(
-        scores["ensemble of 6"].mean(), rel=1e-6
-    )
+    score = table[table.kind == "score"].set_index("name").value
+    metrics = run.record["metrics"]
+    assert metrics["test_mae"] == pytest.approx(score["network"], abs=1e-4)
+    assert metrics["test_forest"] == pytest.approx(score["random forest"], abs=1e-4)
 
 
 def test_single_errors_are_the_absolute_ones(run):
