@@ -462,7 +462,7 @@ def lesson_22_scores() -> Iterator[str]:
         name: " to ".join(f"{end[name][0]:.2f}" for end in (cars.low, cars.high))
         for name in ("starts", "folds")
     }
-    yield f"With seed 42, ten starts score from {luck['starts']} MPG, ten folds from {luck['folds']}. 10-fold cross-validation, with 95% intervals:"
+    yield f"With seed 42, 20 starts score from {luck['starts']} MPG, ten folds from {luck['folds']}. 10-fold cross-validation, with 95% intervals:"
     yield ""
     yield "| error | cars [MPG] | customers |"
     yield "| --- | --- | --- |"

@@ -23,7 +23,7 @@ def test_each_row_is_tested_once(run):
 def test_starts_differ_and_the_first_one_is_a_fold(run):
     names = run.names
     starts, first_rows = names["by_start"], names["folds"][0][1]
-    assert len({start.tobytes() for start in starts}) == len(starts) == 3
+    assert len({start.tobytes() for start in starts}) == len(starts) == 6
     assert names["predicted"]["network"][first_rows] == pytest.approx(starts[0])
 
 
