@@ -10,7 +10,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from benchmarks.measure import machine
@@ -63,18 +63,11 @@ def fingerprint(script: Path, notebook) -> str:
 
 
 def execute_all(chosen: list[Path], data: str, folder: Path) -> dict:
-    """Execute lessons, one after the other; return the notebooks by path.
-
-    Raises:
-        SystemExit: if a cell raises an error.
-    """
+    """Execute lessons, one after the other; return the notebooks by path."""
     notebooks = {}
     for script in chosen:
         print(f"{script} ...", end=" ", flush=True)
-        try:
-            notebooks[script], now = executed(script, data, folder)
-        except CellExecutionError as error:
-            fail(f"{script}: {error.ename}: {error.evalue}", 1)
+        notebooks[script], now = executed(script, data, folder)
         seconds = f"{notebooks[script].metadata.collection.seconds:.0f} s"
         print(seconds if now else f"unchanged ({seconds})")
     return notebooks
@@ -90,7 +83,7 @@ def executed(script: Path, data: str, folder: Path) -> tuple[nbformat.NotebookNo
         folder: keeps the executed notebooks, and the collection's copy in which they run.
 
     Raises:
-        nbclient.exceptions.CellExecutionError: if a cell raises an error.
+        SystemExit: if a cell raises an error.
     """
     notebook = convert(script, data)
     key, kept = fingerprint(script, notebook), folder / data / script.with_suffix(".ipynb").name
@@ -124,22 +117,37 @@ def run(notebook, script: Path, collection: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    NotebookClient(
+    client = NotebookClient(
         notebook,
         timeout=None,
         kernel_name="python3",
         coalesce_streams=True,  # of a line that was rewritten, keep what was last seen
         extra_arguments=["--log-level=ERROR"],  # nothing on how it is connected to this program
         resources={"metadata": {"path": str((collection / script).parent)}},
-    ).execute(env=environment)
+    )
+    try:
+        client.execute(env=environment)
+    except CellExecutionError as error:
+        said = "".join(printed(cell) for cell in notebook.cells if cell.cell_type == "code")
+        found = re.findall("^error: (.*)", said, re.M)  # of a lesson that ended itself
+        fail(f"{script}: {found[-1] if found else f'{error.ename}: {error.evalue}'}", 1)
+    except DeadKernelError as error:
+        fail(f"{script}: {error}: is there enough memory?", 1)
 
 
-def write_notebooks(notebooks: dict, folder: Path) -> None:
-    """Write executed notebooks that say in their first cell what they need beside them."""
+def printed(cell) -> str:
+    """Return what a code cell printed."""
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+def write_notebooks(notebooks: dict, folder: Path) -> set[Path]:
+    """Write notebooks that say in their first cell what they need; return their paths."""
+    paths = {script: folder / script.with_suffix(".ipynb").name for script in notebooks}
     for script, notebook in notebooks.items():
         notebook = nbformat.from_dict(notebook)
         notebook.cells = [new_markdown_cell(FIRST_CELL, id="needs"), *notebook.cells]
-        write_if_changed(folder / script.with_suffix(".ipynb").name, nbformat.writes(notebook))
+        write_if_changed(paths[script], nbformat.writes(notebook))
+    return set(paths.values())
 
 
 def write_if_changed(path: Path, content: str) -> None:

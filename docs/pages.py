@@ -9,7 +9,7 @@ import nbformat
 from nbformat.v4 import new_markdown_cell
 
 from benchmarks.path import groups, script_of
-from docs.notebooks import ROOT, write_if_changed, write_notebooks
+from docs.notebooks import ROOT, printed, write_if_changed, write_notebooks
 
 PAGES = ["*.md", "notes/**/*.md", "*/README.md", "benchmarks/*.md"]
 FOLDERS = {"Notes": "notes", "Solutions": "notes/solutions", "Measured": "benchmarks"}
@@ -30,6 +30,7 @@ class Pages:
 
     def __init__(self, notebooks: dict[Path, nbformat.NotebookNode], folder: Path):
         self.notebooks, self.folder = notebooks, folder
+        self.written: set[Path] = set()
         self.glossary = re.findall(ENTRY, GLOSSARY.read_text(encoding="utf-8"), re.M | re.S)
         self.terms = {term.lower(): term for term, _ in self.glossary}
         self.pages = {
@@ -40,16 +41,22 @@ class Pages:
         }
 
     def write(self) -> None:
-        """Write all pages; files that do not change stay untouched."""
-        write_notebooks(self.notebooks, self.folder / "notebooks")
+        """Write all pages; files that do not change stay untouched, earlier ones are removed."""
+        self.written |= write_notebooks(self.notebooks, self.folder / "notebooks")
         for script, notebook in self.notebooks.items():
             self.write_lesson(script, notebook)
         for page in sorted(self.pages):
             text = (ROOT / page).read_text(encoding="utf-8")
             if ROOT / page == GLOSSARY:
                 text = self.as_glossary(text)
-            write_if_changed(self.folder / page, self.link(text, page.parent))
+            self.write_page(page, self.link(text, page.parent))
         self.write_front_page()
+        for path in {*self.folder.rglob("*.*")} - self.written:
+            path.unlink()
+
+    def write_page(self, path: Path, text: str) -> None:
+        write_if_changed(self.folder / path, text)
+        self.written.add(self.folder / path)
 
     def write_lesson(self, script: Path, notebook) -> None:
         """Write the page of a lesson, with links to what it mentions and to its downloads."""
@@ -64,8 +71,7 @@ class Pages:
         page.cells[0].source = f"{title}\n\n{self.facts(script, notebook)}\n{text}"
         page.cells.insert(1, new_markdown_cell(self.index_of(script), id="index"))
         self.copy(script)
-        path = self.folder / script.with_suffix(".ipynb")
-        write_if_changed(path, nbformat.writes(page))
+        self.write_page(script.with_suffix(".ipynb"), nbformat.writes(page))
 
     def facts(self, script: Path, notebook) -> str:
         """Return the line below a lesson's title: its downloads, data, time and machine."""
@@ -149,6 +155,7 @@ class Pages:
     def copy(self, path: Path) -> None:
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / path, self.folder / path)
+        self.written.add(self.folder / path)
 
     def as_glossary(self, text: str) -> str:
         """Turn the list of terms into a glossary of Sphinx, so that lessons can link to them."""
@@ -162,11 +169,7 @@ class Pages:
         shown = [("Start", ["Install and start <README.md>"])]
         for heading, lines in groups():
             shown.append((heading, [path for name, *_ in lines for path in self.pages_about(name)]))
-        for heading, folder in (
-            ("Notes", "notes"),
-            ("Solutions", "notes/solutions"),
-            ("Measured", "benchmarks"),
-        ):
+        for heading, folder in FOLDERS.items():
             below = {path for path in self.pages if path.parent == Path(folder)}
             overview = Path(folder, "README.md")
             shown.append((heading, [overview, *sorted(below - {overview})]))
@@ -174,7 +177,7 @@ class Pages:
         for heading, paths in shown:
             text += f"\n```{{toctree}}\n:hidden:\n:caption: {heading}\n\n"
             text += "\n".join(map(str, paths)) + "\n```\n"
-        write_if_changed(self.folder / "index.md", text)
+        self.write_page(Path("index.md"), text)
 
     def pages_about(self, name: str) -> list[Path]:
         """Return the pages of a lesson, or of a project: its README, then its script."""
@@ -183,8 +186,3 @@ class Pages:
         if script and script.relative_to(ROOT) in self.notebooks:
             pages.append(script.relative_to(ROOT).with_suffix(".ipynb"))
         return pages
-
-
-def printed(cell) -> str:
-    """Return what a code cell printed."""
-    return "".join(output.text for output in cell.outputs if output.output_type == "stream")

@@ -92,6 +92,22 @@ def test_unknown_lesson_is_refused():
     assert done.returncode == 2 and done.stderr.startswith("error: --only: 99 is none of 00 01")
 
 
+@pytest.mark.slow
+def test_lesson_that_fails_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(ENVIRONMENT, "KERAS_TUTORIAL_DATA", str(tmp_path))
+    done = build("--only", "03", "--data", "real", "--out", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {AUTO_MPG}: $KERAS_TUTORIAL_DATA")
+
+
+def test_files_of_earlier_pages_are_removed(tmp_path):
+    earlier = tmp_path / "notes" / "renamed.md"
+    earlier.parent.mkdir()
+    earlier.write_text("# Renamed\n")
+    Pages({}, tmp_path).write()
+    assert not earlier.exists() and (tmp_path / "notes" / "glossary.md").exists()
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The folder of a site with two lessons."""
