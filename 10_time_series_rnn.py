@@ -2,10 +2,10 @@
 """
 # 10 Time series: what comes next?
 
-A *time series* is a row of numbers measured one after the other: sales per day, temperature per
-hour. What is the next one, and what are the next ten? You will cut a series into training examples,
-forecast it with *recurrent neural networks* (RNN, LSTM, GRU), check that they beat simpler
-forecasts, and see why a simple RNN forgets. Lesson 18 reads texts with such a network.
+A *time series* is a sequence of values measured one after the other: sales per day, temperature per
+hour. You will cut a series into training examples, forecast the next value and the next ten with
+*recurrent neural networks* (RNN, LSTM, GRU), compare them with simpler forecasts, and see why a
+simple RNN forgets. Lesson 18 reads texts with such a network.
 
 Expect: test MSE 0.0018 (0.0018 to 0.0018) with the GRU, median and range of three seeds.
 Takes: about 6 minutes on two CPU cores, at full length.
@@ -27,33 +27,30 @@ lesson = Lesson(
 )
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from keras import layers
 
-from common import plots
-from common.introspection import input_gradients
+from forecasting import figures
 
 # %% [markdown]
 # ## 1 Load
-# We compute 10,000 series by a formula from A. Géron's book *Hands-On Machine Learning*: two sine
-# waves of random frequency and phase, added up, plus a little noise. A series has 60 values, one
-# per *step*: 50 are shown to the network, and the last ten are those to predict.
+# A formula from A. Géron's book *Hands-On Machine Learning* gives us 10,000 series: sums of two
+# sine waves of random frequency and phase, plus noise. A series has 60 values, one per *step*: the
+# network sees the first 50 and predicts the last ten.
 #
-# The noise cannot be predicted: at each step it is a random number between -0.05 and 0.05, all
-# values equally likely. Its mean square is 0.1²/12 = 0.00083, the variance of a uniform
-# distribution of width 0.1. On average no forecast, however good, has a lower mean squared error:
-# this is the *noise floor*.
+# The noise cannot be predicted: at each step it is drawn uniformly between -0.05 and 0.05. Its
+# variance is width²/12 = 0.1²/12 = 0.00083, and on average no forecast can have a lower mean
+# squared error than that. This is the *noise floor*.
 
 # %%
 STEPS, AHEAD, SERIES = 50, 10, 10_000
 random = np.random.RandomState(42)  # the book's series, whatever `--seed` says
-speed_1, speed_2, start_1, start_2 = random.rand(4, SERIES, 1)  # speed: frequency, start: phase
+frequency_1, frequency_2, phase_1, phase_2 = random.rand(4, SERIES, 1)
 time = np.arange(STEPS + AHEAD) / STEPS
-series = 0.5 * np.sin((time - start_1) * (10 + 10 * speed_1))
-series += 0.2 * np.sin((time - start_2) * (20 + 20 * speed_2))
-# The noise is drawn in two parts, so that the first 51 steps equal those of the book.
+series = 0.5 * np.sin((time - phase_1) * (10 + 10 * frequency_1))
+series += 0.2 * np.sin((time - phase_2) * (20 + 20 * frequency_2))
+# Drawn in two parts, so that the first 51 steps equal the book's series of 51 steps.
 noise = np.concatenate([random.rand(SERIES, STEPS + 1), random.rand(SERIES, AHEAD - 1)], axis=1)
 series = (series + 0.1 * (noise - 0.5))[..., np.newaxis].astype("float32")
 print("series:", series.shape, f"values from {series.min():.2f} to {series.max():.2f}")
@@ -61,15 +58,15 @@ print("series:", series.shape, f"values from {series.min():.2f} to {series.max()
 # %% [markdown]
 # ## 2 Prepare
 # The first 7,000 series are for training, the next 2,000 for the final test, the last 1,000 for
-# validation. A recurrent layer takes arrays of shape (examples, steps, values per step), here
-# (7000, 50, 1). With temperature and pressure there would be two values per step.
+# validation. A recurrent layer takes arrays of shape (examples, steps, features), here
+# (7000, 50, 1). With temperature and pressure there would be two features.
 #
-# Your own data is more likely to be one long series. Then you cut it into *windows*. From the
-# series 1 2 3 4 5, windows of three values give three examples: 1 2 -> 3, 2 3 -> 4 and 3 4 -> 5.
-# Below, 60 values give ten windows of 51: 50 inputs and a target each.
+# Your own data is more likely to be one long series. Then you cut it into *windows*: with three
+# values in a window, the series 1 2 3 4 5 gives three examples, 1 2 -> 3, 2 3 -> 4 and 3 4 -> 5.
+# Below, for practice only, one series of 60 values gives ten windows of 51: 50 inputs and a target.
 #
-# Windows overlap, so do not split them at random: the network would have seen most of the values
-# that it is tested on (*data leakage*). Train on the earlier part of the series, test on the later.
+# Windows overlap. If you split them at random, the network sees most of the test values in training
+# (*data leakage*). So train on the earlier part of the series and test on the later one.
 
 # %%
 inputs, targets = series[:, :STEPS], series[:, STEPS:, 0]  # (10000, 50, 1) and (10000, 10)
@@ -79,55 +76,54 @@ _, test_targets, val_targets = np.split(targets, [7_000, 9_000])
 # Batches for two tasks: forecasting one step, and ten.
 batches = {n: lesson.batches(train_inputs, train_targets[:, :n]) for n in (1, AHEAD)}
 
-# Only an example: windows of one series, as if it were our only data. We do not train on them.
 windows = np.lib.stride_tricks.sliding_window_view(series[0, :, 0], STEPS + 1)
 print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, STEPS].shape)
 
 # %% [markdown]
 # ## 3 Define
-# First, two *baselines*, simple methods to beat. The *naive* forecast says that the next value
-# equals the last one: a network that does no better has learned nothing useful. The other one,
-# `linear`, is the simplest network: a weighted sum of the 50 values, plus a bias.
+# There are two *baselines*. The *naive* forecast says that the next value equals the last one: a
+# network that does no better has learned nothing useful. `linear` is the simplest network, a
+# weighted sum of the 50 values plus a bias.
 #
 # **A recurrent layer** reads one step at a time and keeps a *state*, its memory, which starts at 0.
-# At each step it computes a new state from the value and the old state. With one unit,
-# `SimpleRNN(1)`, the state is a single number, and at the end it is our forecast:
+# At each step it computes a new state from the value and the old state. In `SimpleRNN(1)` the state
+# is a single number, and after the last step it is our forecast:
 #
 #     new_state = tanh(a * value + b * old_state + c)
 #
-# The same three parameters a, b, c serve at all 50 steps. (`tanh` squeezes any number to between -1
-# and 1.) With 20 units the state is 20 numbers, and each unit sees all 20 old ones: `SimpleRNN(20)`
+# `tanh` squeezes any number to between -1 and 1. The same three parameters a, b, c serve at all 50
+# steps. With 20 units the state is 20 numbers, and each unit sees all 20 old ones: `SimpleRNN(20)`
 # has 20·1 weights for the value, 20·20 for the state and 20 biases, 440 parameters.
 #
-# `deep_rnn` stacks two such layers. Usually a layer returns only its last state. The first one has
-# `return_sequences=True` and returns its state after every step, shape (50, 20): that is the input
-# series of the second. A final `Dense(1)` turns 20 numbers into the forecast.
+# `deep_rnn` stacks two such layers. By default a layer returns only its last state. With
+# `return_sequences=True` it returns the state after every step, shape (50, 20), which is the input
+# series of the second layer. A final `Dense(1)` turns 20 numbers into the forecast.
 #
-# **Gates.** A simple RNN overwrites its state at every step. A *gate* lets it learn when to keep it
-# instead. It is a number between 0 (closed) and 1 (open), one for each unit, computed with
-# parameters of its own. For one unit, with sigmoid(x) = 1 / (1 + exp(-x)):
+# **Gates.** A simple RNN overwrites its state at every step. A *gate* lets a layer learn when to
+# keep it instead. Each unit has its own gate, a number between 0 (closed) and 1 (open), computed
+# with parameters of its own. For one unit, with sigmoid(x) = 1 / (1 + exp(-x)):
 #
 #     gate = sigmoid(p * value + q * old_state + r)
 #
-# A *GRU*, gated recurrent unit, first computes a candidate for the new state, as a simple RNN
-# would, and then mixes it with the old state:
+# A *GRU*, gated recurrent unit, computes a candidate for the new state, as a simple RNN would, and
+# mixes it with the old state. Its *update gate* sets how much of the old state is kept:
 #
 #     new_state = update_gate * old_state + (1 - update_gate) * candidate
 #
-# With an update gate near 1 it keeps the old state. (Its second gate, the *reset gate*, sets how
-# much of the old state goes into the candidate.)
+# Its second gate, the *reset gate*, sets how much of the old state goes into the candidate.
 #
-# An *LSTM*, long short-term memory, keeps a second state, the *cell*: the cell stores what may be
-# needed later, the first state is what the layer returns now. Three gates say how much of the old
-# cell is kept, how much of the candidate is added, and how much of the cell is returned:
+# An *LSTM*, long short-term memory, has two states: the *cell state* stores what may be needed
+# later, the *hidden state* is what the layer returns now. Three gates set how much of the old cell
+# state is kept, how much of the candidate is added, and how much of the new one is returned:
 #
 #     new_cell = forget_gate * old_cell + input_gate * candidate
 #     new_state = output_gate * tanh(new_cell)
 #
-# The candidate and each gate have as many parameters as a simple RNN: notes/recurrent_networks.md
-# counts them.
+# A simple RNN with v features and u units has u·(v + u + 1) parameters. An LSTM has four times as
+# many, one set for the candidate and one for each gate. A GRU has three sets, in Keras with two
+# biases per unit: 3·u·(v + u + 2).
 #
-# `conv_gru` begins with a *convolution* along time: it computes 20 weighted sums (*filters*) of
+# `conv_gru` begins with a *convolution* along time: each of 20 *filters* computes a weighted sum of
 # four neighboring steps (*kernel size* 4), moves on by two (`strides`) and repeats. The GRU then
 # reads 24 steps instead of 50. `ten_ahead` is the GRU with ten outputs, for section 7.
 
@@ -160,13 +156,13 @@ models = {name: build_model(name) for name in lesson.models}
 
 # %% [markdown]
 # ## 4 Compile
-# The loss is the mean squared error (MSE). Adam's learning rate starts at 0.005 and falls to 0
-# along half a cosine wave (lesson 16): large steps at first, small ones at the end, to settle.
+# The loss is the mean squared error (MSE). Adam's learning rate falls from 0.005 to 0 along half a
+# cosine wave (lesson 16): large steps at first, small ones at the end.
 #
 # In a recurrent network, gradients sometimes *explode*: they become so large that one step ruins
-# the weights (section 6 shows why). *Gradient clipping* prevents it: the length (*norm*) of a
-# gradient is the root of the sum of its squares, and `clipnorm=1` scales the gradient of each array
-# of weights down to length 1 if it is longer.
+# the weights (section 6 shows why). *Gradient clipping* prevents it: `clipnorm=1` scales the
+# gradient of each array of weights down to length 1 if it is longer. Its length, the *norm*, is the
+# root of the sum of its squared entries.
 
 # %%
 steps = len(batches[1])  # per epoch
@@ -182,8 +178,7 @@ for model in models.values():
 
 # %% [markdown]
 # ## 5 Fit
-# All networks are trained in the same way. We test each one right after its training, so that you
-# need not wait for the last one to see the first result.
+# All networks are trained in the same way, and each is tested right after its training.
 
 
 # %%
@@ -222,10 +217,7 @@ rows = [(name.removeprefix("test_mse_"), round(error, 5)) for name, error in err
 lesson.save_table("one_ahead", pd.DataFrame(rows, columns=["model", "test MSE"]))
 if one_ahead:
     shown = {name: curves[name] for name in one_ahead}
-    figure = plots.compare_models(shown, "loss", "forecasting one step ahead", log=True)
-    figure.axes[0].axhline(errors["test_mse_naive"], color="gray", linestyle="--")
-    figure.axes[0].axhline(0.1**2 / 12, color="gray", linestyle=":")
-    figure.axes[0].set(ylim=(0.0007, 0.1), ylabel="mean squared error")
+    figure = figures.learning_curves(shown, errors["test_mse_naive"], noise_floor=0.1**2 / 12)
     lesson.save_figure("models", figure)
 
 # %% [markdown]
@@ -241,9 +233,11 @@ if one_ahead:
 # | `conv_gru` | 0.0022 (0.0021 to 0.0022) |
 # <!-- end -->
 #
-# One recurrent unit with three parameters beats the naive forecast but not the weighted sum.
-# `deep_rnn` beats both, and gates help again: the GRU is best, at about twice the noise floor, and
-# the LSTM comes next. The convolution makes the GRU worse here; it is meant for much longer series.
+# - `linear` is a strong baseline: it beats the naive forecast by far.
+# - `simple_rnn`, one unit with three parameters, beats the naive forecast but not `linear`.
+# - `deep_rnn`, with 20 units in each of two layers, beats both baselines.
+# - Gates help: `lstm` beats `deep_rnn`, and `gru` is best, at about twice the noise floor.
+# - The convolution makes the GRU worse here. It is meant for much longer series, which it shortens.
 #
 # **Why simple RNNs forget.** To train one, Keras applies backpropagation to all 50 steps, from the
 # last to the first: *backpropagation through time*. By the chain rule, each step back multiplies
@@ -251,12 +245,12 @@ if one_ahead:
 # b·(1 - new_state²), because the derivative of tanh(x) is 1 - tanh²(x).
 #
 # With a factor of 0.9 per step, 0.9^50 = 0.005 is left after 50 steps: the gradient *vanishes*, and
-# what happened long ago cannot be learned. With 1.1 it is 1.1^50 = 117: it *explodes*. A GRU whose
-# update gate is 0.99 just copies most of its state, and 0.99^50 = 0.6 survives.
+# what happened long ago cannot be learned. With 1.1 it *explodes*: 1.1^50 = 117. A GRU whose update
+# gate is 0.99 copies most of its state, and 0.99^50 = 0.6 survives.
 #
-# We measure that gradient: how much the forecast changes with each input value, averaged over 200
-# series (root mean square). `input_gradients` computes it by backpropagation, with respect to the
-# inputs instead of the weights. `small start` is `deep_rnn` with its state weights halved.
+# The gradient of the forecast with respect to an early input value contains the same factors. The
+# figure shows it for each step, as root mean square over 200 series. `small start` is `deep_rnn`
+# with its state weights halved.
 
 # %%
 recurrent = [name for name in ("deep_rnn", "lstm", "gru") if name in models]
@@ -266,30 +260,24 @@ if "deep_rnn" in models:
     for layer in before["deep_rnn, small start"].layers[:2]:
         from_input, from_state, bias = layer.get_weights()
         layer.set_weights([from_input, 0.5 * from_state, bias])
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained", sharey=True)
-after = {name: models[name] for name in recurrent}
-for panel, networks, when in zip(axes, (before, after), ("before", "after"), strict=True):
-    for name, network in networks.items():
-        gradients = input_gradients(network, test_inputs[:200])[:, ::-1, 0]  # last step first
-        panel.plot(range(STEPS), np.sqrt((gradients**2).mean(axis=0)), label=name)
-    panel.set(yscale="log", xlabel="steps before the last one", title=f"{when} training")
-    panel.grid(alpha=0.3)
-axes[0].set_ylabel("gradient of the forecast")
 if recurrent:
-    axes[0].legend()
-    lesson.save_figure("memory", figure)
+    after = {name: models[name] for name in recurrent}
+    lesson.save_figure("memory", figures.memory(before, after, test_inputs[:200]))
 
 # %% [markdown]
-# Before training, the gradient of `small start` vanishes fastest. That of `deep_rnn` hardly
-# shrinks. Keras starts its state weights as an *orthogonal* matrix: multiplying by it does not
-# change a vector's length. And at first the states are small, where the other factor, 1 - state²,
-# is nearly 1. A GRU's gates start near 0.5, so about half of its state is lost per
-# step. Training opens them: after it, all three depend on all 50 values, on the last ones most.
+# Before training, the gradient of `small start` vanishes fastest, while that of `deep_rnn` hardly
+# shrinks: Keras starts the state weights as an *orthogonal* matrix, which does not change a
+# vector's length, and the first states are so small that 1 - state² is nearly 1.
+#
+# A GRU's gates start near 0.5, so it loses about half of its state per step. An LSTM keeps more:
+# its forget gate starts near sigmoid(1) = 0.73. Training opens the gates: after it, all three
+# networks depend on all 50 values, on the last ones most.
 #
 # ## 7 Predict
-# To look ten steps ahead there are three ways: repeat the last value ten times (naive); predict one
-# step, append the prediction to the series, predict the next, ten times over (*autoregressive*); or
-# give the network ten outputs and train it to predict all ten at once (*direct*).
+# There are three ways to forecast ten steps: repeat the last value ten times (naive); predict one
+# step, append the prediction to the series, predict the next, and so on (*autoregressive*, in the
+# figure "one after the other"); or train a network to predict all ten at once (*direct*, "ten at
+# once").
 
 # %%
 forecasts = {"naive": np.repeat(test_inputs[:, -1], AHEAD, axis=1)}
@@ -304,15 +292,7 @@ if "ten_ahead" in lesson.models:
 for name, forecast in forecasts.items():
     errors[f"test_mse_ten_{name.replace(' ', '_')}"] = mse(forecast, test_targets)
     print(f"ten steps ahead, {name}: {mse(forecast, test_targets):.4f}")
-figure, axes = plt.subplots(1, 3, figsize=(10, 4), layout="constrained", sharey=True)
-for number, panel in enumerate(axes):
-    panel.plot(range(STEPS), test_inputs[number, :, 0], color="gray", label="input")
-    panel.plot(range(STEPS, STEPS + AHEAD), test_targets[number], "k.", label="true values")
-    for name, forecast in forecasts.items():
-        panel.plot(range(STEPS, STEPS + AHEAD), forecast[number], label=name)
-    panel.set(xlabel="step", title=f"test series {number}")
-figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-lesson.save_figure("forecasts", figure)
+lesson.save_figure("forecasts", figures.compare_forecasts(test_inputs, test_targets, forecasts))
 last = lesson.models[-1]  # `finish` saves one model; we take the last
 lesson.finish(models[last], curves[last], training=last, **errors)
 
@@ -325,18 +305,18 @@ lesson.finish(models[last], curves[last], training=last, **errors)
 # - ten at once: 0.0030 (0.0027 to 0.0033)
 # <!-- end -->
 #
-# One after the other, each prediction builds on earlier ones, so errors add up. The network with
-# ten outputs was trained for exactly this question.
+# An autoregressive forecast builds on earlier predictions, so errors add up. The direct one does
+# better: its network was trained for exactly this question.
 #
 # ## Remember
-# - A recurrent layer carries a state from step to step; the same weights serve at every step.
+# - A recurrent layer carries a state from step to step, with the same weights at every step.
 # - Gradients through many steps vanish or explode. Gates (GRU, LSTM) help against the first,
 #   gradient clipping against the second.
 # - Compare with a naive forecast and a linear model, on data later than the training data.
 #
 # On your own data, try first: the naive forecast, then a linear model on windows, then a GRU with
-# 20 to 50 units. Scale values to about -1 to 1, because tanh is flat for larger ones, and compute
-# the scale from the training part only: otherwise test data leaks in.
+# 20 to 50 units. Scale values to about -1 to 1, because tanh is flat for larger ones; compute the
+# scale from the training part only, otherwise test data leaks in.
 
 # %% [markdown]
 # ## Exercises

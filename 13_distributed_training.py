@@ -3,9 +3,9 @@
 # 13 Distributed training: how do several devices train one model?
 
 When one device, a GPU or a processor, is too slow, several can share the work. You will see how
-*data parallelism* splits every batch among them and why the result is the same as with one device,
-and measure what it gains. On TensorFlow one process uses two devices; on JAX there are two
-processes, which could also run on two computers (third command). One computer will do for both.
+*data parallelism* splits every batch among them, why the result is the same as with one device, and
+how much faster it is. One computer will do: on TensorFlow one process uses two devices, on JAX
+there are two processes. With the third command below, these may also run on two computers.
 
 Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 
@@ -42,8 +42,8 @@ from common.errors import fail
 
 # %% [markdown]
 # ## 2 Prepare
-# Every device is to get an equal part of every batch. So we leave out the last images, which do not
-# fill a batch. We choose no hyperparameters here, so we need no validation set.
+# Every device is to get an equal part of every batch, so we leave out the last images, which would
+# make a smaller batch. We choose no hyperparameters here, so we need no validation set.
 
 # %%
 whole = len(train_images) // lesson.batch_size * lesson.batch_size
@@ -83,23 +83,23 @@ def build_model():
 # 1. Split: of a batch of 256 images, each of two devices takes 128.
 # 2. Each replica computes the loss and the gradient for its own 128 images.
 # 3. *All-reduce*: the devices exchange their gradients, so that each ends up with the average.
-# 4. Each optimizer takes the same step. So replicas that were equal before are equal after.
+# 4. Each device takes the same optimizer step with it. So the replicas stay equal.
 #
 # Why does this give the result of one device? The loss of a batch is the mean over its images, and
 # the derivative of a mean is the mean of the derivatives. If the mean gradient of one half is 0.2
 # and of the other 0.4, that of the whole batch is 0.3: their average, since the halves are equal.
 #
-# With twice the devices you would often double the batch size as well, so that each has enough to
-# do. An epoch then has half as many steps. But a gradient averaged over more images is less random,
-# so you can take larger steps: the usual rule is twice the learning rate for SGD and √2 times for
-# Adam (lesson 16). Here the batch size stays the same, so that we can compare.
+# With twice the devices you would often double the batch size, so that each has enough to do. An
+# epoch then has half as many steps. But a gradient averaged over more images is less random, so the
+# steps may be larger: the usual rule is twice the learning rate with SGD and √2 times with Adam
+# (lesson 16). Here the batch size stays the same, so that we can compare.
 #
 # There are other ways to share the work:
 #
 # - Ours is *synchronous*: every step waits for the slowest device. In *asynchronous* training no
-#   device waits. It applies its gradient to shared weights, on a *parameter server*, as soon as it
-#   has it. But others may have changed them since the gradient was computed, and the result depends
-#   on who was faster. So synchronous training is the usual choice.
+#   device waits: each sends its gradient to a *parameter server*, which holds the weights and
+#   applies it at once. But others may have changed the weights since the gradient was computed, and
+#   the result depends on who was faster. So synchronous training is the usual choice.
 # - *Model parallelism* splits the model instead of the batch: each device holds a part of the
 #   weights. You need it if the model does not fit into the memory of one device. With Adam, a
 #   parameter takes 16 bytes, four each for itself, its gradient and Adam's two averages: a model of
@@ -118,9 +118,9 @@ def compile_model(model):
 # `MirroredStrategy` keeps equal copies of the weights on all devices. You create and compile the
 # model inside `strategy.scope()`: each weight then gets a copy on every device, and `fit` splits
 # the batches and does the all-reduce. Without GPUs, the lesson splits the CPU into two *logical
-# devices*.
+# devices* (`devices=2` above).
 #
-# On **JAX**, every process runs this whole script. `keras.distribution.initialize`, which `workers`
+# On **JAX**, every process runs this whole script. `keras.distribution.initialize`, which `Lesson`
 # calls, connects them, and `fit` does the all-reduce. But each process must pick its own part of
 # every batch. A `PyDataset` is an object that Keras asks for batch number `index`; ours, with two
 # processes, gives one the even rows and the other the odd ones:
@@ -145,9 +145,11 @@ class Share(keras.utils.PyDataset):
 
 
 # %% [markdown]
-# If one device fails, the others wait for it and training stops; with more devices that happens
-# more often. So a long training must save checkpoints (lesson 05). As all replicas are equal, one
-# process, by convention process 0, keeps them for all. To resume, it sends them to the others.
+# If one device fails, the others wait for it and training stops; the more devices, the more often.
+# So a long training must save checkpoints (lesson 05). As all replicas are equal, one process, by
+# convention process 0, keeps them for all, and sends them to the others when training resumes.
+#
+# `fit_model` trains on one device, with `nullcontext()`, a scope that does nothing, or on several.
 
 
 # %%
@@ -156,7 +158,7 @@ def fit_model(name, scope, share=None):
     train = lesson.batches(train_images, train_labels)
     if share:
         train = Share(train, *share)
-        workers.share_file(lesson.folder / f"checkpoint-{name}.npz")  # from process 0 to the others
+        workers.share_file(lesson.folder / f"checkpoint-{name}.npz")  # from process 0 to all others
     training = lesson.training(name)  # holds this training's checkpoints and time
     with scope:
         model = build_model()
@@ -171,10 +173,9 @@ if lesson.process is None:
     weights_alone = model.get_weights()
 
 # %% [markdown]
-# That was one device alone; `nullcontext()` is a scope that does nothing. Now two together.
-#
-# On JAX, `workers.train_together` (the last branch below) starts this script twice more, with
-# `--process 0` and `--process 1`, and shows what process 0 prints. They come to the branch `elif`:
+# Now two devices together. On TensorFlow that is the first branch below. On JAX,
+# `workers.train_together`, in the last branch, starts this script twice more, with `--process 0`
+# and `--process 1`, and shows what process 0 prints. These two processes take the middle branch:
 # `DataParallel` tells `fit` that they train one model, `auto_shard_dataset=False` that the batches
 # are split already. Process 0 saves the model, and `train_together` loads it.
 
@@ -210,12 +211,9 @@ else:
 
 # %% [markdown]
 # ## 6 Evaluate
-# Was training faster, and is the model the same? The *efficiency* says how well n devices are used:
-#
-#     efficiency = (seconds alone) / (n * seconds together)
-#
-# If two devices need half the time, it is 1, which is perfect. If they need the same time, it is
-# 0.5: the second device is of no use.
+# Was training faster, and is the model the same? With n devices, the *speedup* is (seconds alone) /
+# (seconds together), at best n. The *efficiency* is the speedup divided by n: 1 is perfect. If two
+# devices need as long as one, it is 0.5, and the second device is of no use.
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
@@ -246,8 +244,8 @@ lesson.save_figure("losses", figure)
 # Efficiency of two devices made of one processor: 0.47 (0.43 to 0.48), median and range of 3 seeds.
 # <!-- end -->
 #
-# So training together is *slower* here. Our two devices are halves of one processor, and one device
-# alone could use all of it. So there is no computing power to gain, and the all-reduce costs time.
+# Below 0.5, training together is *slower*. Our two devices are halves of one processor, all of
+# which one device can use, so there is no computing power to gain, and the all-reduce costs time.
 # Two GPUs would each bring their own.
 #
 # The replicas stay equal to the bit. Compared with training alone, losses differ a little, because
@@ -260,7 +258,7 @@ lesson.save_figure("losses", figure)
 # <!-- end -->
 #
 # ## 7 Predict
-# The trained model does not depend on how it was trained. It predicts on one device.
+# The trained model is an ordinary model, and predicts on one device.
 
 # %%
 predicted_labels = model.predict(test_images[:10], verbose=0).argmax(axis=1)

@@ -2,10 +2,9 @@
 """
 # 16 Learning rate: how large should a training step be?
 
-The *learning rate* says how far each training step moves the weights. It is the first
-hyperparameter to tune: with a bad one, no choice of layers helps. In this lesson you find a good
-learning rate in seconds, lower it during training with a *schedule*, and see how it depends on the
-batch size.
+The *learning rate* sets how far each training step moves the weights. Tune it before any other
+hyperparameter: if it is wrong, no choice of layers helps. In this lesson you find a good one in
+seconds, lower it during training with a *schedule*, and see how it depends on the batch size.
 
 Expect: validation MSE 0.275 (0.268 to 0.278) with growing batches, median and range of three seeds.
 
@@ -37,18 +36,17 @@ from common import plots
 
 # %% [markdown]
 # ## 1 Load
-# The data set of lessons 08 and 09: 20,640 districts of California. From eight numbers, such as the
-# median income and the location, we predict the median value of the houses.
+# The data set of lessons 08 and 09: 20,640 districts of California. From eight features, such as
+# the median income, we predict the median value of the houses.
 
 # %%
 districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# Three columns count all rooms, bedrooms and people of a district; we divide them by the number of
-# households. House values are in units of 100,000 dollars. A quarter of the rows is the test set,
-# and a quarter of the rest is the validation set, which decides between the choices of this lesson.
-# 11,610 rows are left for training.
+# As in lesson 08, we divide rooms, bedrooms and people by the number of households, and house
+# values by 100,000 dollars. A quarter of the rows is the test set. A quarter of the rest is the
+# validation set, by which we choose in this lesson. 11,610 rows are left for training.
 
 # %%
 features = districts.drop(columns="median_house_value")
@@ -68,8 +66,8 @@ mean, variance = train_features.mean(axis=0), train_features.var(axis=0)
 
 # %% [markdown]
 # ## 3 Define
-# A plain network with two hidden layers. The seed decides the initial weights, so two networks of
-# the same seed start from the same weights.
+# A network with two hidden layers. The seed decides its initial weights, so networks with the same
+# seed start from the same ones.
 
 
 # %%
@@ -101,19 +99,17 @@ def build_model(seed):
 #   further away than before. Training *diverges*.
 #
 # The optimizer Adam, which we use in the whole lesson, adapts the step to each weight, but its
-# learning rate (0.001 unless you say otherwise) still sets the scale: a step moves a weight by
-# about that much. With thousands of weights nobody can compute the best learning rate, but we can
-# measure it.
+# learning rate (0.001 by default) still sets the scale: a step moves most weights by at most about
+# that much. Nobody can compute the best learning rate for thousands of weights, but we can test it.
 #
 # The *learning-rate range test* is one short training in which the learning rate grows with every
-# step, here from 0.000001 to 10 in 500 steps. `train_on_batch` makes a single step with one batch
-# and returns its loss; the next step continues from there. The losses of single steps are noisy, so
-# the figure also shows the median of 25 neighboring steps. At first the learning rate is too small
-# and the loss stays where it is, then it falls, and in the end training diverges.
+# step, here from 0.000001 to 10 in 500 steps. At first it is too small and the loss stays where it
+# is, then the loss falls, and in the end training diverges. `train_on_batch` makes a single step
+# with one batch and returns its loss. These losses are noisy, so the figure also shows the median
+# of 25 neighboring steps.
 #
-# Where on this curve is a good learning rate? Not at the lowest loss: there it is nearly too large.
-# A rule of thumb is to take a tenth of that: the loss is still falling fast, and there is a safe
-# distance from divergence.
+# Which learning rate do we take? The one at the lowest loss is nearly too large. A rule of thumb is
+# a tenth of it: there the loss is still falling fast, at a safe distance from divergence.
 
 # %%
 best_rate = 0.001  # in case the range test is left out, as with `--parts schedules`
@@ -143,15 +139,13 @@ if "range" in lesson.parts:
 
 # %% [markdown]
 # ## 5 Fit
-# From now on we compare, with the same number of epochs for each choice. Initial weights and the
-# order of the batches are random, so two trainings of the same network end differently. We train
-# each choice with three seeds and compare the medians of their last validation losses. A difference
-# smaller than the difference between seeds may be luck.
+# Now we compare choices, for the same number of epochs. Initial weights and the order of the
+# batches are random, so we train each choice with three seeds and compare the medians of their last
+# validation losses. A difference smaller than the difference between seeds may be luck.
 #
-# `train` below is an ordinary `compile` and `fit`. As in lesson 03 the batches repeat without end,
-# because a restart in every epoch takes time, so `fit` is told how many steps make an epoch. We
-# will also let the batches grow during a training: given several batch sizes, `train` divides the
-# epochs among them and calls `fit` once for each, on the same network.
+# `train` below is an ordinary `compile` and `fit`, on batches that repeat without end (lesson 03),
+# so `fit` is told how many steps make an epoch. Given several batch sizes, it divides the epochs
+# among them and calls `fit` once for each, on the same network.
 
 
 # %%
@@ -160,6 +154,7 @@ def train(name, seed, rate=best_rate, sizes=(lesson.batch_size,), callbacks=()):
     model = build_model(seed)
     optimizer = keras.optimizers.Adam(rate)
     for number, batch_size in enumerate(sizes):
+        # The epochs of this size are `first` to `last` - 1, counted from 0.
         first, last = (round(n * lesson.epochs / len(sizes)) for n in (number, number + 1))
         if first == last:  # fewer epochs than batch sizes
             continue
@@ -175,10 +170,10 @@ def train(name, seed, rate=best_rate, sizes=(lesson.batch_size,), callbacks=()):
             callbacks=lesson.callbacks(*callbacks, training=name, seed=seed, progress=False),
             verbose=0,
         )
-    return model, history.history  # our callbacks have prepended the earlier epochs
+    return model, history.history  # of all sizes: our callbacks prepend the earlier epochs
 
 
-tried = {}  # name of a choice: its median loss, and the arguments of `train`
+tried = {}  # for each choice, its median loss and the arguments of `train`
 
 
 def compare(part, title, choices):
@@ -199,7 +194,7 @@ def compare(part, title, choices):
 
 
 # %% [markdown]
-# Was the range test right? We train with its choice, with smaller and with larger learning rates.
+# Was the range test right? We train with its choice and with smaller and larger learning rates.
 
 # %%
 if "range" in lesson.parts:
@@ -208,18 +203,19 @@ if "range" in lesson.parts:
     compare("rates", "learning rates around the one chosen by the range test", choices)
 
 # %% [markdown]
-# Near the minimum, large steps jump around it; small ones get closer. A *learning-rate schedule*
-# starts with large steps and ends with small ones. Pass it to the optimizer in place of the number;
-# it computes the learning rate from the number t of the step, out of T steps in all:
+# Large steps approach the minimum fast, but then jump around it; small ones get closer. A
+# *learning-rate schedule* starts with large steps and ends with small ones. It computes the
+# learning rate from the number t of the step, out of T steps in all, and is passed to the optimizer
+# in place of a number:
 #
 # - *step*: divide the learning rate by 10 after half of the steps, and again after three quarters
 # - *cosine*: `best_rate` · (1 + cos(π t/T)) / 2, which falls smoothly to 0
 # - *one cycle*: rise from a tenth of `best_rate` to all of it in 30% of the steps, then fall along
-#   a cosine. The rise is called *warmup*: the gradients of random weights are large and unreliable,
-#   and with small steps they do little harm.
+#   a cosine. The rise is called *warmup*: at first, gradients are large and unreliable, because the
+#   weights are random, and small steps limit the harm.
 #
-# *Plateau* is not fixed beforehand: a callback watches the validation loss and divides the learning
-# rate by 3 whenever two epochs in a row bring no improvement.
+# *Plateau* is a callback: it watches the validation loss and divides the learning rate by 3
+# whenever two epochs in a row bring no improvement.
 
 # %%
 schedules = keras.optimizers.schedules
@@ -245,12 +241,12 @@ if "schedules" in lesson.parts:
 # %% [markdown]
 # The gradient of a batch is an average over its examples, an estimate of the gradient over all
 # training data. With four times the examples, its random error is half as large. But an epoch then
-# has only a quarter of the steps: 363 with 32 rows, 91 with 128. To get as far, the steps must be
-# longer. The rule for Adam is the square root: with four times the rows, twice the learning rate
-# (notes/optimizers.md says why).
+# has only a quarter of the steps: 363 with 32 rows, 91 with 128. To get as far in fewer steps,
+# raise the learning rate. The usual rule for four times the rows is four times the learning rate
+# with SGD, and √4 = 2 times with Adam (notes/optimizers.md says why).
 #
-# And instead of lowering the learning rate at the end, you can let the batches grow: that too makes
-# the last steps less random.
+# Instead of lowering the learning rate at the end, you can also let the batches grow: that too
+# makes the last steps less random.
 
 # %%
 if "batches" in lesson.parts:
@@ -276,10 +272,8 @@ if "batches" in lesson.parts:
 # The three trainings of a choice differ by 0.001 to 0.019, in most cases by less than 0.012.
 # <!-- end -->
 #
-# What do we learn from that?
-#
-# - The range test works: its learning rate is about as good as one three times as large, and
-#   clearly better than a third or a tenth of it.
+# - The range test works: its choice is clearly better than a third or a tenth of it, and about as
+#   good as a rate three times as large.
 # - No schedule beats the constant learning rate here. In the figure `schedules` the curves of step,
 #   cosine and one cycle become flat: their steps got small too early. In a longer training that can
 #   change: exercise 2.
@@ -312,19 +306,19 @@ lesson.finish(model, history, units=units, training="best", test_mse=test, val_m
 # %% [markdown]
 # ## Remember
 # - Tune the learning rate first. Too small: training is slow. Too large: it diverges.
-# - A range test finds a good one in one short training: take a tenth of the rate with the lowest
-#   loss. If you change the batch size, look for a new learning rate too.
+# - A range test finds a good learning rate in one short training: a tenth of the rate at which the
+#   loss is lowest. If you change the batch size, look for a new one.
 # - A schedule that lowers the learning rate helps only when training is long enough to settle.
 #
-# On your own data, try first: Adam with a learning rate of 0.001, batches of 32, two hidden layers.
-# Then try three times more and three times less.
+# On your own table, try first: Adam with a learning rate of 0.001, batches of 32, two hidden
+# layers. Then try three times more and three times less.
 
 # %% [markdown]
 # ## Exercises
 # 1. Does the best learning rate depend on the batch size? Try `--parts range` with `--batch-size 8`
 #    and with `--batch-size 512`.
 # 2. Do schedules help in a longer training? Run `--parts schedules --epochs 60`.
-# 3. Are larger batches still worse after as many steps? Run `--parts batches --epochs 80
-#    --repeats 1`, and compare 128 rows after 80 epochs with 32 rows after 20.
+# 3. Are larger batches still worse after as many steps? Run `--parts batches --epochs 80 --repeats
+#    1`, and compare 128 rows after 80 epochs with 32 rows after 20.
 #
 # Solutions: notes/solutions/16_learning_rate.md

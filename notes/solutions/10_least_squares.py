@@ -3,10 +3,10 @@
 import numpy as np
 
 random, count = np.random.RandomState(42), 10_000
-speed_1, speed_2, start_1, start_2 = random.rand(4, count, 1)
+frequency_1, frequency_2, phase_1, phase_2 = random.rand(4, count, 1)
 time = np.arange(51) / 50
-series = 0.5 * np.sin((time - start_1) * (10 + 10 * speed_1))
-series += 0.2 * np.sin((time - start_2) * (20 + 20 * speed_2))
+series = 0.5 * np.sin((time - phase_1) * (10 + 10 * frequency_1))
+series += 0.2 * np.sin((time - phase_2) * (20 + 20 * frequency_2))
 series += 0.1 * (random.rand(count, 51) - 0.5)
 
 shown = np.hstack([series[:, :50], np.ones((count, 1))])  # a column of ones: its weight is the bias
