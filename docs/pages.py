@@ -165,7 +165,7 @@ class Pages:
 
     def write_front_page(self) -> None:
         """Write the front page: docs/index.md, and the order of all pages."""
-        text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+        text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").replace("](../", "](")
         shown = [("Start", ["Install and start <README.md>"])]
         for heading, lines in groups():
             shown.append((heading, [path for name, *_ in lines for path in self.pages_about(name)]))
