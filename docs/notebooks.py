@@ -17,6 +17,7 @@ from benchmarks.measure import machine
 from common.errors import fail
 
 ROOT = Path(__file__).resolve().parent.parent
+COPIED = ["*.py", "*/*.py", "*/*.json", "*/*.jinja"]  # what lessons read
 PACKAGES = ["common", "frame", "datasets"]  # every lesson imports them
 
 FIRST_CELL = """\
@@ -112,7 +113,7 @@ def take_outputs(notebook, earlier) -> None:
 
 def run(notebook, script: Path, collection: Path) -> None:
     """Execute a notebook in a copy of the collection, so that its runs are saved there."""
-    for path in [*ROOT.glob("*.py"), *ROOT.glob("*/*.py"), *ROOT.glob("*/*.json*")]:
+    for path in [path for pattern in COPIED for path in ROOT.glob(pattern)]:
         copy = collection / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
