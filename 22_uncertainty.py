@@ -2,11 +2,10 @@
 """
 # 22 Uncertainty: is a better score really better?
 
-Train a network twice, with two seeds, and you get two scores. With other test rows you get a third.
-So a network whose error is 0.1 MPG lower than another's may just have been lucky. In this lesson
-you measure how large that luck (*random variation*) is, test on all of your data with
-*cross-validation*, report a score with a *confidence interval*, and decide whether a network really
-beats a random forest and a linear model.
+Train a network twice, with two seeds, and you get two scores; other test rows give a third. So a
+network whose error is 0.1 MPG lower than another's may just be lucky. In this lesson you measure
+this *random variation*, test on all of your data with *cross-validation*, report a score with a
+*confidence interval*, and decide whether a network really beats a random forest and a linear model.
 
 Expect: median MAE in cross-validation: network 1.96 MPG, random forest 1.92.
 
@@ -62,26 +61,24 @@ print(f"{rows:,} rows, {features.shape[1]} columns")
 # %% [markdown]
 # ## 2 Prepare
 # In lesson 03 the test set was a fifth of the cars, and the score depended on which ones. *k-fold
-# cross-validation* tests on all of them: cut the rows into k parts, the *folds*, here k = 10. Each
-# fold is the test set once, while a network is trained on the other nine. In the end each row has
-# been tested exactly once. This takes ten networks: one that was trained for another fold has
-# already seen the rows that are now tested.
+# cross-validation* tests on all of them: split the rows into k parts, the *folds*, here k = 10.
+# Each fold is the test set once, for a network that is trained on the other nine. Each of the ten
+# networks is built anew: one kept from an earlier fold would have seen the rows it is tested on.
 
 # %%
-# for each fold, the numbers of its training rows and of its test rows
+# for each fold, the indices of its training rows and of its test rows
 folds = list(KFold(lesson.folds, shuffle=True, random_state=lesson.seed).split(features))
 
 # %% [markdown]
 # ## 3 Define
-# The network of lesson 03: two hidden layers of 64 units. Each network normalizes its inputs with
-# the means and variances of its own training rows. With those of the test rows, it would know
-# something about its test (*data leakage*), and the score would be too good.
+# The network of lesson 03: two hidden layers of 64 units. Each normalizes with the means and
+# variances of its training rows. Those of all rows would make the score too good (*data leakage*).
 
 
 # %%
 def build_network(train_rows, seed):
-    """Build a network; the seed decides its random initial weights."""
-    keras.utils.clear_session()  # frees what earlier networks have left
+    """Build an untrained network; the seed decides its initial weights."""
+    keras.utils.clear_session()  # frees what Keras keeps of earlier networks
     keras.utils.set_random_seed(seed)
     known = features[train_rows]
     return keras.Sequential([
@@ -97,15 +94,15 @@ def build_network(train_rows, seed):
 # ## 4 Compile
 # The loss is the mean squared error for a number, and binary cross-entropy for yes or no (lesson
 # 02). All networks train for the same number of epochs, so they need no validation set. The
-# learning rate falls to 0 along a cosine (lesson 16), so that the last few batches hardly matter.
+# learning rate falls to 0 along half a cosine wave (lesson 16): the last batches change little.
 #
 # ## 5 Fit
-# For the first fold we train 20 networks, which differ only in their seed, the *start*: it decides
-# the initial weights and the order of the rows. Then we train one network for each other fold.
+# For the first fold we train 20 networks that differ only in their *start*: the seed, which decides
+# the initial weights and the order of the rows. Each other fold gets one, with the first seed.
 
 # %%
-predicted = {"network": np.empty(rows)}  # for each row, when it was tested
-by_start = []  # predictions for the first fold
+predicted = {"network": np.empty(rows)}  # each row by the network whose test set it was in
+by_start = []  # predictions for the first fold, an array for each start
 trainings = [(0, lesson.seed + start) for start in range(2 * lesson.folds)]
 trainings += [(fold, lesson.seed) for fold in range(1, lesson.folds)]
 for fold, seed in trainings:
@@ -118,7 +115,7 @@ for fold, seed in trainings:
         loss="binary_crossentropy" if classify else "mse",
         steps_per_execution=steps,  # return to Python once per epoch: faster
     )
-    last = f"fold {fold} seed {seed}"  # a name, so that no checkpoint replaces another's
+    last = f"fold {fold} seed {seed}"  # its own name, so that it overwrites no other checkpoint
     history = model.fit(
         lesson.batches(features[train_rows], targets[train_rows], seed=seed, repeat=True),
         steps_per_epoch=steps,
@@ -134,11 +131,11 @@ for fold, seed in trainings:
         predicted["network"][test_rows] = answers
 
 # %% [markdown]
-# Two rivals are tested on the same folds. One is a *linear model*: a weighted sum of the columns
-# (for customers *logistic regression*, with a sigmoid). The other is a *random forest*. A *decision
-# tree* asks one question after another, such as "weight below 2,800?", and predicts the mean of the
-# training rows with the same answers; a forest takes the mean of 100 different trees (lesson 25).
-# `cross_val_predict` of scikit-learn trains and predicts fold by fold, as our loop does.
+# Two rivals are tested on the same folds. A *linear model* predicts a weighted sum of the columns
+# plus a bias (for customers with a sigmoid: *logistic regression*). A *random forest* averages 100
+# *decision trees*. A tree asks one question after another, such as "weight below 2,800?", and
+# predicts the mean of the training rows with the same answers (for customers: the share who left).
+# The trees differ because each trains on its own random sample of the rows (lesson 25).
 
 # %%
 if classify:
@@ -147,6 +144,7 @@ if classify:
 else:
     linear = LinearRegression()
     forest = RandomForestRegressor(random_state=lesson.seed, n_jobs=-1)
+# `cross_val_predict` of scikit-learn trains and predicts fold by fold, as our loop does
 for name, rival in {"random forest": forest, "linear model": linear}.items():
     method = "predict_proba" if classify else "predict"
     of_rival = cross_val_predict(rival, features, targets, cv=folds, method=method)
@@ -154,10 +152,10 @@ for name, rival in {"random forest": forest, "linear model": linear}.items():
 
 # %% [markdown]
 # ## 6 Evaluate
-# **How large is the luck?** For cars the error is the absolute error in MPG, as in lesson 03; for
-# customers it is the squared difference between the probability and what happened, 0 or 1. Its mean
-# over the test rows is the score: the MAE, and the *Brier score*. Lower is better. We compare the
-# scores of 20 starts with the same fold, and of ten folds with the same start.
+# **How large is the random variation?** For cars the error of a row is the absolute error in MPG,
+# as in lesson 03; for customers it is the squared difference between the predicted probability and
+# the outcome, 0 or 1. The mean error of the test rows is the score: the MAE, or the *Brier score*.
+# Lower is better. We compare the scores of 20 starts on one fold, and of ten folds with one start.
 
 
 # %%
@@ -179,24 +177,28 @@ axes.set(ylim=(-0.5, 1.5), xlabel="test error", title="the same network: ten fol
 lesson.save_figure("luck", figure)
 
 # %% [markdown]
-# The test rows matter more than the start: some cars are hard to predict, and each fold has its own
-# share of them. So scores from different test rows cannot be compared.
+# The scores of the folds lie farther apart, so the test rows matter more than the start: some cars
+# are hard to predict, and a fold may hold many of them or few. Compare models on the same rows.
 #
-# **A score with its uncertainty.** Cross-validation gives as many errors as rows, n. Their mean is
-# the score. Its *standard error* is s/√n (lesson 03), with s the standard deviation of the errors.
-# The interval from 1.96 standard errors below to 1.96 above is the *95% confidence interval*: if
-# you repeated all this with new cars, about 95% of such intervals would contain the true mean, the
-# error over all cars of this kind. (The factor comes from the normal distribution. The interval is
-# a little too narrow: it ignores the luck of the start, and that the folds share training rows.)
+# **A score with its uncertainty.** Cross-validation gives one error for each of the n rows. Their
+# standard deviation s says how much single errors vary. The score is their mean; its *standard
+# error* s/√n (lesson 03) says how much it would vary with other cars: half as much with 4n cars.
 #
-# An accuracy works the same way: each row counts 1 or 0. If 90 of 100 are right, s is 0.3, the
-# standard error 0.3/√100 = 0.03, and the interval 0.84 to 0.96.
+# The interval from 1.96 standard errors below the score to 1.96 above is the *95% confidence
+# interval*: if you repeated all this with new cars, about 95% of such intervals would contain the
+# true mean, the error over all cars of this kind. (Ours are a little too narrow: they ignore the
+# luck of the start, and that the folds share training rows.) The 1.96 comes from the normal
+# distribution, which the mean of many values follows closely (*central limit theorem*). With few
+# values s itself is uncertain: for five scores, take 2.78 (*Student's t-distribution*).
+#
+# An accuracy p works the same way: each row counts 1 or 0, and s = √(p(1 - p)). For 90 right of 100
+# it is 0.3, the standard error 0.3/√100 = 0.03, and the interval 0.84 to 0.96.
 
 
 # %%
 def interval(values):
     """Return the mean, and the two ends of its 95% confidence interval."""
-    # `ddof=1`: divide by n - 1, since the mean is estimated, too
+    # `ddof=1` divides by n - 1: deviations from the values' own mean are a little too small
     margin = 1.96 * np.std(values, ddof=1) / math.sqrt(len(values))
     return np.mean(values), np.mean(values) - margin, np.mean(values) + margin
 
@@ -204,12 +206,12 @@ def interval(values):
 scores = {name: interval(values) for name, values in row_errors.items()}
 
 # %% [markdown]
-# **Is the difference real?** A car that is hard for one model is often hard for the others, too. So
-# even if the intervals of two models overlap, one may still be better: much of their width is the
-# difficulty of the rows, which both share. Look at the *differences*: for each row, subtract the
-# error of one model from that of the other, and compute the interval of these differences. This is
-# a *paired comparison*. If the interval does not contain 0, the difference is *statistically
-# significant*: luck alone would rarely produce it.
+# **Is the difference real?** A car that is hard for one model is often hard for the others, too.
+# This shared difficulty makes the intervals of both scores wide, so one model may be better even if
+# they overlap. A *paired comparison* removes it: for each row, subtract the error of one model from
+# that of the other, and compute the interval of these *differences*. If it does not contain 0, the
+# difference is *statistically significant*: between models that are equally good, luck alone would
+# produce such a difference in only about 5% of all cases. Significant does not mean large.
 
 # %%
 differences = {
@@ -247,19 +249,17 @@ lesson.save_table("results", results.round(4))
 #
 # A positive difference means that the network has the smaller error. What do we learn?
 #
-# - The network beats the linear model: the difference is far from 0, for cars and for customers.
+# - The network beats the linear model: the interval lies far above 0, for cars and for customers.
 # - Network or forest? Both intervals contain 0, and for cars another seed puts the forest ahead:
-#   neither is better, as far as this data can tell.
-# - The interval of the difference is narrower than that of either score: pairing removes the
-#   difficulty of the rows that both models share.
-# - The standard error falls as 1/√n: with 25 times as many rows it is a fifth.
+#   this data does not show that either is better.
+# - Pairing helps: the interval of forest minus network is narrower than that of either score.
 #
 # ## 7 Predict
 # How far off is a single prediction? The confidence interval does not say: it is about the mean
-# over many rows. But the errors of cross-validation are those of single predictions.
+# over many rows. But each error in cross-validation is that of a single prediction.
 
 # %%
-for row, answer in list(zip(test_rows, answers, strict=True))[:5]:  # of the last fold
+for row, answer in list(zip(test_rows, answers, strict=True))[:5]:  # of the last network
     print(f"row {row}: true {targets[row]:.2f}, predicted {answer:.2f}")
 print(f"90% of all errors are below {np.quantile(row_errors['network'], 0.9):.2f}")
 measured = {"test_brier" if classify else "test_mae": scores["network"][0]}
@@ -267,11 +267,11 @@ measured |= {"test_forest": scores["random forest"][0], "test_linear": scores["l
 lesson.finish(model, history, training=last, **measured)
 
 # %% [markdown]
-# For use, train one more network in the same way on all rows. It has no test rows left; the score
-# of cross-validation is the best guess at its error.
+# For use, train one more network in the same way on all rows. No test rows are left for it; the
+# score of cross-validation is the best estimate of its error.
 #
 # ## Remember
-# - Another seed or other test rows give another score. Say how many you measured, and the interval.
+# - Another seed or other test rows give another score. Report its confidence interval.
 # - With little data, use cross-validation: every row is tested once.
 # - Compare two models on the same rows, and look at the differences.
 #
@@ -280,8 +280,8 @@ lesson.finish(model, history, training=last, **measured)
 
 # %% [markdown]
 # ## Exercises
-# 1. How much narrower are the intervals with 10,000 rows in place of 392? Guess first: `--table
-#    churn --epochs 20`
+# 1. Divide the width of an interval by the score. How much smaller is this with 10,000 rows in
+#    place of 392? Guess first: `--table churn --epochs 20`
 # 2. With `--folds 5` you train half as many networks. Do the scores get worse, do the intervals get
 #    wider?
 # 3. Two networks classify the same 1,000 images. A is right on 900 of them, B on 910: on 30 images

@@ -2,10 +2,10 @@
 """
 # 25 Ensembles: are ten networks better than one?
 
-Can you make a network better without changing it? Train ten of them, which differ only in their
-random initial weights, and average their predictions: that is an *ensemble*. In this lesson you see
-why the average is better, whether it beats a *random forest*, and how the networks' disagreement
-warns you of predictions that are mere guesses.
+Can you make a network better without changing it? Train ten that differ only in their random
+initial weights, and average their predictions: that is an *ensemble*. In this lesson you see why
+the average is better, whether it beats a *random forest*, and how the networks' disagreement warns
+you of predictions that are mere guesses.
 
 Expect: median test MAE over ten splits: an ensemble of ten 1.85 MPG, random forest 1.89.
 
@@ -56,18 +56,19 @@ print(f"{rows:,} rows, {features.shape[1]} columns")
 
 # %% [markdown]
 # ## 2 Prepare
-# One test set would tell little (lesson 22). So we split the rows ten times, and each time another
-# random fifth is the test set. For each split we train two ensembles of ten networks:
+# One test set would tell little (lesson 22). So we split the rows at random ten times, each time
+# with a fifth for the test. (Unlike folds, these test sets overlap.) For each split we train two
+# ensembles of ten networks, 200 networks in all:
 #
-# - **Averaging**: all ten train on the same rows, and differ only in their initial weights.
-# - **Bagging** (*bootstrap aggregating*): each network trains on its own *bootstrap sample*. It
-#   draws n of the n training rows *with replacement*: one row may come twice, another not at all.
-#   One draw misses a row with the probability 1 - 1/n, all n draws with (1 - 1/n)^n, about 1/e =
-#   37%.
+# - **Plain averaging**: all ten train on the same rows, and differ only in their initial weights.
+# - **Bagging** (*bootstrap aggregating*) averages, too, but each network trains on its own
+#   *bootstrap sample*: n of the n training rows, drawn *with replacement*, so that one row may come
+#   twice, another not at all. One draw misses a given row with probability 1 - 1/n, all n draws
+#   with (1 - 1/n)^n, about 1/e = 37%. So the sample contains about 63% of the rows.
 #
-# All 200 will be trained together, on the same table. Each has its own *sample weights*, one number
-# per row: how often the row counts in the loss. A row that was drawn twice has weight 2, a test row
-# has weight 0, which is the same as not having it at all.
+# All networks train together, on the same table. What differs is their *sample weights*, one number
+# per row: how often the row counts in the loss. A row that was drawn twice has weight 2; a test row
+# has weight 0, as if it were not there.
 
 # %%
 splits = [
@@ -75,12 +76,12 @@ splits = [
     for number in range(10)
 ]
 random = np.random.default_rng(lesson.seed)
-counts = []  # for each network: how often each row is used
+counts = []  # for each network: how often it draws each row
 for bagging in (False, True):
     for train_rows, _ in splits:
         for _ in range(lesson.members):
             drawn = random.choice(train_rows, len(train_rows)) if bagging else train_rows
-            counts.append(np.bincount(drawn, minlength=rows))  # how often each row was drawn
+            counts.append(np.bincount(drawn, minlength=rows))
 sample_weights = np.stack(counts, axis=1).astype("float32")  # shape (rows, networks)
 networks = sample_weights.shape[1]
 print(f"{networks} networks")
@@ -88,19 +89,14 @@ print(f"{networks} networks")
 # %% [markdown]
 # ## 3 Define
 # For one ensemble, a loop over ten networks is enough, as in lesson 22. But 200 small networks one
-# after the other would take minutes: each step has so little to compute that most of the time is
-# spent starting it. So we put all of them into one model, side by side. `EinsumDense` is a `Dense`
-# layer with one weight matrix per network. In its equation `"bni,nio->bno"`, b is the row in the
-# batch, n the network, i its inputs and o its outputs. The letter i is missing in the result: it is
-# summed over. So the inputs of network n are multiplied by matrix n, and no network sees another's
-# numbers. The letters in `bias_axes="no"` give each network n and each output o a bias.
+# after the other would take minutes: starting a step takes longer than computing it. So we put all
+# of them into one model, side by side. `EinsumDense` is a `Dense` layer with one weight matrix per
+# network. In its equation `"bni,nio->bno"`, b is the row in the batch, n the network, i its inputs
+# and o its outputs. The letter i is missing in the result: it is summed over. So the inputs of
+# network n are multiplied by matrix n, and no network sees another's numbers. `bias_axes="no"`
+# gives each network n and each output o a bias.
 #
-# Each network has the two hidden layers of lesson 03, and normalizes its inputs with the means and
-# variances of its own training rows.
-#
-# Initial weights are drawn between -limit and limit, with limit = √(6 / (inputs + units)), as for a
-# `Dense` layer (*Glorot uniform*). By default, `EinsumDense` would multiply inputs and units by
-# the number of networks in this formula, and draw weights that are too small.
+# Each network has the two hidden layers of lesson 03 and normalizes with its own training rows.
 
 # %%
 # Weighted means; a variance is the mean of the squares minus the square of the mean.
@@ -111,6 +107,8 @@ variances = sample_weights.T @ features**2 / used - means**2
 
 def dense(inputs, units, activation=None):
     """Apply a dense layer of every network."""
+    # Glorot uniform, as in `Dense`. By default, `EinsumDense` would count the units of all
+    # networks in this formula, and draw weights that are too small.
     limit = math.sqrt(6 / (inputs.shape[-1] + units))
     return layers.EinsumDense(
         "bni,nio->bno",
@@ -123,7 +121,7 @@ def dense(inputs, units, activation=None):
 
 inputs = keras.Input((features.shape[1],))
 x = layers.RepeatVector(networks)(inputs)  # each network gets the same row
-x = layers.Normalization(axis=(1, 2), mean=means, variance=variances)(x)
+x = layers.Normalization(axis=(1, 2), mean=means, variance=variances)(x)  # per network and column
 x = dense(x, 64, "relu")
 x = dense(x, 64, "relu")
 outputs = dense(x, 1, "sigmoid" if classify else None)
@@ -134,12 +132,10 @@ print(f"output shape {outputs.shape}, {model.count_params() // networks:,} param
 # ## 4 Compile
 # The loss is the mean squared error, and for yes or no binary cross-entropy (lesson 02). Keras
 # computes it for every row and every network, multiplies it by the sample weights, and takes the
-# mean. The gradient of one network's weights comes from that network's losses only.
-#
-# Since it is a mean over 200 networks, each gradient is 200 times smaller than if a network were
-# trained alone. Adam does not mind: it divides each gradient by its recent size (plus `epsilon`,
-# which avoids a division by 0 and must be smaller than these tiny gradients). Its learning rate
-# falls to 0 along a cosine (lesson 16).
+# mean. So the gradient of a network's weights comes from its own losses only, but is 200 times
+# smaller than if it were trained alone. With Adam this does not matter: it divides each gradient by
+# its recent size. (It adds `epsilon`, which avoids a division by 0 and must be far smaller than
+# these gradients.) The learning rate falls to 0 along half a cosine wave (lesson 16).
 
 # %%
 steps = math.ceil(rows / lesson.batch_size)
@@ -167,20 +163,21 @@ averaged, bagged = predicted.T.reshape(2, 10, lesson.members, rows)  # both: spl
 
 # %% [markdown]
 # ## 6 Evaluate
-# **Why averaging helps.** Each network's prediction is partly right and partly the luck of its
-# start. In the mean of several, the luck partly cancels. With networks that you have trained one by
-# one, the mean is
+# **Why averaging helps.** Part of each network's error comes from its random start, and in the mean
+# of several networks these parts partly cancel. For networks trained one by one, the mean is
 #
 #     predictions = np.mean([model.predict(x) for model in models], axis=0)
 #
-# (For classes these are mean probabilities; take `argmax` afterwards.) For each row,
+# (For classes these are mean probabilities; take `argmax` afterwards.) How much does it gain? A
+# variance is the mean of the squares minus the square of the mean. For the errors of the networks
+# on one row, which have the same variance as their predictions, this says:
 #
 #     squared error of the mean = mean of the squared errors - variance of the predictions
 #
-# Say the true value is 11 and two networks predict 10 and 14: the squared errors are 1 and 9, their
-# mean is 5, the variance of the predictions (divided by n) is 4, and the mean prediction 12 has the
-# squared error 1 = 5 - 4. So an ensemble is never worse, in squared error, than its members are on
-# average, and the more they disagree, the more it gains. (In absolute error it is never worse
+# Say the true value is 11 and two networks predict 10 and 14. The squared errors are 1 and 9, their
+# mean is 5. Both predictions are 2 away from their mean 12, so their variance is 2² = 4, and 12 has
+# the squared error 1 = 5 - 4. So an ensemble is never worse, in squared error, than its members are
+# on average, and the more they disagree, the more it gains. (In absolute error it is never worse
 # either.) We check the formula with the means over the test rows of the first split.
 
 # %%
@@ -192,10 +189,10 @@ print(f"{error_of_mean:.4f} = {error_of_members:.4f} - {members.var(axis=0).mean
 
 # %% [markdown]
 # **Which is best?** Bagging is meant to make the networks disagree more. The rival is a *random
-# forest* (lesson 22), which is an ensemble, too: of decision trees, with bagging. (To predict a
-# class, each question of a tree also chooses among a few random columns only.) It trains in a
-# second and needs hardly any tuning. If your network is no better, take the forest. The scores are
-# those of lesson 22: the MAE for cars, the Brier score for customers. Lower is better.
+# forest* (lesson 22), an ensemble of decision trees, with bagging. (To predict a class, each
+# question of a tree may use only a few columns, chosen at random.) It is good on tables, trains in
+# a second and needs hardly any tuning: if your network is no better, take the forest. The scores
+# are those of lesson 22: the MAE for cars, the Brier score for customers. Lower is better.
 
 
 # %%
@@ -205,7 +202,7 @@ def score(prediction, test_rows):
     return np.mean(difference**2 if classify else np.abs(difference))
 
 
-best = f"ensemble of {lesson.members}"
+ensemble = f"ensemble of {lesson.members}"
 scores = []
 for number, (train_rows, test_rows) in enumerate(splits):
     forest = RandomForestClassifier if classify else RandomForestRegressor
@@ -219,7 +216,7 @@ for number, (train_rows, test_rows) in enumerate(splits):
     scores.append({
         "one network": np.mean([score(member, test_rows) for member in members]),
         "ensemble of 5": score(members[:5].mean(axis=0), test_rows),
-        best: score(members.mean(axis=0), test_rows),
+        ensemble: score(members.mean(axis=0), test_rows),
         f"bagging, {lesson.members}": score(bagged[number][:, test_rows].mean(axis=0), test_rows),
         "random forest": score(answers, test_rows),
     })
@@ -257,32 +254,34 @@ lesson.save_figure("splits", figure)
 # - Averaging gives the lowest errors, for cars and for customers, and five networks bring most of
 #   the gain of ten.
 # - Does the ensemble beat the forest? For cars, six of ten splits are no proof: of ten tosses of a
-#   coin, six or more are heads in 38% of all cases. For customers the advantage is more regular.
+#   coin, six or more are heads in 38% of all cases (and unlike tosses, our splits share rows). For
+#   customers the ensemble wins more consistently.
 # - In the figure `splits` the gray lines lie far apart, but between the networks they are almost
 #   parallel: a split that is hard for one network is hard for its ensemble, too.
-# - Bagging is worse than plain averaging, and for cars even worse than one network: to miss 37% of
-#   the training rows costs each network more than the disagreement gains. It was made for models
-#   that disagree a lot, like trees.
+# - Bagging is worse than plain averaging, and for cars even worse than one network: missing 37% of
+#   the training rows costs each network more than the disagreement gains. It was made for
+#   *unstable* models such as trees, which change a lot if a few rows change.
 #
 # ## 7 Predict
-# The networks can also warn you. Near the rows that they were trained on, they agree; far from them
-# they must *extrapolate*, and each may do so differently. We predict a typical row, and one in
-# which every column is two standard deviations above the largest value.
+# The networks can also warn you. Near their training rows they agree; far from them they must
+# *extrapolate*, and each may do so differently. We predict a typical row, and one in which every
+# column is two standard deviations above its largest value.
 
 # %%
 typical = np.median(features, axis=0)
 strange = features.max(axis=0) + 2 * features.std(axis=0)
 answers = model.predict(np.stack([typical, strange]), verbose=0)[..., 0]  # (2, networks)
-for name, answer in zip(["typical", "far outside"], answers[:, : lesson.members], strict=True):
+answers = answers[:, : lesson.members]  # of one ensemble: plain averaging, first split
+for name, answer in zip(["typical", "far outside"], answers, strict=True):
     print(f"{name} row: mean {answer.mean():.2f}, standard deviation {answer.std(ddof=1):.2f}")
-measured = {"test_brier" if classify else "test_mae": scores[best].mean()}
-measured |= {"test_forest": scores["random forest"].mean(), "splits_won": won[best]}
+measured = {"test_brier" if classify else "test_mae": scores[ensemble].mean()}
+measured |= {"test_forest": scores["random forest"].mean(), "splits_won": won[ensemble]}
 lesson.finish(model, history, **measured)
 
 # %% [markdown]
 # For cars, the standard deviation is many times larger for the strange row: its prediction is a
-# guess. But agreement is no proof. Of the customers, the ten networks agree that the strange one
-# will leave, although they have never seen anyone like that: so far out, each sigmoid is near 1.
+# guess. But agreement is no guarantee. The ten networks agree that the strange customer will leave,
+# although they have never seen anyone like that: so far out, each sigmoid is near 1.
 #
 # ## Remember
 # - The mean of several networks is never worse, in squared error, than they are on average.
