@@ -2,10 +2,10 @@
 """
 # 21 Outputs and losses: which last layer and which loss does my question need?
 
-Is it a shoe? Which garment is it? What does a house cost here, how many households are there? You
-ask seven questions. The networks that answer them are built alike; only the last layer, the loss
-and the metric differ. Beside most of them you train another one with a wrong pair of last layer and
-loss, and see that Keras often says nothing.
+Is it a shoe? Which garment is it? What does a house cost here? How many households are there? The
+networks that answer such questions are alike except for the last layer, the loss and the metric.
+You train a network for each of seven questions, and for most of them a second one with a wrong last
+layer or loss, and see that Keras often says nothing.
 
 Expect: test accuracy 0.845 (0.831 to 0.847) of `garment`, median and range of three seeds.
 
@@ -18,7 +18,6 @@ from frame import Lesson, expect_error
 
 lesson = Lesson(__doc__, epochs=10, batch_size=128)
 
-import math
 import warnings
 
 import keras
@@ -30,8 +29,8 @@ from sklearn.model_selection import train_test_split
 
 # %% [markdown]
 # ## 1 Load
-# Two data sets that you know: the garments of lesson 01, for questions that are answered by a name,
-# and the districts of California of lesson 08, for questions that are answered by a number.
+# Two data sets that you know: the garments of lesson 01, for questions about classes, and the
+# districts of California of lesson 08, for questions about numbers.
 
 # %%
 (images, labels), (test_images, test_labels) = lesson.load("fashion_mnist")
@@ -39,8 +38,8 @@ districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# We keep training, validation and test examples together in a dictionary. First the inputs, scaled.
-# We train on 10,000 images only, because seven networks have to learn from them.
+# First we scale the inputs. Each array becomes a dictionary of training, validation and test
+# examples. We train on only 10,000 images, because seven networks have to learn from them.
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -60,9 +59,9 @@ mean, deviation = places["train"].mean(axis=0), places["train"].std(axis=0)
 places = {part: (x - mean) / deviation for part, x in places.items()}
 
 # %% [markdown]
-# Then the targets. The *attributes* of a garment are several answers at once: for the attributes
-# upper body, shoe, warm and collar, the target of a coat is 1, 0, 1, 1. Such a task is called
-# *multi-label*: any number of the labels may apply to an example, also none.
+# Then the targets. Some questions are about the *attributes* of a garment: does it cover the upper
+# body, is it a shoe, is it warm, has it a collar? For a coat, the target is 1, 0, 1, 1. Such a task
+# is called *multi-label*: several labels may apply to an example, or none.
 
 # %%
 ATTRIBUTES = {  # and the classes of lesson 01 that have them
@@ -75,7 +74,7 @@ ATTRIBUTES = {  # and the classes of lesson 01 that have them
 has = np.array([np.isin(range(10), some) for some in ATTRIBUTES.values()], "float32").T
 which = {"train": train_labels[:10_000], "val": val_labels, "test": test_labels}  # (n,): 0 to 9
 one_hot = {part: np.eye(10, dtype="float32")[y] for part, y in which.items()}  # (n, 10)
-several = {part: has[y] for part, y in which.items()}  # (n, 4)
+several = {part: has[y] for part, y in which.items()}  # (n, 4): the attributes
 shoe = {part: y[:, 1:2] for part, y in several.items()}  # (n, 1): only the second column
 
 value, share, households = {}, {}, {}  # of districts, all (n, 1)
@@ -105,14 +104,13 @@ def build(inputs, units, activation):
 # %% [markdown]
 # ## 4 Compile
 # The loss must interpret the output as what it is: separate probabilities, probabilities that sum
-# to 1, or plain numbers. It must also fit the targets. Classes can be written as *one-hot* rows
-# with a single 1, such as 0, 0, 1, or *sparse*, as class numbers such as 2, which only tell where
-# the 1 stands. Where shapes cannot fit, you get an error. Three such mistakes, with ten `softmax`
-# units:
+# to 1, or plain numbers. It must also fit the targets. As in lesson 01, a class is a *one-hot* row,
+# such as 0 0 1, or a number, such as 2, for which the loss is called *sparse*. If the shapes do not
+# fit, you get an error, as for these three mistakes with ten `softmax` units:
 #
 # 1. The targets are class numbers, but the loss expects one-hot rows.
 # 2. The targets are one-hot rows, but the sparse loss expects class numbers.
-# 3. The target is one yes or no, and the binary loss compares it with ten outputs.
+# 3. The target is a single yes or no, but the binary loss compares it with ten outputs.
 
 # %%
 BINARY = "binary_crossentropy"
@@ -125,7 +123,7 @@ for targets, loss in [(which, ONE_HOT), (one_hot, SPARSE), (shoe, BINARY)]:
 
 # %% [markdown]
 # Most wrong pairs have shapes that fit, and Keras trains them without a word. We train some on
-# purpose. Two networks differ only in the arguments of this function:
+# purpose. This function trains all our networks:
 
 # %%
 models, tasks = {}, {}
@@ -135,10 +133,10 @@ def train(name, inputs, targets, units, activation, loss, metric):
     """Train a network for one question and keep it as `models[name]`."""
     print(f"\n{name}")
     model = build(inputs, units, activation)
-    steps = math.ceil(len(inputs["train"]) / lesson.batch_size)  # batches per epoch
-    model.compile("adam", loss, metrics=[metric], steps_per_execution=steps)  # faster
+    batches = lesson.batches(inputs["train"], targets["train"])
+    model.compile("adam", loss, metrics=[metric], steps_per_execution=len(batches))  # faster
     model.fit(
-        lesson.batches(inputs["train"], targets["train"]),
+        batches,
         validation_data=(inputs["val"], targets["val"]),
         epochs=lesson.epochs,
         callbacks=lesson.callbacks(training=name),
@@ -149,12 +147,14 @@ def train(name, inputs, targets, units, activation, loss, metric):
 
 # %% [markdown]
 # ## 5 Fit
-# **Yes or no (*binary classification*): is it a shoe?** One unit with `sigmoid` gives the
-# probability of yes. The loss, binary cross-entropy, is -log of the probability given to the right
-# answer. *Wrong:* `softmax` makes the outputs of a layer sum to 1, so a single one is always 1: yes
-# to everything. (Keras at least warns; we silence that.) Another common mistake brings no warning:
-# without an activation, the loss must be `keras.losses.BinaryCrossentropy(from_logits=True)`, or it
-# takes the raw numbers (*logits*) for probabilities.
+# **Yes or no (*binary classification*): is it a shoe?** As in lesson 02, one unit with `sigmoid`
+# gives the probability of yes. The loss, binary cross-entropy, is -log of the probability given to
+# the right answer. *Wrong:* `softmax`. It makes the outputs of a layer sum to 1, so a single output
+# is always 1, and the answer always yes. (Keras at least warns; we silence that.)
+#
+# *Also wrong:* no activation. The outputs are then *logits*, but every cross-entropy takes them for
+# probabilities, without a warning, unless you create it with `from_logits=True`:
+# `keras.losses.BinaryCrossentropy(from_logits=True)`.
 
 # %%
 warnings.filterwarnings("ignore", "You are using a softmax over axis -1")
@@ -163,14 +163,14 @@ train("shoe_wrong", garments, shoe, 1, "softmax", BINARY, "accuracy")
 
 # %% [markdown]
 # **One of many (*multi-class classification*): which garment is it?** Exactly one class is right,
-# so ten units with `softmax` give ten probabilities that sum to 1. The sparse and the one-hot loss
-# are the same: -log of the probability given to the right class, with the natural logarithm: 0 for
-# a probability of 1, 1.39 for 0.25. *Wrong:* one unit that predicts the class number, with `mse`.
-# If it hesitates between T-shirt (0) and shirt (6), its best answer is the mean: 3, a dress.
+# so ten units with `softmax` give ten probabilities that sum to 1. The loss is -log of the
+# probability given to the right class, with the natural logarithm: 0 for a probability of 1, 1.39
+# for 0.25. Its sparse and its one-hot form give the same number.
 #
-# How often is the right class the whole number nearest to this prediction? Keras has no such
-# metric, so we write one: a function of the true and the predicted values of a batch that returns a
-# number per example. `keras.ops` has NumPy's functions for every back-end.
+# *Wrong:* one unit that predicts the class number, with `mse`. If the network hesitates between
+# T-shirt (0) and shirt (6), the squared error is lowest at their mean: 3, a dress. How often is the
+# rounded prediction right? Keras has no such metric, so we write one with `keras.ops`, NumPy's
+# functions for every back-end. From true and predicted values, it returns a number per example.
 
 
 # %%
@@ -185,11 +185,12 @@ train("garment_one_hot", garments, one_hot, 10, "softmax", ONE_HOT, "accuracy")
 train("garment_wrong", garments, numbers, 1, None, "mse", nearest_class)
 
 # %% [markdown]
-# **Several at once: which attributes has it?** Each is a yes-or-no question of its own: four units
-# with `sigmoid`, and the loss is the mean of four binary cross-entropies. *Wrong:* `softmax`. A
-# coat has three attributes, but of four probabilities that sum to 1, at most one can be above 0.5.
-# The metric `"accuracy"` looks only at the largest of the four outputs. `BinaryAccuracy` counts
-# single answers, most of which are an easy no. The *exact match* is strict: are all four right?
+# **Several at once: which attributes does it have?** Each is a yes-or-no question of its own: four
+# units with `sigmoid`. The loss is the mean of four binary cross-entropies. *Wrong:* `softmax`. A
+# coat has three attributes, but of four probabilities that sum to 1, only one can exceed 0.5.
+#
+# Which metric? `"accuracy"` only checks which output is largest. `BinaryAccuracy` counts single
+# answers: with rare labels, always no scores well. We take the *exact match*: are all four right?
 
 
 # %%
@@ -206,16 +207,16 @@ train("attributes_wrong", garments, several, 4, "softmax", BINARY, exact_match)
 # *Wrong:* a `sigmoid`, left over from a yes-or-no question. Its output stays below 1, which here
 # means 100,000 dollars.
 #
-# **Between 0 and 1: what share of the rooms are bedrooms?** `sigmoid` stays in that range, and two
-# losses suit it: `mse`, and the binary cross-entropy, -t log p - (1 - t) log(1 - p). The target t
-# may lie anywhere from 0 to 1. It is lowest at p = t, but not 0 there: 0.50 for t = p = 0.2.
+# **Between 0 and 1: what share of the rooms are bedrooms?** `sigmoid` keeps the prediction p in
+# that range. Two losses suit it: `mse` and binary cross-entropy, -t·log(p) - (1 - t)·log(1 - p).
+# Like `mse`, it is lowest at p = t for any t from 0 to 1, but not 0 there: 0.50 for t = p = 0.2.
 #
-# **A count: how many households live there?** The *Poisson distribution* gives the probability that
-# 0, 1, 2, … independent events happen, if you know how many happen on average; the network predicts
-# this mean. Counts typically differ from their mean by its square root: by 5 if it is 25, by 45 if
-# it is 2,000. So an error of 10 is large in the first case and small in the second. The *Poisson
-# loss*, `prediction - count * log(prediction)`, takes that into account. It is -log of the
-# probability of the count, without a term that does not depend on the prediction; so it may be
+# **A count: how many households live there?** The *Poisson distribution* gives the probabilities
+# that 0, 1, 2, … independent events happen, if you know how many happen on average. The network
+# predicts this mean. Such counts typically differ from it by its square root: by 5 if it is 25, by
+# 45 if it is 2,000. So an error of 10 is large in the first case and small in the second. The
+# *Poisson loss*, `prediction - count * log(prediction)`, takes that into account. It is -log of the
+# probability of the count, minus a term that does not depend on the prediction, so it may be
 # negative. The prediction must be above 0, as the activation `exponential`, e^x, always is.
 # *Plausible, too:* no activation, with `mse`. It treats an error of 10 the same in every district.
 
@@ -229,13 +230,13 @@ train("households_mse", places, households, 1, None, "mse", "mae")
 
 # %% [markdown]
 # **A loss of your own: how much money for a house is enough in nine of ten such districts?** That
-# is the 0.9 *quantile*, the value that 90% of the true values stay below. The *pinball loss* finds
-# it: a dollar too little costs 0.9, a dollar too much 0.1. Where one true value of ten lies above
-# the prediction, both sides pull equally: a dollar more saves 0.9 · 1 and costs 0.1 · 9.
+# is the 0.9 *quantile*: 90% of the true values are below it. The *pinball loss* finds it:
+# predicting a dollar too little costs 0.9, a dollar too much 0.1. If one true value of ten is above
+# the prediction, a dollar more saves 0.9 once and costs 0.1 nine times: no gain.
 #
 # You write a loss like a metric, and pass the function itself: `model.compile("adam", pinball)`.
-# One thing differs: gradient descent minimizes the loss, so it must be differentiable; a metric is
-# only reported and may round, as `nearest_class` does.
+# But gradient descent minimizes it, so it must be differentiable. A metric is only reported and may
+# round, as `nearest_class` does.
 
 
 # %%
@@ -249,8 +250,8 @@ train("budget", places, value, 1, None, pinball, "mae")
 
 # %% [markdown]
 # ## 6 Evaluate
-# We compare the score of each network on the test examples with a *baseline*, a prediction that
-# ignores the inputs: always the most common answer, or the median of a number.
+# We compare the score of each network on the test examples with a *baseline* that ignores the
+# inputs: always the most common answer or, for numbers, always the median.
 
 # %%
 rows, answers = [], {}
@@ -266,7 +267,7 @@ for name, model in models.items():
         baseline = right.reshape(len(right), -1).all(axis=1).mean()  # all columns of a row
     last = model.layers[-1]
     row = [name, f"{last.units} {last.activation.__name__}"]
-    row += [getattr(one, "__name__", one) for one in (model.loss, metric)]
+    row += [getattr(one, "__name__", one) for one in (model.loss, metric)]  # strings or functions
     rows.append([*row, score, baseline, model.history.history["loss"][-1]])
 columns = ["network", "last layer", "loss", "metric", "test", "baseline", "training loss"]
 scores = pd.DataFrame(rows, columns=columns).round(4)
@@ -292,15 +293,15 @@ lesson.save_table("answers", scores)
 # | `budget`           | 1 linear      | `pinball`   | `mae`           | 0.970  | 0.900    |
 # <!-- end -->
 #
-# `mae` is an error: the lower, the better. Its unit is 100,000 dollars for `value` and `budget`, a
-# household for the counts; for `share` it has none. `budget` is worse than its baseline on purpose:
-# it aims at something other than this metric. No wrong pair raised an error. What gives them away?
+# `mae` is an error: the lower, the better. Its unit is 100,000 dollars for `value` and `budget`,
+# one household for the counts; a share has none. `budget` is worse than its baseline on purpose: it
+# aims at a quantile, not at the middle. No wrong pair raised an error. What gives them away?
 #
-# - `shoe_wrong` says yes to all, `attributes_wrong` at most one yes per garment. Their training
-#   losses (below) do not show it: Keras with TensorFlow takes the numbers before the softmax and
-#   applies a sigmoid to them for the loss. So the network does learn; only its predictions pass
-#   through the wrong activation.
-# - `garment_wrong` beats the baseline, so only the comparison with the right pair tells.
+# - `shoe_wrong` says yes to every image, `attributes_wrong` to at most one attribute of each. Their
+#   training losses (below) do not show it: Keras with TensorFlow computes this loss from the
+#   logits, as if the activation were a sigmoid. So the network does learn; only its predictions
+#   pass through the wrong activation.
+# - `garment_wrong` beats the baseline, so only the comparison with the right pair gives it away.
 # - `value_wrong` is worse than the baseline: it cannot exceed 1, and most houses cost more.
 #
 # <!-- results: lesson-21-losses -->
@@ -311,9 +312,9 @@ lesson.save_table("answers", scores)
 # <!-- end -->
 #
 # **A threshold for each label.** Must a probability exceed 0.5 to count as a yes? Say a shop wants
-# to find 95% of the garments with an attribute. For each label we choose the threshold that 95% of
-# them exceed among the *validation* images, and then look once at the test images. *Recall* is the
-# fraction that is found, *precision* the fraction of the found ones that are right.
+# to find 95% of the garments with an attribute. *Recall* is the fraction of them that is found,
+# *precision* the fraction of our yes answers that are right. For each label, we choose the
+# threshold that the probabilities of 95% of the *validation* images with this label exceed.
 
 # %%
 seen, rows = models["attributes"].predict(garments["val"], verbose=0), []
@@ -343,8 +344,8 @@ lesson.save_table("thresholds", pd.DataFrame(rows, columns=columns).round(3))
 # <!-- end -->
 #
 # Accuracy misleads: for `collar` it looks good, but answering no to all images already reaches 0.80
-# and finds no collar. The thresholds differ because the labels differ in how rare and how hard they
-# are. To find 95% of the collars takes a low threshold and many false alarms. Where 0.5 already
+# and finds no collar. The thresholds differ because labels differ in how rare and how hard they
+# are. To find 95% of the collars takes a low threshold, which costs precision. Where 0.5 already
 # finds more than 95%, a shop would keep 0.5. Lesson 24 goes on from here.
 #
 # ## 7 Predict
@@ -353,9 +354,8 @@ lesson.save_table("thresholds", pd.DataFrame(rows, columns=columns).round(3))
 # %%
 coat = np.flatnonzero(which["test"] == 4)[0]  # the first of the test images
 for name in ("shoe", "garment", "attributes"):
-    print(
-        f"{name}: {answers[name][coat].round(2)}, wrong: {answers[f'{name}_wrong'][coat].round(2)}"
-    )
+    right, wrong = (answers[one][coat].round(2) for one in (name, f"{name}_wrong"))
+    print(f"{name}: {right}, wrong: {wrong}")
 accuracy = scores.set_index("network").test["garment"]
 enough = np.mean(answers["budget"] >= value["test"])
 model = models["garment"]

@@ -2,10 +2,10 @@
 """
 # 24 Imbalanced classes: what if one answer is rare?
 
-Of 100 districts in California, fewer than five are so expensive that the census gave up: it wrote
-500,001 dollars for every value above 500,000. Find them. A network that never names such a district
-is right for 95 of 100, and useless. In this lesson you learn what to measure instead of accuracy,
-how to find more of the rare ones, and what that costs.
+Of 100 districts in California, fewer than five are so expensive that their value is off the scale
+of the census: it wrote 500,001 dollars for everything above 500,000. We want to find them. A
+network that never names such a district is right for 95 of 100, and useless. In this lesson you
+learn what to measure instead of accuracy, how to find more of the rare ones, and what that costs.
 
 Expect: recall of the rarest band 0.45, precision 0.84; with class weights 0.79 and 0.27.
 
@@ -22,8 +22,6 @@ lesson = Lesson(
     batch_size=128,
     recall=Flag(0.8, "fraction of each band that its threshold should find", below=1),
 )
-
-import math
 
 import keras
 import matplotlib.pyplot as plt
@@ -46,11 +44,11 @@ districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# The same inputs as in lesson 21. The answer is one of three *bands*: below 100,000 dollars, off
-# the scale, or in between. Classes whose numbers of examples differ this much are *imbalanced*.
+# The same inputs as in lesson 21. The answer is one of three *bands*, 0 to 2: below 100,000
+# dollars, in between, or off the scale. The classes are *imbalanced*: some have far more examples.
 #
-# Our parts are large. With few examples, `train_test_split(..., stratify=targets)` makes sure that
-# each part has its share of the rare class.
+# Our training, validation and test sets are large. If yours are small, `stratify=targets` as an
+# argument of `train_test_split` gives each of them the same fraction of the rare class.
 
 # %%
 rest, test_rows = train_test_split(districts, test_size=0.2, random_state=lesson.seed)
@@ -64,7 +62,7 @@ mean, deviation = places["train"].mean(axis=0), places["train"].std(axis=0)
 places = {part: (x - mean) / deviation for part, x in places.items()}
 
 BANDS = ["cheap", "medium", "off the scale"]
-# 500,001 dollars in the real data. The sample has no such limit: there, the most expensive 4%.
+# 500,001 dollars in the real data; the built-in sample has no such limit, so its top 4% count
 top = np.quantile(train_rows.median_house_value, 0.96)
 band = {part: np.digitize(t.median_house_value, [100_000, top]) for part, t in tables.items()}
 counts = np.bincount(band["train"], minlength=3)
@@ -94,26 +92,27 @@ models = {"plain": build(), "weighted": build()}
 # Loss and metric are those of any multi-class question.
 
 # %%
-steps = math.ceil(len(places["train"]) / lesson.batch_size)  # batches per epoch
+train = lesson.batches(places["train"], band["train"])  # reshuffled for every epoch
 for model in models.values():
     model.compile(
         "adam",
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=steps,  # faster
+        steps_per_execution=len(train),  # faster
     )
 
 # %% [markdown]
 # ## 5 Fit
 # The loss is a mean over all districts, so the few expensive ones hardly count in it. *Class
-# weights* change that: Keras multiplies the loss of each example by the weight of its class. The
-# usual choice, *balanced* weights, gives all classes the same total weight:
+# weights*, a dictionary that `fit` takes as `class_weight`, change that: the loss of each example
+# is multiplied by the weight of its class. The usual choice, *balanced* weights, gives all classes
+# the same total weight:
 #
 #     weight of a class = all examples / (number of classes * examples of the class)
 #
 # If 2 of 20 examples are cheap, 13 medium and 5 off the scale, the weights are 20 / (3 · 2) = 3.33,
 # 20 / (3 · 13) = 0.51 and 20 / (3 · 5) = 1.33, and each class counts 6.67 in all. (*Oversampling*,
-# repeating the rare examples in the training set, works the same way.)
+# repeating the rare examples in the training set, has a similar effect.)
 
 # %%
 balanced = len(band["train"]) / (3 * counts)
@@ -122,7 +121,7 @@ print("class weights:", balanced.round(2))
 for name, model in models.items():
     print(f"\n{name}")
     model.fit(
-        lesson.batches(places["train"], band["train"]),
+        train,
         validation_data=(places["val"], band["val"]),
         epochs=lesson.epochs,
         class_weight=class_weights[name],
@@ -135,14 +134,14 @@ for name, model in models.items():
 # **Accuracy misleads.** Take one band at a time: is a district in it, yes or no? The *positives*
 # are the examples for which yes is right. We measure:
 #
-# - *Accuracy*: the fraction of right answers. Our baseline is the accuracy of always saying no.
+# - *Accuracy*: the fraction of right answers. We compare it with that of always saying no.
 # - *Recall*: the fraction of the positives that we find.
 # - *Precision*: the fraction of our yes answers that are right. The others are *false alarms*.
 # - The *F1 score* combines precision P and recall R: 2PR / (P + R). It is low if one of them is.
 #
 # Say 5 of 100 districts are positives, we say yes to 4, and 3 of these 4 are positives. Then recall
-# is 3/5, precision 3/4 and F1 0.67. Accuracy is 0.97, since 2 positives are missed and 1 alarm is
-# false. Always no has an accuracy of 0.95 and a recall of 0.
+# is 3/5, precision 3/4 and F1 0.67. Accuracy is 0.97, since we miss 2 positives and raise 1 false
+# alarm. Always no has an accuracy of 0.95 and a recall of 0.
 
 # %%
 true = band["test"]
@@ -166,7 +165,7 @@ for name in models:
         report(name, "most probable", number, probabilities[name].argmax(axis=1) == number)
 
 # %% [markdown]
-# The network without weights, if we say yes to the most probable band (medians of three seeds):
+# The network without weights, where the most probable band is the answer (medians of three seeds):
 #
 # <!-- results: lesson-24-scores -->
 # | band          | accuracy of always no | accuracy | recall | precision | F1   |
@@ -176,19 +175,19 @@ for name in models:
 # | off the scale | 0.95                  | 0.97     | 0.45   | 0.84      | 0.58 |
 # <!-- end -->
 #
-# The accuracy is highest for "off the scale", yet hardly above the baseline, and more than half of
-# these districts are missed.
+# The accuracy is highest for "off the scale", yet hardly above that of always no, and more than
+# half of these districts are missed.
 #
 # **Move the threshold.** A rare band is seldom the most probable one. Instead, say yes as soon as
 # its probability exceeds a *threshold*. The lower it is, the more positives we find and the more
-# false alarms we raise. Where to stop depends on what each mistake costs (churn/README.md shows how
-# to calculate that). Suppose we want a recall of 80% (`--recall`). Then the threshold is the value
-# that the probabilities of 80% of the positives exceed. Each band gets its own threshold, because
-# bands differ in how rare and how hard they are. (In a multi-label task each label gets one.)
+# false alarms we raise: recall rises, precision usually falls. Where to stop depends on what each
+# mistake costs (churn/README.md shows how to calculate that). Suppose we want a recall of 80%
+# (`--recall`). Then the threshold is the value that the probabilities of 80% of the positives
+# exceed. Each band (in a multi-label task, each label) gets its own: some are rarer or harder.
 #
-# We choose thresholds on the *validation* districts. On the test districts, we would choose the
-# value that happens to suit them, and the scores would be too good. So the recall on test districts
-# is only roughly what we asked for, the more so the fewer positives there are.
+# We choose thresholds on the *validation* districts. Thresholds chosen on the test districts would
+# suit their peculiarities, and the scores would be too good. So on the test districts the recall is
+# only roughly what we asked for; the fewer positives there are, the more it differs.
 
 # %%
 for name, model in models.items():
@@ -218,16 +217,17 @@ lesson.save_table("rules", rules)
 #   about the same precision: weights add no knowledge. Like a threshold, they only choose which
 #   mistake is made more often.
 #
-# **All thresholds at once.** The *precision-recall curve* has a point for each threshold: few and
-# safe answers on the left, all positives and many false alarms on the right. Guessing has the same
-# precision at every recall: the fraction of positives. The *average precision*, the area under the
-# curve, is a score that needs no threshold; 1 is perfect.
+# **All thresholds at once.** The *precision-recall curve* has a point for each threshold: on the
+# left the high ones, with few and safe yes answers, on the right the low ones, with many false
+# alarms. Guessing has the same precision at every recall: the fraction of positives. The *average
+# precision*, the area under the curve, is a score that needs no threshold; 1 is perfect.
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 4.5), layout="constrained")
 expensive = true == 2
 for name, color in (("plain", "tab:blue"), ("weighted", "tab:orange")):
     precision, recall, _ = precision_recall_curve(expensive, probabilities[name][:, 2])
+    # without the last point, recall 0 and precision 1, which belongs to no threshold
     axes.plot(recall[:-1], precision[:-1], color=color, label=name)
     for rule, marker in (("most probable", "o"), ("threshold", "s")):
         found = rules.query("network == @name and rule == @rule and band == 'off the scale'")
@@ -279,9 +279,9 @@ lesson.finish(
 # - Class weights, like a lower threshold, trade precision for recall. They add no knowledge, and
 #   they distort the probabilities.
 #
-# What to try first: a network without weights, its precision-recall curve on the validation data,
-# and a threshold. For a yes-or-no network (one `sigmoid` unit) Keras reports these scores for each
-# epoch: `metrics=[keras.metrics.Precision(), keras.metrics.Recall()]`, and the average precision as
+# To try first: a network without weights, its precision-recall curve on the validation data, and a
+# threshold. For a yes-or-no network (one `sigmoid` unit) Keras reports these scores for each epoch:
+# `metrics=[keras.metrics.Precision(), keras.metrics.Recall()]`, and the average precision as
 # `keras.metrics.AUC(curve="PR")`.
 
 # %% [markdown]
