@@ -8,7 +8,7 @@ hour. You will cut a series into training examples, forecast the next value and 
 simple RNN forgets. Lesson 18 reads texts with such a network.
 
 Expect: test MSE 0.0018 (0.0018 to 0.0018) with the GRU, median and range of three seeds.
-Takes: about 6 minutes on two CPU cores, at full length.
+Takes: about a minute on two CPU cores, at full length.
 
     python 10_time_series_rnn.py
     python 10_time_series_rnn.py --models linear gru --epochs 40
@@ -226,7 +226,7 @@ if one_ahead:
 # | --- | --- |
 # | `naive` | 0.0202 (0.0202 to 0.0202) |
 # | `linear` | 0.0031 (0.0031 to 0.0033) |
-# | `simple_rnn` | 0.0109 (0.0109 to 0.0152) |
+# | `simple_rnn` | 0.0109 (0.0109 to 0.0151) |
 # | `deep_rnn` | 0.0024 (0.0023 to 0.0024) |
 # | `lstm` | 0.0022 (0.0021 to 0.0022) |
 # | `gru` | 0.0018 (0.0018 to 0.0018) |

@@ -233,7 +233,7 @@ lesson.save_table("results", results.round(4))
 
 # %% [markdown]
 # <!-- results: lesson-22-scores -->
-# With seed 42, 20 starts score from 1.29 to 1.44 MPG, ten folds from 1.38 to 2.56. 10-fold
+# With seed 42, 20 starts score from 1.29 to 1.45 MPG, ten folds from 1.38 to 2.56. 10-fold
 # cross-validation, with 95% intervals:
 #
 # | error | cars [MPG] | customers |

@@ -690,7 +690,9 @@ EXPECTATIONS["xor"] = promise_of_xor
 
 def duration(lesson: str) -> str:
     """Tell how long a lesson takes, one that takes minutes."""
-    return f"about {minutes(lesson[:2])} minutes on two CPU cores, at full length."
+    number = minutes(lesson[:2])
+    time = "a minute" if number == "1" else f"{number} minutes"
+    return f"about {time} on two CPU cores, at full length."
 
 
 DURATIONS = {lesson: partial(duration, lesson) for lesson in PROMISES if lesson[0].isdigit()}
