@@ -69,7 +69,8 @@ class Pages:
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
         title, _, text = page.cells[0].source.strip().partition("\n")
         page.cells[0].source = f"{title}\n\n{self.facts(script, notebook)}\n{text}"
-        page.cells.insert(1, new_markdown_cell(self.index_of(script), id="index"))
+        index = self.index_of(script, title)
+        page.cells.insert(1, new_markdown_cell(index, id="index"))
         self.copy(script)
         self.write_page(script.with_suffix(".ipynb"), nbformat.writes(page))
 
@@ -88,10 +89,12 @@ class Pages:
             facts.append(f"data: {loaded[1]}")
         return " · ".join(facts)
 
-    def index_of(self, script: Path) -> str:
-        """Return index entries, which the search finds, for the terms that a lesson introduces."""
+    def index_of(self, script: Path, title: str) -> str:
+        """Return index entries, for the search: the subject of a lesson, and its terms."""
+        subject = re.sub(r"^# (\d\d )?", "", title).partition(":")[0]
         terms = [term for term, text in self.glossary if re.search(rf"/{script.name}\)", text)]
-        return f"```{{index}} {', '.join(terms)}\n```" if terms else ""
+        main = (f"! {term}" for term in (subject.lower(), *terms))  # found first
+        return f"```{{index}} {', '.join(main)}\n```"
 
     def mention(self, text: str, script: Path) -> str:
         """Turn what a lesson's prose mentions into links: notes, lessons, terms that it defines."""
