@@ -2,10 +2,10 @@
 """
 # Churn: which customers will leave the bank?
 
-10,000 customers, a fifth of whom left. First the network of a well-known tutorial, with the flaw it
-is known for: it is tested on the rows it learnt from. Then the same question honestly: held-out
-rows, measures that fit rare events, a threshold chosen on purpose, and two models of scikit-learn
-beside it. The saved model answers for a customer given by raw columns.
+Of a bank's 10,000 customers a fifth left, which is called *churn*. First we rebuild the network of
+a well-known tutorial, with its flaw: it is tested on the rows it was trained on. Then we answer the
+question honestly, with held-out rows, metrics that suit a rare class, a threshold chosen on
+purpose, and two models of scikit-learn for comparison. The saved model takes raw columns.
 
 Expect: test ROC AUC 0.867 (0.859 to 0.873), median and range of five splits.
 
@@ -29,7 +29,7 @@ lesson = Lesson(
     batch_size=10,
     hidden=[64, 32],  # of the network evaluated on held-out rows
     predict=Flag(Path, "predict the customer in this JSON file with the newest saved model"),
-    on_flags=answer_if_asked,  # --predict trains nothing
+    on_flags=answer_if_asked,  # with --predict, nothing is trained
 )
 
 import math
@@ -59,8 +59,8 @@ from common import plots
 
 # %% [markdown]
 # ## 1 Load
-# Row number, customer number and surname tell who a customer is, not what they will do: dropped.
-# `Exited` is the answer: 1 for those who left.
+# The row number, the customer number and the surname identify a customer but do not help to predict
+# what they will do, so we drop them. The label is the column `Exited`: 1 for those who left.
 
 # %%
 customers = lesson.load("churn").drop(columns=["RowNumber", "CustomerId", "Surname"])
@@ -70,10 +70,11 @@ print(f"{len(customers)} customers, {exited.mean():.1%} of them left")
 
 # %% [markdown]
 # ### The old way, with its flaw
-# Country as columns of 0 and 1, one of them left out since the others imply it; gender as 0 and 1;
-# every column brought to mean 0 and standard deviation 1. Then the network 11-6-6-1, trained on all
-# rows and tested on the same rows. Its accuracy, 0.86, tells how well it knows customers whose
-# answer it was told.
+# The tutorial one-hot encodes the country and leaves out one of the three columns, since the other
+# two imply it. Gender is a column of 0 and 1, and every column is scaled to mean 0 and standard
+# deviation 1. The network has 11 inputs, two hidden layers of 6 units and one output. It is trained
+# on all rows and tested on the same rows. So the published accuracy, 0.86, only shows how well it
+# remembers these customers.
 
 # %%
 old = pd.get_dummies(customers, columns=["Geography", "Gender"], drop_first=True).astype("float32")
@@ -115,22 +116,23 @@ print(f"baseline, predicting 'stays' for everyone: {1 - exited.mean():.4f}")
 
 # %% [markdown]
 # ## 2 Prepare
-# From here on it counts. A fifth of the customers is the test set, a fifth of the rest is for
-# validation. *Stratified*: the share of those who left is the same in every part.
+# Now we hold rows out: a fifth of the customers for the test, a fifth of the rest for validation.
+# The split is *stratified*: every part has the same fraction of customers who left.
 #
-# Then the choice of what the network gets to see. Three rules:
+# Next we choose what the network gets to see, by three rules:
 #
-# - *Country, gender and the number of products are kinds, not amounts.* Of those with one product
-#   28 % leave, with two 8 %, with three 83 %: two is not the middle of one and three. So each
-#   number of products becomes a column of its own.
-# - *Columns that say next to nothing are left out.* Credit score, tenure, credit card and salary
-#   hardly differ between those who leave and those who stay. In 6,400 rows a network finds a
-#   pattern in them all the same, by chance. Without them the validation AUC is higher (the notes
-#   have the table); that was decided on validation rows.
-# - *Everything that is learnt from data is learnt from the training rows:* `adapt` finds the
-#   countries, the genders, the means and the variances.
+# - **Treat categories as categories.** That goes for country and gender, and for the number of
+#   products as well: of the customers with one product 28% leave, with two 8%, with three 83%. So
+#   each number of products becomes a column of its own.
+# - **Leave out columns that say next to nothing.** Credit score, tenure, credit card and salary
+#   hardly differ between those who leave and those who stay, but in 6,400 rows a network still
+#   finds chance patterns in them. Without them the validation AUC (step 6) is higher (table in
+#   churn/README.md).
+# - **Learn everything from the training rows only**, to avoid *data leakage*. `adapt` collects the
+#   countries and genders and computes the means and variances.
 #
-# These layers become part of the saved model, so it takes a customer as the bank's table has them.
+# `StringLookup` turns texts into numbers or one-hot vectors, and `Discretization` sorts numbers
+# into bins. The layers become part of the saved model, so it accepts a row of the bank's table.
 
 # %%
 rest, test_customers, rest_targets, test_targets = train_test_split(
@@ -183,10 +185,12 @@ print("training, validation and test rows:", *map(len, parts))
 
 # %% [markdown]
 # ## 3 Define
-# Hidden layers, and one sigmoid for a yes or no. Three networks: the old one again, with its old
-# columns, this time on training rows only; a larger one on the columns chosen above, with
-# *dropout*: in training a fifth of the hidden values is set to 0, others at each step; and that one
-# with *class weights*, where all who left together count as much as all who stayed.
+# Every network ends in a single sigmoid unit, for yes or no. There are three:
+#
+# - the old network with its old columns, but trained on the training rows only
+# - a larger network with the columns chosen above and a dropout of 0.2 (lesson 04)
+# - the larger network with *class weights*: factors in the loss which make all customers who left
+#   count as much as all who stayed
 
 
 # %%
@@ -204,23 +208,24 @@ def build_model(features: int, hidden: list[int], dropout: float):
 
 # %% [markdown]
 # ## 4 Compile
-# `train`, above, compiles each: for a yes or no the loss is binary cross-entropy, and the label is
-# one number, not a column for yes and one for no.
+# `train`, defined above, compiles each network. The loss is binary cross-entropy, as in lesson 02,
+# and the label is a single number, 0 or 1.
 
 # %% [markdown]
 # ## 5 Fit
-# The old network trains for all epochs, as it did. For the others `EarlyStopping` ends training
-# when the validation loss has not improved for ten epochs, and restores the weights of the best
-# epoch. (Keras applies class weights in training only: the validation loss is the same question for
-# all.)
+# The old network trains for all epochs, as in the tutorial. For the others, `EarlyStopping` ends
+# training when the validation loss has not improved for ten epochs, and restores the weights of the
+# best epoch. (Class weights change the training loss only, so the validation losses are
+# comparable.)
 #
-# Beside the networks two models of scikit-learn learn from the same rows, all columns: *logistic
-# regression*, a network without hidden layers, and *gradient boosting*, a sum of many small
-# decision trees. It holds out a tenth of those rows itself, to know when to stop.
+# Two models of scikit-learn learn from the same rows, with all columns. *Logistic regression* is a
+# network without hidden layers. *Gradient boosting* adds up many small *decision trees*: each asks
+# a few yes-or-no questions and corrects the trees before it. Gradient boosting holds out a tenth of
+# the rows itself, to know when to stop.
 
 # %%
 balanced = {0: 0.5 / (1 - train_targets.mean()), 1: 0.5 / train_targets.mean()}
-probabilities = {}  # of having left: model -> (validation, test)
+probabilities = {}  # of leaving, for each model: [validation, test]
 histories, networks = {}, {}
 for name, (train_features, val_features, test_features), hidden, dropout, class_weight in (
     ("old network", old_inputs, [6, 6], 0, None),
@@ -263,20 +268,22 @@ for name, classifier in others.items():
 
 # %% [markdown]
 # ## 6 Evaluate
-# To answer "stays" for everyone is right for four customers in five, so accuracy says little. Of
-# those who got the answer "leaves", *precision* is the share who did leave; of those who left,
-# *recall* is the share who were found; F1 is 2 * precision * recall / (precision + recall). All
-# three depend on the *threshold*: the probability from which on we answer "leaves". We choose the
-# one with the best F1 on the validation rows, never on the test rows. *ROC AUC* needs no threshold:
-# it is the probability that a leaver gets a higher score than one who stayed, 0.5 for guessing.
+# Predicting "stays" for everyone is right for four customers in five, so accuracy says little.
+# Precision, recall and F1 (lesson 01) are about those who leave. They depend on the *threshold*:
+# the probability from which on we predict "leaves". We choose the one with the best F1 on the
+# validation rows, never on the test rows.
 #
-# `val_auc` is that of the validation rows: compare settings by it, not by the test rows. The
-# columns `accuracy_at_half` and `recall_at_half` belong to the usual threshold, 0.5. There the old
-# network meets customers it has not seen: compare its accuracy with the flawed one.
+# *ROC AUC* (area under the ROC curve) needs no threshold. It is the probability that a random
+# customer who left gets a higher score than a random one who stayed: 0.5 for guessing, 1 at best.
 #
-# *Calibrated* means: of the customers with a probability of 30 %, 30 % leave. The Brier score is
-# the mean squared distance from the truth. Class weights move all probabilities up: they are
-# answers to another question, with as many leavers as others.
+# A model is *calibrated* if 30% of those to whom it gives a probability of 30% leave, and so on for
+# every probability. The *Brier score* is the mean squared difference between probability and
+# outcome (0 or 1); poor calibration makes it larger. Class weights do that: they raise all
+# probabilities, as if half of the customers left.
+#
+# In the table, `val_auc` is the AUC on the validation rows; compare settings by it, not by the test
+# rows. `accuracy_at_half` and `recall_at_half` belong to the usual threshold, 0.5: compare the old
+# network's accuracy there, on new customers, with the flawed one.
 
 
 # %%
@@ -322,8 +329,8 @@ lesson.save_figure("calibration", figures.calibration(test_targets, test_scores_
 
 # %% [markdown]
 # ## 7 Predict
-# The saved model is `encode` and the network in one: raw columns in, a probability out. Texts exist
-# on TensorFlow only; on another back-end the network is saved alone, behind `encode`.
+# The saved model consists of `encode` and the network: raw columns go in, a probability comes out.
+# Only TensorFlow has tensors of strings; on another back-end we save the network without `encode`.
 
 # %%
 model = networks["network"]

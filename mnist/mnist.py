@@ -1,19 +1,19 @@
 # %% [markdown]
 """
-# MNIST: which digit did they write? Twelve networks answer
+# MNIST: which digit is this? Twelve networks answer
 
-Twelve models for one task, from one hidden layer to convolutions with augmented images. Most differ
-from a sibling in one idea. Every run adds to a report that compares them; README.md tells what they
-teach.
+Twelve networks for one task, from a single hidden layer to convolutions with *augmentation*:
+training on randomly changed copies of the images. Most differ from another one in a single idea.
+Every run is added to a report that compares them; mnist/README.md says what they teach.
 
 Expect: test accuracy 0.9826 (0.9822 to 0.9833) with mlp_one_layer, median and range of three seeds.
 
-    python mnist/mnist.py                          mlp_one_layer
-    python mnist/mnist.py -m conv_net              another one
-    python mnist/mnist.py -m conv_net_fast         as good, in 5 epochs instead of 60
-    python mnist/mnist.py -m all                   one after the other; stop with Ctrl-C,
-    python mnist/mnist.py -m all --resume          go on
-    python mnist/mnist.py --report                 compare the runs so far
+    python mnist/mnist.py                          # mlp_one_layer, the simplest
+    python mnist/mnist.py -m conv_net              # another model
+    python mnist/mnist.py -m conv_net_fast         # as accurate, in 5 epochs instead of 60
+    python mnist/mnist.py -m all                   # all of them in turn; Ctrl-C stops
+    python mnist/mnist.py -m all --resume          # continue after a stop
+    python mnist/mnist.py --report                 # compare the runs so far
     python mnist/mnist.py -m conv_net --dataset fashion_mnist
 """
 
@@ -67,9 +67,9 @@ from mnist.models import MODELS
 
 # %% [markdown]
 # ## 1 Load
-# 70,000 grey images of 28x28 pixels, values 0 to 255, each with a label from 0 to 9. Convolutions
-# expect a last axis for the colours: here there is one. Look at
-# some images before you train on them.
+# There are 70,000 grayscale images of 28x28 pixels with values from 0 to 255, each with a label
+# from 0 to 9. Convolutions, layers that slide a small window of weights over the image, expect one
+# more axis, for the colors; here its length is 1. Look at some images before you train on them.
 
 # %%
 class_names = CLASS_NAMES[lesson.dataset]
@@ -80,10 +80,10 @@ lesson.save_figure("samples", plots.image_grid(train_images[:25, ..., 0], titles
 
 # %% [markdown]
 # ## 2 Prepare
-# A tenth of the training images is held out for validation. The figures that others published (see
-# README.md) were validated on the test images; ours use them neither to train nor to choose.
+# A tenth of the training images is held out for validation. The published results in
+# mnist/README.md were validated on the test images; we use those neither to train nor to choose.
 #
-# To smooth labels (step 4) each becomes a row of ten numbers, of which one is 1: *one-hot* labels.
+# For label smoothing (step 4) we turn the labels into one-hot labels, rows of nine zeros and a 1.
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -98,16 +98,17 @@ print("training, validation, test images:", len(train_images), len(val_images), 
 
 # %% [markdown]
 # ## 3 Define
-# The model is a function in models.py: read it beside its siblings. The summary shows the shape
-# that leaves each layer, without the number of images (None), and the layer's parameters.
+# The model is a function in models.py; compare it with the others there. The summary shows the
+# parameters of each layer and the shape of its output, where None stands for the batch size.
 #
-# With 16 bits the layers multiply `bfloat16` numbers: as large and as small as 32-bit ones, with
-# two to three significant digits instead of seven. The weights themselves are kept in 32 bits, or
-# many small steps would be rounded away. On some processors TensorFlow is slow at one part of that;
-# `quicken_convolutions` computes it another way, with the same result but for rounding.
+# If the processor has instructions for them, the layers multiply 16-bit numbers, `bfloat16`. Their
+# range is that of 32-bit numbers, but they have two to three significant digits instead of seven.
+# The weights are kept in 32 bits, or many small updates would be lost in rounding.
+# `quicken_convolutions` replaces an operation of TensorFlow that is slow on some processors, with
+# equal results up to rounding.
 #
-# Does the model augment its training images? Then look at one of them in 16 variants. Would you
-# still give each the same label?
+# If the model uses augmentation, a figure shows 16 variants of one image. Would you still give each
+# the same label?
 
 # %%
 keras.config.set_dtype_policy("mixed_bfloat16" if lesson.precision == "bfloat16" else "float32")
@@ -122,19 +123,19 @@ if figure:  # None if the model has no augmentation
 
 # %% [markdown]
 # ## 4 Compile
-# One label out of ten: softmax and (sparse) categorical cross-entropy. Sigmoid would be for labels
-# that do not exclude each other.
+# An image has one label out of ten, so we use softmax and (sparse) categorical cross-entropy.
+# Sigmoid would be for labels that do not exclude each other.
 #
-# *Label smoothing* asks for a little less than certainty: with 0.05, for 0.955 at the right digit
-# and 0.005 at each other one. To come ever closer to 1 a network would have to make its weights
-# ever larger; now that no longer pays.
+# *Label smoothing* lowers the target a little below certainty: with 0.05 it is 0.955 for the right
+# digit and 0.005 for each of the others. Without it, a network can always reduce the loss by larger
+# weights, which bring the probability closer to 1. With it, that no longer pays.
 #
-# The learning rate is the size of the steps. At a constant one training never settles: the last
-# steps are as large as the first. `one_cycle` begins with small steps, since the first gradients
-# are wild, grows them to `--peak` times the usual size in three tenths of the time, and shrinks
-# them to 0 along half a wave of the cosine. With it the optimizer also keeps a running average of
-# the weights (*EMA*, exponential moving average) over about the last twentieth of the steps; when
-# `fit` ends, the average becomes the model. The end of training is then its best moment.
+# If the learning rate is constant, training never settles: the last steps are as large as the
+# first. `one_cycle` starts with a low rate, because the first gradients are unreliable. For three
+# tenths of the training it raises the rate to `--peak` times the optimizer's default; then it
+# lowers it to 0 along a cosine. The optimizer also keeps an *exponential moving average* (EMA) of
+# the weights, over about the last twentieth of the steps, in which the random errors of single
+# steps partly cancel. When `fit` ends, this average replaces the weights.
 
 # %%
 optimizer = keras.optimizers.get(lesson.optimizer)
@@ -144,7 +145,7 @@ if lesson.schedule == "one_cycle":
     rate = keras.optimizers.schedules.CosineDecay(
         peak / 10, warmup_steps=0.3 * steps, warmup_target=peak, decay_steps=0.7 * steps
     )
-    window = max(1, steps / 20)  # of the average, in steps
+    window = max(1, steps / 20)  # length of the average, in steps
     optimizer = type(optimizer)(rate, use_ema=True, ema_momentum=1 - 1 / window)
 loss = "sparse_categorical_crossentropy"
 if lesson.label_smoothing:  # for one-hot labels
@@ -158,8 +159,8 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# `ModelCheckpoint` keeps the model of the best epoch so far, by its validation accuracy. The last
-# one is kept as `model.keras`. (It is Keras' callback, but the file stays whole at every moment.)
+# `ModelCheckpoint` saves the model with the highest validation accuracy so far; the final one is
+# saved as `model.keras`. (The callback is Keras' own, but a crash leaves no broken file.)
 
 # %%
 best = ModelCheckpoint(
@@ -175,9 +176,9 @@ history = model.fit(
 
 # %% [markdown]
 # ## 6 Evaluate
-# The figure to compare is that of the last epoch, as the published ones are. The model of the best
-# epoch is measured too: is it better on images that did not choose it? (With `one_cycle` it holds
-# the weights of a single step, not their average.)
+# The published accuracies were measured after the last epoch, so compare them with ours after the
+# last epoch. Is the model of the best epoch better, on images that were not used to choose it?
+# (With `one_cycle` it holds the weights of a single step, not their average.)
 
 # %%
 del train, train_images  # frees 42 MB
@@ -197,7 +198,8 @@ lesson.save_figure("confusion_matrix", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# The mistakes that the model was surest of. Some of these images would puzzle a person too.
+# A figure shows the mistakes that the model was most confident about. Some of these images would
+# puzzle a person too.
 
 # %%
 figure = surest_mistakes(test_images, test_labels, probabilities, class_names)

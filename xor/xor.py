@@ -2,15 +2,16 @@
 """
 # XOR: the smallest task that needs a hidden layer
 
-Exclusive or: the answer is 1 if one of two inputs is 1, but not both. Four rows, and no straight
-line separates the ones from the zeros. We watch a small network bend its answer until it fits, and
-see that luck decides too: from some starting weights it never gets there.
+The *exclusive or* (XOR) of two inputs is 1 if exactly one of them is 1. Draw the four possible
+inputs as the corners of a square: no straight line separates the ones from the zeros. Watch a small
+network bend its *decision boundary*, the line between its two answers, until it fits. From some
+starting weights it never does.
 
 Expect: of 20 starts, 18 solve it; with --activation tanh --learning-rate 0.01, 20.
 
     python xor/xor.py
-    python xor/xor.py --hidden                     no hidden layer: it cannot be done
-    python xor/xor.py --seeds 20                   how many of 20 starts solve it?
+    python xor/xor.py --hidden                     # no hidden layer: it cannot be done
+    python xor/xor.py --seeds 20                   # how many of 20 starts solve it?
     python xor/xor.py --seeds 20 --activation tanh
 """
 
@@ -47,8 +48,8 @@ from common import plots, runs
 
 # %% [markdown]
 # ## 1 Load
-# All the data there is. There is nothing to hold out: a network that has not seen a row cannot
-# know its answer.
+# The truth table has four rows, and we train on all of them. There is nothing to hold out: three
+# rows do not determine the fourth, so a network that has not seen it can only guess.
 
 # %%
 inputs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype="float32")
@@ -56,8 +57,8 @@ targets = np.array([[0], [1], [1], [0]], dtype="float32")
 
 # %% [markdown]
 # ## 2 Prepare
-# The inputs are 0 and 1 already. A batch is a single row, so an epoch is four steps. For the figure
-# we lay a grid of points over the square and a little beyond.
+# The inputs are 0 and 1, so they need no scaling. A batch is a single row, and an epoch has four
+# steps. For the figure we make a grid of points that covers the square and a margin around it.
 
 # %%
 steps = math.ceil(len(inputs) / lesson.batch_size)  # per epoch
@@ -66,10 +67,10 @@ grid = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)  # (6561, 2
 
 # %% [markdown]
 # ## 3 Define
-# The output unit adds up what reaches it, and `sigmoid` squeezes the sum to 0..1: the probability
-# of a 1. Without a hidden layer the border between 0 and 1 is a straight line. Hidden units with an
-# *activation* each put a bend into it. Without activations they would not: lines of lines are
-# lines.
+# The output unit computes a weighted sum, and `sigmoid` maps it to a number between 0 and 1: the
+# probability that the answer is 1. Without a hidden layer the decision boundary is a straight line.
+# Hidden units with an activation function such as `relu` can bend it. Without one they could not: a
+# weighted sum of weighted sums is again a weighted sum.
 
 
 # %%
@@ -84,7 +85,7 @@ def build_model(seed: int):
 
 
 def truth_table(model) -> pd.DataFrame:
-    """Return a table of the network's probabilities and answers beside the truth."""
+    """Return the truth table with the network's probabilities and answers."""
     probabilities = model.predict(inputs, verbose=0)  # (4, 1)
     table = pd.DataFrame(inputs.astype(int), columns=["a", "b"])
     table["a xor b"] = targets.astype(int)
@@ -105,8 +106,8 @@ print(truth_table(model).to_string(index=False))
 
 # %% [markdown]
 # ## 4 Compile
-# The *loss* is what training makes smaller. For a yes or no it is *binary cross-entropy*: -log(p)
-# if the answer is 1 and -log(1 - p) if it is 0. At p = 0.5, knowing nothing, it is log(2) = 0.693.
+# The loss is the binary cross-entropy of lesson 02: -log(p) if the answer is 1 and -log(1 - p) if
+# it is 0, where p is the predicted probability of a 1. If p is always 0.5, that is log(2) = 0.693.
 
 # %%
 OPTIMIZERS = {
@@ -128,13 +129,13 @@ def compile_model(model) -> None:
 
 # %% [markdown]
 # ## 5 Fit
-# A *callback* is called by `fit` at fixed moments. This one looks at the grid after a few epochs
-# and keeps what the network answers there.
+# We write a callback of our own (lesson 02). At six moments of the training it stores the network's
+# predictions on the grid.
 
 
 # %%
 class Snapshots(keras.callbacks.Callback):
-    """Saves the predictions on the grid after six of the epochs, for the figure."""
+    """Stores the predictions on the grid after each sixth of the training, for the figure."""
 
     def __init__(self):
         super().__init__()
@@ -168,8 +169,9 @@ model, history = train(lesson.seed, snapshots, progress=True)
 
 # %% [markdown]
 # ## 6 Evaluate
-# The accuracy of an epoch counts each row as it was answered when its turn came, so we ask again
-# now. In the figure blue stands for 0 and red for 1; between them the network is unsure.
+# The accuracy that `fit` reports is an average over the epoch, in which the weights change after
+# every row. So we evaluate all four rows again, with the final weights. In the figure blue stands
+# for 0 and red for 1. The black line, where the probability is 0.5, is the decision boundary.
 
 # %%
 print("after training:")
@@ -189,10 +191,14 @@ lesson.save_figure("decision_surface", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# One network is one draw of luck. `--seeds 20` trains twenty, each from its own starting weights,
-# and counts. `last_mistake` is the last epoch with a wrong answer. A hidden `relu` unit that is 0
-# for all four rows is *dead*: nothing it gives reaches the loss, so nothing changes it any more. If
-# the wrong ones die, a row stays wrong. The last table lists the settings that you have tried.
+# Success depends on the random starting weights. `--seeds 20` trains 20 networks, each from other
+# weights, and counts those that solve the task. In their table, `last_mistake` is the last epoch
+# with a wrong answer. The table at the end lists the settings that you have tried with several
+# seeds.
+#
+# A hidden `relu` unit that outputs 0 for all four rows is a *dead unit*: its gradient is 0 too, so
+# its weights no longer change. (In a later hidden layer it can recover if its inputs change.) If
+# too many units die, the rest cannot solve the task.
 
 
 # %%
