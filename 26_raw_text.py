@@ -1,0 +1,438 @@
+# %% [markdown]
+"""
+# 26 Raw text: how does a sentence become numbers?
+
+In lessons 02, 14 and 18 somebody had already turned the film reviews into numbers. Here you start
+from strings, as you will with texts of your own. You will learn how to cut a text into words, what
+to do with words that you have never seen, how to learn parts of words from data, and how much you
+lose if you cut long texts short. At the end, words, pairs and triples of words give the best
+accuracy in this collection.
+
+G. Mesnil et al. (2014) report a test accuracy of 0.9187 for such a model on these reviews.
+
+    python 26_raw_text.py
+    python 26_raw_text.py --texts DIR                 # your own: a folder of .txt files per class
+    python 26_raw_text.py --tokens pieces             # parts of words instead of words
+"""
+
+# %%
+from pathlib import Path
+
+from frame import Flag, Lesson
+
+lesson = Lesson(
+    __doc__,
+    epochs=12,
+    batch_size=512,
+    tokens=Flag(["words", "pieces"], "what to count: words, or pieces of words"),
+    ngrams=Flag(3, "longest sequence of tokens to count", at_most=3),
+    merges=Flag(1000, "how many pieces to learn", at_most=20_000),
+    texts=Flag(Path, "folder with your own texts: one sub-folder of .txt files per class"),
+    text="The acting isn't bad, but I've seldom seen anything so yawnworthy.",
+)
+
+import functools
+import re
+import unicodedata
+from collections import Counter
+from itertools import pairwise
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import layers
+from sklearn.model_selection import train_test_split
+
+from raw_text.folders import load_texts
+
+# %% [markdown]
+# ## 1 Load
+# With `--texts DIR` our helper `load_texts` reads your own texts. DIR has a sub-folder for each of
+# two classes, and in it a file for each text, such as `neg/1.txt` and `pos/7.txt`. (The function
+# `keras.utils.text_dataset_from_directory` reads such folders too.) In a file a text is a series of
+# bytes, and the *encoding* says which bytes stand for which character. Almost all programs use
+# UTF-8 today. With the wrong one "cliché" becomes "clichÃ©", so the helper stops at a file that is
+# not UTF-8 rather than guess.
+#
+# Without the flag we take the reviews of lesson 02. They come as ranks, so we first translate them
+# back to words. The result is a string without capitals and punctuation, for these were lost.
+
+# %%
+if lesson.texts:
+    (texts, labels), (test_texts, test_labels), classes = load_texts(lesson)
+else:
+    (reviews, labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
+    words_by_rank = {rank: word for word, rank in word_index.items()}
+    texts, test_texts = (
+        [" ".join(words_by_rank[rank] for rank in review) for review in part]
+        for part in (reviews, test_reviews)
+    )
+    classes = ["negative", "positive"]
+print(f"{len(texts)} training and {len(test_texts)} test texts; 1 means {classes[1]}")
+print(texts[0][:100], "...")
+
+# %% [markdown]
+# ## 2 Prepare
+# The way to numbers has three steps: *standardize* the text, split it into *tokens*, and give each
+# token a number. Whatever we count or learn on the way, we learn from the training texts only, so
+# we set a tenth aside for validation first.
+#
+# **Standardize.** To a computer "Good", "good" and "good!" are three different strings. What we
+# learn about one should hold for the others, so we turn capitals into small letters, and remove
+# punctuation and the tags of web pages, such as `<br />`. An accented letter can be stored as one
+# character or as two (a letter and its accent); `normalize` makes it one. But each step also loses
+# something: "GOOD!!!" is more praise than "good". Look at your own texts before you decide.
+#
+# **Split.** The pattern `[\w']+` finds sequences of letters, digits and apostrophes, so that
+# "isn't" stays one word. That suits English, and languages that separate words by spaces. Chinese
+# and Japanese do not.
+
+# %%
+train_texts, val_texts, train_labels, val_labels = train_test_split(
+    texts, labels, test_size=0.1, stratify=labels, random_state=lesson.seed
+)
+
+
+def split_text(text):
+    """Standardize a text and return the list of its words."""
+    text = unicodedata.normalize("NFC", text).lower().replace("\u2019", "'")
+    return re.findall(r"[\w']+", re.sub("<[^>]*>|_", " ", text))
+
+
+print(split_text("It ISN'T <i>bad</i> ... A cliché?<br />No!"))
+train_words = [split_text(text) for text in train_texts]
+val_words = [split_text(text) for text in val_texts]
+counts = Counter(word for words in train_words for word in words)
+
+# %% [markdown]
+# **Number.** The list of words that get a number of their own is the *vocabulary*. It is usually
+# limited to the most frequent ones, because each word costs memory, and because from one or two
+# examples a network learns little about a word. All others are *out of vocabulary* (OOV) and share
+# one number. How many is that? We measure it on the validation texts.
+
+# %%
+val_counts = Counter(word for words in val_words for word in words)
+shares = {}
+for size in (1_000, 10_000, 30_000, len(counts)):
+    known = {word for word, _ in counts.most_common(size)}
+    unknown = sum(number for word, number in val_counts.items() if word not in known)
+    shares[size] = unknown / val_counts.total()
+    print(f"vocabulary of {min(size, len(counts)):6}: {shares[size]:.2%} of the words are unknown")
+
+# %% [markdown]
+# Even with all words of the training texts some stay unknown: names, typing errors, new words.
+#
+# Keras does all three steps in one layer. `adapt` counts the words and chooses the vocabulary; then
+# the layer turns strings into rows of numbers, where 0 is padding and 1 an unknown word. Where the
+# back-end is TensorFlow, it can even be part of the model, which then takes strings. It has limits:
+#
+# - It always computes with TensorFlow, and is no use where that is not installed.
+# - By default it also removes apostrophes, so that "isn't" becomes "isnt", and "we're" "were".
+# - It keeps the *first* words of a long text, and the end, with the verdict, is cut off.
+# - It knows words, and n-grams of words, but not pieces of words.
+
+# %%
+vectorize = layers.TextVectorization(max_tokens=10_000, output_sequence_length=8)
+vectorize.adapt(train_texts[:1000])
+names = vectorize.get_vocabulary()
+row = keras.ops.convert_to_numpy(vectorize(["The film isn't yawnworthy!"]))[0]
+print("TextVectorization:", ", ".join(f"{number} {names[number]!r}" for number in row))
+
+# %% [markdown]
+# **Pieces of words.** You have never seen the word "yawnworthy" in a review, but you know "yawn"
+# and "worthy". Could a model, too? With single letters as tokens no word would be unknown, but
+# texts would become five times as long, and a letter means little. *Subwords* lie between: frequent
+# words stay whole, rare ones are spelled from pieces.
+#
+# *Byte-pair encoding* (BPE) learns the pieces from data. It starts with letters, counts which two
+# neighbors are most frequent, and merges them into a new piece; then it counts again. The first
+# merges give pieces such as "th" and "in", later ones syllables, endings, and whole words. We mark
+# the last letter of a word with "_", so that "ing_" is an ending. (This is how the large language
+# models read. Many start from bytes instead of letters: the name. Then no character is unknown
+# either, not even an emoji.)
+#
+# A small example: a text contains "hug" 10 times, "pug" 6 times and "hugs" 4 times. The most
+# frequent pair is "u" and "g_", 16 times, so "ug_" becomes a piece. Now "h" and "ug_" are
+# neighbors 10 times, more often than any other pair: the next piece is "hug_". (The "g" in "hugs"
+# has no mark. To BPE it is another letter than "g_".)
+
+
+# %%
+def learn_merges(counts, number):
+    """Learn byte-pair encoding.
+
+    Args:
+        counts: dict from words to how often they occur.
+        number: the maximum number of merges.
+
+    Returns:
+        The merges, pairs of pieces, in the order in which they were learned.
+    """
+    spelled = {word: [*word[:-1], word[-1] + "_"] for word in counts}
+    merges = []
+    for _ in range(number):
+        pairs = Counter()
+        for word, pieces in spelled.items():
+            for pair in pairwise(pieces):
+                pairs[pair] += counts[word]
+        if not pairs:
+            break  # each word is one piece
+        best = max(pairs, key=pairs.get)  # of equally frequent ones the first found
+        merges.append(best)
+        spelled = {word: merge(pieces, best) for word, pieces in spelled.items()}
+    return merges
+
+
+def merge(pieces, pair):
+    """Return a list of pieces in which each occurrence of a pair has become one piece."""
+    merged = []
+    for piece in pieces:
+        if merged and (merged[-1], piece) == pair:
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    return merged
+
+
+merges = learn_merges(dict(counts.most_common(5_000)), lesson.merges)
+order = {pair: place for place, pair in enumerate(merges)}
+
+
+@functools.cache
+def spell(word):
+    """Return the pieces of a word: merge as in training, what was learned first comes first."""
+    pieces = [*word[:-1], word[-1] + "_"]
+    while known := [pair for pair in pairwise(pieces) if pair in order]:
+        pieces = merge(pieces, min(known, key=order.get))
+    return tuple(pieces)
+
+
+print("first merges:", ", ".join("".join(pair) for pair in merges[:12]))
+print("last merges:", ", ".join("".join(pair) for pair in merges[-8:]))
+print("spelled:", *(" ".join(spell(word)) for word in split_text(lesson.text)), sep=" | ")
+
+# %% [markdown]
+# No word is unknown now, only longer. `--tokens pieces` lets the rest of the lesson use pieces.
+#
+# **N-grams.** As in lesson 14, we count not only single tokens but also pairs of neighbors, and now
+# triples (trigrams): "not", "not good", "not good enough". Each gets a number. Take the numbers of
+# the tokens as the digits of a number in a system with V digits, where V is the size of the
+# vocabulary: tokens 5 and 20 give 5·V + 20, and with 7 after them (5·V + 20)·V + 7. No two n-grams
+# get the same number, as no token has the number 0.
+#
+# Most triples occur once and tell us nothing about other reviews. So we keep those n-grams that
+# occur in at least two training reviews, and number them anew, the most frequent first: from 2 on,
+# since 0 is padding, and 1 stands for all others.
+
+# %%
+
+
+def to_tokens(words):
+    """Convert a list of words to the tokens that `--tokens` asks for."""
+    return words if lesson.tokens == "words" else [piece for word in words for piece in spell(word)]
+
+
+token_counts = Counter(token for words in train_words for token in to_tokens(words))
+token_names = [
+    "",
+    "(unknown)",
+    *(token for token, count in token_counts.most_common() if count > 1),
+]
+token_numbers = {token: number for number, token in enumerate(token_names)}
+V = len(token_names)
+
+
+def to_grams(words):
+    """Return the set of n-grams of a list of words, as a sorted int64 array."""
+    grams = [np.array([token_numbers.get(token, 1) for token in to_tokens(words)], "int64")]
+    for n in range(1, lesson.ngrams):
+        grams.append(grams[-1][:-1] * V + grams[0][n:])
+    return np.unique(np.concatenate(grams))
+
+
+train_grams = [to_grams(words) for words in train_words]
+grams, counts_of_grams = np.unique(np.concatenate(train_grams), return_counts=True)
+kept = np.flatnonzero(counts_of_grams > 1)
+kept = pd.Index(grams[kept[np.argsort(-counts_of_grams[kept], kind="stable")]])
+print(f"{len(grams):,} different n-grams, {len(kept):,} of them in at least two texts")
+
+# %% [markdown]
+# **Pad and truncate.** A batch is one rectangular array. So shorter rows are padded with zeros, and
+# the *mask* tells later layers which numbers are padding: `mask_zero=True` in the embeddings below,
+# as in lesson 02. Longer rows are truncated, and what is cut off is lost. How much is that? It
+# depends on the texts, so look at their lengths before you choose:
+
+# %%
+lengths = np.array([len(words) for words in train_words])
+for length in (128, 256, 512, 1024):
+    print(f"{np.mean(lengths > length):6.1%} of the training texts have more than {length} words")
+
+# %% [markdown]
+# A row of ours holds the n-grams of a text, of which there are two to three times as many as words.
+# We keep 1,024. As in lesson 14, the numbers are sorted, so the most frequent n-grams, such as
+# "the" and "of the", are lost first.
+
+# %%
+ROW_LENGTH = 1024
+
+
+def to_numbers(many_grams):
+    """Convert the n-grams of texts to an int32 array of shape (texts, ROW_LENGTH)."""
+    rows = [np.unique(np.append(kept.get_indexer(grams) + 2, 1)) for grams in many_grams]
+    return keras.utils.pad_sequences(rows, ROW_LENGTH, "int32", padding="post")
+
+
+train_numbers = to_numbers(train_grams)
+val_numbers = to_numbers(map(to_grams, val_words))
+test_numbers = to_numbers(to_grams(split_text(text)) for text in test_texts)
+train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoch
+
+# %% [markdown]
+# ## 3 Define
+# In lesson 14 each n-gram had one weight. Training started from the log-count ratio of naive Bayes,
+# log((texts of class 1 with it + 1) / (texts of class 0 with it + 1)), and then changed it freely.
+# With triples there are many rare n-grams, and such freedom is dangerous: a triple of two reviews
+# can get any weight that helps to memorize these two.
+#
+# Here the guess r stays fixed, and training finds a factor f for each n-gram, which starts at 1.
+# The n-gram contributes r·f to the average. That has two effects. If r is 0, the n-gram says
+# nothing, whatever f is. And the gradient for f is proportional to r, so that the same step in f
+# changes r·f more where the counts of the two classes differ more. In other words: an n-gram that
+# occurs once in either class cannot be used to memorize anything. (S. Wang and C. Manning, 2012,
+# call it NB-SVM, for a support vector machine whose inputs are multiplied by r; ours is logistic
+# regression.)
+#
+# `Multiply` takes the outputs of two layers, so we use the functional API of lesson 08.
+
+# %%
+FEATURES = len(kept) + 2
+negative, positive = (
+    np.bincount(train_numbers[train_labels == label].ravel(), minlength=FEATURES)
+    for label in (0, 1)
+)  # number of training texts of each class that contain an n-gram
+ratios = np.log((positive + 1) / (negative + 1))
+
+numbers = keras.Input((ROW_LENGTH,), dtype="int32")
+guess = layers.Embedding(
+    FEATURES, 1, weights=[ratios[:, np.newaxis]], trainable=False, mask_zero=True
+)
+factor = layers.Embedding(FEATURES, 1, embeddings_initializer="ones", mask_zero=True)
+x = layers.Multiply()([guess(numbers), factor(numbers)])
+x = layers.GlobalAveragePooling1D()(x)
+start = keras.initializers.Constant(10)  # as in lesson 14, since the averages are small
+output = layers.Dense(1, activation="sigmoid", kernel_initializer=start)(x)
+model = keras.Model(numbers, output)
+model.summary()
+
+# %% [markdown]
+# ## 4 Compile
+# As in lesson 14, but with a larger learning rate: a factor that starts at 1 has a long way to go.
+
+# %%
+model.compile(
+    optimizer=keras.optimizers.Adam(learning_rate=0.03),
+    loss="binary_crossentropy",
+    metrics=["accuracy"],
+    steps_per_execution=len(train),  # return to Python once per epoch: faster
+)
+
+# %% [markdown]
+# ## 5 Fit
+# We train for all epochs and put back the weights of the epoch with the lowest validation loss.
+
+# %%
+early_stopping = keras.callbacks.EarlyStopping(
+    monitor="val_loss", patience=lesson.epochs, restore_best_weights=True
+)
+history = model.fit(
+    train,
+    validation_data=(val_numbers, val_labels),
+    validation_batch_size=lesson.batch_size,
+    epochs=lesson.epochs,
+    callbacks=lesson.callbacks(early_stopping),
+    verbose=0,
+)
+val_loss = history.history["val_loss"]
+print(f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_loss) + 1}")
+
+# %% [markdown]
+# ## 6 Evaluate
+# First a question that we left open: what does it cost to cut texts short? We give the trained
+# model only the last, or the first, words of each validation text.
+
+# %%
+scores = {}
+for name, part in {
+    "whole": slice(None),
+    "last_256": slice(-256, None),
+    "first_256": slice(256),
+    "last_64": slice(-64, None),
+    "first_64": slice(64),
+}.items():
+    cut = to_numbers(to_grams(words[part]) for words in val_words)
+    predicted = model.predict(cut, batch_size=1000, verbose=0)[:, 0] > 0.5
+    scores[f"val_accuracy_{name}"] = np.mean(predicted == val_labels)
+    print(f"{name:>9} words: validation accuracy {scores[f'val_accuracy_{name}']:.3f}")
+
+# %%
+test = model.evaluate(test_numbers, test_labels, batch_size=1000, verbose=0, return_dict=True)
+print(f"test accuracy {test['accuracy']:.4f}")
+
+# %% [markdown]
+# ## 7 Predict
+# Your text goes the same way as the reviews: standardize, split, number, count. We print the words
+# without a number of their own, and the n-grams that contribute most, with their r·f.
+
+
+# %%
+def name_of(number):
+    """Convert the number of an n-gram back to its tokens."""
+    tokens, rest = [], kept[number - 2]
+    while rest:
+        rest, token = divmod(rest, V)
+        tokens.insert(0, token_names[token])
+    return " ".join(tokens)
+
+
+words = split_text(lesson.text)
+row = to_numbers([to_grams(words)])
+print(lesson.text)
+print("unknown:", ", ".join(t for t in to_tokens(words) if t not in token_numbers) or "nothing")
+contributions = ratios * factor.get_weights()[0][:, 0]
+known = row[0][row[0] > 1]
+strongest = known[np.argsort(-np.abs(contributions[known]))][:8]
+print("contributions:", "; ".join(f"{name_of(n)} {contributions[n]:.2f}" for n in strongest))
+probability = model.predict(row, verbose=0)[0, 0]
+print(f"your text: probability {probability:.3f} of class {classes[1]}")
+lesson.finish(
+    model,
+    history,
+    test_loss=test["loss"],
+    test_accuracy=test["accuracy"],
+    tokens_per_word=token_counts.total() / counts.total(),
+    unknown_words=shares[len(counts)],
+    cut_at_256=np.mean(lengths > 256),
+    **scores,
+)
+
+# %% [markdown]
+# ## Remember
+# - Raw text becomes numbers in three steps: standardize, split into tokens, number them with a
+#   vocabulary learned from training texts. Each step loses something.
+# - Words outside the vocabulary are lost, too; byte-pair encoding spells them from pieces.
+# - Pairs and triples of words, with the log-count ratio as a fixed scale, make a strong and fast
+#   classifier. Try to beat it before you believe in a larger network.
+#
+# On your own texts, try first: look at ten of them, at their lengths and at the share of unknown
+# words. Then run this lesson with `--texts`. For a network that reads in order, use pieces of words
+# if your texts are full of names, typing errors or long compounds.
+
+# %% [markdown]
+# ## Exercises
+# 1. Which merges does byte-pair encoding learn from "low" 5 times, "lower" 2 times, "newest" 6
+#    times and "widest" 3 times? Find the first three by hand, then check with `learn_merges`.
+# 2. What do pairs and triples contribute? Try `--ngrams 1` and `--ngrams 2`.
+# 3. Count pieces instead of words: `--tokens pieces`. What happens to the accuracy, and what with
+#    fewer pieces, `--merges 200`?
+#
+# Solutions: notes/solutions/26_raw_text.md
