@@ -136,7 +136,7 @@ vectorize = layers.TextVectorization(max_tokens=10_000, output_sequence_length=8
 vectorize.adapt(train_texts[:1000])
 names = vectorize.get_vocabulary()
 row = keras.ops.convert_to_numpy(vectorize(["The film isn't yawnworthy!"]))[0]
-print("TextVectorization:", ", ".join(f"{number} {names[number]!r}" for number in row))
+print("TextVectorization:", ", ".join(f"{number} {names[number]}" for number in row))
 
 # %% [markdown]
 # **Pieces of words.** You have never seen the word "yawnworthy" in a review, but you know "yawn"
@@ -169,17 +169,25 @@ def learn_merges(counts, number):
         The merges, pairs of pieces, in the order in which they were learned.
     """
     spelled = {word: [*word[:-1], word[-1] + "_"] for word in counts}
+    pairs = Counter()
+
+    def add(word, sign):
+        for pair in pairwise(spelled[word]):
+            pairs[pair] += sign * counts[word]
+
+    for word in counts:
+        add(word, 1)
     merges = []
-    for _ in range(number):
-        pairs = Counter()
-        for word, pieces in spelled.items():
-            for pair in pairwise(pieces):
-                pairs[pair] += counts[word]
-        if not pairs:
+    while len(merges) < number:
+        best = max(pairs, key=pairs.get, default=None)  # of equally frequent ones the first found
+        if not pairs[best]:
             break  # each word is one piece
-        best = max(pairs, key=pairs.get)  # of equally frequent ones the first found
         merges.append(best)
-        spelled = {word: merge(pieces, best) for word, pieces in spelled.items()}
+        for word, pieces in spelled.items():
+            if best[0] in pieces and best in pairwise(pieces):
+                add(word, -1)
+                spelled[word] = merge(pieces, best)
+                add(word, 1)
     return merges
 
 
