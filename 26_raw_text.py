@@ -5,8 +5,8 @@
 In lessons 02, 14 and 18 somebody had already turned the film reviews into numbers. Here you start
 from strings, as you will with texts of your own. You will learn how to cut a text into words, what
 to do with words that you have never seen, how to learn parts of words from data, and how much you
-lose if you cut long texts short. At the end, words, pairs and triples of words give the best
-accuracy in this collection.
+lose if you cut long texts short. At the end, words, pairs and triples of words judge the reviews
+better than lesson 14 did.
 
 G. Mesnil et al. (2014) report a test accuracy of 0.9187 for such a model on these reviews.
 
@@ -311,7 +311,7 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # if every text had 300 n-grams, so that long reviews do not get more extreme answers than short
 # ones. With f = 1 for all, this would be naive Bayes, which is far too sure of its answers: it
 # counts "waste", "waste of" and "a waste of" as three independent hints. So we start at f = 0.03.
-# A bias is not needed, because the number 1 is in every row.
+# A bias is not needed: the number 1, which is in nearly every row, does the same.
 #
 # `Multiply` takes the outputs of two layers, so we use the functional API of lesson 08.
 
@@ -341,9 +341,8 @@ model.summary()
 # Why not Adam, as in lesson 14? Adam gives each weight steps of about the same size. So a triple of
 # two reviews would move as far as "waste of". Plain gradient descent moves a factor in proportion
 # to its gradient, which is large if |r| is large and many reviews contain the n-gram: those we can
-# trust. On the validation data this made the larger difference. Momentum (notes/optimizers.md)
-# makes it faster. The learning rate is high, since each n-gram has only a small share in an
-# average.
+# trust. Momentum (notes/optimizers.md) makes it faster. The learning rate is high, since each
+# n-gram has only a small share in an average.
 
 # %%
 model.compile(
@@ -374,7 +373,7 @@ print(f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_l
 
 # %% [markdown]
 # ## 6 Evaluate
-# First a question that we left open: what does it cost to cut texts short? We give the trained
+# First the question that we left open: what does it cost to cut texts short? We give the trained
 # model only the last, or the first, words of each validation text.
 
 # %%
@@ -390,6 +389,9 @@ for name, part in {
     predicted = model.predict(cut, batch_size=1000, verbose=0)[:, 0] > 0.5
     scores[f"val_accuracy_{name}"] = np.mean(predicted == val_labels)
     print(f"{name:>9} words: validation accuracy {scores[f'val_accuracy_{name}']:.3f}")
+
+# %% [markdown]
+# Only now, with everything chosen, we use the test set.
 
 # %%
 test = model.evaluate(test_numbers, test_labels, batch_size=1000, verbose=0, return_dict=True)
@@ -451,6 +453,6 @@ lesson.finish(
 #    times and "widest" 3 times? Find the first three by hand, then check with `learn_merges`.
 # 2. What do pairs and triples contribute? Try `--ngrams 1` and `--ngrams 2`.
 # 3. Count pieces instead of words: `--tokens pieces`. What happens to the accuracy, and what with
-#    fewer pieces, `--merges 200`?
+#    fewer pieces, `--merges 200`? Why?
 #
 # Solutions: notes/solutions/26_raw_text.md

@@ -198,27 +198,6 @@ FIGURES = [
         least=0.915,
     ),
     Figure(
-        "26 words and pairs",
-        ["26_raw_text.py", "--ngrams", 2],
-        "test_accuracy",
-        "none",
-        "",
-        "ngrams-2",
-        least=0.91,
-    ),
-    Figure(
-        "26 words", ["26_raw_text.py", "--ngrams", 1], "test_accuracy", "none", "", "ngrams-1", 0.88
-    ),
-    Figure(
-        "26 pieces",
-        ["26_raw_text.py", "--tokens", "pieces"],
-        "test_accuracy",
-        "none",
-        "",
-        "tokens-pieces",
-        least=0.90,
-    ),
-    Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
         "solved",
