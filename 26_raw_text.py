@@ -10,6 +10,8 @@ better than lesson 14 did.
 
 G. Mesnil et al. (2014) report a test accuracy of 0.9187 for such a model on these reviews.
 
+Expect: test accuracy 0.922 (0.922 to 0.923), median and range of three seeds.
+
     python 26_raw_text.py
     python 26_raw_text.py --texts DIR                 # your own: a folder of .txt files per class
     python 26_raw_text.py --tokens pieces             # parts of words instead of words
@@ -225,6 +227,12 @@ print(f"pieces per word: {pieces_per_word:.2f}")
 # No word is unknown now: a rare one only takes more tokens. With `--tokens pieces` the rest of the
 # lesson uses pieces instead of words.
 #
+# <!-- results: lesson-26-tokens -->
+# Validation reviews, median of 3 seeds: with a vocabulary of 10,000 words 5.9% of the words are
+# unknown, with all words of the training reviews 0.7%. After 1,000 merges a word has 1.69 pieces on
+# average.
+# <!-- end -->
+#
 # **N-grams.** As in lesson 14, we count not only single tokens but also pairs of neighbors, and now
 # triples (trigrams): "not", "not good", "not good enough". To number them, we take the numbers of
 # the tokens as the digits of a larger number, in a system with V digits, where V is the size of the
@@ -391,6 +399,22 @@ for name, part in {
     print(f"{name:>9} words: validation accuracy {scores[f'val_accuracy_{name}']:.3f}")
 
 # %% [markdown]
+# <!-- results: lesson-26-cuts -->
+# 30% of the training reviews have more than 256 words. Validation accuracy, median of 3 seeds:
+#
+# | words of a review | validation accuracy |
+# | --- | --- |
+# | all | 0.924 |
+# | the last 256 | 0.924 |
+# | the first 256 | 0.912 |
+# | the last 64 | 0.874 |
+# | the first 64 | 0.832 |
+# <!-- end -->
+#
+# The last words say more than the first: many reviews begin with the plot and end with the verdict.
+# So if you must cut, keep the end, which `TextVectorization` cuts off. (Whether that holds for your
+# texts, measure. The first sentence of a news report says most.)
+#
 # Only now, with everything chosen, we use the test set.
 
 # %%
@@ -398,6 +422,17 @@ test = model.evaluate(test_numbers, test_labels, batch_size=1000, verbose=0, ret
 print(f"test accuracy {test['accuracy']:.4f}")
 
 # %% [markdown]
+# <!-- results: lesson-26-scores -->
+# Test accuracy, median and range of three seeds:
+#
+# - lesson 02, average of embeddings: 0.879 (0.878 to 0.879)
+# - lesson 14, words and pairs: 0.910 (0.909 to 0.911)
+# - this lesson, words, pairs and triples: 0.922 (0.922 to 0.923)
+# <!-- end -->
+#
+# Two things differ from lesson 14: the triples, and the fixed ratios with their optimizer. Exercise
+# 2 takes the triples away and shows which of the two matters more.
+#
 # ## 7 Predict
 # Your text goes the same way as the reviews: standardize, split, number, count. We print the words
 # without a number of their own, and the n-grams that contribute most, with their r·f.
