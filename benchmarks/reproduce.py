@@ -198,6 +198,14 @@ FIGURES = [
         least=0.75,
     ),
     Figure(
+        "26 words, pairs and triples",
+        ["26_raw_text.py"],
+        "test_accuracy",
+        "0.9187",
+        "G. Mesnil et al. 2014",
+        least=0.915,
+    ),
+    Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
         "solved",

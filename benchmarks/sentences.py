@@ -81,6 +81,22 @@ TEXTS = {  # name of the block: the lesson whose runs fill it, and the template
         "17",
         "The heads contradict each other in {contradictions:.0%} of the test images. Accuracy of the third answer: {test_accuracy_larger_all_three:3~} from its own head, {test_accuracy_larger_computed:3~} from comparing the two digits (median and range of {count} seeds).",
     ),
+    "lesson-26-tokens": (
+        "26",
+        "Validation reviews, median of {count} seeds: with a vocabulary of 10,000 words {unknown_of_10000:.1%} of the words are unknown, with all words of the training reviews {unknown_of_all:.1%}. After 1,000 merges a word has {pieces_per_word:.2f} pieces on average.",
+    ),
+    "lesson-26-cuts": (
+        "26",
+        "{cut_at_256:.0%} of the training reviews have more than 256 words. Validation accuracy, median of {count} seeds:",
+        "",
+        "| words of a review | validation accuracy |",
+        "| --- | --- |",
+        "| all | {val_accuracy_whole:.3f} |",
+        "| the last 256 | {val_accuracy_last_256:.3f} |",
+        "| the first 256 | {val_accuracy_first_256:.3f} |",
+        "| the last 64 | {val_accuracy_last_64:.3f} |",
+        "| the first 64 | {val_accuracy_first_64:.3f} |",
+    ),
     "lesson-23-scores": (
         "23",
         "Test canvases, median and range of {count} seeds:",
@@ -150,6 +166,18 @@ def lesson_14_pairs() -> list[str]:
         f"- lesson 02: {averages:3~}",
         f"- this lesson with single words only, `--pairs 0`: {words:3~}",
         f"- this lesson with 200,000 pairs: {pairs:3~}, {fewer:.0%} fewer mistakes than without",
+    ]
+
+
+def lesson_26_scores() -> list[str]:
+    """Compare lesson 26 with lessons 02 and 14."""
+    averages, pairs, triples = (Values(runs_of(name).test_accuracy) for name in ("02", "14", "26"))
+    return [
+        "Test accuracy, median and range of three seeds:",
+        "",
+        f"- lesson 02, average of embeddings: {averages:3~}",
+        f"- lesson 14, words and pairs: {pairs:3~}",
+        f"- this lesson, words, pairs and triples: {triples:3~}",
     ]
 
 
@@ -562,7 +590,14 @@ def mnist_mirrored() -> list[str]:
     ]
 
 
-FUNCTIONS = [lesson_00_depth, lesson_02_overfitting, lesson_14_pairs, lesson_06_timings, computers]
+FUNCTIONS = [
+    lesson_26_scores,
+    lesson_00_depth,
+    lesson_02_overfitting,
+    lesson_14_pairs,
+    lesson_06_timings,
+    computers,
+]
 FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10_errors]
 FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
 FUNCTIONS += [
@@ -675,6 +710,7 @@ PROMISES = {
     "19_debugging": f"test accuracy {{test_accuracy:3~}} without a mistake, {RANGE}",
     "21_outputs_and_losses": f"test accuracy {{test_accuracy:3~}} of `garment`, {RANGE}",
     "23_locate_and_classify": "test accuracy {test_accuracy:.3f}; mean IoU (fit of the boxes, 0 to 1) {test_iou:.3f}: medians of COUNT seeds.",
+    "26_raw_text": ACCURACY,
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

@@ -37,6 +37,7 @@ ENSEMBLES = "25_ensembles.py"
 OUTPUTS = "21_outputs_and_losses.py"
 LOCATE = "23_locate_and_classify.py"
 IMBALANCE = "24_imbalanced_classes.py"
+RAW_TEXT = "26_raw_text.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, XOR]  # they generate their data, no data flags
@@ -55,6 +56,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     ENSEMBLES: ["--limit", "100", "--members", "6"],
     LOCATE: ["--limit", "300"],
     IMBALANCE: ["--limit", "1000"],
+    RAW_TEXT: ["--limit", "500", "--merges", "50"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -81,6 +83,7 @@ OWN_FILE = {  # the main test file of a lesson
     OUTPUTS: "test_outputs_and_losses.py",
     LOCATE: "test_locate_and_classify.py",
     IMBALANCE: "test_imbalanced_classes.py",
+    RAW_TEXT: "test_raw_text.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

@@ -35,6 +35,7 @@ from conftest import (
     NO_DATA_SET,
     OUTPUTS,
     PROJECTS,
+    RAW_TEXT,
     REGULARIZATION,
     ROOT,
     SAVING,
@@ -111,6 +112,7 @@ FIGURES = {
     UNCERTAINTY: ["luck", "differences", "loss", "epoch_times"],
     ENSEMBLES: ["splits", "loss", "epoch_times"],
     LOCATE: ["canvases", "boxes", "worst", "iou", "digit_accuracy", "loss", "epoch_times"],
+    RAW_TEXT: ["accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -194,6 +196,7 @@ def test_loss_is_finite_and_decreases(smoke_runs, script):
         (TRAINING_LOOP, "test_images"),
         (NGRAMS, "test_numbers"),
         (LSTM_REVIEWS, "test_numbers"),
+        (RAW_TEXT, "test_numbers"),
         (MNIST, "test_images"),
         (XOR, "inputs"),
     ],

@@ -99,6 +99,15 @@ def test_claims_of_lesson_18():
     assert 0.005 < gain < 0.015 and gain < np.ptp(written)
 
 
+def test_claims_of_lesson_26():
+    runs = runs_of("26")
+    assert runs.test_accuracy.min() > runs_of("14").test_accuracy.max()
+    cut = {name: runs[f"val_accuracy_{name}"] for name in ("last_256", "last_64", "first_256")}
+    assert (cut["last_256"] > cut["first_256"]).all()
+    assert (cut["last_64"] > runs.val_accuracy_first_64).all()
+    assert runs.peak_memory_mb.max() < 3000
+
+
 def test_claims_of_lessons_08_to_16():
     loops = runs_of("15")
     assert (loops.test_accuracy - loops.test_accuracy_of_fit).abs().max() < 0.005

@@ -1,0 +1,1 @@
+"""What lesson 26 needs beside Keras: reading texts from folders."""

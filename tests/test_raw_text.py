@@ -1,0 +1,153 @@
+"""Lesson 26: splitting, byte-pair encoding, n-grams, the model, and texts from a folder."""
+
+import numpy as np
+import pytest
+from conftest import RAW_TEXT, run_lesson, run_script
+from numpy.testing import assert_allclose
+
+
+@pytest.fixture(scope="module")
+def names(smoke_runs):
+    return smoke_runs[RAW_TEXT].names
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("It ISN\u2019T <br />good!", ["it", "isn't", "good"]),
+        ("cliche\u0301, clich\u00e9", ["clich\u00e9"] * 2),  # two characters, or one
+        ("10/10 snake_case\n", ["10", "10", "snake", "case"]),
+        (" ... <i>", []),
+    ],
+)
+def test_split_text(names, text, words):
+    assert names["split_text"](text) == words
+
+
+def test_byte_pairs_merge_the_most_frequent_first(names):
+    merges = names["learn_merges"]({"hug": 10, "pug": 6, "hugs": 4}, 2)
+    assert merges == [("u", "g_"), ("h", "ug_")]
+    counts = {"low": 5, "lower": 2, "newest": 6, "widest": 3}
+    assert names["learn_merges"](counts, 3) == [("e", "s"), ("es", "t_"), ("l", "o")]
+    assert names["learn_merges"]({"a": 3}, 5) == []  # nothing to merge
+
+
+def test_byte_pairs_of_repeated_letters(names):
+    merge, learn = names["merge"], names["learn_merges"]
+    assert merge(["a", "a", "a"], ("a", "a")) == ["aa", "a"]
+    merges = learn({"aaaaa": 7, "aab": 2}, 50)
+    pieces = ["a", "a", "a", "a", "a_"]
+    for pair in merges:
+        pieces = merge(pieces, pair)
+    assert pieces == ["aaaaa_"]
+
+
+def test_pieces_spell_every_word(names):
+    for word in ["film", "wonderful", "yawnworthy", "x", "\u00fcber"]:
+        assert "".join(names["spell"](word)) == word + "_"
+    assert len(names["merges"]) == 50 == len(set(names["merges"]))
+
+
+def test_ngrams_have_numbers_of_their_own(names):
+    tokens, kept = names["token_names"], names["kept"]
+    assert len(set(kept)) == len(kept) and kept.min() > 0
+    for number in [2, len(kept) // 2, len(kept) + 1]:
+        words = names["name_of"](number).split(" ")
+        assert 1 <= len(words) <= 3 and set(words) <= set(tokens)
+        # A text of these words contains the n-gram.
+        assert number in names["to_numbers"]([names["to_grams"](words)])[0]
+
+
+def test_counts_come_from_training_texts(names):
+    words = [word for words in names["train_words"] for word in words]
+    assert names["counts"].total() == names["token_counts"].total() == len(words)
+    assert len(names["train_words"]) == 450
+    for number in (2, 30):  # texts that contain an n-gram
+        containing = (names["train_numbers"] == number).any(axis=1).sum()
+        assert containing == names["negative"][number] + names["positive"][number] >= 2
+
+
+def test_rows_are_padded_and_truncated(names):
+    rows = names["to_numbers"]([np.array([], "int64"), names["kept"].to_numpy()[:3000]])
+    assert rows.shape == (2, 1024) and rows.dtype == np.int32
+    assert rows[0].tolist() == [1] + [0] * 1023  # 1: what is not in the list
+    assert rows[1, 0] == 3001 - 1023 and rows[1, -1] == 3001  # rare ones are kept
+
+
+def test_model_averages_ratio_times_factor(names):
+    rows, model = names["test_numbers"][:20], names["model"]
+    assert names["guess"].get_weights()[0][:, 0] == pytest.approx(names["ratios"], rel=1e-5)
+    values = [names["contributions"][row[row > 0]].mean() for row in rows]
+    expected = 1 / (1 + np.exp(-300 * np.array(values)))
+    assert_allclose(model.predict(rows, verbose=0)[:, 0], expected, rtol=1e-3)
+
+
+def test_text_without_known_words_gets_an_answer(smoke_runs, names):
+    row = names["to_numbers"]([names["to_grams"](["zyzzyva"])])
+    assert 0 < names["model"].predict(row, verbose=0)[0, 0] < 1
+    assert smoke_runs[RAW_TEXT].record["metrics"]["unknown_of_all"] < 0.05
+
+
+def write_texts(folder, classes=("bad", "good"), count=30):
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            text = f"This film is {name}, number {i}: caf\u00e9."
+            (folder / name / f"{i}.txt").write_text(text, encoding="utf-8")
+
+
+def test_texts_of_a_folder(tmp_path):
+    write_texts(tmp_path / "texts")
+    flags = ["--texts", tmp_path / "texts", "--epochs", "2", "--merges", "9", "--tokens", "pieces"]
+    run = run_lesson(RAW_TEXT, tmp_path / "out", *flags)
+    assert run.names["classes"] == ["bad", "good"] and run.record["data"] == "real"
+    assert len(run.names["texts"]) == 48 and len(run.names["test_texts"]) == 12
+    assert "caf\u00e9" in run.names["counts"]
+    assert run.record["metrics"]["test_accuracy"] == 1
+
+
+def test_folder_with_a_test_set(tmp_path):
+    write_texts(tmp_path / "texts" / "train", count=60)
+    write_texts(tmp_path / "texts" / "test", count=20)
+    flags = ["--texts", tmp_path / "texts", "--epochs", "1", "--limit", "100", "--merges", "1"]
+    names = run_lesson(RAW_TEXT, tmp_path / "out", *flags).names
+    assert len(names["texts"]) == 100 and len(names["test_texts"]) == 40
+    assert set(names["labels"]) == {0, 1}
+
+
+def damage(folder, how):
+    if how == "one class":
+        write_texts(folder, ["bad"])
+    elif how == "three classes":
+        write_texts(folder, ["bad", "good", "unsup"])
+    elif how == "few":
+        write_texts(folder, count=3)
+    elif how == "encoding":
+        write_texts(folder)
+        (folder / "good" / "7.txt").write_bytes("caf\u00e9 noir".encode("latin-1"))
+    elif how == "other classes":
+        write_texts(folder / "train")
+        write_texts(folder / "test", ["neg", "pos"])
+    elif how == "a file":
+        folder.write_text("a film")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("missing", ": no such folder"),
+        ("a file", ": no such folder"),
+        ("one class", "one per class: bad"),
+        ("three classes", "one per class: bad, good, unsup"),
+        ("few", "3 texts; give at least 20 per class"),
+        ("encoding", "7.txt: not text in UTF-8"),
+        ("other classes", "test/ has"),
+    ],
+)
+def test_bad_folders_are_refused(tmp_path, capsys, how, message):
+    damage(tmp_path / "texts", how)
+    with pytest.raises(SystemExit) as stop:
+        run_script(RAW_TEXT, "--out", tmp_path / "out", "--texts", tmp_path / "texts")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2 and line.startswith("error: --texts ") and message in line
+    assert not list(tmp_path.glob("out/*/*"))  # leaves no run
