@@ -2,13 +2,14 @@
 """
 # 28 A Transformer reads film reviews: is it better than counting words?
 
-Large language models are *Transformers*: attention layers, stacked in blocks. In this lesson you
-build such a block from plain Keras layers and learn what each part is for. Then you train a small
-Transformer on the film reviews of lessons 02, 14 and 18, and compare it honestly with theirs: an
-average of embeddings, words and pairs, and an LSTM.
+The large language models are *Transformers*: stacks of blocks whose core is attention (lesson 27).
+In this lesson you build such a block from plain Keras layers and learn what each part is for. Then
+you train a small Transformer on the film reviews of lessons 02, 14 and 18 and compare it with what
+you had there: an average of embeddings, a count of words and pairs, and an LSTM. Finally you look
+at which words it looks at.
 
     python 28_transformer.py
-    python 28_transformer.py --blocks 0    # the same network without attention
+    python 28_transformer.py --heads 0    # the same without attention
     python 28_transformer.py --text "I was never bored."
 """
 
@@ -19,7 +20,8 @@ lesson = Lesson(
     __doc__,
     epochs=6,
     batch_size=128,
-    blocks=Flag(1, "number of encoder blocks; 0 averages the embeddings", at_least=0, at_most=4),
+    blocks=Flag(1, "number of encoder blocks", at_most=8),
+    heads=Flag(2, "heads of each attention layer; 0 leaves attention out", at_least=0, at_most=32),
     text="I expected a dull film and got a wonderful one.",
 )
 
@@ -33,9 +35,9 @@ from datasets import split_words
 
 # %% [markdown]
 # ## 1 Load
-# A review is an array of word ranks: 1 stands for the most frequent word of the training reviews, 2
-# for the next. The label is 1 for a positive review and 0 for a negative one. A word is a *token*
-# here; large models also cut words into smaller pieces.
+# The film reviews of lesson 02. A review is an array of word ranks: 1 stands for the most frequent
+# word of the training reviews, 2 for the next. The label is 1 for a positive review and 0 for a
+# negative one.
 
 # %%
 (reviews, labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
@@ -43,17 +45,19 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 
 # %% [markdown]
 # ## 2 Prepare
-# As in lesson 18: a rank plus 1 is the word's number, from 2 to 9,999; 1 is any other word, and 0
-# is padding. We keep the last 200 words of a review. Their number matters more here than in lesson
-# 18: attention compares each word with each other one, and 200·200 = 40,000 comparisons per review
-# become 160,000 if you double the length.
+# As in lesson 02: a word's number is its rank plus 1, from 2 to 9,999; 1 is any other word, and 0
+# is padding, which follows the words. We keep the last 256 words of a review.
 #
-# The padding comes last. For an LSTM its place mattered. Here a mask (lesson 27) keeps every word
-# from looking at it, wherever it is.
+# The length matters more than it did there. Attention compares each word with each other one: 256
+# words make 256·256 = 65,536 comparisons, and twice the words make four times as many. An LSTM
+# would need only twice as many steps, but it has to take them one after the other. Attention
+# compares all pairs at once, which is why Transformers make such good use of large computers.
+#
+# A tenth of the training reviews is set aside for validation, as in lessons 14 and 18.
 
 # %%
 VOCABULARY = 10_000  # word numbers range from 0 to 9,999
-REVIEW_LENGTH = 200
+REVIEW_LENGTH = 256
 
 train_reviews, val_reviews, train_labels, val_labels = train_test_split(
     reviews, labels, test_size=0.1, stratify=labels, random_state=lesson.seed
@@ -73,65 +77,67 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 
 # %% [markdown]
 # ## 3 Define
-# **The input.** Each word gets an embedding of 32 numbers, as before. Attention is a weighted
-# average, and an average knows nothing of order: to it, "not bad, good" and "not good, bad" are the
-# same. So each *place* gets an embedding, too: place 1 has 32 numbers of its own, place 2 has
-# others, and so on. The block receives the sum of the two vectors, one for what the word is and one
-# for where it stands. `cumsum` of ones counts the places: 1, 2, 3 up to 200.
+# **The input.** Each word gets an embedding of 32 numbers, as before. But attention is a weighted
+# average, and an average does not know in which order its words came. So each *place* gets an
+# embedding, too: the first place 32 numbers of its own, the second place others. A word enters the
+# network as the sum of two vectors: one says which word it is, the other says where it stands.
+# `cumsum` of ones makes the numbers of the places, 1, 2, 3 up to 256.
 #
-# **The block.** A Transformer that reads a whole text at once is called an *encoder*. (A *decoder*
-# writes one, word by word. It has the same parts, but a causal mask, so that no word sees the ones
-# after it.) An *encoder block* has two steps:
+# **The block.** A Transformer that reads a whole text at once is an *encoder*. (A *decoder* writes
+# one, word by word. It has the same parts, with a causal mask, so that no word sees those after
+# it.) An *encoder block* has two steps:
 #
-# 1. *The words exchange information.* In `MultiHeadAttention(2, 16)`, two heads with queries, keys
-#    and values of 16 numbers, each word collects what it needs from the others: "bad" may find out
-#    that "not" stands before it.
-# 2. *Each word digests what it has got.* A *feed-forward network*, here two dense layers of 64 and
-#    32 units, is applied to the vector of each word by itself, always with the same weights.
+# 1. *Attention: the words exchange information.* Two heads, with queries, keys and values of 16
+#    numbers each, collect for each word what it needs from the others. "Bad" could find out that
+#    "not" stands before it.
+# 2. *Feed-forward network: each word digests what it has collected.* Two dense layers, of 64 and 32
+#    units, are applied to each word's vector by itself, to all with the same weights.
 #
-# Two things stand around each step. They matter little in one block, but without them nobody could
-# train dozens of blocks.
+# Around each step there are two more things. One block could do without them, but without them
+# nobody could train dozens.
 #
-# - *Residual connection*: the input of the step is added to its output. This is a skip connection
-#   as in lesson 08. The step only has to learn a correction (the *residual*), the word itself is
-#   not lost, and the gradient has a path around the step, on which it does not vanish.
-# - *Layer normalization* shifts and scales the 32 numbers of a word to mean 0 and variance 1: of
-#   the two numbers 1 and 5 it makes -1 and 1. Then it multiplies each of the 32 places by a weight
-#   and adds another one, both of which are trained. So the numbers keep their size, however many
-#   blocks there are. Batch normalization (lesson 04) computes mean and variance over a batch, where
-#   the padding and the other reviews would count; this one looks at a single word, in training and
-#   in use alike.
+# - The *residual connection* adds the input of a step to its output, a skip connection as in lesson
+#   08. So the step only has to learn a correction (the *residual*), the word itself is not lost,
+#   and the gradient has a path around the step, where it does not vanish.
+# - *Layer normalization* shifts and scales the 32 numbers of a word to mean 0 and variance 1: the
+#   numbers 1, 1, 5, 5 would become -1, -1, 1, 1. Then it multiplies each place by a weight and adds
+#   another, which training finds. So the numbers keep their size, however many blocks there are.
+#   Batch normalization (lesson 04) takes mean and variance over the batch, where padding and other
+#   reviews would count. This one looks at a single word, in training and in use alike.
 #
-# The vectors leave a block with the shape in which they came, (200, 32). That is why blocks can be
-# stacked like bricks, `--blocks 2`.
+# What leaves a block has the shape of what entered it, 256 vectors of 32 numbers. Therefore blocks
+# can be stacked like bricks: try `--blocks 2`.
 #
-# **The output.** As in lesson 02, we average the vectors of all words. The mask made by
-# `mask_zero=True` has come along through all these layers, so the padding is left out. This step is
-# called *pooling*. The rest is a logit and a sigmoid.
+# **The output.** *Pooling* makes one vector of the 256: as in lesson 02, we take the average, and a
+# dense unit with a sigmoid turns it into a probability. `mask_zero=True` makes a mask that travels
+# along through all these layers: no word looks at the padding, and the average leaves it out.
 #
-# **Dropout** has to be strong, since 22,500 reviews are few for such a network. The first `Dropout`
-# removes whole words: `noise_shape=(None, REVIEW_LENGTH, 1)` draws one random number for each word
-# instead of 32. This is *word dropout*: in each step the network sees another half of the review
-# and cannot rely on a few words that it has memorized.
+# **Against overfitting.** 22,500 reviews are few for such a network. Besides dropout (lesson 04) in
+# the block there is *word dropout* at the entrance: in each training step, 40% of the words of
+# every review become padding, as if nobody had written them. So the network cannot rely on a few
+# words that it has memorized, because they are often missing. Which words are kept is drawn by a
+# `Dropout` applied to ones. (The first word always is, so that no review is empty.) After
+# training, `Dropout` lets everything pass, and the network reads all words.
 
 # %%
-WIDTH, HEADS = 32, 2
+WIDTH = 32  # numbers per word
 
 inputs = keras.Input((REVIEW_LENGTH,), dtype="int32")
-places = ops.cumsum(ops.ones_like(inputs), axis=1)
+places = ops.cumsum(ops.ones_like(inputs), axis=1)  # 1, 2, 3, ...
+kept = layers.Dropout(0.4)(ops.ones_like(inputs, dtype="float32"))  # 0: dropped in this step
+words = ops.where(ops.logical_or(kept > 0, places == 1), inputs, 0)
 vectors = layers.Add()([
-    layers.Embedding(VOCABULARY, WIDTH, mask_zero=True)(inputs),
+    layers.Embedding(VOCABULARY, WIDTH, mask_zero=True)(words),
     layers.Embedding(REVIEW_LENGTH + 1, WIDTH)(places),
 ])
-vectors = layers.Dropout(0.5, noise_shape=(None, REVIEW_LENGTH, 1))(vectors)
 scores = []  # of each block: the attention weights, (reviews, heads, words, words)
 for _ in range(lesson.blocks):
-    collected, weights = layers.MultiHeadAttention(HEADS, WIDTH // HEADS)(
-        vectors, vectors, return_attention_scores=True
-    )
-    scores.append(weights)
-    collected = layers.Dropout(0.3)(collected)
-    vectors = layers.LayerNormalization()(layers.Add()([vectors, collected]))
+    if lesson.heads:
+        attention = layers.MultiHeadAttention(lesson.heads, WIDTH // lesson.heads)
+        collected, weights = attention(vectors, vectors, return_attention_scores=True)
+        scores.append(weights)
+        vectors = layers.Add()([vectors, layers.Dropout(0.3)(collected)])
+    vectors = layers.LayerNormalization()(vectors)
     digested = layers.Dense(2 * WIDTH, activation="relu")(vectors)
     digested = layers.Dropout(0.3)(layers.Dense(WIDTH)(digested))
     vectors = layers.LayerNormalization()(layers.Add()([vectors, digested]))
@@ -141,16 +147,17 @@ model = keras.Model(inputs, outputs)
 model.summary()
 
 # %% [markdown]
-# Count along. The embeddings have 10,000·32 + 201·32 = 326,432 parameters. Queries, keys, values
-# and the output of the attention are four dense layers from 32 to 32 numbers: 4·(32·32 + 32) =
-# 4,224. The feed-forward network has 32·64 + 64 + 64·32 + 32 = 4,192, the two normalizations 2·64
-# = 128, and the output 33. In all 335,009, about as many as the LSTM of lesson 18, and 97% of them
-# are embeddings.
+# Count along. The embeddings have 10,000·32 + 257·32 = 328,224 parameters (place 0 is never used).
+# Attention has four dense layers from 32 to 32 numbers, for queries, keys, values and the output:
+# 4·(32·32 + 32) = 4,224. The feed-forward network has 32·64 + 64 + 64·32 + 32 = 4,192, the two
+# normalizations have 2·64 = 128 and the output 33. Together that is 336,801: just 96 more than the
+# LSTM of lesson 18, and again nearly all of them are embeddings.
 #
 # ## 4 Compile
-# Transformers are known to be hard to train at the start: large steps from random attention can
-# spoil them for good. So the learning rate rises from 0 to 0.001 in the first tenth of the steps
-# (*warmup*, lesson 16) and then falls along a cosine to 0.
+# Transformers are easily spoiled by large steps at the start, while attention is still random. It
+# is common, therefore, to let the learning rate rise from 0, here to 0.001 in the first tenth of
+# the steps, and then fall along a cosine (*warmup*, lesson 16). Gradients are clipped as in lesson
+# 18.
 
 # %%
 steps = len(train) * lesson.epochs
@@ -186,6 +193,9 @@ print(f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_l
 
 # %% [markdown]
 # ## 6 Evaluate
+# Is all this better than counting words? The other lessons have the same test reviews. And what is
+# the attention worth? `--heads 0` leaves it out, while the rest stays the same: an ablation, as in
+# lesson 14.
 
 # %%
 test = model.evaluate(test_numbers, test_labels, batch_size=250, verbose=0, return_dict=True)
@@ -195,10 +205,54 @@ print(f"test accuracy {test['accuracy']:.4f}")
 # RESULTS
 #
 # ## 7 Predict
+# At which words does the network look? The attention weights tell. `model` does not return them,
+# but they are computed on the way, so a second model from the same input to `scores` shows them; it
+# shares all layers with the first. The figure has a row for each word of your text. The darker a
+# square, the more of the word above it goes into the new vector of that row; a row adds up to 1.
 
 # %%
-words = split_words(lesson.text)[-REVIEW_LENGTH:]  # lowercase, no punctuation
-numbers = to_numbers([np.array([word_index.get(word, VOCABULARY) for word in words], "int32")])
+words = split_words(lesson.text)[-REVIEW_LENGTH:] or ["(no word)"]
+numbers = to_numbers([np.array([word_index.get(word, VOCABULARY) for word in words])])
 probability = model.predict(numbers, verbose=0)[0, 0]
 print(lesson.text)
 print(f"your text: probability {probability:.3f} of being positive")
+
+if scores:
+    weights = keras.Model(inputs, scores[0]).predict(numbers, verbose=0)[0]  # of the first block
+    count = min(len(words), 30)  # more do not fit into the figure
+    figure, axes = plt.subplots(
+        1, lesson.heads, figsize=(5 * lesson.heads, 4.8), layout="constrained", squeeze=False
+    )
+    for head, panel in enumerate(axes[0]):
+        image = panel.imshow(weights[head, :count, :count], cmap="Blues", vmin=0)
+        panel.set_xticks(range(count), words[:count], rotation=90)
+        panel.set_yticks(range(count), words[:count])
+        panel.set(title=f"head {head + 1}", xlabel="looks at this word")
+        figure.colorbar(image, ax=panel, shrink=0.7)
+    axes[0, 0].set(ylabel="this word")
+    lesson.save_figure("attention", figure)
+lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"])
+
+# %% [markdown]
+# FIGURE
+#
+# ## Remember
+# - An encoder block is attention, which exchanges information between words, and a feed-forward
+#   network, which works on each word. Around both there are residual connections and layer
+#   normalization.
+# - Attention has no order of its own: add position embeddings. A mask keeps padding out of it.
+# - With some ten thousand texts, first try what is simple: words and pairs. A Transformer shows its
+#   strength after it has read far more.
+#
+# LAST
+
+# %% [markdown]
+# ## Exercises
+# 1. How many parameters does a second block add? Count by hand, then check with `--blocks 2 --limit
+#    1000 --epochs 1`. And why do four heads instead of two, `--heads 4`, add none?
+# 2. Try `--text "The music is good, not bad."` and `--text "The music is bad, not good."` Lesson 02
+#    had to give both the same answer. Why need this network not, and does it understand "not"?
+# 3. What has the network made of the order of the words? Shuffle the words of each test review, and
+#    evaluate the trained network on them. It needs no new training.
+#
+# Solutions: notes/solutions/28_transformer.md

@@ -189,6 +189,16 @@ FIGURES = [
         "box-weight-1.0",
         least=0.75,
     ),
+    Figure("28 Transformer", ["28_transformer.py"], "test_accuracy", "none", "", least=0.875),
+    Figure(
+        "28 without attention",
+        ["28_transformer.py", "--heads", 0],
+        "test_accuracy",
+        "none",
+        "",
+        "heads-0",
+        least=0.86,
+    ),
     Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],

@@ -335,6 +335,25 @@ def lesson_11_transfer() -> list[str]:
     return in_columns([fill(line, runs_of("11")) for line in lines])
 
 
+def lesson_28_reviews() -> list[str]:
+    """Compare the Transformer of lesson 28 with the other lessons on film reviews.
+
+    The seconds are the shortest of the runs, because other programs may have slowed down some.
+    """
+    models = {
+        "words and pairs, lesson 14": ("14", ""),
+        "average of embeddings, lesson 02": ("02", ""),
+        "LSTM, lesson 18": ("18", ""),
+        "Transformer": ("28", ""),
+        "without attention, `--heads 0`": ("28", "heads-0"),
+    }
+    runs = pd.concat(runs_of(*key).assign(model=name) for name, key in models.items())
+    seconds = runs.groupby("model").fit_seconds.transform("min")
+    header = "| model | test accuracy | parameters | seconds of training |"
+    row = "| {model} | {test_accuracy:3~} | {parameters:,.0f} | {seconds:.0f} |"
+    return in_columns(table(runs.assign(seconds=seconds), "model", header, row))
+
+
 def two_processors() -> list[str]:
     """Compare the ratios measured on the computers without and with amx."""
 
@@ -425,6 +444,7 @@ BLOCKS = {
     "lesson-21-answers": lesson_21_answers,
     "lesson-21-thresholds": lesson_21_thresholds,
     "lesson-21-bands": lesson_21_bands,
+    "lesson-28-reviews": lesson_28_reviews,
     "two-processors": two_processors,
     "lesson-11-transfer": lesson_11_transfer,
     "initializers": partial(by_setting, "initializers", STARTS),
