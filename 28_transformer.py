@@ -18,8 +18,8 @@ from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,
-    epochs=6,
-    batch_size=128,
+    epochs=4,
+    batch_size=64,
     blocks=Flag(1, "number of encoder blocks", at_most=8),
     heads=Flag(2, "heads of each attention layer; 0 leaves attention out", at_least=0, at_most=32),
     text="I expected a dull film and got a wonderful one.",
@@ -45,19 +45,20 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 
 # %% [markdown]
 # ## 2 Prepare
-# As in lesson 02: a word's number is its rank plus 1, from 2 to 9,999; 1 is any other word, and 0
-# is padding, which follows the words. We keep the last 256 words of a review.
+# As in lesson 18: a word's number is its rank plus 1, from 2 to 9,999; 1 is any other word, and 0
+# is padding. We keep the last 200 words of a review, the same as the LSTM gets. Here the padding
+# follows the words.
 #
-# The length matters more than it did there. Attention compares each word with each other one: 256
-# words make 256·256 = 65,536 comparisons, and twice the words make four times as many. An LSTM
-# would need only twice as many steps, but it has to take them one after the other. Attention
-# compares all pairs at once, which is why Transformers make such good use of large computers.
+# Attention compares each word with each other one. 200 words make 200·200 = 40,000 comparisons, and
+# twice the words make four times as many. An LSTM would need only twice as many steps, but it has
+# to take them one after the other. Attention compares all pairs at once, which is why Transformers
+# make such good use of large computers.
 #
 # A tenth of the training reviews is set aside for validation, as in lessons 14 and 18.
 
 # %%
 VOCABULARY = 10_000  # word numbers range from 0 to 9,999
-REVIEW_LENGTH = 256
+REVIEW_LENGTH = 200
 
 train_reviews, val_reviews, train_labels, val_labels = train_test_split(
     reviews, labels, test_size=0.1, stratify=labels, random_state=lesson.seed
@@ -79,9 +80,9 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # ## 3 Define
 # **The input.** Each word gets an embedding of 32 numbers, as before. But attention is a weighted
 # average, and an average does not know in which order its words came. So each *place* gets an
-# embedding, too: the first place 32 numbers of its own, the second place others. A word enters the
-# network as the sum of two vectors: one says which word it is, the other says where it stands.
-# `cumsum` of ones makes the numbers of the places, 1, 2, 3 up to 256.
+# embedding, too, as in lesson 27: the first place has 32 numbers of its own, the second has others.
+# A word enters the network as the sum of two vectors: one says which word it is, the other says
+# where it stands. `cumsum` of ones makes the numbers of the places, from 1 to 200.
 #
 # **The block.** A Transformer that reads a whole text at once is an *encoder*. (A *decoder* writes
 # one, word by word. It has the same parts, with a causal mask, so that no word sees those after
@@ -105,12 +106,16 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 #   Batch normalization (lesson 04) takes mean and variance over the batch, where padding and other
 #   reviews would count. This one looks at a single word, in training and in use alike.
 #
-# What leaves a block has the shape of what entered it, 256 vectors of 32 numbers. Therefore blocks
+# What leaves a block has the shape of what entered it, 200 vectors of 32 numbers. Therefore blocks
 # can be stacked like bricks: try `--blocks 2`.
 #
-# **The output.** *Pooling* makes one vector of the 256: as in lesson 02, we take the average, and a
-# dense unit with a sigmoid turns it into a probability. `mask_zero=True` makes a mask that travels
-# along through all these layers: no word looks at the padding, and the average leaves it out.
+# **The output.** *Pooling* makes one vector of the 200: as in lesson 02, we take the average, and a
+# dense unit with a sigmoid turns it into a probability.
+#
+# **The mask** says where there is a word and where there is padding. We give it to the attention,
+# so that no word looks at the padding, and to the average, which leaves the padding out. In lesson
+# 02, `mask_zero=True` did this by itself. Do not rely on it here: `Add` drops the mask unless both
+# of its inputs have one, without a word, and the network would average over the padding as well.
 #
 # **Against overfitting.** 22,500 reviews are few for such a network. Besides dropout (lesson 04) in
 # the block there is *word dropout* at the entrance: in each training step, 40% of the words of
@@ -125,33 +130,39 @@ WIDTH = 32  # numbers per word
 inputs = keras.Input((REVIEW_LENGTH,), dtype="int32")
 places = ops.cumsum(ops.ones_like(inputs), axis=1)  # 1, 2, 3, ...
 kept = layers.Dropout(0.4)(ops.ones_like(inputs, dtype="float32"))  # 0: dropped in this step
-words = ops.where(ops.logical_or(kept > 0, places == 1), inputs, 0)
+seen = ops.where(ops.logical_or(kept > 0, ops.equal(places, 1)), inputs, 0)
+mask = seen > 0  # (reviews, words): true where there is a word
 vectors = layers.Add()([
-    layers.Embedding(VOCABULARY, WIDTH, mask_zero=True)(words),
+    layers.Embedding(VOCABULARY, WIDTH)(seen),
     layers.Embedding(REVIEW_LENGTH + 1, WIDTH)(places),
 ])
 scores = []  # of each block: the attention weights, (reviews, heads, words, words)
 for _ in range(lesson.blocks):
     if lesson.heads:
         attention = layers.MultiHeadAttention(lesson.heads, WIDTH // lesson.heads)
-        collected, weights = attention(vectors, vectors, return_attention_scores=True)
+        collected, weights = attention(
+            vectors,
+            vectors,
+            attention_mask=ops.expand_dims(mask, 1),  # the same words for each word to look at
+            return_attention_scores=True,
+        )
         scores.append(weights)
         vectors = layers.Add()([vectors, layers.Dropout(0.3)(collected)])
     vectors = layers.LayerNormalization()(vectors)
     digested = layers.Dense(2 * WIDTH, activation="relu")(vectors)
     digested = layers.Dropout(0.3)(layers.Dense(WIDTH)(digested))
     vectors = layers.LayerNormalization()(layers.Add()([vectors, digested]))
-pooled = layers.Dropout(0.3)(layers.GlobalAveragePooling1D()(vectors))
+pooled = layers.Dropout(0.3)(layers.GlobalAveragePooling1D()(vectors, mask=mask))
 outputs = layers.Dense(1, activation="sigmoid")(pooled)
 model = keras.Model(inputs, outputs)
 model.summary()
 
 # %% [markdown]
-# Count along. The embeddings have 10,000·32 + 257·32 = 328,224 parameters (place 0 is never used).
+# Count along. The embeddings have 10,000·32 + 201·32 = 326,432 parameters (place 0 is never used).
 # Attention has four dense layers from 32 to 32 numbers, for queries, keys, values and the output:
 # 4·(32·32 + 32) = 4,224. The feed-forward network has 32·64 + 64 + 64·32 + 32 = 4,192, the two
-# normalizations have 2·64 = 128 and the output 33. Together that is 336,801: just 96 more than the
-# LSTM of lesson 18, and again nearly all of them are embeddings.
+# normalizations have 2·64 = 128 and the output 33. Together that is 335,009, about as many as the
+# LSTM of lesson 18 has, and again nearly all of them are embeddings.
 #
 # ## 4 Compile
 # Transformers are easily spoiled by large steps at the start, while attention is still random. It
@@ -162,7 +173,7 @@ model.summary()
 # %%
 steps = len(train) * lesson.epochs
 rate = keras.optimizers.schedules.CosineDecay(
-    0.0, int(0.9 * steps), warmup_target=0.001, warmup_steps=int(0.1 * steps)
+    0.0, max(1, 9 * steps // 10), warmup_target=0.001, warmup_steps=steps // 10
 )
 model.compile(
     optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
@@ -205,10 +216,10 @@ print(f"test accuracy {test['accuracy']:.4f}")
 # RESULTS
 #
 # ## 7 Predict
-# At which words does the network look? The attention weights tell. `model` does not return them,
-# but they are computed on the way, so a second model from the same input to `scores` shows them; it
-# shares all layers with the first. The figure has a row for each word of your text. The darker a
-# square, the more of the word above it goes into the new vector of that row; a row adds up to 1.
+# At which words does the network look? `model` does not return the attention weights, but it
+# computes them on the way. A second model, from the same input to `scores`, shares all layers with
+# it and returns them. The figure has a row for each word of your text. The darker a square, the
+# more the word of its row takes from the word of its column; each row adds up to 1.
 
 # %%
 words = split_words(lesson.text)[-REVIEW_LENGTH:] or ["(no word)"]
