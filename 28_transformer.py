@@ -5,11 +5,13 @@
 The large language models are *Transformers*: stacks of blocks whose core is attention (lesson 27).
 In this lesson you build such a block from plain Keras layers and learn what each part is for. Then
 you train a small Transformer on the film reviews of lessons 02, 14 and 18 and compare it with what
-you had there: an average of embeddings, a count of words and pairs, and an LSTM. Finally you look
-at which words it looks at.
+you had there: an average of embeddings, a count of words and pairs, and an LSTM. Finally you see
+which words look at which.
+
+Expect: test accuracy 0.875 (0.875 to 0.877), median and range of three seeds.
 
     python 28_transformer.py
-    python 28_transformer.py --heads 0    # the same without attention
+    python 28_transformer.py --blocks 2
     python 28_transformer.py --text "I was never bored."
 """
 
@@ -204,16 +206,36 @@ print(f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_l
 
 # %% [markdown]
 # ## 6 Evaluate
-# Is all this better than counting words? The other lessons have the same test reviews. And what is
-# the attention worth? `--heads 0` leaves it out, while the rest stays the same: an ablation, as in
-# lesson 14.
+# Is all this better than counting words? The other lessons use the same test reviews.
 
 # %%
 test = model.evaluate(test_numbers, test_labels, batch_size=250, verbose=0, return_dict=True)
 print(f"test accuracy {test['accuracy']:.4f}")
 
 # %% [markdown]
-# RESULTS
+# <!-- results: lesson-28-reviews -->
+# | model                            | test accuracy, median (range) of three seeds | parameters |
+# | -------------------------------- | -------------------------------------------- | ---------- |
+# | words and pairs, lesson 14       | 0.910 (0.909 to 0.911)                       | 230,002    |
+# | average of embeddings, lesson 02 | 0.879 (0.878 to 0.879)                       | 160,289    |
+# | Transformer                      | 0.875 (0.875 to 0.877)                       | 335,009    |
+# | LSTM, lesson 18                  | 0.861 (0.849 to 0.868)                       | 336,705    |
+# <!-- end -->
+#
+# No. The Transformer does beat the LSTM, which reads the same 200 words with about as many
+# parameters. But an average of embeddings is no worse, with half the parameters, and words and
+# pairs are far ahead. (These two see a little more of the long reviews.)
+#
+# Why? In a review, opinions add up: the more words of praise, the better. An average has this built
+# in, and a pair such as "not good" gets a weight of its own. The Transformer could find out much
+# more, for example that "not" reverses what follows. But it assumes nothing and must learn
+# everything from 22,500 reviews, each of which tells it only one thing: positive or negative. Small
+# data favor simple models.
+#
+# The large Transformers have read billions of words before they see the first label. They had to
+# predict missing or next words, which the text itself supplies without any label, and learned
+# from that what words mean and how they belong together. *Fine-tuned* (lesson 11) on reviews such
+# as these, they do better than all models in the table.
 #
 # ## 7 Predict
 # At which words does the network look? `model` does not return the attention weights, but it
@@ -245,7 +267,14 @@ if scores:
 lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"])
 
 # %% [markdown]
-# FIGURE
+# In the figure of seed 42, most rows have nearly the same color from left to right: the word takes
+# as much from each of the ten words, 1/10, and that is an average again. Only the two opinions
+# stand out. "Dull" and "wonderful" look at each other, and less at themselves. So attention has
+# learned which words matter, and that two of them may contradict each other.
+#
+# Do not read too much into such figures. The vector that a word takes along may say little, and
+# what the network makes of it is decided later. The verdict is not safe either: with seed 42 the
+# text is positive, with seed 43 negative.
 #
 # ## Remember
 # - An encoder block is attention, which exchanges information between words, and a feed-forward
@@ -255,7 +284,9 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 # - With some ten thousand texts, first try what is simple: words and pairs. A Transformer shows its
 #   strength after it has read far more.
 #
-# LAST
+# On your own texts, try first: words and pairs (lesson 14), then an average of embeddings (lesson
+# 02). If they are not enough, fine-tune a Transformer that others have trained. Train one from
+# scratch only if you have millions of texts.
 
 # %% [markdown]
 # ## Exercises

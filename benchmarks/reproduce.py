@@ -191,15 +191,6 @@ FIGURES = [
     ),
     Figure("28 Transformer", ["28_transformer.py"], "test_accuracy", "none", "", least=0.875),
     Figure(
-        "28 without attention",
-        ["28_transformer.py", "--heads", 0],
-        "test_accuracy",
-        "none",
-        "",
-        "heads-0",
-        least=0.86,
-    ),
-    Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
         "solved",
