@@ -230,7 +230,7 @@ print(f"test accuracy {test['accuracy']:.4f}")
 # in, and a pair such as "not good" gets a weight of its own. The Transformer could find out much
 # more, for example that "not" reverses what follows. But it assumes nothing and must learn
 # everything from 22,500 reviews, each of which tells it only one thing: positive or negative. Small
-# data favor simple models.
+# data favor simple models. (Exercise 3 shows what it has made of the order of the words.)
 #
 # The large Transformers have read billions of words before they see the first label. They had to
 # predict missing or next words, which the text itself supplies without any label, and learned
