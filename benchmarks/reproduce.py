@@ -197,6 +197,7 @@ FIGURES = [
         "box-weight-1.0",
         least=0.75,
     ),
+    Figure("28 Transformer", ["28_transformer.py"], "test_accuracy", "none", "", least=0.875),
     Figure(
         "26 words, pairs and triples",
         ["26_raw_text.py"],

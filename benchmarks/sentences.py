@@ -711,6 +711,7 @@ PROMISES = {
     "21_outputs_and_losses": f"test accuracy {{test_accuracy:3~}} of `garment`, {RANGE}",
     "23_locate_and_classify": "test accuracy {test_accuracy:.3f}; mean IoU (fit of the boxes, 0 to 1) {test_iou:.3f}: medians of COUNT seeds.",
     "26_raw_text": ACCURACY,
+    "28_transformer": ACCURACY,
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

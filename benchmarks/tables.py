@@ -350,6 +350,21 @@ def lesson_11_transfer() -> list[str]:
     return in_columns([fill(line, runs_of("11")) for line in lines])
 
 
+def lesson_28_reviews() -> list[str]:
+    """Compare the Transformer of lesson 28 with the other lessons on film reviews."""
+    models = {
+        "words and pairs, lesson 14": ("14", ""),
+        "average of embeddings, lesson 02": ("02", ""),
+        "Transformer": ("28", ""),
+        "LSTM, lesson 18": ("18", ""),
+    }
+    runs = pd.concat(runs_of(*key).assign(model=name) for name, key in models.items())
+    header = "| model | test accuracy, median (range) of three seeds | parameters |"
+    return in_columns(
+        table(runs, "model", header, "| {model} | {test_accuracy:3~} | {parameters:,.0f} |")
+    )
+
+
 def two_processors() -> list[str]:
     """Compare the ratios measured on the computers without and with amx."""
 
@@ -441,6 +456,7 @@ BLOCKS = {
     "lesson-21-thresholds": lesson_21_thresholds,
     "lesson-24-scores": lesson_24_scores,
     "lesson-24-rules": lesson_24_rules,
+    "lesson-28-reviews": lesson_28_reviews,
     "two-processors": two_processors,
     "lesson-11-transfer": lesson_11_transfer,
     "initializers": partial(by_setting, "initializers", STARTS),

@@ -38,6 +38,7 @@ OUTPUTS = "21_outputs_and_losses.py"
 LOCATE = "23_locate_and_classify.py"
 IMBALANCE = "24_imbalanced_classes.py"
 RAW_TEXT = "26_raw_text.py"
+TRANSFORMER = "28_transformer.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, XOR]  # they generate their data, no data flags
@@ -57,6 +58,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     LOCATE: ["--limit", "300"],
     IMBALANCE: ["--limit", "1000"],
     RAW_TEXT: ["--limit", "500", "--merges", "50"],
+    TRANSFORMER: ["--limit", "1000"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -84,6 +86,7 @@ OWN_FILE = {  # the main test file of a lesson
     LOCATE: "test_locate_and_classify.py",
     IMBALANCE: "test_imbalanced_classes.py",
     RAW_TEXT: "test_raw_text.py",
+    TRANSFORMER: "test_transformer.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

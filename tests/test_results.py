@@ -108,6 +108,13 @@ def test_claims_of_lesson_26():
     assert runs.peak_memory_mb.max() < 3000
 
 
+def test_claims_of_lesson_28():
+    lstm, transformer, average, pairs = (runs_of(n).test_accuracy for n in ("18", "28", "02", "14"))
+    assert lstm.max() < transformer.min() and transformer.max() < average.max() < pairs.min()
+    sizes = [runs_of(number).parameters.iloc[0] for number in ("18", "28", "02")]
+    assert abs(sizes[0] / sizes[1] - 1) < 0.01 and sizes[2] < 0.5 * sizes[1]
+
+
 def test_claims_of_lessons_08_to_16():
     loops = runs_of("15")
     assert (loops.test_accuracy - loops.test_accuracy_of_fit).abs().max() < 0.005
