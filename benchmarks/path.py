@@ -40,6 +40,7 @@ Text and series
 14 | n-grams, starting from naive Bayes, dropout
 10 | time series, baselines, recurrent layers (LSTM, GRU), vanishing gradients
 18 | padding at the front, a bidirectional LSTM, what the order of words is worth
+27 | queries, keys and values, heads, padding and causal masks, positions, what attention costs
 
 Inside TensorFlow
 06 | tensors, variables, `tf.function`, a classifier without layers

@@ -189,6 +189,18 @@ FIGURES = [
         "box-weight-1.0",
         least=0.75,
     ),
+    Figure("27 GRU", ["27_attention.py"], "test_accuracy_all_gru", "none", "", most=0.4),
+    Figure(
+        "27 attention", ["27_attention.py"], "test_accuracy_once_attention", "none", "", least=0.99
+    ),
+    Figure(
+        "27 with positions",
+        ["27_attention.py"],
+        "test_accuracy_again_positions",
+        "none",
+        "",
+        least=0.85,
+    ),
     Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],

@@ -326,6 +326,40 @@ def lesson_21_bands() -> list[str]:
     return in_columns(table(results("21_bands"), "band", header, row))
 
 
+def attention_costs() -> pd.DataFrame:
+    """Return the runs of attention_cost.py, with the shorter of both times."""
+    runs = results("attention_cost")
+    return runs.assign(ms=runs[["plain_ms", "xla_ms"]].min(axis=1))
+
+
+def lesson_27_cost() -> list[str]:
+    """Lay out what a training step of attention costs by length, beside LSTM and GRU."""
+    middle = attention_costs().groupby(["length", "layer"])[["ms", "memory_mb"]].median().unstack()
+    rows = [
+        f"| {length:,} | {' | '.join(f'{ms:.{int(ms < 10)}f}' for ms in row.ms[["lstm", "gru", "attention"]])}"
+        f" | {row.memory_mb.gru:,.0f} | {row.memory_mb.attention:,.0f} |"
+        for length, row in middle.iterrows()
+    ]
+    header = "| steps | LSTM [ms] | GRU [ms] | attention [ms] | GRU [MB] | attention [MB] |"
+    return in_columns(layout(header, rows))
+
+
+def attention_cost() -> list[str]:
+    """Tabulate what a training step costs, and tell how it was measured."""
+    names = {"lstm": "`LSTM`", "gru": "`GRU`", "attention": "`MultiHeadAttention`"}
+    runs = attention_costs()
+    runs = runs.assign(name=runs.layer.map(names)).sort_values("length", kind="stable")
+    header = "| steps | layer | processor time [ms] | memory [MB] |"
+    row = "| {length} | {name} | {ms:1~} | {memory_mb:0~} |"
+    return [
+        *table(runs, ["length", "layer"], header, row),
+        "",
+        f"Medians and ranges of {runs.turn.nunique()} turns of `python benchmarks/attention_cost.py`. "
+        "Time is summed over both cores, with or without the compiler XLA, whichever is faster. "
+        "Memory is by how much the peak of the process grows.",
+    ]
+
+
 def lesson_11_transfer() -> list[str]:
     """Show the accuracies that lesson 11 reaches with few images."""
     ways = {"from scratch": "from_nothing", "frozen": "frozen", "fine-tuned": "fine_tuned"}
@@ -426,6 +460,8 @@ BLOCKS = {
     "lesson-21-thresholds": lesson_21_thresholds,
     "lesson-21-bands": lesson_21_bands,
     "two-processors": two_processors,
+    "lesson-27-cost": lesson_27_cost,
+    "attention-cost": attention_cost,
     "lesson-11-transfer": lesson_11_transfer,
     "initializers": partial(by_setting, "initializers", STARTS),
     "optimizers": partial(by_setting, "optimizers", RATES),

@@ -35,9 +35,10 @@ DEPTH_AND_WIDTH = "20_depth_and_width.py"
 UNCERTAINTY = "22_uncertainty.py"
 OUTPUTS = "21_outputs_and_losses.py"
 LOCATE = "23_locate_and_classify.py"
+ATTENTION = "27_attention.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
-NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, XOR]  # they generate their data, no data flags
+NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, XOR]  # they generate their data, no data flags
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
     TUNING: ["--trials", "2"],
@@ -51,6 +52,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     OUTPUTS: ["--limit", "500"],
     UNCERTAINTY: ["--limit", "100", "--members", "6"],
     LOCATE: ["--limit", "300"],
+    ATTENTION: ["--longest", "5", "--lists", "2000"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -75,6 +77,7 @@ OWN_FILE = {  # the main test file of a lesson
     UNCERTAINTY: "test_uncertainty.py",
     OUTPUTS: "test_outputs_and_losses.py",
     LOCATE: "test_locate_and_classify.py",
+    ATTENTION: "test_attention.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from conftest import (
     ALL_LESSONS,
+    ATTENTION,
     AUTO_MPG,
     AUTODIFF,
     CHURN,
@@ -68,6 +69,7 @@ PARAMETERS = {
     DEBUGGING: 56_714,
     OUTPUTS: 784 * 64 + 64 + 4_160 + 650,
     LOCATE: 416 + 4_640 + 18_496 + 36_928 + 73_856 + 1_290 + 4_096 * 128 + 128 + 516,
+    ATTENTION: 27 * 32 + 11 * 32 + 6 * 32 + 4 * (32 * 32 + 32) + 330,  # --longest 5
     MNIST: 407_050,
     XOR: 65,
 }
@@ -106,6 +108,7 @@ FIGURES = {
     UNCERTAINTY: ["splits", "differences", "loss", "epoch_times"],
     OUTPUTS: ["answers", "accuracy", "loss", "epoch_times"],
     LOCATE: ["canvases", "boxes", "worst", "iou", "digit_accuracy", "loss", "epoch_times"],
+    ATTENTION: ["lengths", "weights", "accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -132,6 +135,7 @@ OTHERS = {
     DEPTH_AND_WIDTH: {"shapes.csv"},
     UNCERTAINTY: {"results.csv"},
     OUTPUTS: {"answers.csv", "thresholds.csv", "bands.csv"},
+    ATTENTION: {"scores.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
@@ -187,6 +191,7 @@ def test_loss_is_finite_and_decreases(smoke_runs, script):
         (TRAINING_LOOP, "test_images"),
         (NGRAMS, "test_numbers"),
         (LSTM_REVIEWS, "test_numbers"),
+        (ATTENTION, "test_lines"),
         (MNIST, "test_images"),
         (XOR, "inputs"),
     ],
