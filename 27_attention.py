@@ -292,8 +292,8 @@ lesson.save_table("scores", pd.DataFrame(rows).round(3))
 # - *The GRU* does no better than saying the most frequent digit. What to keep of a line it has to
 #   learn from a question that comes up to 20 steps later, and six epochs are not enough for that.
 #   It can learn more: exercise 2 gives it more lists and more time.
-# - *Attention* finds the letter, however far back it is, with less than a third of the parameters. But
-#   if the letter was assigned again, it does about as well as picking a line at random.
+# - *Attention* finds the letter, however far back it is, with less than a third of the parameters.
+#   But if the letter was assigned again, it does about as well as picking a line at random.
 # - *With positions* it takes the last of them, most of the time.
 #
 # **To attention, the order is invisible.** A sum does not depend on the order of its terms, and
@@ -319,9 +319,9 @@ for name in looking:
 # the same time. And every line is one step away from the question, the first as well as the last:
 # there is no long way on which a gradient could vanish.
 #
-# **What it costs.** In self-attention, n steps ask n queries of n keys each, which gives n² weights.
-# Twice the length takes four times the time and memory in the long run, where a recurrent layer
-# takes twice. One training step of a layer with 20 units, eight series per batch:
+# **What it costs.** In self-attention, n steps ask n queries of n keys, so there are n² weights. In
+# the long run twice the length takes four times the time and memory; a recurrent layer takes twice.
+# One training step of a layer with 20 units, eight series per batch:
 #
 # <!-- results: lesson-27-cost -->
 # <!-- end -->

@@ -334,13 +334,15 @@ def attention_costs() -> pd.DataFrame:
 
 def lesson_27_cost() -> list[str]:
     """Lay out what a training step of attention costs by length, beside LSTM and GRU."""
-    middle = attention_costs().groupby(["length", "layer"])[["ms", "memory_mb"]].median().unstack()
-    rows = [
-        f"| {length:,} | {' | '.join(f'{ms:.{int(ms < 10)}f}' for ms in row.ms[["lstm", "gru", "attention"]])}"
-        f" | {row.memory_mb.gru:,.0f} | {row.memory_mb.attention:,.0f} |"
-        for length, row in middle.iterrows()
-    ]
-    header = "| steps | LSTM [ms] | GRU [ms] | attention [ms] | GRU [MB] | attention [MB] |"
+    rows = []
+    for length, runs in attention_costs().groupby("length"):
+        lstm, gru, attention = (runs[runs.layer == name] for name in ("lstm", "gru", "attention"))
+        cells = [f"{Values(some.ms):s}" for some in (lstm, gru, attention)]
+        cells += [f"{Values(some.memory_mb):.0f}" for some in (lstm, gru, attention)]
+        rows.append(f"| {length} | {' | '.join(cells)} |")
+    header = (
+        "| steps | LSTM [ms] | GRU [ms] | attention [ms] | LSTM [MB] | GRU [MB] | attention [MB] |"
+    )
     return in_columns(layout(header, rows))
 
 

@@ -38,7 +38,7 @@ LOCATE = "23_locate_and_classify.py"
 ATTENTION = "27_attention.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
-NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, XOR]  # they generate their data, no data flags
+NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, XOR]  # they generate it: no data flags
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
     TUNING: ["--trials", "2"],
