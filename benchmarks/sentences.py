@@ -641,7 +641,7 @@ PROMISES = {
     "18_imdb_lstm": ACCURACY,
     "19_debugging": f"test accuracy {{test_accuracy:3~}} without a mistake, {RANGE}",
     "21_outputs_and_losses": f"test accuracy {{test_accuracy:3~}} of `garment`, {RANGE}",
-    "27_attention": "median test accuracy where the letter was assigned again: GRU {test_accuracy_again_gru:.2f}, attention {test_accuracy_again_attention:.2f}, with positions {test_accuracy_again_positions:.2f}.",
+    "27_attention": "median test accuracy: GRU {test_accuracy_all_gru:.2f}, attention {test_accuracy_all_attention:.2f}, with positions {test_accuracy_all_positions:.2f}.",
     "23_locate_and_classify": "test accuracy {test_accuracy:.3f}; mean IoU (fit of the boxes, 0 to 1) {test_iou:.3f}: medians of COUNT seeds.",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
