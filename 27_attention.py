@@ -7,7 +7,7 @@ fit into its state. *Attention* looks back instead: at all steps at once, to pic
 now. You will build attention from a few lines of arithmetic, compare it with a GRU on a task made
 for looking back, see where it looks, and find out why it must be told the order.
 
-Expect:
+Expect: median test accuracy: GRU 0.29, attention 0.85, with positions 0.98.
 
     python 27_attention.py
     python 27_attention.py --models gru positions --longest 3
@@ -262,7 +262,7 @@ for name, model in models.items():
 # ## 6 Evaluate
 # We score two kinds of test lists apart: those in which the letter asked for was assigned once, and
 # those in which it was assigned again. Two baselines: say the digit that is most frequent in the
-# list, or pick one of the lines with the right letter at random (`picked`).
+# list (`most_frequent`), or pick one of the lines with the right letter at random (`picked`).
 
 # %%
 letters, digits = test_lines[:, :-1, 0], test_lines[:, :-1, 1]
@@ -287,6 +287,15 @@ lesson.save_table("scores", pd.DataFrame(rows).round(3))
 
 # %% [markdown]
 # <!-- results: lesson-27-scores -->
+# Test accuracy, median and range of 3 seeds:
+#
+# | model | letter assigned once | assigned again |
+# | --- | --- | --- |
+# | `most_frequent` | 0.32 (0.31 to 0.32) | 0.27 (0.27 to 0.27) |
+# | `picked` | 1.00 (1.00 to 1.00) | 0.52 (0.52 to 0.52) |
+# | `gru` | 0.30 (0.29 to 0.30) | 0.26 (0.26 to 0.27) |
+# | `attention` | 1.00 (1.00 to 1.00) | 0.53 (0.53 to 0.54) |
+# | `positions` | 1.00 (0.99 to 1.00) | 0.94 (0.91 to 0.94) |
 # <!-- end -->
 #
 # - *The GRU* does no better than saying the most frequent digit. What to keep of a line it has to
@@ -324,8 +333,17 @@ for name in looking:
 # One training step of a layer with 20 units, eight series per batch:
 #
 # <!-- results: lesson-27-cost -->
+# | steps | LSTM [ms] | GRU [ms] | attention [ms] | LSTM [MB] | GRU [MB] | attention [MB] |
+# | ----- | --------- | -------- | -------------- | --------- | -------- | -------------- |
+# | 50    | 3.1       | 3.6      | 3.8            | 28        | 30       | 26             |
+# | 200   | 6.0       | 5.2      | 4.1            | 33        | 35       | 34             |
+# | 800   | 29        | 27       | 28             | 45        | 45       | 116            |
+# | 3200  | 301       | 359      | 320            | 88        | 74       | 1395           |
 # <!-- end -->
 #
+# The times are close. (In this measurement, four times the steps cost the recurrent layers more than
+# four times the time, too.) Attention does more arithmetic, but in a few large products instead of
+# thousands of small ones one after the other. The memory for the n² weights is what limits it.
 # notes/attention.md has the figure, and says how it was measured.
 #
 # ## 7 Predict
@@ -350,6 +368,9 @@ if looking:
 # left. Without positions both lines get weight, with them most of it goes to the later one.
 #
 # <!-- results: lesson-27-weight -->
+# Where the letter was assigned again, the line with the answer has 0.41 (0.41 to 0.41) of the
+# weight without positions and 0.73 (0.70 to 0.75) with them, means over the test lists, median and
+# range of 3 seeds.
 # <!-- end -->
 #
 # At last, a list of our own:
