@@ -43,6 +43,7 @@ Text and series
 10 | time series, baselines, recurrent layers (LSTM, GRU), vanishing gradients
 18 | padding at the front, a bidirectional LSTM, what the order of words is worth
 26 | tokens, vocabulary, unknown words, byte-pair encoding, truncation, trigrams with naive Bayes' ratios
+27 | queries, keys and values, heads, padding and causal masks, positions, what attention costs
 28 | a Transformer's encoder block: residual connections, layer normalization, position embeddings, word dropout
 
 Inside TensorFlow

@@ -197,7 +197,6 @@ FIGURES = [
         "box-weight-1.0",
         least=0.75,
     ),
-    Figure("28 Transformer", ["28_transformer.py"], "test_accuracy", "none", "", least=0.875),
     Figure(
         "26 words, pairs and triples",
         ["26_raw_text.py"],
@@ -206,6 +205,19 @@ FIGURES = [
         "G. Mesnil et al. 2014",
         least=0.915,
     ),
+    Figure("27 GRU", ["27_attention.py"], "test_accuracy_all_gru", "none", "", most=0.4),
+    Figure(
+        "27 attention", ["27_attention.py"], "test_accuracy_once_attention", "none", "", least=0.99
+    ),
+    Figure(
+        "27 with positions",
+        ["27_attention.py"],
+        "test_accuracy_again_positions",
+        "none",
+        "",
+        least=0.85,
+    ),
+    Figure("28 Transformer", ["28_transformer.py"], "test_accuracy", "none", "", least=0.875),
     Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],

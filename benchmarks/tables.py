@@ -341,6 +341,42 @@ def lesson_24_rules() -> list[str]:
     return in_columns(layout(header, rows))
 
 
+def attention_costs() -> pd.DataFrame:
+    """Return the runs of attention_cost.py, with the shorter of both times."""
+    runs = results("attention_cost")
+    return runs.assign(ms=runs[["plain_ms", "xla_ms"]].min(axis=1))
+
+
+def lesson_27_cost() -> list[str]:
+    """Lay out what a training step of attention costs by length, beside LSTM and GRU."""
+    rows = []
+    for length, runs in attention_costs().groupby("length"):
+        lstm, gru, attention = (runs[runs.layer == name] for name in ("lstm", "gru", "attention"))
+        cells = [f"{Values(some.ms):s}" for some in (lstm, gru, attention)]
+        cells += [f"{Values(some.memory_mb):.0f}" for some in (lstm, gru, attention)]
+        rows.append(f"| {length} | {' | '.join(cells)} |")
+    header = (
+        "| steps | LSTM [ms] | GRU [ms] | attention [ms] | LSTM [MB] | GRU [MB] | attention [MB] |"
+    )
+    return in_columns(layout(header, rows))
+
+
+def attention_cost() -> list[str]:
+    """Tabulate what a training step costs, and tell how it was measured."""
+    names = {"lstm": "`LSTM`", "gru": "`GRU`", "attention": "`MultiHeadAttention`"}
+    runs = attention_costs()
+    runs = runs.assign(name=runs.layer.map(names)).sort_values("length", kind="stable")
+    header = "| steps | layer | processor time [ms] | memory [MB] |"
+    row = "| {length} | {name} | {ms:1~} | {memory_mb:0~} |"
+    return [
+        *table(runs, ["length", "layer"], header, row),
+        "",
+        f"Medians and ranges of {runs.turn.nunique()} turns of `python benchmarks/attention_cost.py`. "
+        "Time is summed over both cores, with or without the compiler XLA, whichever is faster. "
+        "Memory is by how much the peak of the process grows.",
+    ]
+
+
 def lesson_11_transfer() -> list[str]:
     """Show the accuracies that lesson 11 reaches with few images."""
     ways = {"from scratch": "from_nothing", "frozen": "frozen", "fine-tuned": "fine_tuned"}
@@ -458,6 +494,8 @@ BLOCKS = {
     "lesson-24-rules": lesson_24_rules,
     "lesson-28-reviews": lesson_28_reviews,
     "two-processors": two_processors,
+    "lesson-27-cost": lesson_27_cost,
+    "attention-cost": attention_cost,
     "lesson-11-transfer": lesson_11_transfer,
     "initializers": partial(by_setting, "initializers", STARTS),
     "optimizers": partial(by_setting, "optimizers", RATES),

@@ -39,9 +39,10 @@ LOCATE = "23_locate_and_classify.py"
 IMBALANCE = "24_imbalanced_classes.py"
 RAW_TEXT = "26_raw_text.py"
 TRANSFORMER = "28_transformer.py"
+ATTENTION = "27_attention.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
-NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, XOR]  # they generate their data, no data flags
+NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, XOR]  # they generate it: no data flags
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
     TUNING: ["--trials", "2"],
@@ -59,6 +60,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     IMBALANCE: ["--limit", "1000"],
     RAW_TEXT: ["--limit", "500", "--merges", "50"],
     TRANSFORMER: ["--limit", "1000"],
+    ATTENTION: ["--longest", "5", "--lists", "2000"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -87,6 +89,7 @@ OWN_FILE = {  # the main test file of a lesson
     IMBALANCE: "test_imbalanced_classes.py",
     RAW_TEXT: "test_raw_text.py",
     TRANSFORMER: "test_transformer.py",
+    ATTENTION: "test_attention.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

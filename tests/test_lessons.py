@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from conftest import (
     ALL_LESSONS,
+    ATTENTION,
     AUTO_MPG,
     AUTODIFF,
     CHURN,
@@ -74,6 +75,7 @@ PARAMETERS = {
     IMBALANCE: 5 * 64 + 64 + 4_160 + 195,
     TRANSFORMER: 10_000 * 32 + 201 * 32 + 4 * 1_056 + 2_112 + 2_080 + 2 * 64 + 33,
     LOCATE: 416 + 4_640 + 18_496 + 36_928 + 73_856 + 1_290 + 4_096 * 128 + 128 + 516,
+    ATTENTION: 27 * 32 + 11 * 32 + 6 * 32 + 4 * (32 * 32 + 32) + 330,  # --longest 5
     MNIST: 407_050,
     XOR: 65,
 }
@@ -116,6 +118,7 @@ FIGURES = {
     LOCATE: ["canvases", "boxes", "worst", "iou", "digit_accuracy", "loss", "epoch_times"],
     RAW_TEXT: ["accuracy", "loss", "epoch_times"],
     TRANSFORMER: ["attention", "accuracy", "loss", "epoch_times"],
+    ATTENTION: ["lengths", "weights", "accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -144,6 +147,7 @@ OTHERS = {
     OUTPUTS: {"answers.csv", "thresholds.csv"},
     IMBALANCE: {"rules.csv"},
     ENSEMBLES: {"results.csv"},
+    ATTENTION: {"scores.csv"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
@@ -201,6 +205,7 @@ def test_loss_is_finite_and_decreases(smoke_runs, script):
         (LSTM_REVIEWS, "test_numbers"),
         (RAW_TEXT, "test_numbers"),
         (TRANSFORMER, "test_numbers"),
+        (ATTENTION, "test_lines"),
         (MNIST, "test_images"),
         (XOR, "inputs"),
     ],

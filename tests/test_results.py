@@ -159,6 +159,28 @@ def test_claims_of_lessons_08_to_16():
     assert split.efficiency.max() < 0.5
 
 
+def test_claims_of_lesson_27():
+    runs = runs_of("27").filter(regex="test_accuracy|moved|weight_[ap]")
+    runs.columns = runs.columns.str.removeprefix("test_accuracy_")
+    assert len(runs) == 3
+    for kind in ("once", "again"):
+        assert (runs[f"{kind}_gru"] < runs[f"{kind}_most_frequent"] + 0.01).all()
+    assert runs.once_attention.min() > 0.999
+    assert (runs.again_attention - runs.again_picked).between(0, 0.03).all()
+    assert runs.again_positions.min() > 0.9
+    assert runs.moved_attention.max() < 1e-4 < 0.9 < runs.moved_positions.min()
+    assert (runs.weight_positions > runs.weight_attention + 0.2).all()
+
+
+def test_claims_about_cost_of_attention():
+    runs = tables.attention_costs().groupby(["layer", "length"])[["ms", "memory_mb"]].median()
+    ms, memory = runs.ms.unstack("layer"), runs.memory_mb.unstack("layer")
+    assert (ms.max(axis=1) < 3 * ms.min(axis=1)).all() and (ms.loc[3200] > 4 * ms.loc[800]).all()
+    assert memory.attention[3200] > 8 * memory.attention[800]  # 16 times the weights
+    assert memory.attention[3200] > 10 * memory[["lstm", "gru"]].loc[3200].max()
+    assert memory.attention[200] < 1.5 * memory[["lstm", "gru"]].loc[200].max()
+
+
 def test_claims_of_lesson_20():
     runs = results("20_shapes").query("epochs == 20 and learning_rate == 0.001 and layers < 10")
     small, doubled = (runs[runs.budget == budget].set_index("layers") for budget in (5000, 10000))

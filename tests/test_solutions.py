@@ -87,6 +87,7 @@ def test_last_solution_command_runs(script, tmp_path):
         "10": ["--series", "300"],
         "16": ["--repeats", "1"],
         "20": ["--repeats", "1"],
+        "27": ["--lists", "300"],
     }
     few += fewer.get(script[:2], [])
     assert run_lesson(words[0], tmp_path, *words[1:], *few).record["finished"]
