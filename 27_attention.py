@@ -329,22 +329,26 @@ for name in looking:
 # there is no long way on which a gradient could vanish.
 #
 # **What it costs.** In self-attention, n steps ask n queries of n keys, so there are n² weights. In
-# the long run twice the length takes four times the time and memory; a recurrent layer takes twice.
+# the long run twice the length means four times the work and memory; for a recurrent layer, twice.
 # One training step of a layer with 20 units, eight series per batch:
 #
 # <!-- results: lesson-27-cost -->
 # | steps | LSTM [ms] | GRU [ms] | attention [ms] | LSTM [MB] | GRU [MB] | attention [MB] |
 # | ----- | --------- | -------- | -------------- | --------- | -------- | -------------- |
-# | 50    | 3.1       | 3.6      | 3.8            | 28        | 30       | 26             |
-# | 200   | 6.0       | 5.2      | 4.1            | 33        | 35       | 34             |
-# | 800   | 29        | 27       | 28             | 45        | 45       | 116            |
-# | 3200  | 301       | 359      | 320            | 88        | 74       | 1395           |
+# | 50    | 2.4       | 2.4      | 1.0            | 28        | 30       | 26             |
+# | 200   | 7.8       | 7.3      | 3.5            | 33        | 35       | 34             |
+# | 800   | 37        | 36       | 27             | 44        | 43       | 116            |
+# | 3200  | 275       | 420      | 341            | 90        | 70       | 1395           |
 # <!-- end -->
 #
 # The times are close. (In this measurement, four times the steps cost the recurrent layers, too,
 # more than four times the time.) Attention does more arithmetic, but in a few large products
 # instead of thousands of small ones one after the other. The memory for the n² weights is what
 # limits it. notes/attention.md has the figure, and says how it was measured.
+# For short series attention is faster, because it computes a few large products instead of many
+# small ones one after the other. At 3,200 steps this lead is gone (and the recurrent layers, too,
+# take more than twice the time for twice the length). The memory for the n² weights is what limits
+# attention. notes/attention.md has the figure, and says how it was measured.
 #
 # ## 7 Predict
 # Where does the network look? The attention weights tell. A second model with the same layers
@@ -373,7 +377,7 @@ if looking:
 # range of 3 seeds.
 # <!-- end -->
 #
-# At last, a list of our own:
+# Finally, a list of our own:
 
 # %%
 last = lesson.models[-1]  # `finish` saves one model; we take the last
@@ -391,8 +395,8 @@ lesson.finish(models[last], curves[last], training=last, **scores)
 # - It computes all steps at once, but time and memory grow with the square of the length.
 #
 # On your own sequences, try first: up to some hundreds of steps, one `MultiHeadAttention` with
-# position embeddings beside a GRU of the same size, compared on validation data. Order that matters
-# step by step, as in lesson 10, suits the GRU; things to look up far back suit attention.
+# position embeddings, and compare it on validation data with a GRU of the same size. This task was
+# made for attention; yours may not be.
 
 # %% [markdown]
 # ## Exercises
