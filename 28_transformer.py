@@ -214,12 +214,12 @@ print(f"test accuracy {test['accuracy']:.4f}")
 
 # %% [markdown]
 # <!-- results: lesson-28-reviews -->
-# | model                            | test accuracy, median (range) of three seeds | parameters | seconds of training |
-# | -------------------------------- | -------------------------------------------- | ---------- | ------------------- |
-# | words and pairs, lesson 14       | 0.910 (0.909 to 0.911)                       | 230,002    | 13                  |
-# | average of embeddings, lesson 02 | 0.879 (0.878 to 0.879)                       | 160,289    | 8                   |
-# | Transformer                      | 0.875 (0.875 to 0.877)                       | 335,009    | 50                  |
-# | LSTM, lesson 18                  | 0.861 (0.849 to 0.868)                       | 336,705    | 59                  |
+# | model                            | test accuracy of three seeds | parameters | seconds |
+# | -------------------------------- | ---------------------------- | ---------- | ------- |
+# | words and pairs, lesson 14       | 0.910 (0.909 to 0.911)       | 230,002    | 13      |
+# | average of embeddings, lesson 02 | 0.879 (0.878 to 0.879)       | 160,289    | 8       |
+# | Transformer                      | 0.875 (0.875 to 0.877)       | 335,009    | 50      |
+# | LSTM, lesson 18                  | 0.861 (0.849 to 0.868)       | 336,705    | 59      |
 # <!-- end -->
 #
 # No. The Transformer does beat the LSTM, which reads the same 200 words with about as many

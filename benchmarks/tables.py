@@ -395,7 +395,7 @@ def lesson_28_reviews() -> list[str]:
         "LSTM, lesson 18": ("18", ""),
     }
     runs = pd.concat(runs_of(*key).assign(model=name) for name, key in models.items())
-    header = "| model | test accuracy, median (range) of three seeds | parameters | seconds of training |"
+    header = "| model | test accuracy of three seeds | parameters | seconds |"
     seconds = runs.groupby("model").fit_seconds.transform("min")  # others may have slowed some runs
     row = "| {model} | {test_accuracy:3~} | {parameters:,.0f} | {seconds:.0f} |"
     return in_columns(table(runs.assign(seconds=seconds), "model", header, row))
