@@ -30,9 +30,9 @@ from keras import layers
 from sklearn.model_selection import train_test_split
 
 # %% [markdown]
-# # Tensors
+# ## Tensors
 #
-# ## Shape, rank and dtype
+# ### Shape, rank and dtype
 # A single number, a row of numbers, a table: all are tensors. The *shape* of a tensor is its length
 # along each *axis*; the number of axes is its *rank*. A table of three rows and two columns has the
 # shape (3, 2) and rank 2: axis 0 counts the rows, axis 1 the columns. The *dtype* is the type of
@@ -53,7 +53,7 @@ total = tf.cast(integers, tf.float32) + vector
 print("cast first:", total.numpy())  # a NumPy array; tf.constant(array) is the way back
 
 # %% [markdown]
-# ## Variables
+# ### Variables
 # A tensor cannot be changed: it is *immutable*. `vector + 1` is a new tensor. But the weights of a
 # network must change in training, so they are *variables*. A `tf.Variable` holds a tensor; you can
 # replace it (`assign`), add to it (`assign_add`) or subtract from it (`assign_sub`), as long as
@@ -67,7 +67,7 @@ variable.assign_add([10.0, 10.0])
 print("variable:", variable.numpy())
 
 # %% [markdown]
-# ## Index, reshape, transpose
+# ### Index, reshape, transpose
 # Indices and slices work as in NumPy. `reshape` changes only the shape and keeps the order of the
 # numbers; one length may be -1, "whatever fits". `transpose` swaps rows and columns. Below, both
 # turn the shape (3, 4) into (4, 3), but the results differ.
@@ -80,7 +80,7 @@ print("first row after reshape to (4, 3):", tf.reshape(table, (4, 3))[0].numpy()
 print("first row after transpose:", tf.transpose(table)[0].numpy())
 
 # %% [markdown]
-# ## Reduce
+# ### Reduce
 # A *reduction* such as `tf.reduce_sum` or `tf.reduce_mean` combines all numbers into one. With
 # `axis=0` it combines the numbers of each column, with `axis=1` those of each row, and one number
 # per column or row is left. `keepdims=True` keeps the axis, with length 1. `tf.argmax` returns the
@@ -93,7 +93,7 @@ print("with keepdims:", tf.reduce_sum(table, axis=1, keepdims=True).numpy().toli
 print("index of the largest:", tf.argmax([0.1, 0.7, 0.2]).numpy())
 
 # %% [markdown]
-# ## Multiply
+# ### Multiply
 # `*` multiplies two tensors of equal shape number by number. `@` is the *matrix product*: for the
 # number in row i and column j, multiply row i of the left by column j of the right, number by
 # number, and add up the products. So the left needs as many columns as the right has rows: (2, 3) @
@@ -106,7 +106,7 @@ print("left * right:", (left * right).numpy().tolist())
 print("left @ right:", (left @ right).numpy().tolist())  # 1·0 + 2·1 = 2, 1·1 + 2·0 = 1, ...
 
 # %% [markdown]
-# ## Broadcasting
+# ### Broadcasting
 # `+` and `*` also accept some unequal shapes, for example to add ten biases to each row of a batch.
 # TensorFlow compares the shapes from the right. Two lengths fit if they are equal, or if one of
 # them is 1 or missing: that tensor is then repeated along that axis. This is called *broadcasting*.
@@ -119,7 +119,7 @@ with expect_error(tf.errors.InvalidArgumentError):
     table + tf.constant([1.0, 2.0, 3.0])  # (3, 4) and (3,): 4 does not match 3
 
 # %% [markdown]
-# ## tf.function: from eager to a graph
+# ### tf.function: from eager to a graph
 # So far TensorFlow computed *eagerly*: each line ran at once and had a result that we could print.
 # That is convenient, but Python has to run between any two operations, which takes time.
 #
@@ -146,7 +146,7 @@ for x in (tf.constant(1.0), tf.constant(2.0), tf.constant([1.0, 2.0]), 3, 4, 4):
     double(x)
 
 # %% [markdown]
-# # A digit classifier made of tensors
+# ## A digit classifier made of tensors
 #
 # ## 1 Load
 # MNIST has images of handwritten digits, 28x28 pixels, with labels from 0 to 9.

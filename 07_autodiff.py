@@ -27,9 +27,9 @@ import tensorflow as tf
 from keras import layers
 
 # %% [markdown]
-# # Derivatives by tape
+# ## Derivatives by tape
 #
-# ## One derivative
+# ### One derivative
 # The derivative of f(x) = x³ - 2x is 3x² - 2. At x = 2 that is 10: if x grows by a tiny amount, f
 # grows ten times as much. Can TensorFlow find this out by itself?
 #
@@ -60,7 +60,7 @@ print("with finite differences:", (f(2.001) - f(1.999)) / 0.002)
 # Finite differences are slow, too: they would run a network with 100,000 weights 200,000 times for
 # one training step. The tape needs one run forward and one backward.
 #
-# ## The chain rule, backward
+# ### The chain rule, backward
 # A network is a chain of functions: each layer takes what the one before computed. The *chain rule*
 # says how to differentiate a chain: multiply the derivatives of its links. Take y = sin(u) with
 # u = x². Then dy/du = cos(u) and du/dx = 2x, so dy/dx = cos(u) · 2x.
@@ -86,7 +86,7 @@ print(f"dy/dx {dy_dx:.4f}, by the formula {np.cos(1.5**2) * 2 * 1.5:.4f}")
 # For a *second* derivative, put one tape inside another. The inner one computes dy/dx, which takes
 # operations too; the outer one records them and differentiates dy/dx again (exercise 1).
 #
-# ## Gradients
+# ### Gradients
 # A loss depends on many weights. The vector of its derivatives with respect to all of them is
 # called the *gradient*. For z = 4w + b² at w = 3 and b = 1 it is (4, 2b) = (4, 2), and
 # `tape.gradient(z, [w, b])` returns these two: z rises if w or b grows, and twice as fast for w.
@@ -96,7 +96,7 @@ print(f"dy/dx {dy_dx:.4f}, by the formula {np.cos(1.5**2) * 2 * 1.5:.4f}")
 # loss *smaller*, step *against* the gradient: subtract a little of it from the weights. That is
 # *gradient descent*, and the idea behind all training.
 #
-# ## When the gradient is None
+# ### When the gradient is None
 # `None` means that the tape knows no way from the result back to x. There are two usual causes:
 #
 # - x is a constant. By itself the tape watches only variables. For a constant, call `tape.watch(x)`
@@ -120,7 +120,7 @@ print("with respect to a constant:", tape.gradient(of_constant, constant))
 # [notes/gradients.md](notes/gradients.md) has what experts ask: gradients of arrays, Jacobian and
 # Hessian, `stop_gradient`, gradients of your own.
 #
-# # A line, fitted by hand
+# ## A line, fitted by hand
 #
 # ## 1 Load
 # We make the data ourselves: points near the line y = 3x + 2, with random noise added to every y.
@@ -219,7 +219,7 @@ lesson.save_figure("line", figure)
 # - rate 0.001: the factor is 0.998, and it shrinks slowly
 # - rate 1.1: the factor is -1.2, so each step jumps over the minimum and lands farther away
 #
-# ## The same with Keras
+# ### The same with Keras
 # A `Dense` layer with one unit computes w·x + b. The two initializers give it our starting values;
 # Keras calls the weights of a layer its *kernel*. `"mse"` is our loss, and `SGD` makes our update.
 # Its name, *stochastic gradient descent*, comes from batches: if a step sees only some of the
