@@ -182,6 +182,7 @@ class Lesson:
         seed: int | None = None,
         repeat: bool = False,
         sample_weight=None,
+        parts: int = 1,
     ):
         """Split arrays into batches for `fit`, `evaluate` or `predict`; the last may be smaller.
 
@@ -197,6 +198,7 @@ class Lesson:
             repeat: whether to repeat the batches endlessly, for `fit(..., steps_per_epoch=...)`.
                 Faster if an epoch takes only milliseconds.
             sample_weight: weight of each example in the loss, for shuffled batches.
+            parts: into how many epochs one pass over the examples is divided, if it takes long.
 
         Returns:
             A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
@@ -209,7 +211,7 @@ class Lesson:
         seed = self.seed if seed is None else seed
         self.run.counter.epoch = 0
         return shuffled_batches(
-            features, targets, batch_size, seed, self.run.counter, repeat, sample_weight
+            features, targets, batch_size, seed, self.run.counter, repeat, sample_weight, parts
         )
 
     def timed_epochs(self) -> Iterator[int]:
