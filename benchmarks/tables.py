@@ -401,6 +401,37 @@ def lesson_28_reviews() -> list[str]:
     return in_columns(table(runs.assign(seconds=seconds), "model", header, row))
 
 
+def lesson_29_perplexity() -> list[str]:
+    """Compare the language model of lesson 29 with counts."""
+    models = {"unigram": "_unigram", "bigram": "_bigram", "trigram": "_trigram", "Transformer": ""}
+    rows = [f"| {name} | {{test_perplexity{end}:0~}} |" for name, end in models.items()]
+    lines = layout("| model | test perplexity of three seeds |", rows)
+    return in_columns([fill(line, runs_of("29")) for line in lines])
+
+
+def lesson_29_cache() -> list[str]:
+    """Show what a word costs lesson 29 with and without the key-value cache."""
+    rows = [f"| {name} | {{ms_{name}_cache:1~}} |" for name in ("without", "with")]
+    lines = layout("| key-value cache | milliseconds per word |", rows)
+    return [fill(line, runs_of("29")) for line in lines]
+
+
+def lesson_30_ways() -> list[str]:
+    """Compare the ways in which lesson 30 trains a classifier, for each number of labels."""
+    ways = {"from scratch": "from_scratch", "fine-tuned": "fine_tuned", "LoRA": "lora"}
+    row = (
+        "| SIZE | NAME | {trained_KEY_END:,.0f} | {test_accuracy_KEY_END:3~} | "
+        "{seconds_KEY_END:.0f} |"
+    )
+    rows = [
+        row.replace("SIZE", f"{size:,}").replace("NAME", name).replace("KEY_END", f"{key}_{size}")
+        for size in (100, 1_000, 25_000)
+        for name, key in ways.items()
+    ]
+    header = "| labels | way | trained parameters | test accuracy of three seeds | seconds |"
+    return in_columns([fill(line, runs_of("30")) for line in layout(header, rows)])
+
+
 def two_processors() -> list[str]:
     """Compare the ratios measured on the computers without and with amx."""
 
@@ -493,6 +524,9 @@ BLOCKS = {
     "lesson-24-scores": lesson_24_scores,
     "lesson-24-rules": lesson_24_rules,
     "lesson-28-reviews": lesson_28_reviews,
+    "lesson-29-perplexity": lesson_29_perplexity,
+    "lesson-29-cache": lesson_29_cache,
+    "lesson-30-ways": lesson_30_ways,
     "two-processors": two_processors,
     "lesson-27-cost": lesson_27_cost,
     "attention-cost": attention_cost,
