@@ -135,18 +135,6 @@ print(f"language model: {language_model.count_params():,} parameters")
 # new task. B starts at 0, so at first nothing is changed.
 
 
-# %% [markdown]
-# The classifier takes the average of the vectors of all words, without the padding (`mask`), as
-# lesson 28 does. A causal network never looks at what comes after a word, so padding at the end
-# cannot disturb the words.
-#
-# **LoRA**, *low-rank adaptation*, leaves the pretrained matrices as they are. Next to each matrix
-# W of shape (128, 128), say, it puts two thin ones, A of shape (128, 4) and B of shape (4, 128),
-# and computes with W + A·B. Only A and B are trained: 2·128·4 = 1,024 numbers instead of 16,384.
-# Four is the *rank*: A·B can change W only in four directions, which is often enough for a new
-# task. B starts at 0, so at first nothing is changed.
-
-
 # %%
 def build_classifier(way):
     """Build a classifier of reviews: "from scratch", "fine-tuned" or "LoRA"."""

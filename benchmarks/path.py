@@ -45,6 +45,8 @@ Text and series
 26 | tokens, vocabulary, unknown words, byte-pair encoding, truncation, trigrams with naive Bayes' ratios
 27 | queries, keys and values, heads, padding and causal masks, positions, what attention costs
 28 | a Transformer's encoder block: residual connections, layer normalization, position embeddings, word dropout
+29 | language models, perplexity, n-grams, a decoder with a causal mask; temperature, top-k, top-p; the key-value cache
+30 | pretraining without labels, fine-tuning, LoRA
 
 Inside TensorFlow
 06 | tensors, variables, `tf.function`, a classifier without layers
