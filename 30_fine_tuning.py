@@ -20,7 +20,9 @@ from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,
-    epochs=Flag(2, "epochs with all labels; 4 times as many with up to 5,000, 10 with up to 500"),
+    epochs=Flag(
+        2, "epochs with all labels; twice as many with up to 5,000, 5 times with up to 500"
+    ),
     batch_size=32,
     labels=Flag([100, 1_000, 25_000], "how many labels to train on", at_least=10),
     pretraining=Flag(8, "epochs of pretraining, each an eighth of the text"),
@@ -163,7 +165,7 @@ def build_classifier(way):
 # because its few new parameters start at nothing.
 
 # %%
-RATES = {"from scratch": 0.001, "fine-tuned": 0.0005, "LoRA": 0.003}
+RATES = {"from scratch": 0.001, "fine-tuned": 0.0005, "LoRA": 0.005}
 
 
 def adam(rate, steps):
@@ -197,7 +199,7 @@ print(f"perplexity in the last epoch: {np.exp(history.history['loss'][-1]):.1f}"
 # %%
 rows = []
 for size in sorted({min(size, len(train_rows)) for size in lesson.labels}):
-    epochs = lesson.epochs * (10 if size <= 500 else 4 if size <= 5_000 else 1)
+    epochs = lesson.epochs * (5 if size <= 500 else 2 if size <= 5_000 else 1)
     for way, rate in RATES.items():
         name = f"{way.replace(' ', '-')}-{size}"
         print(f"{way}, {size} labels")
