@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from common.errors import on_interrupt
+from common.errors import fail, on_interrupt
 from common.flags import ROOT
 from frame.parser import Flag, LessonParser
 
@@ -68,7 +68,10 @@ class Lesson:
         **own,
     ):
         self.name, self.keras = script_name(sys._getframe(1)), keras
-        own = {"epochs": epochs, **({"batch_size": batch_size} if keras else {}), **own}
+        if keras:
+            board = Flag(False, "write the curves for TensorBoard too (notes/running.md)")
+            own = {"batch_size": batch_size, "tensorboard": board, **own}
+        own = {"epochs": epochs, **own}
         parser = LessonParser(self.name, doc, own, data=data is None)
         vars(self).update(vars(parser.parse_args()))
         self.training_flags, self.leading_flag = parser.training, parser.leading
@@ -88,10 +91,12 @@ class Lesson:
         if keras:
             self.start_keras(backends, devices)
 
-        from frame.run import Run
+        from frame.run import Run, show, spell_command
 
         self.run = Run(self, data, earlier)
         self.folder, self.drawn = self.run.folder, set()
+        if keras and self.tensorboard:
+            print(f"to watch: {spell_command(['tensorboard', '--logdir', show(self.folder)])}")
         on_interrupt(self.run.how_to_go_on)
 
     def start_keras(self, backends: tuple[str, ...], devices: int) -> None:
@@ -108,6 +113,12 @@ class Lesson:
             keras.utils.set_random_seed(self.seed)
             if "tensorflow" in sys.modules:  # text layers use it: find devices now
                 sys.modules["tensorflow"].config.list_logical_devices()
+        if self.tensorboard:
+            try:
+                from tensorflow.summary import scalar  # noqa: F401
+            except ImportError:
+                remedy = "run: pip install -r requirements.txt"
+                fail(f"--tensorboard needs the packages tensorflow and tensorboard; {remedy}")
 
     def __setattr__(self, name: str, value):
         """Set a flag, as in a notebook: `seed` seeds Keras again, `out` moves the run's folder."""
@@ -231,7 +242,9 @@ class Lesson:
 
     def training(self, name: str, seed: int | None = None):
         """Start one of several trainings; see `frame.run.Run.training`."""
-        return self.run.training(name, seed)
+        training = self.run.training(name, seed)
+        training.board = self.folder / "tensorboard" / name if self.tensorboard else None
+        return training
 
     def callbacks(self, *own, training: str = "", seed: int | None = None, progress: bool = True):
         """Return callbacks for `fit`: the given ones, a timer, checkpoints and a progress bar.

@@ -105,7 +105,7 @@ class LessonParser(Parser):
                 "data",
                 Flag(
                     ["auto", "real", "sample"],
-                    "real data, the built-in sample, or (auto) real data if available",
+                    "auto: real data if available, else the built-in sample",
                     role="free",
                 ),
             )

@@ -149,6 +149,7 @@ OTHERS = {
     ENSEMBLES: {"results.csv"},
     ATTENTION: {"scores.csv"},
     CHURN: {"models.csv"},
+    XOR: {"decision.gif"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
 DIGITS = list("0123456789")

@@ -208,6 +208,15 @@ def test_crash_while_keras_starts_is_shown():
         assert result.returncode == -signal.SIGABRT and said in result.stderr
 
 
+def test_unknown_flag_of_xla_is_shown():
+    code = "import os; from common.startup import quiet_stderr\n"
+    code += "with quiet_stderr(): os.write(2, b'unknown flag\\n'); os._exit(1)"
+    for name in ("TF_XLA_FLAGS", "XLA_FLAGS"):
+        result = python("-c", code, PYTHONPATH=str(ROOT), **{name: "--nonsense"})
+        assert (result.returncode, result.stderr) == (1, "unknown flag\n")
+    assert not python("-c", code, PYTHONPATH=str(ROOT)).stderr
+
+
 def test_help_without_marks_of_markdown():
     doc = "\n# Title\n\nA *long\nword*, `code` and 2 * 3.\n\n    2**3 `as it is`  # a comment\n"
     assert plain(doc) == (
