@@ -97,7 +97,7 @@ print(f"{len(train_text):,} words for training, {len(test_text):,} for the test"
 # A language model gives each word of the vocabulary a probability. Its loss is the cross-entropy of
 # lesson 01: -log p, where p is the probability of the word that really came. The exponential of the
 # average loss is the *perplexity*. A model that wavers between 100 words, all equally likely to it,
-# has perplexity 100, since p = 1/100 and e^(-log 1/100) = 100. Chance would have 10,000 here.
+# has a loss of -log(1/100) = 4.61 and a perplexity of e^4.61 = 100. Pure chance would have 10,000.
 #
 # What can be had by counting? A *unigram* model gives each word the frequency it has in the
 # training text. A *bigram* model looks one word back: how often was "film" followed by "is"? A
@@ -144,7 +144,7 @@ WIDTH, HEADS = 128, 4  # numbers per word, heads of each attention layer
 SIZE = WIDTH // HEADS  # numbers per head
 
 words = layers.ReversibleEmbedding(VOCABULARY, WIDTH)
-places = layers.Embedding(CONTEXT, WIDTH)
+positions = layers.Embedding(CONTEXT, WIDTH)
 blocks = [
     {
         "attention_norm": layers.LayerNormalization(),
@@ -161,38 +161,40 @@ blocks = [
 last_norm = layers.LayerNormalization()
 
 
-def attend(block, vectors, place, past=None):
+def attend(block, vectors, position, past=None):
     """Compute causal self-attention; `past` and the return values are those of `decode`."""
     shape = (-1, vectors.shape[1], HEADS, SIZE)
     queries, keys, values = (
         ops.reshape(block[name](vectors), shape) for name in ("query", "key", "value")
     )
-    if past:  # put the new keys and values in their place among the earlier ones
-        here = ops.equal(ops.reshape(place, (-1, 1, 1, 1)), np.arange(CONTEXT).reshape(-1, 1, 1))
+    if past:  # put the new keys and values among the earlier ones
+        all_positions = np.arange(CONTEXT).reshape(-1, 1, 1)
+        here = ops.equal(ops.reshape(position, (-1, 1, 1, 1)), all_positions)
         keys, values = ops.where(here, keys, past[0]), ops.where(here, values, past[1])
     scores = ops.einsum("bqhd,bkhd->bhqk", queries, keys) / SIZE**0.5
-    mask = ops.less_equal(np.arange(CONTEXT), ops.expand_dims(place, -1))  # key's place, query's
+    # A key is hidden if its position comes after that of the query.
+    mask = ops.less_equal(np.arange(CONTEXT), ops.expand_dims(position, -1))
     weights = ops.softmax(ops.where(ops.expand_dims(mask, 1), scores, -1e9))
     collected = ops.einsum("bhqk,bkhd->bqhd", weights, values)
     return block["output"](ops.reshape(collected, (-1, vectors.shape[1], WIDTH))), [keys, values]
 
 
-def decode(numbers, place, past=None):
+def decode(numbers, position, past=None):
     """Turn words into vectors from which the next word can be predicted.
 
     Args:
-        numbers, place: each word's number and its place in the window, shape (texts, words).
+        numbers, position: the number and the position of each word, shape (texts, words).
         past: for each block the keys and values of a whole window, if they are known. Then
             `numbers` is one word per text.
 
     Returns:
         The vectors, shape (texts, words, WIDTH), and the keys and values of each block.
     """
-    vectors = words(numbers) * WIDTH**0.5 + places(place)
+    vectors = words(numbers) * WIDTH**0.5 + positions(position)
     cache = []
     for index, block in enumerate(blocks):
         normalized = block["attention_norm"](vectors)
-        collected, found = attend(block, normalized, place, past and past[index])
+        collected, found = attend(block, normalized, position, past and past[index])
         cache.append(found)
         vectors = vectors + collected
         digested = block["contract"](block["expand"](block["feed_forward_norm"](vectors)))
@@ -206,10 +208,10 @@ model = keras.Model(inputs, words(vectors, reverse=True))
 print(f"{model.count_params():,} parameters")
 
 # %% [markdown]
-# The embedding has 10,000·128 = 1,280,000 of these parameters, the places 200·128 = 25,600. A block
-# has 4·(128·128 + 128) = 66,048 in its attention, 128·512 + 512 + 512·128 + 128 = 131,712 in its
-# feed-forward network and 2·256 in its normalizations. Large language models are built of the same
-# parts, with thousands of numbers per word and about a hundred blocks.
+# The embedding has 10,000·128 = 1,280,000 of these parameters, that of the positions 200·128 =
+# 25,600. A block has 4·(128·128 + 128) = 66,048 in its attention, 128·512 + 512 + 512·128 + 128 =
+# 131,712 in its feed-forward network and 2·256 in its normalizations. Large language models are
+# built of the same parts, with thousands of numbers per word and about a hundred blocks.
 #
 # ## 4 Compile
 # The outputs are logits, scores before the softmax, so the loss is told `from_logits=True`: that
@@ -262,8 +264,8 @@ lesson.save_table("perplexities", table.round(1))
 #
 # Already the word before says a great deal, and a second one adds a little. The trigram cannot make
 # more of it, because most runs of three words are new to it: it has no idea that "a splendid film"
-# resembles "a wonderful film". The network has: similar words get similar vectors. And it looks
-# back not two words but up to 199.
+# resembles "a wonderful film". The network has: similar words get similar vectors. And it can look
+# back not two words but up to 199. (Does it? See exercise 1.)
 #
 # What would more time bring? The curve is still falling at the end, partly because the learning
 # rate falls to 0. Try `--epochs 16`. In the end the text is too small: the large models were
@@ -313,16 +315,16 @@ def reader_without_cache():
 
 def reader_with_cache():
     """Return a function as above, which expects the same text again, with words appended."""
-    number, place = (keras.Input((1,), dtype="int32") for _ in range(2))
+    number, position = (keras.Input((1,), dtype="int32") for _ in range(2))
     past = [[keras.Input((CONTEXT, HEADS, SIZE)) for _ in range(2)] for _ in blocks]
-    step = keras.Model([number, place, past], decode(number, place, past))
+    step = keras.Model([number, position, past], decode(number, position, past))
     known, vector = 0, None
     cache = [[np.zeros((1, CONTEXT, HEADS, SIZE), "float32")] * 2 for _ in blocks]
 
     def read(text):
         nonlocal known, vector, cache
-        for place in range(known, len(text)):
-            new = [np.array([[value]], "int32") for value in (text[place], place)]
+        for position in range(known, len(text)):
+            new = [np.array([[value]], "int32") for value in (text[position], position)]
             vector, cache = step.predict_on_batch([*new, cache])
         known = len(text)
         return vector[0, 0]
@@ -383,7 +385,8 @@ lesson.finish(
 )
 
 # %% [markdown]
-# Greedy writing soon repeats itself: the likeliest continuation of a phrase is the phrase again.
+# (The "br" is a line break, left over from the web pages that the reviews come from.) Greedy
+# writing soon repeats itself: the likeliest continuation of a phrase is the phrase again.
 # With temperature 1 each word fits those before it, but the text drifts; at 1.5 it falls apart.
 # In between, with a low temperature or with top-k or top-p, it reads best, and still says nothing:
 # the network has learned which words follow each other, not what films are like.
@@ -400,11 +403,12 @@ lesson.finish(
 
 # %% [markdown]
 # ## Exercises
-# 1. How much does it help to look far back? Evaluate the trained network on windows of which it
-#    sees only the last 1, 2, 5 or 20 words.
-# 2. Is a third block worth its time? Compare `--blocks 3` and `--blocks 1`, in perplexity and
-#    seconds.
-# 3. Temperature and top-p can be combined. Find what reads best to you, and measure it: which share
-#    of the runs of three words is in the training text, for real reviews and for written ones?
+# 1. How far back does the network look? Let it predict words of the test reviews when it sees only
+#    the last 1, 2, 5, 20, 100 or 200 words before them.
+# 2. Training again for every prompt would take minutes. Write a program that loads `model.keras`
+#    and continues prompts. Does the network know whether it praises or pans?
+# 3. Which temperature writes most like people? Count which fraction of the runs of three words
+#    occurs in the training reviews, for test reviews and for texts written at temperatures 0.5,
+#    0.8, 1 and 1.5.
 #
 # Solutions: notes/solutions/29_language_model.md

@@ -105,9 +105,9 @@ WIDTH, HEADS, BLOCKS = 128, 4, 2
 def build_body(dropout):
     """Build a decoder: word numbers, (texts, LENGTH), to vectors, (texts, LENGTH, WIDTH)."""
     inputs = keras.Input((LENGTH,), dtype="int32")
-    place = ops.cumsum(ops.ones_like(inputs), axis=1) - 1
+    position = ops.cumsum(ops.ones_like(inputs), axis=1) - 1
     words = layers.ReversibleEmbedding(VOCABULARY, WIDTH, name="words")
-    vectors = words(inputs) * WIDTH**0.5 + layers.Embedding(LENGTH, WIDTH)(place)
+    vectors = words(inputs) * WIDTH**0.5 + layers.Embedding(LENGTH, WIDTH)(position)
     for _ in range(BLOCKS):
         normalized = layers.LayerNormalization()(vectors)
         attention = layers.MultiHeadAttention(HEADS, WIDTH // HEADS)
