@@ -120,6 +120,10 @@ y = np.array([[0], [1], [1], [0]])  # the right answers: a xor b, for the four r
 # weights, they would give equal outputs, and every step would change them in the same way. Together
 # they would do no more than one. The biases may start at 0, as the weights make the units
 # different. The same *seed* always gives the same random numbers.
+#
+# The output shows the parameters, then a row for each input, with every number on its way to p.
+# Check one: z1 of the first hidden unit is a times the first number in the first row of w1, plus b
+# times the first number in its second row, plus the first number of b1.
 
 
 # %%
@@ -137,8 +141,11 @@ def forward(x, w1, b1, w2, b2):
     return z1, h, z2, p
 
 
+names = ["w1", "b1", "w2", "b2"]
 network = new_network(lesson.seed)
 start = [parameter.copy() for parameter in network]
+for name, parameter in zip(names, network, strict=True):
+    print(name, parameter.round(2).tolist())
 figures.print_rows(x, *forward(x, *network), y)
 
 # %% [markdown]
@@ -221,7 +228,6 @@ def finite_differences(network, eps=1e-5):
     return found
 
 
-names = ["w1", "b1", "w2", "b2"]
 _, h, _, p = forward(x, *network)
 gradient, measured = backward(h, p, w2=network[2]), finite_differences(network)
 for name, one, other in zip(names, gradient, measured, strict=True):

@@ -98,6 +98,15 @@ FUNCTIONAL, TIME_SERIES = "08_functional_api.py", "10_time_series_rnn.py"
 FASHION, IMDB = "01_fashion_mnist_classification.py", "02_imdb_binary_classification.py"
 AUTO_MPG = "03_autompg_regression.py"
 FIGURES = [
+    Figure(
+        "00 starts of 20 that learn XOR",
+        ["00_neuron_to_backpropagation.py"],
+        "solved_starts",
+        "none",
+        "",
+        least=10,
+        seeds=(42, 62, 82),  # no two share a start
+    ),
     Figure("01 dense network", [FASHION], "test_accuracy", "about 0.88", TENSORFLOW, least=0.875),
     Figure(
         "01 two hidden layers",
@@ -177,6 +186,24 @@ FIGURES = [
         least=0.92,
     ),
     Figure("21 one of ten", ["21_outputs_and_losses.py"], "test_accuracy", "none", "", least=0.82),
+    Figure(
+        "22 network in cross-validation",
+        ["22_uncertainty.py"],
+        "test_mae",
+        "none",
+        "",
+        most=2.0,
+        seeds=(42, 52, 62),
+    ),
+    Figure(
+        "25 splits of ten won against the forest",
+        ["25_ensembles.py"],
+        "splits_won",
+        "none",
+        "",
+        least=6,
+        seeds=(42, 52, 62),  # no two share a split
+    ),
     Figure(
         "24 average precision",
         ["24_imbalanced_classes.py"],
@@ -401,7 +428,7 @@ def main() -> None:
         metavar="NAME",
         help="names of figures or their beginnings, such as 01 or 'mnist conv_net'",
     )
-    parser.add_seeds("42 43 44; churn 42 to 46; xor 42, the first of 20")
+    parser.add_seeds("42 43 44; 00, 22, 25 others; churn 42 to 46; xor 42, the first of 20")
     parser.add_argument(
         "--out",
         type=Path,

@@ -42,7 +42,7 @@ def published() -> pd.DataFrame:
         row |= dict(runs[metric].agg(smallest="min", median="median", largest="max"))
         rows.append(row | dict(runs[["fit_seconds", "total_seconds"]].median()))
     found = pd.concat([results("reproduce"), pd.DataFrame(rows)], ignore_index=True)
-    digits = {"test_mae": 2, "solved": 0}
+    digits = {"test_mae": 2, "solved": 0, "solved_starts": 0, "splits_won": 0}
     found["runs"] = found.seeds.str.split().str.len()
     found["range"] = [
         f"{Values([row.median, row.smallest, row.largest][: row.runs]):{digits.get(row.metric, 4)}~}"
@@ -193,6 +193,10 @@ activations: activations by choice
 input-dropout: input_dropout by choice
 | dropout of the inputs | training loss | validation loss, best epoch | validation loss, last epoch | validation accuracy |
 | {choice:.0%} | {train_loss:3~} | {best_val_loss:3~} | {val_loss:3~} | {val_accuracy:3~} |
+
+weight-decay: weight_decay by choice
+| optimizer and remedy | root mean square of the hidden layer's weights | of the last layer's | validation loss | validation accuracy |
+| {choice} | {hidden_weights:3~} | {output_weights:3~} | {val_loss:3~} | {val_accuracy:3~} |
 
 batches: batches by choice
 | batch size, learning rate | validation accuracy | validation loss | processor seconds |

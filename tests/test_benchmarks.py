@@ -17,6 +17,7 @@ from benchmarks.measured import results, runs_of
 
 BEGIN, END, OLD = "<!-- results: sum -->", "<!-- end -->", "- 1 + 1 = 3"
 SUM = {"sum": lambda: ["| a |", "- 1 + 1 = 2"]}
+STORED = ("00_neuron", "lessons", "mnist", "mnist_recipes", "churn", "xor")  # tables of runs
 
 
 @pytest.mark.parametrize("comment", ["", "# "])
@@ -187,16 +188,15 @@ def test_reproduce_refuses_other_tables(tmp_path, monkeypatch, capsys, fake_runs
 def test_stored_runs_are_of_full_length(figure):
     if figure.lesson.startswith("10"):  # its runs are older than its share of lesson 18
         return
-    names = ("lessons", "mnist", "mnist_recipes", "churn", "xor")
-    runs = [run for name in names for run in read_table(RESULTS / f"{name}.csv")]
+    runs = [run for name in STORED for run in read_table(RESULTS / f"{name}.csv")]
     mine = reproduce.rows_of(figure, runs)
     assert reproduce.full_rows(figure, runs) == mine
     assert reproduce.full_rows(figure, [run | {"epochs": "1"} for run in mine]) == []
 
 
 def test_stored_figures_match_runs():
-    names, expected = ("lessons", "mnist", "mnist_recipes", "churn", "xor"), []
-    runs = [run for name in names for run in read_table(RESULTS / f"{name}.csv")]
+    expected = []
+    runs = [run for name in STORED for run in read_table(RESULTS / f"{name}.csv")]
     for figure in reproduce.FIGURES:
         rows = [row for row in reproduce.rows_of(figure, runs) if int(row["seed"]) in figure.seeds]
         assert len(rows) == len(figure.seeds), figure.name

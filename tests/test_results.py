@@ -40,10 +40,10 @@ def test_all_bars_are_met():
     for name in ("lessons", "mnist", "mnist_recipes", "churn"):
         assert {*results(name).data, *results(name).device} == {"real", "CPU (2 cores)"}
     lessons = results("lessons")
-    alone = {"16_learning_rate", "20_depth_and_width"}  # several seeds in a run
-    alone |= {"22_uncertainty", "25_ensembles"}
-    several = lessons[~lessons.lesson.isin(alone)]
-    seeds = several.groupby(["lesson", "variant"]).seed.agg(set)
+    assert all(runs_of(number).seed.tolist() == [42, 52, 62] for number in ("22", "25"))
+    alone = {"16", "20", "22", "25"}  # several seeds in a run
+    others = lessons[~lessons.lesson.str[:2].isin(alone)]
+    seeds = others.groupby(["lesson", "variant"]).seed.agg(set)
     assert all(found >= {42, 43, 44} for found in seeds) and len(runs_of("03")) == 20
 
 
@@ -395,6 +395,7 @@ def test_tables_name_their_machine():
         assert set(results(f"with_amx/{name}").machine) == {amx}
     later = (
         "input_dropout",
+        "weight_decay",
         "batches",
         "search_stopping",
         "activation_seconds",
@@ -482,7 +483,7 @@ def test_uncertainty_claims():
 def test_ensemble_claims():
     found = results("25_ensembles").set_index(["table", "model", "seed"]).sort_index()
     won = found.better_than_forest["auto_mpg", "ensemble of 10"]
-    assert won[42] >= 6 and list(won.index) == [42, 52, 62]
+    assert won[42] >= 6 and won.median() >= 6 and list(won.index) == [42, 52, 62]
     for table in ("auto_mpg", "churn"):
         scores = found["mean"][table].unstack()
         ten = scores.loc["ensemble of 10"]
@@ -516,6 +517,25 @@ def test_claims_about_dropout_of_inputs():
     last, best = (loss[0.0] - loss[0.2] for loss in (runs.val_loss, runs.best_val_loss))
     assert (last > 2 * best).all()
     assert np.ptp(runs.val_accuracy.median()) < np.ptp(runs.val_accuracy[0.0])
+
+
+def test_claims_about_weight_decay():
+    runs = results("weight_decay").pivot(index="choice", columns="seed")
+    hidden, output = runs.hidden_weights, runs.output_weights
+    assert list(hidden.columns) == [42, 43, 44]
+    for weights in (hidden, output):
+        penalty, decay = weights.loc["SGD, L2(0.001)"], weights.loc["SGD, weight decay 0.002"]
+        assert (abs(penalty / decay - 1) < 0.02).all()  # equal but for rounding
+        assert (penalty < 0.7 * weights.loc["SGD, nothing"]).all()
+        penalty, small, large = (
+            weights.loc[f"Adam, {what}"]
+            for what in ("L2(0.001)", "weight decay 0.002", "weight decay 0.2")
+        )
+        nothing = weights.loc["Adam, nothing"]
+        assert (abs(small / nothing - 1) < 0.03).all()
+        assert (penalty < 0.6 * nothing).all() and (penalty < 0.95 * large).all()
+        assert (large < 0.8 * nothing).all()
+    assert (hidden.loc["Adam, L2(0.001)"] / hidden.loc["Adam, nothing"]).between(0.2, 0.27).all()
 
 
 def test_claims_about_large_batches():
