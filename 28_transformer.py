@@ -93,7 +93,7 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 #    what it needs from the others. "Bad" could find out that "not" stands before it.
 # 2. *Feed-forward network: each word processes what it has collected.* Two dense layers, of 64 and
 #    32 units, are applied to each word's vector by itself, with the same weights for all. Attention
-#    only averages; here `relu` bends the result, so that more than sums can be learned.
+#    only averages values; `relu` adds what an average lacks, a nonlinearity.
 #
 # Each sublayer has two more things around it. A single block may do without them, but a stack of
 # dozens could not be trained.
@@ -241,7 +241,8 @@ print(f"test accuracy {test['accuracy']:.4f}")
 # ## 7 Predict
 # Which words does the network look at? A second model, from the same input to `scores`, shares all
 # layers with `model` and returns the attention weights. In the figure each row is a word of your
-# text, and the colors show how much it takes from each of the words below; a row adds up to 1.
+# text. The darker a square, the more this word takes from the word of the column; a row adds up
+# to 1.
 
 # %%
 words = split_words(lesson.text)[-REVIEW_LENGTH:] or ["(no word)"]
