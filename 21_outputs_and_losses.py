@@ -210,13 +210,14 @@ train("attributes_wrong", garments, several, 4, "softmax", BINARY, exact_match)
 # that range. Two losses suit it: `mse` and binary cross-entropy, -t·log(p) - (1 - t)·log(1 - p).
 # Like `mse`, it is lowest at p = t for any t from 0 to 1, but not 0 there: 0.50 for t = p = 0.2.
 #
-# **A count: how many households live there?** Counts of independent events differ from their mean
-# by about its square root: by 5 if it is 25, by 45 if it is 2,000. So an error of 10 is large in
-# the first case and small in the second. (The *Poisson distribution* gives the probabilities.) The
-# *Poisson loss*, `prediction - count * log(prediction)`, takes that into account: up to a constant,
-# it is -log of the probability of the count if the prediction is the mean. The prediction must be
-# above 0, as the activation `exponential`, e^x, always is. *Plausible, too:* no activation, with
-# `mse`. It treats an error of 10 the same in every district.
+# **A count: how many households live there?** The network predicts the mean of a *Poisson
+# distribution*, which gives the probabilities that 0, 1, 2, … independent events happen. Such
+# counts typically differ from the mean by its square root: by 5 if it is 25, by 45 if it is 2,000.
+# So an error of 10 is large in the first case and small in the second. The *Poisson loss*,
+# `prediction - count * log(prediction)`, takes that into account: it is -log of the probability of
+# the count, minus a term that does not depend on the prediction, so it may be negative. The
+# prediction must be above 0, as the activation `exponential`, e^x, always is. *Plausible, too:* no
+# activation, with `mse`. It treats an error of 10 the same in every district.
 
 # %%
 train("value", places, value, 1, None, "mse", "mae")
@@ -282,7 +283,8 @@ lesson.save_table("answers", scores)
 #
 # - `shoe_wrong` says yes to every image, `attributes_wrong` to at most one attribute of each. Their
 #   training losses (below) do not show it: Keras with TensorFlow computes this loss from the
-#   logits, as if the activation were a sigmoid. Only the predictions pass through the wrong one.
+#   logits, as if the activation were a sigmoid. So the network does learn; only its predictions
+#   pass through the wrong activation.
 # - `garment_wrong` beats the baseline, so only the comparison with the right pair gives it away.
 # - `value_wrong` is worse than the baseline: it cannot exceed 1, and most houses cost more.
 #
@@ -318,9 +320,9 @@ lesson.save_table("thresholds", table)
 # <!-- end -->
 #
 # Accuracy misleads: for `collar` it looks good, but answering no to all images already reaches 0.80
-# and finds no collar. To find 95% of the collars, which are rare and hard to see, takes a low
-# threshold, and that costs precision. Where 0.5 already finds more than 95%, a shop would keep 0.5.
-# Lesson 24 goes on from here.
+# and finds no collar. The thresholds differ because labels differ in how rare and how hard they
+# are. To find 95% of the collars takes a low threshold, which costs precision. Where 0.5 already
+# finds more than 95%, a shop would keep 0.5. Lesson 24 goes on from here.
 #
 # ## 7 Predict
 # What do right and wrong networks answer about the same coat?
