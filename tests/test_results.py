@@ -102,6 +102,15 @@ def test_claims_of_lesson_18():
 def test_claims_of_lesson_26():
     runs = runs_of("26")
     assert runs.test_accuracy.min() > runs_of("14").test_accuracy.max()
+    words, words_14 = (
+        runs_of(*which).test_accuracy for which in (("26", "ngrams-1"), ("14", "pairs-0"))
+    )
+    assert sorted(runs_of("26", "ngrams-1").seed) == [42, 43, 44]
+    assert (
+        abs(words.median() - words_14.median())
+        < 0.005
+        < runs_of("14").test_accuracy.min() - words.max()
+    )
     cut = {name: runs[f"val_accuracy_{name}"] for name in ("last_256", "last_64", "first_256")}
     assert (cut["last_256"] > cut["first_256"]).all()
     assert (cut["last_64"] > runs.val_accuracy_first_64).all()
