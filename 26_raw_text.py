@@ -61,10 +61,10 @@ print(texts[0][:100], "...")
 # for validation first.
 #
 # **Standardize.** To a computer "Good", "good" and "good!" are three different strings. What a
-# model learns about one should hold for the others, so we turn capitals into small letters and
-# remove punctuation and HTML tags such as `<br />`. That loses something, too: "GOOD!!!" is more
-# praise than "good". Some characters also have two forms: an "é" can be stored as one character or
-# as "e" and an accent, an apostrophe can be straight or curly. We keep one form of each.
+# model learns about one should hold for all, so we turn capitals into small letters and remove
+# punctuation and HTML tags such as `<br />`. That loses something, too: "GOOD!!!" is more praise
+# than "good". And some characters have two forms, such as straight and curly apostrophes, or "é" as
+# one character or as "e" and an accent. We keep one of each.
 #
 # **Split.** The *regular expression* `[\w']+` finds sequences of letters, digits and apostrophes,
 # so "isn't" stays one word. (It would find underscores, too, so these go with the tags.) That suits
@@ -113,14 +113,14 @@ print("TextVectorization:", ", ".join(f"{number} {names[number]}" for number in 
 # %% [markdown]
 # **N-grams.** As in lesson 14 we count not only words but also pairs of neighbors, and now triples
 # (trigrams): "not", "not good", "not good enough". Lesson 14 gave the pair of the words 5 and 20
-# the number 5·30,000 + 20. Likewise, with a vocabulary of V words, the triple of 5, 20 and 7 gets
+# the number 5·30,000 + 20. Likewise, in a vocabulary of V words, the triple of 5, 20 and 7 gets
 # (5·V + 20)·V + 7, as if the words were digits. No two n-grams get the same number, since no word
 # has the number 0. In the code, each round makes n-grams that are one word longer: those so far,
 # without the last one, times V, plus the word that follows.
 #
-# Most triples occur in one review only and tell us nothing about others. So we keep the n-grams
-# that occur in at least two training texts, and number them anew, the most frequent first: from 2
-# on, since 0 is padding, and 1 stands for all that we do not keep.
+# Most triples occur in one review only and tell us nothing about others. So we keep the n-grams of
+# at least two training texts and number them anew, the most frequent first: from 2 on, since 0 is
+# padding, and 1 stands for all that we do not keep.
 
 # %%
 words_by_number = ["", "(unknown)", *(word for word, count in counts.most_common() if count > 1)]
@@ -218,7 +218,7 @@ model.summary()
 # would move as far as "waste of". Plain gradient descent moves a factor in proportion to its
 # gradient, which is large if |r| is large and many reviews contain the n-gram: those we can trust.
 # Momentum, which repeats a part of the last step (notes/optimizers.md), makes it faster. The
-# learning rate is high, since one n-gram is only a small part of an average.
+# learning rate is high because one n-gram is a small part of an average.
 
 # %%
 model.compile(
@@ -253,14 +253,10 @@ print(f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_l
 # the last or the first words of each validation text.
 
 # %%
-scores = {}
-for name, part in {
-    "whole": slice(None),
-    "last_256": slice(-256, None),
-    "first_256": slice(256),
-    "last_64": slice(-64, None),
-    "first_64": slice(64),
-}.items():
+scores = {"cut_at_256": np.mean([len(words) > 256 for words in train_words])}
+parts = {"whole": slice(None), "last_256": slice(-256, None), "first_256": slice(256)}
+parts |= {"last_64": slice(-64, None), "first_64": slice(64)}
+for name, part in parts.items():
     cut = to_numbers(to_grams(words[part]) for words in val_words)
     predicted = model.predict(cut, batch_size=1000, verbose=0)[:, 0] > 0.5
     scores[f"val_accuracy_{name}"] = np.mean(predicted == val_labels)
@@ -322,14 +318,7 @@ strongest = known[np.argsort(-np.abs(contributions[known]))][:8]
 print("contributions:", "; ".join(f"{name_of(n)} {contributions[n]:.2f}" for n in strongest))
 probability = model.predict(row, verbose=0)[0, 0]
 print(f"your text: probability {probability:.3f} of class {classes[1]}")
-lesson.finish(
-    model,
-    history,
-    test_loss=test["loss"],
-    test_accuracy=test["accuracy"],
-    cut_at_256=np.mean([len(words) > 256 for words in train_words]),
-    **scores,
-)
+lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"], **scores)
 
 # %% [markdown]
 # ## Remember

@@ -117,6 +117,15 @@ def test_claims_of_lesson_26():
     assert runs.peak_memory_mb.max() < 3000
 
 
+def test_claims_of_lesson_35():
+    sizes = results("35_sizes")
+    assert set(sizes.seed) == {42, 43, 44}
+    middle = sizes.groupby("vocabulary").median()
+    unknown, pieces = middle.unknown_words, middle.pieces_per_word
+    assert (unknown.pct_change().dropna() > -0.5).all()  # twice as many words leave most unknown
+    assert pieces.is_monotonic_decreasing and 1.2 < pieces[4000] < 4 / 3
+
+
 def test_claims_of_lesson_28():
     lstm, transformer, average, pairs = (runs_of(n).test_accuracy for n in ("18", "28", "02", "14"))
     assert lstm.max() < transformer.min() and transformer.max() < average.max() < pairs.min()
