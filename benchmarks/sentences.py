@@ -703,6 +703,12 @@ def promise_of_imbalance() -> str:
     return f"recall of the rarest band {plain.recall:.2f}, precision {plain.precision:.2f}; with class weights {weighted.recall:.2f} and {weighted.precision:.2f}."
 
 
+def promise_of_subwords() -> str:
+    """Tell how much of a text 4,000 words miss in lesson 35."""
+    text = "a vocabulary of 4,000 words misses {unknown_words:.0%} of the text; 4,000 pieces miss none."
+    return fill(text, results("35_sizes").query("vocabulary == 4000"))
+
+
 RANGE = "median and range of COUNT seeds."
 ACCURACY = f"test accuracy {{test_accuracy:3~}}, {RANGE}"
 PROMISES = {
@@ -739,6 +745,7 @@ EXPECTATIONS["20_depth_and_width"] = promise_of_shapes
 EXPECTATIONS["22_uncertainty"] = promise_of_uncertainty
 EXPECTATIONS["24_imbalanced_classes"] = promise_of_imbalance
 EXPECTATIONS["25_ensembles"] = promise_of_ensembles
+EXPECTATIONS["35_subwords"] = promise_of_subwords
 EXPECTATIONS["xor"] = promise_of_xor
 
 
