@@ -8,7 +8,7 @@ text. Here you learn pieces of words from data, with the algorithm behind the to
 language models. You see what a small vocabulary costs, in unknown words or in longer texts, and
 train the same small network on words and on pieces.
 
-Expect: a vocabulary of 4,000 words misses 12% of the text; 4,000 pieces miss none.
+Expect: 4,000 words miss 12% of the text; 4,000 pieces hardly anything, at 1.30 per word.
 
     python 35_subwords.py
     python 35_subwords.py --vocabulary 1000
@@ -24,7 +24,6 @@ lesson = Lesson(
     __doc__,
     epochs=4,
     batch_size=64,
-    tokens=("words", "pieces"),
     vocabulary=Flag(4000, "tokens with a number of their own", at_least=500, at_most=20_000),
     window=Flag(5, "how many neighboring tokens the network reads together", at_most=20),
     texts=Flag(Path, "folder with your own texts: one sub-folder of .txt files per class"),
@@ -265,8 +264,8 @@ def build_model():
     ])
 
 
-models = {kind: build_model() for kind in dict.fromkeys(lesson.tokens)}  # each once
-models[lesson.tokens[0]].summary()
+models = {"words": build_model(), "pieces": build_model()}
+models["words"].summary()
 
 # %% [markdown]
 # ## 4 Compile

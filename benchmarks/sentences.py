@@ -705,7 +705,7 @@ def promise_of_imbalance() -> str:
 
 def promise_of_subwords() -> str:
     """Tell how much of a text 4,000 words miss in lesson 35."""
-    text = "a vocabulary of 4,000 words misses {unknown_words:.0%} of the text; 4,000 pieces miss none."
+    text = "4,000 words miss {unknown_words:.0%} of the text; 4,000 pieces hardly anything, at {pieces_per_word:.2f} per word."
     return fill(text, results("35_sizes").query("vocabulary == 4000"))
 
 
