@@ -188,7 +188,7 @@ def lesson_26_scores() -> list[str]:
     rows = []
     for name, sides in counted.items():
         runs = [runs_of(*side).test_accuracy for side in sides]
-        cells = ["" if one.empty else f"{Values(one):3~}" for one in runs]
+        cells = ["-" if one.empty else f"{Values(one):3~}" for one in runs]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return [
         "Test accuracy, median and range of three seeds:",
