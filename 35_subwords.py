@@ -128,7 +128,7 @@ def learn_merges(counts, number):
     for word in counts:
         count(word, 1)
     merges = []
-    while len(merges) < number and any(pairs.values()):
+    while len(merges) < number and any(pairs.values()):  # all 0: each word is one piece
         best = max(pairs, key=pairs.get)  # the first of equally frequent ones
         merges.append(best)
         for word in list(words_with[best]):
@@ -161,7 +161,7 @@ order = {pair: place for place, pair in enumerate(merges)}
 def spell(word, number=lesson.vocabulary):
     """Return the pieces of a word after the first `number` merges, by default all."""
     pieces = letters_of(word)
-    while True:
+    while True:  # a pair that was never merged gets the place `number`, which is too late
         possible = [pair for pair in pairwise(pieces) if order.get(pair, number) < number]
         if not possible:
             return pieces
