@@ -42,7 +42,8 @@ Text and series
 14 | n-grams, starting from naive Bayes, dropout
 10 | time series, baselines, recurrent layers (LSTM, GRU), vanishing gradients
 18 | padding at the front, a bidirectional LSTM, what the order of words is worth
-26 | tokens, vocabulary, unknown words, byte-pair encoding, truncation, trigrams with naive Bayes' ratios
+26 | tokens, vocabulary, `TextVectorization`, padding and truncation, trigrams with naive Bayes' ratios
+35 | subwords, byte-pair encoding, unknown words, vocabulary size against length
 27 | queries, keys and values, heads, padding and causal masks, positions, what attention costs
 28 | a Transformer's encoder block: residual connections, layer normalization, position embeddings, word dropout
 29 | language models, perplexity, n-grams, a decoder with a causal mask; temperature, top-k, top-p; the key-value cache

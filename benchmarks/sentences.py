@@ -81,21 +81,14 @@ TEXTS = {  # name of the block: the lesson whose runs fill it, and the template
         "17",
         "The heads contradict each other in {contradictions:.0%} of the test images. Accuracy of the third answer: {test_accuracy_larger_all_three:3~} from its own head, {test_accuracy_larger_computed:3~} from comparing the two digits (median and range of {count} seeds).",
     ),
-    "lesson-26-tokens": (
-        "26",
-        "Validation reviews, median of {count} seeds: with a vocabulary of 10,000 words {unknown_of_10000:.1%} of the words are unknown, with all words of the training reviews {unknown_of_all:.1%}. After 1,000 merges a word has {pieces_per_word:.2f} pieces on average.",
-    ),
     "lesson-26-cuts": (
         "26",
-        "{cut_at_256:.0%} of the training reviews have more than 256 words. Validation accuracy, median of {count} seeds:",
+        "{cut_at_256:.0%} of the training reviews have more than 256 words. Validation accuracy, median of {count} seeds: {val_accuracy_whole:.3f} with the whole review.",
         "",
-        "| words of a review | validation accuracy |",
-        "| --- | --- |",
-        "| all | {val_accuracy_whole:.3f} |",
-        "| the last 256 | {val_accuracy_last_256:.3f} |",
-        "| the first 256 | {val_accuracy_first_256:.3f} |",
-        "| the last 64 | {val_accuracy_last_64:.3f} |",
-        "| the first 64 | {val_accuracy_first_64:.3f} |",
+        "| words | the last ones | the first ones |",
+        "| --- | --- | --- |",
+        "| 256 | {val_accuracy_last_256:.3f} | {val_accuracy_first_256:.3f} |",
+        "| 64 | {val_accuracy_last_64:.3f} | {val_accuracy_first_64:.3f} |",
     ),
     "lesson-23-scores": (
         "23",
@@ -186,14 +179,21 @@ def lesson_14_pairs() -> list[str]:
 
 
 def lesson_26_scores() -> list[str]:
-    """Compare lesson 26 with lessons 02 and 14."""
-    averages, pairs, triples = (Values(runs_of(name).test_accuracy) for name in ("02", "14", "26"))
+    """Compare lesson 26 with lesson 14 by what they count."""
+    counted = {
+        "words": [("14", "pairs-0"), ("26", "ngrams-1")],
+        "words and pairs": [("14", ""), ("26", "ngrams-2")],
+        "words, pairs and triples": [("14", "none"), ("26", "")],
+    }
+    rows = []
+    for name, sides in counted.items():
+        runs = [runs_of(*side).test_accuracy for side in sides]
+        cells = ["-" if one.empty else f"{Values(one):3~}" for one in runs]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return [
         "Test accuracy, median and range of three seeds:",
         "",
-        f"- lesson 02, average of embeddings: {averages:3~}",
-        f"- lesson 14, words and pairs: {pairs:3~}",
-        f"- this lesson, words, pairs and triples: {triples:3~}",
+        *layout("| counted | lesson 14 | this lesson |", rows),
     ]
 
 
@@ -715,6 +715,12 @@ def promise_of_imbalance() -> str:
     return f"recall of the rarest band {plain.recall:.2f}, precision {plain.precision:.2f}; with class weights {weighted.recall:.2f} and {weighted.precision:.2f}."
 
 
+def promise_of_subwords() -> str:
+    """Tell how much of a text 4,000 words miss in lesson 35."""
+    text = "4,000 words miss {unknown_words:.0%} of the text; 4,000 pieces hardly anything, at {pieces_per_word:.2f} per word."
+    return fill(text, results("35_sizes").query("vocabulary == 4000"))
+
+
 RANGE = "median and range of COUNT seeds."
 ACCURACY = f"test accuracy {{test_accuracy:3~}}, {RANGE}"
 PROMISES = {
@@ -751,6 +757,7 @@ EXPECTATIONS["20_depth_and_width"] = promise_of_shapes
 EXPECTATIONS["22_uncertainty"] = promise_of_uncertainty
 EXPECTATIONS["24_imbalanced_classes"] = promise_of_imbalance
 EXPECTATIONS["25_ensembles"] = promise_of_ensembles
+EXPECTATIONS["35_subwords"] = promise_of_subwords
 EXPECTATIONS["xor"] = promise_of_xor
 
 

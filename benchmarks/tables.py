@@ -146,6 +146,10 @@ peers: peers by model
 | task | model | measure | median (smallest to largest) |
 | {task} | {model} | `{metric}` | {value:4~} |
 
+lesson-35-sizes: 35_sizes by vocabulary
+| vocabulary | unknown words | pieces per word |
+| {vocabulary:,.0f} | {unknown_words:.1%} | {pieces_per_word:.2f} |
+
 lesson-04-models: 04_models by model
 | model | parameters | best epoch | validation loss, best epoch | validation loss, last epoch | gap, last epoch | test accuracy |
 | `{model}` | {parameters:,.0f} | {best_epoch:.0f} | {best_val_loss:.3f} | {end_val_loss:.3f} | {end_gap:.3f} | {test_accuracy:.3f} |

@@ -38,6 +38,7 @@ OUTPUTS = "21_outputs_and_losses.py"
 LOCATE = "23_locate_and_classify.py"
 IMBALANCE = "24_imbalanced_classes.py"
 RAW_TEXT = "26_raw_text.py"
+SUBWORDS = "35_subwords.py"
 TRANSFORMER = "28_transformer.py"
 ATTENTION = "27_attention.py"
 LANGUAGE_MODEL = "29_language_model.py"
@@ -60,7 +61,8 @@ SHORTER = {  # fewer trainings, where a lesson has many
     ENSEMBLES: ["--limit", "100", "--members", "6"],
     LOCATE: ["--limit", "300"],
     IMBALANCE: ["--limit", "1000"],
-    RAW_TEXT: ["--limit", "500", "--merges", "50"],
+    RAW_TEXT: ["--limit", "500"],
+    SUBWORDS: ["--limit", "500"],
     TRANSFORMER: ["--limit", "1000"],
     ATTENTION: ["--longest", "5", "--lists", "2000"],
     LANGUAGE_MODEL: ["--limit", "300"],
@@ -92,6 +94,7 @@ OWN_FILE = {  # the main test file of a lesson
     LOCATE: "test_locate_and_classify.py",
     IMBALANCE: "test_imbalanced_classes.py",
     RAW_TEXT: "test_raw_text.py",
+    SUBWORDS: "test_subwords.py",
     TRANSFORMER: "test_transformer.py",
     ATTENTION: "test_attention.py",
     LANGUAGE_MODEL: "test_language_model.py",

@@ -40,6 +40,7 @@ from conftest import (
     REGULARIZATION,
     ROOT,
     SAVING,
+    SUBWORDS,
     TENSORS,
     TIME_SERIES,
     TRAINING_LOOP,
@@ -73,6 +74,7 @@ PARAMETERS = {
     DEBUGGING: 56_714,
     OUTPUTS: 784 * 64 + 64 + 4_160 + 650,
     IMBALANCE: 5 * 64 + 64 + 4_160 + 195,
+    SUBWORDS: 4000 * 32 + (5 * 32 + 1) * 64 + 65,
     TRANSFORMER: 10_000 * 32 + 201 * 32 + 4 * 1_056 + 2_112 + 2_080 + 2 * 64 + 33,
     LOCATE: 416 + 4_640 + 18_496 + 36_928 + 73_856 + 1_290 + 4_096 * 128 + 128 + 516,
     ATTENTION: 27 * 32 + 11 * 32 + 6 * 32 + 4 * (32 * 32 + 32) + 330,  # --longest 5
@@ -117,6 +119,7 @@ FIGURES = {
     ENSEMBLES: ["splits", "loss", "epoch_times"],
     LOCATE: ["canvases", "boxes", "worst", "iou", "digit_accuracy", "loss", "epoch_times"],
     RAW_TEXT: ["accuracy", "loss", "epoch_times"],
+    SUBWORDS: ["accuracy", "loss", "epoch_times"],
     TRANSFORMER: ["attention", "accuracy", "loss", "epoch_times"],
     ATTENTION: ["lengths", "weights", "accuracy", "loss", "epoch_times"],
     CHURN: [

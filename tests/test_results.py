@@ -102,10 +102,28 @@ def test_claims_of_lesson_18():
 def test_claims_of_lesson_26():
     runs = runs_of("26")
     assert runs.test_accuracy.min() > runs_of("14").test_accuracy.max()
+    words, words_14 = (
+        runs_of(*which).test_accuracy for which in (("26", "ngrams-1"), ("14", "pairs-0"))
+    )
+    assert sorted(runs_of("26", "ngrams-1").seed) == [42, 43, 44]
+    assert (
+        abs(words.median() - words_14.median())
+        < 0.005
+        < runs_of("14").test_accuracy.min() - words.max()
+    )
     cut = {name: runs[f"val_accuracy_{name}"] for name in ("last_256", "last_64", "first_256")}
     assert (cut["last_256"] > cut["first_256"]).all()
     assert (cut["last_64"] > runs.val_accuracy_first_64).all()
     assert runs.peak_memory_mb.max() < 3000
+
+
+def test_claims_of_lesson_35():
+    sizes = results("35_sizes")
+    assert set(sizes.seed) == {42, 43, 44}
+    middle = sizes.groupby("vocabulary").median()
+    unknown, pieces = middle.unknown_words, middle.pieces_per_word
+    assert (unknown.pct_change().dropna() > -0.5).all()  # twice as many words leave most unknown
+    assert pieces.is_monotonic_decreasing and 1.2 < pieces[4000] < 4 / 3
 
 
 def test_claims_of_lesson_28():
