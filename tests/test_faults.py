@@ -187,7 +187,7 @@ def test_debug_flag_shows_traceback(tmp_path, capsys):
             run_script(AUTO_MPG, "--out", tmp_path, "--data-dir", "nowhere", *more)
         error = capsys.readouterr().err
         assert stop.value.code == 2
-        assert ("read_named" in error) == traceback
+        assert ("named_folder" in error) == traceback
         assert error.splitlines()[-1].startswith("error: --data-dir nowhere: no such folder")
 
 
