@@ -78,6 +78,7 @@ class LessonParser(Parser):
         defaults: defaults of the flags that name a variant of the lesson.
         on_sample: defaults on the built-in sample, of the flags that have another one there.
         leading: name of the flag whose value begins the name of a run's folder, or None.
+        several: names of the flags that take some of several names.
     """
 
     def __init__(self, name: str, doc: str | None, own: dict, data: bool):
@@ -86,6 +87,7 @@ class LessonParser(Parser):
         self.defaults: dict[str, Any] = {}
         self.on_sample: dict[str, Any] = {}
         self.leading: str | None = None
+        self.several: list[str] = []
         for name in filter(own.__contains__, ("epochs", "batch_size")):
             default = own.pop(name)
             flag = default if isinstance(default, Flag) else Flag(default or int)
@@ -135,6 +137,7 @@ class LessonParser(Parser):
         elif kind is tuple:
             options = {"nargs": "+", "choices": value, "metavar": "NAME"}
             value = list(value)
+            self.several.append(name)
         elif value == [str]:
             options, value = {"type": some_text, "nargs": "+", "metavar": "TEXT"}, None
         elif kind is list and value and isinstance(value[0], str):
@@ -190,6 +193,8 @@ class LessonParser(Parser):
         flags.on_sample = {n: v for n, v in self.on_sample.items() if getattr(flags, n) is None}
         for name in flags.on_sample:
             setattr(flags, name, self.get_default(name))
+        for name in self.several:
+            setattr(flags, name, list(dict.fromkeys(getattr(flags, name))))  # each once
         if getattr(flags, "data", None) == "sample" and flags.data_dir:
             self.error("--data sample and --data-dir exclude each other: give only one of them")
         return flags

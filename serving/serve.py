@@ -62,6 +62,9 @@ def read_flags() -> argparse.Namespace:
     flags = parser.parse_args()
     if (flags.model is None) == (flags.latest is None):
         parser.error("give either the FILE of a model or --latest LESSON")
+    for name in ("latest", "host"):  # an empty host, as from an unset variable, is every address
+        if getattr(flags, name) is not None and not getattr(flags, name).strip():
+            parser.error(f"--{name}: must not be empty")
     if flags.latest:
         runs = finished_runs(flags.out, flags.latest)
         if not runs:
@@ -140,6 +143,7 @@ def main() -> None:
     """Load the model, print how to call it, and serve it until Ctrl-C."""
     flags = read_flags()
     check_packages()
+    listen(flags.host, flags.port).close()  # an occupied port is said now, not after the start
     print("serve.py: starting Keras ...", flush=True)
     from common.startup import start_keras
 
