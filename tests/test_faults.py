@@ -12,6 +12,7 @@ import pytest
 from conftest import AUTO_MPG, ROOT, run_lesson, run_script
 
 from common import checkpoints
+from frame import resume
 from tools import ask, kill
 
 resource = pytest.importorskip("resource", reason="needs POSIX limits and signals")
@@ -171,6 +172,14 @@ def test_resume_leaves_a_run_that_another_process_has_claimed(
     resumed = run_lesson(AUTO_MPG, tmp_path, *FOUR_EPOCHS, "--resume", folder)
     assert resumed.record["metrics"] == whole_run.record["metrics"]
     assert not list(folder.glob("checkpoint*"))
+
+
+def test_folder_to_resume_that_cannot_be_written_is_said(tmp_path, capsys):
+    (tmp_path / "checkpoint.lock").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        resume.claim(tmp_path)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and error.startswith(f"error: {tmp_path}: cannot write there (")
 
 
 @pytest.mark.slow

@@ -871,6 +871,12 @@ def test_occupied_port_is_said_before_keras_starts(tmp_path):
     assert f"--port {port}: cannot listen" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+def test_host_of_another_computer_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        listen("192.0.2.1", 0)  # reserved for examples
+    assert stop.value.code == 2 and "give another --host" in capsys.readouterr().err
+
+
 def test_accepted_socket_allows_tcp_nodelay():
     with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
