@@ -29,7 +29,7 @@ lesson = Lesson(
     tokens=Flag(["words", "pieces"], "what to count: words, or pieces of words"),
     ngrams=Flag(3, "longest sequence of tokens to count", at_most=3),
     merges=Flag(1000, "how many pieces to learn", at_most=20_000),
-    texts=Flag(Path, "folder with your own texts: one sub-folder of .txt files per class"),
+    texts=Flag(Path, "folder of your texts: a sub-folder of .txt files per class", role="data"),
     text="The acting isn't bad, but I've seldom seen anything so yawnworthy.",
 )
 

@@ -78,7 +78,9 @@ class Lesson:
         )
         if on_flags:
             on_flags(self)
-        if data is None and self.data != "sample" and not in_notebook():  # there it may change
+        own_data = any(getattr(self, name) for name in parser.instead)
+        if data is None and self.data != "sample" and not own_data and not in_notebook():
+            # Not in a notebook, where a later cell may name another source.
             from datasets import named_folder
 
             named_folder(self.data_dir)  # a mistake in it is said before Keras takes its seconds

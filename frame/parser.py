@@ -39,7 +39,8 @@ class Flag(NamedTuple):
             lesson that would take minutes.
         role: "variant", if a value other than the default is part of the name of the run's folder;
             "name", if its value always begins that name; "training", if it must be the same again
-            to resume a run; "free", if it may change.
+            to resume a run; "free", if it may change; "data", if it names the reader's own data,
+            which take the place of the data set.
     """
 
     default: Any
@@ -79,6 +80,7 @@ class LessonParser(Parser):
         on_sample: defaults on the built-in sample, of the flags that have another one there.
         leading: name of the flag whose value begins the name of a run's folder, or None.
         several: names of the flags that take some of several names.
+        instead: names of the flags whose data take the place of the data set.
     """
 
     def __init__(self, name: str, doc: str | None, own: dict, data: bool):
@@ -88,6 +90,7 @@ class LessonParser(Parser):
         self.on_sample: dict[str, Any] = {}
         self.leading: str | None = None
         self.several: list[str] = []
+        self.instead: list[str] = []
         for name in filter(own.__contains__, ("epochs", "batch_size")):
             default = own.pop(name)
             flag = default if isinstance(default, Flag) else Flag(default or int)
@@ -172,7 +175,9 @@ class LessonParser(Parser):
         text = " ".join(filter(None, [flag.help or HELP.get(name, ""), shown]))
         names = filter(None, [flag.short, "--" + name.replace("_", "-")])
         self.add_argument(*names, dest=name, default=value, help=text, **options)
-        free = flag.role == "free" or kind in (str, bool) or issubclass(kind, Path)
+        if flag.role == "data":
+            self.instead.append(name)
+        free = flag.role in ("free", "data") or kind in (str, bool) or issubclass(kind, Path)
         if free:
             return
         self.training.append(name)
