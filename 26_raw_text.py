@@ -24,7 +24,7 @@ lesson = Lesson(
     epochs=15,
     batch_size=512,
     ngrams=Flag(3, "count sequences of up to N words", at_most=3),
-    texts=Flag(Path, "folder with your own texts: one sub-folder of .txt files per class"),
+    texts=Flag(Path, "folder of your texts: a sub-folder of .txt files per class", role="data"),
     text="The acting isn't bad, but I've seldom seen anything so yawnworthy.",
 )
 

@@ -26,7 +26,7 @@ lesson = Lesson(
     batch_size=64,
     vocabulary=Flag(4000, "tokens with a number of their own", at_least=500, at_most=20_000),
     window=Flag(5, "how many neighboring tokens the network reads together", at_most=20),
-    texts=Flag(Path, "folder with your own texts: one sub-folder of .txt files per class"),
+    texts=Flag(Path, "folder of your texts: a sub-folder of .txt files per class", role="data"),
     text="The book is unfilmable, the film unbelievably bad, and its plot yawnworthy.",
 )
 

@@ -38,6 +38,7 @@ from benchmarks.measure import (
     replace_rows,
     write_table,
 )
+from common.flags import home_path
 from common.startup import start_keras
 
 PARTS = ["activations", "initializers", "optimizers", "input_dropout", "batches", "weight_decay"]
@@ -284,7 +285,7 @@ def main() -> None:
         metavar="PART",
         help=f"run only these parts: {' '.join(PARTS)}",
     )
-    parser.add_argument("--data-dir", type=Path, help="folder with the real data")
+    parser.add_argument("--data-dir", type=home_path, help="folder with the real data")
     flags = parser.parse_args()
     start_keras()
     for part in flags.only:

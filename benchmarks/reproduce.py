@@ -33,6 +33,7 @@ from benchmarks.measure import (
     run,
 )
 from common.errors import fail
+from common.flags import home_path
 from common.runs import finished_runs, table_row
 from mnist.recipes import RECIPES, Recipe
 
@@ -431,7 +432,7 @@ def main() -> None:
     parser.add_seeds("42 43 44; 00, 22, 25 others; churn 42 to 46; xor 42, the first of 20")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=home_path,
         default=OUT,
         metavar="DIR",
         help="folder with the results of runs (default outputs/reproduce/)",
@@ -439,7 +440,7 @@ def main() -> None:
     parser.add_argument(
         "--tables",
         nargs="+",
-        type=Path,
+        type=home_path,
         default=[],
         metavar="FILE",
         help="also count the runs in these tables",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.errors import fail, on_interrupt
-from common.flags import ROOT
+from common.flags import ROOT, in_notebook
 from frame.parser import Flag, LessonParser
 
 
@@ -50,8 +50,8 @@ class Lesson:
         folder: the folder of this run's files.
 
     Raises:
-        SystemExit: if a flag is invalid, the back-end is not supported, the folder is not writable,
-            or there is no run to resume.
+        SystemExit: if a flag is invalid, there is no such folder with data, the back-end is not
+            supported, the folder is not writable, or there is no run to resume.
     """
 
     def __init__(
@@ -81,6 +81,12 @@ class Lesson:
         )
         if on_flags:
             on_flags(self)
+        own_data = any(getattr(self, name) for name in parser.instead)
+        if data is None and self.data != "sample" and not own_data and not in_notebook():
+            # Not in a notebook, where a later cell may name another source.
+            from datasets import named_folder
+
+            named_folder(self.data_dir)  # a mistake in it is said before Keras takes its seconds
 
         for line in re.findall(r"^Takes: .*$", doc or "", re.M):  # in the header of a long lesson
             print(line)

@@ -277,13 +277,26 @@ def test_measure_run_sets_backend(monkeypatch):
     assert seen == ["tensorflow", "jax"]
 
 
-@pytest.mark.parametrize("name", "reproduce same_work time_to_accuracy peers mnist_tries".split())
-def test_flag_errors(name):
-    words = ["--only", *(["01"] if name == "reproduce" else []), "nonsense"]
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("reproduce", ["--only", "01", "nonsense"], "nonsense"),
+        ("reproduce", ["--out", ""], "--out: must be a path"),
+        ("reproduce", ["--seeds", "42", "-1"], "--seeds: must be a whole number"),
+        ("same_work", ["--only", "nonsense"], "nonsense"),
+        ("time_to_accuracy", ["--only", "nonsense"], "nonsense"),
+        ("peers", ["--only", "nonsense"], "nonsense"),
+        ("mnist_tries", ["--only", "nonsense"], "nonsense"),
+        ("clothing_step", ["--steps", "0"], "--steps: must be a whole number"),
+        ("serving_load", ["--seconds", "nan"], "--seconds: must be a number"),
+        ("attention_cost", ["--lengths", "-5"], "--lengths: must be a whole number"),
+    ],
+)
+def test_flag_errors(name, words, said):
     command = [sys.executable, ROOT / "benchmarks" / f"{name}.py", *words]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and not done.stdout
-    assert len(done.stderr.splitlines()) == 1 and "nonsense" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and said in done.stderr
 
 
 def test_failed_command_shows_its_error(capsys):

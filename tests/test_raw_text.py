@@ -107,6 +107,17 @@ def damage(folder, how):
         folder.write_text("a film")
 
 
+def test_own_texts_need_no_folder_of_data(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("KERAS_TUTORIAL_DATA", "nowhere")
+    damage(tmp_path / "texts", "few")
+    with pytest.raises(SystemExit):
+        run_script(RAW_TEXT, "--out", tmp_path / "out", "--texts", tmp_path / "texts")
+    assert "3 texts" in capsys.readouterr().err  # they were read
+    with pytest.raises(SystemExit):
+        run_script(RAW_TEXT, "--out", tmp_path / "out")
+    assert "$KERAS_TUTORIAL_DATA nowhere: no such folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [

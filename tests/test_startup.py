@@ -59,6 +59,25 @@ def test_help_avoids_heavy_imports(script):
     assert not imported & {"keras", "tensorflow", "numpy", "pandas", "matplotlib", "sklearn"}
 
 
+@pytest.mark.parametrize("script", [AUTO_MPG, *PROJECTS[:2]])
+def test_missing_data_folder_is_said_before_keras_starts(tmp_path, script):
+    for words, origin in ((["--data-dir", "nowhere"], "--data-dir"), ([], "$KERAS_TUTORIAL_DATA")):
+        flags = ["-X", "importtime", ROOT / script, "--out", tmp_path / "out", *words]
+        result = python(*flags, KERAS_TUTORIAL_DATA="nowhere")
+        *times, error = result.stderr.splitlines()
+        assert result.returncode == 2 and error.startswith(f"error: {origin} nowhere: no such")
+        imported = {line.split("|")[-1].strip() for line in times}
+        assert not imported & {"keras", "tensorflow", "numpy"} and not (tmp_path / "out").exists()
+
+
+def test_missing_data_folder_does_not_matter_without_real_data(tmp_path):
+    for script, words in ((AUTO_MPG, FLAGS), (NEURON, [])):
+        result = python(
+            ROOT / script, "--out", tmp_path, "--epochs", "1", *words, KERAS_TUTORIAL_DATA="nowhere"
+        )
+        assert (result.returncode, result.stderr) == (0, "")
+
+
 FLAGS = ["--data", "sample", "--limit", "100", "--epochs", "1"]
 
 
