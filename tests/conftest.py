@@ -40,6 +40,8 @@ IMBALANCE = "24_imbalanced_classes.py"
 RAW_TEXT = "26_raw_text.py"
 TRANSFORMER = "28_transformer.py"
 ATTENTION = "27_attention.py"
+AUTOENCODER = "31_autoencoder.py"
+VAE = "32_variational_autoencoder.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, XOR]  # they generate it: no data flags
@@ -61,6 +63,8 @@ SHORTER = {  # fewer trainings, where a lesson has many
     RAW_TEXT: ["--limit", "500", "--merges", "50"],
     TRANSFORMER: ["--limit", "1000"],
     ATTENTION: ["--longest", "5", "--lists", "2000"],
+    AUTOENCODER: ["--limit", "500"],
+    VAE: ["--limit", "500"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -90,6 +94,8 @@ OWN_FILE = {  # the main test file of a lesson
     RAW_TEXT: "test_raw_text.py",
     TRANSFORMER: "test_transformer.py",
     ATTENTION: "test_attention.py",
+    AUTOENCODER: "test_autoencoder.py",
+    VAE: "test_variational_autoencoder.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",
