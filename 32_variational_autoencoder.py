@@ -200,8 +200,8 @@ scores["floor"] = cross_entropy(test_images, test_images)
 print("nats per image:", ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
 
 # %% [markdown]
-# `test_loss` is the negative ELBO. The mean image minus the reconstruction is what the codes tell
-# the decoder; `test_kl` is what they cost. What the reconstruction is above the floor, is blur.
+# `test_loss` is the negative ELBO. The mean image minus the reconstruction is how much the codes
+# save, `test_kl` is what they cost, and what the reconstruction has above the floor is blur.
 #
 # The figure `latent_space` shows the means of the test images, in the colors of their classes: of
 # 20 latent variables, the two directions in which the means differ most (PCA, lesson 31).
