@@ -173,7 +173,8 @@ def by_pca(images):
     return pca.inverse_transform(codes).reshape(images.shape)
 
 
-pca = PCA(min(lesson.code, len(train_images)))  # it has no more directions than images
+size = min(lesson.code, len(train_images))  # it cannot have more fixed images than it has seen
+pca = PCA(size, svd_solver="covariance_eigh")  # exact, where some other solvers are random
 pca.fit(train_images.reshape(-1, 784))
 methods = {
     "pca": by_pca,
