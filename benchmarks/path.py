@@ -37,6 +37,8 @@ mnist | convolutional networks, pooling, augmentation, regularization: twelve mo
 11 | transfer learning, freezing, fine-tuning, a network trained on ImageNet
 17 | multi-task learning: a shared trunk, a head for each task, loss weights
 23 | localization: bounding boxes, intersection over union, losses on different scales
+31 | learning without labels: compression, denoising, anomaly detection, principal component analysis
+32 | variational autoencoder: latent variables, KL divergence, ELBO, a loss over several outputs, interpolation
 
 Text and series
 14 | n-grams, starting from naive Bayes, dropout

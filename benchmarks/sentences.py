@@ -758,6 +758,12 @@ EXPECTATIONS["22_uncertainty"] = promise_of_uncertainty
 EXPECTATIONS["24_imbalanced_classes"] = promise_of_imbalance
 EXPECTATIONS["25_ensembles"] = promise_of_ensembles
 EXPECTATIONS["35_subwords"] = promise_of_subwords
+EXPECTATIONS["31_autoencoder"] = lambda: (
+    "a table of errors, with PCA, which needs no network, beside two autoencoders."
+)
+EXPECTATIONS["32_variational_autoencoder"] = lambda: (
+    "both terms of the loss in nats per image, new images, and walks between two digits."
+)
 EXPECTATIONS["xor"] = promise_of_xor
 
 

@@ -43,6 +43,8 @@ TRANSFORMER = "28_transformer.py"
 ATTENTION = "27_attention.py"
 LANGUAGE_MODEL = "29_language_model.py"
 FINE_TUNING = "30_fine_tuning.py"
+AUTOENCODER = "31_autoencoder.py"
+VAE = "32_variational_autoencoder.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, XOR]  # they generate it: no data flags
@@ -67,6 +69,8 @@ SHORTER = {  # fewer trainings, where a lesson has many
     ATTENTION: ["--longest", "5", "--lists", "2000"],
     LANGUAGE_MODEL: ["--limit", "300"],
     FINE_TUNING: ["--limit", "300", "--labels", "20", "--pretraining", "1"],
+    AUTOENCODER: ["--limit", "500"],
+    VAE: ["--limit", "500"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -99,6 +103,8 @@ OWN_FILE = {  # the main test file of a lesson
     ATTENTION: "test_attention.py",
     LANGUAGE_MODEL: "test_language_model.py",
     FINE_TUNING: "test_fine_tuning.py",
+    AUTOENCODER: "test_autoencoder.py",
+    VAE: "test_variational_autoencoder.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

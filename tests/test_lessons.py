@@ -16,6 +16,7 @@ from conftest import (
     ATTENTION,
     AUTO_MPG,
     AUTODIFF,
+    AUTOENCODER,
     CHURN,
     DEBUGGING,
     DEPTH_AND_WIDTH,
@@ -48,6 +49,7 @@ from conftest import (
     TRANSFORMER,
     TUNING,
     UNCERTAINTY,
+    VAE,
     XOR,
     run_lesson,
 )
@@ -78,6 +80,19 @@ PARAMETERS = {
     TRANSFORMER: 10_000 * 32 + 201 * 32 + 4 * 1_056 + 2_112 + 2_080 + 2 * 64 + 33,
     LOCATE: 416 + 4_640 + 18_496 + 36_928 + 73_856 + 1_290 + 4_096 * 128 + 128 + 516,
     ATTENTION: 27 * 32 + 11 * 32 + 6 * 32 + 4 * (32 * 32 + 32) + 330,  # --longest 5
+    AUTOENCODER: 784 * 256 + 256 + 256 * 32 + 32 + 32 * 256 + 256 + 256 * 784 + 784,
+    VAE: 784 * 500
+    + 500
+    + 500 * 250
+    + 250
+    + 250 * 40
+    + 40
+    + 20 * 250
+    + 250
+    + 250 * 500
+    + 500
+    + 500 * 784
+    + 784,
     MNIST: 407_050,
     XOR: 65,
 }
@@ -122,6 +137,16 @@ FIGURES = {
     SUBWORDS: ["accuracy", "loss", "epoch_times"],
     TRANSFORMER: ["attention", "accuracy", "loss", "epoch_times"],
     ATTENTION: ["lengths", "weights", "accuracy", "loss", "epoch_times"],
+    AUTOENCODER: ["reconstructions", "errors", "strangest", "loss", "epoch_times"],
+    VAE: [
+        "latent_space",
+        "new_images",
+        "interpolation",
+        "reconstruction",
+        "kl",
+        "loss",
+        "epoch_times",
+    ],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -151,6 +176,7 @@ OTHERS = {
     IMBALANCE: {"rules.csv"},
     ENSEMBLES: {"results.csv"},
     ATTENTION: {"scores.csv"},
+    AUTOENCODER: {"results.csv"},
     CHURN: {"models.csv"},
     XOR: {"decision.gif"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
