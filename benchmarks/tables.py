@@ -146,6 +146,10 @@ peers: peers by model
 | task | model | measure | median (smallest to largest) |
 | {task} | {model} | `{metric}` | {value:4~} |
 
+lesson-35-scores: 35_scores by tokens
+| tokens | texts cut | validation accuracy | test accuracy |
+| {tokens} | {cut:.0%} | {val_accuracy:3~} | {test_accuracy:3~} |
+
 lesson-35-sizes: 35_sizes by vocabulary
 | vocabulary | unknown words | pieces per word |
 | {vocabulary:,.0f} | {unknown_words:.1%} | {pieces_per_word:.2f} |
