@@ -40,6 +40,7 @@ IMBALANCE = "24_imbalanced_classes.py"
 RAW_TEXT = "26_raw_text.py"
 TRANSFORMER = "28_transformer.py"
 ATTENTION = "27_attention.py"
+SMALL_AND_FAST = "36_small_and_fast.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, XOR]  # they generate it: no data flags
@@ -61,6 +62,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     RAW_TEXT: ["--limit", "500", "--merges", "50"],
     TRANSFORMER: ["--limit", "1000"],
     ATTENTION: ["--longest", "5", "--lists", "2000"],
+    SMALL_AND_FAST: ["--limit", "1000"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -90,6 +92,7 @@ OWN_FILE = {  # the main test file of a lesson
     RAW_TEXT: "test_raw_text.py",
     TRANSFORMER: "test_transformer.py",
     ATTENTION: "test_attention.py",
+    SMALL_AND_FAST: "test_small_and_fast.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

@@ -40,6 +40,7 @@ from conftest import (
     REGULARIZATION,
     ROOT,
     SAVING,
+    SMALL_AND_FAST,
     TENSORS,
     TIME_SERIES,
     TRAINING_LOOP,
@@ -75,6 +76,7 @@ PARAMETERS = {
     IMBALANCE: 5 * 64 + 64 + 4_160 + 195,
     TRANSFORMER: 10_000 * 32 + 201 * 32 + 4 * 1_056 + 2_112 + 2_080 + 2 * 64 + 33,
     LOCATE: 416 + 4_640 + 18_496 + 36_928 + 73_856 + 1_290 + 4_096 * 128 + 128 + 516,
+    SMALL_AND_FAST: 320 + 18_496 + 2 * 36_928 + 650,
     ATTENTION: 27 * 32 + 11 * 32 + 6 * 32 + 4 * (32 * 32 + 32) + 330,  # --longest 5
     MNIST: 407_050,
     XOR: 65,
@@ -118,6 +120,7 @@ FIGURES = {
     LOCATE: ["canvases", "boxes", "worst", "iou", "digit_accuracy", "loss", "epoch_times"],
     RAW_TEXT: ["accuracy", "loss", "epoch_times"],
     TRANSFORMER: ["attention", "accuracy", "loss", "epoch_times"],
+    SMALL_AND_FAST: ["sizes", "accuracy", "loss", "epoch_times"],
     ATTENTION: ["lengths", "weights", "accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
@@ -148,6 +151,7 @@ OTHERS = {
     IMBALANCE: {"rules.csv"},
     ENSEMBLES: {"results.csv"},
     ATTENTION: {"scores.csv"},
+    SMALL_AND_FAST: {"files.csv", "students.csv", "exported"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
