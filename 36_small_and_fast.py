@@ -2,11 +2,11 @@
 """
 # 36 Small and fast: how does a network fit on a phone?
 
-A trained network shall leave Python, for a phone, a watch, or a board with little memory and no
-Keras. There it should be small and fast, and still give the same answers. In this lesson you write
-a network to a file that such devices can run, store each of its weights in two bytes or one instead
-of four, let it teach a network with a sixtieth of its weights, and classify digits with a program
-of ten lines that knows nothing of Keras.
+A trained network is to leave Python, for a phone, a watch or a small board without Keras. There it
+should be small and fast, and still give the same answers. In this lesson you write a network to a
+file that such devices can run, store each of its weights in two bytes or one instead of four, let
+it teach a network with a sixtieth of its weights, and classify digits with a program of about ten
+lines that needs no Keras.
 
     python 36_small_and_fast.py
     python 36_small_and_fast.py --width 8
@@ -38,7 +38,6 @@ from keras import layers
 from sklearn.model_selection import train_test_split
 
 from small import runners
-from small.figures import sizes_figure
 
 # %% [markdown]
 # ## 1 Load
@@ -49,9 +48,9 @@ from small.figures import sizes_figure
 
 # %% [markdown]
 # ## 2 Prepare
-# A tenth of the training images is for validation. The labels become one-hot vectors, because some
-# of our networks will learn from ten probabilities per image instead. For the convolutions,
-# `[..., None]` adds a dimension for the channel: (n, 28, 28) becomes (n, 28, 28, 1).
+# A tenth of the training images is for validation. The labels become one-hot vectors, such as (0, 1,
+# 0, ...) for a 1, because some of our networks will learn from ten probabilities per image instead.
+# For the convolutions, `[..., None]` adds a dimension: (n, 28, 28) becomes (n, 28, 28, 1).
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -89,14 +88,17 @@ def build_model(width, seed):
 
 # %% [markdown]
 # ## 4 Compile
-# We will train seven networks, all in the same way.
+# We will train seven networks, all in the same way. The loss of an image is -Σ t·log p, where t are
+# its ten targets and p the ten predicted probabilities. For a one-hot vector only the true class is
+# left, -log p, as in lesson 01. (There, *sparse* stands for class numbers instead of vectors.)
 
 
 # %%
 def train(model, targets, name, seed):
     batches = lesson.batches(train_images, targets, seed=seed)
     steps = len(batches)  # return to Python once per epoch: faster
-    model.compile("adam", "categorical_crossentropy", ["accuracy"], steps_per_execution=steps)
+    loss = "categorical_crossentropy"
+    model.compile("adam", loss, metrics=["accuracy"], steps_per_execution=steps)
     return model.fit(
         batches,
         validation_data=(val_images, val_targets),
@@ -126,8 +128,8 @@ history = train(model, train_targets, "original", lesson.seed)
 # little for the 9. So we soften its probabilities with a *temperature* T: each is raised to the
 # power 1/T, then all are divided by their sum. With T = 3, (0.98, 0.02) become their cube roots,
 # (0.993, 0.271), and divided by their sum 1.264, (0.79, 0.21). The order stays the same, but the
-# small ones count more. (The student learns to give such soft probabilities. Its classes are not
-# affected.)
+# small ones count more. (The student learns to give such soft probabilities, too, but the most
+# probable class is the same.)
 #
 # Does it help? We compare with the same student, trained on the labels alone: the same initial
 # weights, the same order of images, three seeds each.
@@ -177,9 +179,9 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 # 0.42 / 127 = 0.00331, and the weight 0.1 becomes 0.1 / 0.00331 = 30.2, rounded 30. Read back, it
 # is 30 · 0.00331 = 0.0992. The error is at most half a scale.
 #
-# A processor multiplies four int8 in the time of one float32, or more. But then the outputs of the
-# layers must be int8, too. After `relu` they are not negative, so the zero point is -128: it stands
-# for 0. And the largest output? The weights do not tell, since it depends on the images. So the
+# Four int8 fit where one float32 does, so a processor multiplies several times as many at once. But
+# then the outputs of the layers must be int8, too. After `relu` they are not negative, so the zero
+# point is -128: it stands for 0. And the largest output? It depends on the images as well. So the
 # converter runs a *representative data set*, some typical inputs, and notes the range of each
 # layer. If a layer gives 0 to 6, its scale is 6 / 255 = 0.0235, and the output 2 is stored as
 # 2 / 0.0235 - 128 = -43. A later output of 7 is out of range: it is cut off at 127, which means 6.
@@ -188,7 +190,7 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 files = lesson.folder / "exported"
 files.mkdir(exist_ok=True)
 typical = train_images[: lesson.representative]
-quantize = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+quantize = {"optimizations": [tf.lite.Optimize.DEFAULT]}  # fewer bits
 OPTIONS = {
     "float32": {},
     "float16": {**quantize, "target_spec": {"supported_types": [tf.float16]}},
@@ -234,9 +236,20 @@ if runners.has_onnx():
         model.export(files / "original.onnx", format="onnx", verbose=False)
 table = runners.measure(model, files, test_images, test_labels)
 lesson.save_table("files", table)
-lesson.save_figure("sizes", sizes_figure(table))
 
 # %% [markdown]
+# What to look for in the table, and why:
+#
+# - *Bytes*: float16 halves the weights and int8 quarters them, but the list of layers stays. In the
+#   student's files it takes more than the weights. `original.keras` is the largest, because it also
+#   holds Adam's state (lesson 05).
+# - *Time*: a float16 file saves none on a processor that has to turn the weights back into float32
+#   before it multiplies. int8 does save some, if there is much to multiply; for the student,
+#   starting a prediction takes longer than its arithmetic. Slowest by far is `predict` of Keras: it
+#   is made for large batches, and prepares a lot in every call.
+# - *Accuracy and agreement*: if few answers change, as many become right as wrong. What a student
+#   loses is a price of another order than rounding.
+#
 # ## 7 Predict
 # A phone has no Keras. The program small/classify.py needs only NumPy and the interpreter, which is
 # also in a small package of its own, `ai-edge-litert`. These are its main lines:
@@ -250,11 +263,12 @@ lesson.save_figure("sizes", sizes_figure(table))
 #         print(interpreter.get_tensor(answer["index"]).argmax())
 #
 # We let it classify ten test images, in a process of its own, if the package is installed. (The
-# numbers above do not need it: TensorFlow contains the same interpreter.)
+# numbers above do not need it: TensorFlow contains the same interpreter.) On a phone, the same
+# steps are written in Kotlin or Swift.
 
 # %%
 np.save(files / "ten.npy", test_images[:10, ..., 0])
-program = ["small/classify.py", files / "original_int8.tflite", files / "ten.npy"]
+program = [runners.PROGRAM, files / "original_int8.tflite", files / "ten.npy"]
 if find_spec("ai_edge_litert"):
     done = subprocess.run([sys.executable, *program], capture_output=True, text=True, check=True)
     print("without Keras:", *done.stdout.split(), " true digits:", *test_labels[:10])

@@ -12,6 +12,8 @@ import pandas as pd
 
 from common.startup import quiet_stderr
 
+PROGRAM = Path(__file__).with_name("classify.py")  # the one without Keras
+
 
 @contextlib.contextmanager
 def quiet():
@@ -107,7 +109,7 @@ def measure(model, folder: Path, images: np.ndarray, labels: np.ndarray) -> pd.D
     """
     measured = {"original.keras": run_keras(model, images)}
     for ending, run in {".tflite": run_litert, ".onnx": run_onnx}.items():
-        for path in sorted(folder.glob(f"*{ending}")):
+        for path in sorted(folder.glob(f"*{ending}"), key=lambda file: -file.stat().st_size):
             measured[path.name] = run(path, images)
     in_keras, _ = measured["original.keras"]
     return pd.DataFrame([

@@ -120,7 +120,7 @@ FIGURES = {
     LOCATE: ["canvases", "boxes", "worst", "iou", "digit_accuracy", "loss", "epoch_times"],
     RAW_TEXT: ["accuracy", "loss", "epoch_times"],
     TRANSFORMER: ["attention", "accuracy", "loss", "epoch_times"],
-    SMALL_AND_FAST: ["sizes", "accuracy", "loss", "epoch_times"],
+    SMALL_AND_FAST: ["accuracy", "loss", "epoch_times"],
     ATTENTION: ["lengths", "weights", "accuracy", "loss", "epoch_times"],
     CHURN: [
         "confusion_matrix",
