@@ -48,9 +48,9 @@ from small import runners
 
 # %% [markdown]
 # ## 2 Prepare
-# A tenth of the training images is for validation. The labels become one-hot vectors, such as (0, 1,
-# 0, ...) for a 1, because some of our networks will learn from ten probabilities per image instead.
-# For the convolutions, `[..., None]` adds a dimension: (n, 28, 28) becomes (n, 28, 28, 1).
+# A tenth of the training images is for validation. The labels become one-hot vectors, because some
+# of our networks will learn from ten probabilities per image instead. For the convolutions,
+# `[..., None]` adds a dimension: (n, 28, 28) becomes (n, 28, 28, 1).
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -124,15 +124,14 @@ history = train(model, train_targets, "original", lesson.seed)
 # the *teacher*, gives for each training image. A label says "this is a 4". The teacher may say "a
 # 4, but it looks a little like a 9", and that is more to learn from.
 #
-# But about the images it was trained on, the teacher is nearly always sure: 0.999 for the 4 leaves
-# little for the 9. So we soften its probabilities with a *temperature* T: each is raised to the
-# power 1/T, then all are divided by their sum. With T = 3, (0.98, 0.02) become their cube roots,
-# (0.993, 0.271), and divided by their sum 1.264, (0.79, 0.21). The order stays the same, but the
-# small ones count more. (The student learns to give such soft probabilities, too, but the most
-# probable class is the same.)
+# But about the images it was trained on, the teacher is nearly always sure, and 0.999 for the 4
+# leaves little for the 9. So we soften its probabilities with a *temperature* T: each is raised to
+# the power 1/T, then all are divided by their sum. With T = 3, (0.98, 0.02) become their cube
+# roots, (0.993, 0.271), divided by their sum 1.264: (0.79, 0.21). The student learns to be as
+# unsure; which class is the most probable does not change.
 #
-# Does it help? We compare with the same student, trained on the labels alone: the same initial
-# weights, the same order of images, three seeds each.
+# Does it help? We compare with a student of the labels alone: the same initial weights, the same
+# order of images, three seeds each.
 
 # %%
 soft = model.predict(train_images, batch_size=1000, verbose=0) ** (1 / lesson.temperature)
@@ -204,9 +203,9 @@ for name, network in {"original": model, "student": students[best]}.items():
             network.export(path, format="litert", verbose=False, **options)
 
 # %% [markdown]
-# Let us check the rule. LiteRT's *interpreter* reads a file and runs it. `get_tensor_details` lists
-# the arrays in the file. Among those of int8 we look for the weights of the output layer, a row for
-# each unit, and compute them by hand from the Keras model.
+# Let us check the rule. LiteRT's *interpreter* reads a file and runs it; `get_tensor_details` lists
+# the file's arrays. We look for the int8 weights of the output layer, a row for each unit, and
+# compute them by hand from those of the Keras model.
 
 # %%
 weights = model.layers[-1].get_weights()[0]  # (64, 10)
@@ -221,13 +220,12 @@ for array in interpreter.get_tensor_details():
 # %% [markdown]
 # ### Four numbers for each file
 # A phone gets one image at a time, so that is how we measure: every test image by itself, on one
-# thread (one core). The time is the median over the images, in milliseconds, on your machine.
-# *Agreement* is the fraction of test images to which a file gives the same class as the original in
-# Keras, right or wrong. It shows changes that the accuracy hides: if two wrong answers become right
-# and two right ones wrong, the accuracy stays the same.
+# thread (one core). `ms` is the median time in milliseconds, on your machine. *Agreement* is the
+# fraction of test images to which a file gives the same class as the original in Keras, right or
+# wrong. It shows changes that the accuracy hides: one answer more that is right, one more wrong.
 #
-# *ONNX* is another format, which programs in many languages read. Writing and running it takes two
-# more packages, so this file is only in the table if they are installed.
+# *ONNX* is another format, which programs in many languages read. It takes two more packages, so
+# its file is only in the table if they are installed.
 
 # %%
 model.save(files / "original.keras")
@@ -238,17 +236,13 @@ table = runners.measure(model, files, test_images, test_labels)
 lesson.save_table("files", table)
 
 # %% [markdown]
-# What to look for in the table, and why:
-#
 # - *Bytes*: float16 halves the weights and int8 quarters them, but the list of layers stays. In the
-#   student's files it takes more than the weights. `original.keras` is the largest, because it also
-#   holds Adam's state (lesson 05).
-# - *Time*: a float16 file saves none on a processor that has to turn the weights back into float32
-#   before it multiplies. int8 does save some, if there is much to multiply; for the student,
-#   starting a prediction takes longer than its arithmetic. Slowest by far is `predict` of Keras: it
-#   is made for large batches, and prepares a lot in every call.
-# - *Accuracy and agreement*: if few answers change, as many become right as wrong. What a student
-#   loses is a price of another order than rounding.
+#   student's smaller files it takes more than the weights. `original.keras` is the largest, because
+#   it also holds Adam's state (lesson 05).
+# - *Time*: float16 saves none on a processor that turns the weights back into float32 before it
+#   multiplies. int8 does, where there is much to multiply; for the student, starting a prediction
+#   takes longer than its arithmetic. Slowest by far is Keras' `predict`: it is made for large
+#   batches, and prepares a lot in every call.
 #
 # ## 7 Predict
 # A phone has no Keras. The program small/classify.py needs only NumPy and the interpreter, which is
@@ -275,9 +269,7 @@ if find_spec("ai_edge_litert"):
 else:
     print("small/classify.py was not run; it needs: pip install ai-edge-litert")
 accuracy = table.set_index("file").test_accuracy
-scores = {"test_accuracy": accuracy["original.keras"]}
-scores["test_accuracy_int8"] = accuracy["original_int8.tflite"]
-lesson.finish(model, history, training="original", **scores)
+lesson.finish(model, history, training="original", test_accuracy=accuracy["original.keras"])
 
 # %% [markdown]
 # ## Remember
