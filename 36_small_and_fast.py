@@ -88,9 +88,10 @@ def build_model(width, seed):
 
 # %% [markdown]
 # ## 4 Compile
-# We will train seven networks, all in the same way. The loss of an image is -Σ t·log p, where t are
-# its ten targets and p the ten predicted probabilities. For a one-hot vector only the true class is
-# left, -log p, as in lesson 01. (There, *sparse* stands for class numbers instead of vectors.)
+# We will train seven networks, the original and six students, all in the same way. The loss of an
+# image is -Σ t·log p, where t are its ten targets and p the ten predicted probabilities. If t is
+# one-hot, only the true class is left, -log p, as in lesson 01. (There the targets are class
+# numbers instead of vectors; that is what `sparse_` stands for in the loss's name.)
 
 
 # %%
@@ -158,15 +159,15 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 # ## 6 Evaluate
 # ### A file for small devices
 # *LiteRT* (formerly TensorFlow Lite) runs networks on phones and small boards. Its files end in
-# `.tflite`; `export` (lesson 05) writes them with TensorFlow's converter. A weight is usually a
-# *float32*, a number of 32 bits or 4 bytes. So the original needs 93,322 · 4 = 373,288 bytes, and a
-# little for the list of its layers.
+# `.tflite`; `export` (lesson 05) writes them with TensorFlow's converter, which is why this lesson
+# needs the TensorFlow back-end. A weight is usually a *float32*, a number of 32 bits or 4 bytes. So
+# the original needs 93,322 · 4 = 373,288 bytes, and a little for the list of its layers.
 #
 # ### Smaller numbers: quantization
 # *Quantization* stores the numbers of a network with fewer bits. *Post-training quantization* does
 # so after training; the weights need not be trained again. There are two common ways:
 #
-# A *float16* has 2 bytes and about three exact digits. For a trained weight that is enough.
+# A *float16* has 2 bytes and about three exact digits.
 #
 # An *int8* has one byte: a whole number from -128 to 127. The converter chooses a *scale* and a
 # *zero point* for it:
@@ -257,8 +258,9 @@ lesson.save_table("files", table)
 #         print(interpreter.get_tensor(answer["index"]).argmax())
 #
 # We let it classify ten test images, in a process of its own, if the package is installed. (The
-# numbers above do not need it: TensorFlow contains the same interpreter.) On a phone, the same
-# steps are written in Kotlin or Swift.
+# numbers above do not need it: TensorFlow contains the same interpreter.) It passes raw pixels, 0
+# to 255, since `Rescaling` is in the file. On a phone, the same steps are written in Kotlin or
+# Swift.
 
 # %%
 np.save(files / "ten.npy", test_images[:10, ..., 0])
