@@ -8,6 +8,8 @@ file that such devices can run, store each of its weights in two bytes or one in
 it teach a network with a sixtieth of its weights, and classify digits with a program of about ten
 lines that needs no Keras.
 
+Expect: median test accuracy 0.000.
+
     python 36_small_and_fast.py
     python 36_small_and_fast.py --width 8
 """
@@ -156,6 +158,9 @@ best = comparison.groupby("learns_from").val_accuracy.median().idxmax()  # not b
 print(f"chosen by validation: the student of {best}, {student.count_params():,} parameters")
 
 # %% [markdown]
+# <!-- results: lesson-36-students -->
+# <!-- end -->
+#
 # ## 6 Evaluate
 # ### A file for small devices
 # *LiteRT* (formerly TensorFlow Lite) runs networks on phones and small boards. Its files end in
@@ -237,6 +242,9 @@ table = runners.measure(model, files, test_images, test_labels)
 lesson.save_table("files", table)
 
 # %% [markdown]
+# <!-- results: lesson-36-files -->
+# <!-- end -->
+#
 # - *Bytes*: float16 halves the weights and int8 quarters them, but the list of layers stays. In the
 #   student's smaller files it takes more than the weights. `original.keras` is the largest, because
 #   it also holds Adam's state (lesson 05).

@@ -218,6 +218,7 @@ FIGURES = [
         least=0.85,
     ),
     Figure("28 Transformer", ["28_transformer.py"], "test_accuracy", "none", "", least=0.875),
+    Figure("36 original", ["36_small_and_fast.py"], "test_accuracy", "none", "", least=0.985),
     Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],

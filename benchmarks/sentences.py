@@ -703,6 +703,13 @@ def promise_of_imbalance() -> str:
     return f"recall of the rarest band {plain.recall:.2f}, precision {plain.precision:.2f}; with class weights {weighted.recall:.2f} and {weighted.precision:.2f}."
 
 
+def promise_of_files() -> str:
+    """Tell what the original of lesson 36 and its int8 file reach, and their sizes."""
+    files = results("36_files").groupby("file")[["bytes", "test_accuracy"]].median()
+    whole, small = (files.loc[f"original_{form}.tflite"] for form in ("float32", "int8"))
+    return f"median test accuracy {whole.test_accuracy:.3f} in {whole.bytes / 1000:.0f} kB; in int8 {small.test_accuracy:.3f} in {small.bytes / 1000:.0f} kB."
+
+
 RANGE = "median and range of COUNT seeds."
 ACCURACY = f"test accuracy {{test_accuracy:3~}}, {RANGE}"
 PROMISES = {
@@ -739,6 +746,7 @@ EXPECTATIONS["20_depth_and_width"] = promise_of_shapes
 EXPECTATIONS["22_uncertainty"] = promise_of_uncertainty
 EXPECTATIONS["24_imbalanced_classes"] = promise_of_imbalance
 EXPECTATIONS["25_ensembles"] = promise_of_ensembles
+EXPECTATIONS["36_small_and_fast"] = promise_of_files
 EXPECTATIONS["xor"] = promise_of_xor
 
 
