@@ -58,6 +58,7 @@ Inside TensorFlow
 
 In use
 05 | checkpoints, weights, `.keras` files, exporting a model
+36 | LiteRT and ONNX, float16, int8 with a representative data set, distillation, a program without Keras
 serving | an HTTP interface, a page to draw digits on | How do other people use my model?
 13 | data-parallel training on several devices or computers
 """

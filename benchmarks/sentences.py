@@ -721,6 +721,13 @@ def promise_of_subwords() -> str:
     return fill(text, results("35_sizes").query("vocabulary == 4000"))
 
 
+def promise_of_files() -> str:
+    """Tell what the original of lesson 36 and its int8 file reach, and their sizes."""
+    files = results("36_files").groupby("file")[["bytes", "test_accuracy"]].median()
+    whole, small = (files.loc[f"original_{form}.tflite"] for form in ("float32", "int8"))
+    return f"median test accuracy {whole.test_accuracy:.3f} in {whole.bytes / 1000:.0f} kB; in int8 {small.test_accuracy:.3f} in {small.bytes / 1000:.0f} kB."
+
+
 RANGE = "median and range of COUNT seeds."
 ACCURACY = f"test accuracy {{test_accuracy:3~}}, {RANGE}"
 PROMISES = {
@@ -764,6 +771,7 @@ EXPECTATIONS["31_autoencoder"] = lambda: (
 EXPECTATIONS["32_variational_autoencoder"] = lambda: (
     "both terms of the loss in nats per image, new images, and walks between two digits."
 )
+EXPECTATIONS["36_small_and_fast"] = promise_of_files
 EXPECTATIONS["xor"] = promise_of_xor
 
 

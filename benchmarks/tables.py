@@ -444,6 +444,41 @@ def lesson_30_ways() -> list[str]:
     return in_columns([fill(line, runs_of("30")) for line in layout(header, rows)])
 
 
+def lesson_36_files() -> list[str]:
+    """Compare the files of lesson 36: size, time, accuracy and agreement with the original."""
+    files = results("36_files")
+    header = "| file | bytes | ms per image | test accuracy | agreement |"
+    row = "| `{file}` | {bytes:,.0f} | {ms:.2g} | {test_accuracy:4~} | {agreement:.4f} |"
+    rows = in_columns(table(files, "file", header, row))
+    (processor,) = files.processor.unique()
+    about = f"Medians of three seeds, with the range of the accuracy, on one core of {processor}:"
+    return [about, "", *rows]
+
+
+def lesson_36_students() -> list[str]:
+    """Compare the students of lesson 36 that learn from labels and from the original."""
+    students = results("36_students")
+    header = "| the student learns from | validation accuracy | test accuracy |"
+    row = "| {learns_from} | {val_accuracy:4~} | {test_accuracy:4~} |"
+    names = {"labels": "the labels", "original": "the original's probabilities"}
+    rows = in_columns(
+        table(
+            students.assign(learns_from=students.learns_from.map(names)), "learns_from", header, row
+        )
+    )
+    pairs = students.pivot(
+        index=["run_seed", "seed"], columns="learns_from", values="test_accuracy"
+    )
+    won = (pairs.original > pairs.labels).sum()
+    return [
+        f"Median and range of {len(pairs)} trainings each, three for each of three originals:",
+        "",
+        *rows,
+        "",
+        f"Of the {len(pairs)} pairs with equal seeds, the student of the original is better in {won}.",
+    ]
+
+
 def two_processors() -> list[str]:
     """Compare the ratios measured on the computers without and with amx."""
 
@@ -539,6 +574,8 @@ BLOCKS = {
     "lesson-29-perplexity": lesson_29_perplexity,
     "lesson-29-cache": lesson_29_cache,
     "lesson-30-ways": lesson_30_ways,
+    "lesson-36-files": lesson_36_files,
+    "lesson-36-students": lesson_36_students,
     "two-processors": two_processors,
     "lesson-27-cost": lesson_27_cost,
     "attention-cost": attention_cost,

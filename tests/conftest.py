@@ -45,6 +45,7 @@ LANGUAGE_MODEL = "29_language_model.py"
 FINE_TUNING = "30_fine_tuning.py"
 AUTOENCODER = "31_autoencoder.py"
 VAE = "32_variational_autoencoder.py"
+SMALL_AND_FAST = "36_small_and_fast.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, XOR]  # they generate it: no data flags
@@ -71,6 +72,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     FINE_TUNING: ["--limit", "300", "--labels", "20", "--pretraining", "1"],
     AUTOENCODER: ["--limit", "500"],
     VAE: ["--limit", "500"],
+    SMALL_AND_FAST: ["--limit", "1000"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -105,6 +107,7 @@ OWN_FILE = {  # the main test file of a lesson
     FINE_TUNING: "test_fine_tuning.py",
     AUTOENCODER: "test_autoencoder.py",
     VAE: "test_variational_autoencoder.py",
+    SMALL_AND_FAST: "test_small_and_fast.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

@@ -41,6 +41,7 @@ from conftest import (
     REGULARIZATION,
     ROOT,
     SAVING,
+    SMALL_AND_FAST,
     SUBWORDS,
     TENSORS,
     TIME_SERIES,
@@ -79,6 +80,7 @@ PARAMETERS = {
     SUBWORDS: 4000 * 32 + (5 * 32 + 1) * 64 + 65,
     TRANSFORMER: 10_000 * 32 + 201 * 32 + 4 * 1_056 + 2_112 + 2_080 + 2 * 64 + 33,
     LOCATE: 416 + 4_640 + 18_496 + 36_928 + 73_856 + 1_290 + 4_096 * 128 + 128 + 516,
+    SMALL_AND_FAST: 320 + 18_496 + 2 * 36_928 + 650,
     ATTENTION: 27 * 32 + 11 * 32 + 6 * 32 + 4 * (32 * 32 + 32) + 330,  # --longest 5
     AUTOENCODER: 784 * 256 + 256 + 256 * 32 + 32 + 32 * 256 + 256 + 256 * 784 + 784,
     VAE: 784 * 500
@@ -136,6 +138,7 @@ FIGURES = {
     RAW_TEXT: ["accuracy", "loss", "epoch_times"],
     SUBWORDS: ["accuracy", "loss", "epoch_times"],
     TRANSFORMER: ["attention", "accuracy", "loss", "epoch_times"],
+    SMALL_AND_FAST: ["accuracy", "loss", "epoch_times"],
     ATTENTION: ["lengths", "weights", "accuracy", "loss", "epoch_times"],
     AUTOENCODER: ["reconstructions", "errors", "strangest", "loss", "epoch_times"],
     VAE: [
@@ -177,6 +180,7 @@ OTHERS = {
     ENSEMBLES: {"results.csv"},
     ATTENTION: {"scores.csv"},
     AUTOENCODER: {"results.csv"},
+    SMALL_AND_FAST: {"files.csv", "students.csv", "exported"},
     CHURN: {"models.csv"},
     XOR: {"decision.gif"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},

@@ -23,6 +23,7 @@ from conftest import (
     QUICK_JAX,
     ROOT,
     SHORTER,
+    SMALL_AND_FAST,
     TENSORS,
     TIME_SERIES,
     TRAINING_LOOP,
@@ -33,7 +34,7 @@ from common.startup import chosen_backend, is_error, quiet_stderr, start_keras
 from frame.parser import plain
 
 AUTO_MPG = LESSONS[2]
-ONLY_TENSORFLOW = [TENSORS, AUTODIFF, TRAINING_LOOP]
+ONLY_TENSORFLOW = [TENSORS, AUTODIFF, TRAINING_LOOP, SMALL_AND_FAST]
 
 
 def python(*words, cwd="/", **environment) -> subprocess.CompletedProcess:
