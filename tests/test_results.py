@@ -294,6 +294,19 @@ def test_claims_of_lesson_21():
     assert labels.precision.collar < labels.precision_at_half.collar
 
 
+def test_claims_of_lesson_36():
+    students = results("36_students").pivot(
+        index=["run_seed", "seed"], columns="learns_from", values="test_accuracy"
+    )
+    gain = students.original - students.labels
+    assert 0 < gain.median() < 0.003 and (gain >= 0).mean() > 0.7
+    assert gain.median() < students.labels.std()
+    files = results("36_files").groupby("file").median(numeric_only=True)
+    whole, small = files.loc["original_float32.tflite"], files.loc["original_int8.tflite"]
+    assert 3 < whole.bytes / small.bytes < 4 and small.ms < 0.6 * whole.ms
+    assert small.agreement > 0.999
+
+
 def test_claims_of_lesson_24():
     rows = results("24_rules").set_index(["network", "rule", "band", "seed"]).sort_index()
     assert set(rows.index.unique("seed")) == {42, 43, 44}
