@@ -269,9 +269,9 @@ lesson.finish(best, best_history, training=best_name, **scores)
 # %% [markdown]
 # ## Exercises
 # 1. How much pretraining is needed? Compare `--labels 1000 --pretraining 1` with the default.
-# 2. What does the rank of LoRA change? Count the trained parameters for `--rank 1`, then compare
-#    the accuracy for `--labels 1000` with ranks 1, 4 and 16.
-# 3. How many labels is pretraining worth? Find the number of labels with which training from
-#    scratch reaches what the fine-tuned network reaches with 100.
+# 2. How many parameters does LoRA train here? Count them by hand, then compare with the table. How
+#    many are there with `--rank 16`?
+# 3. How many labels is pretraining worth? Find a number with which training from scratch reaches
+#    what the fine-tuned network reaches with 100.
 #
 # Solutions: notes/solutions/30_fine_tuning.md
