@@ -111,12 +111,8 @@ model.summary()
 
 # %%
 for network in (model, denoiser):
-    network.compile(
-        "adam",
-        "mse",
-        steps_per_execution=len(train),  # return to Python once per epoch: faster
-        jit_compile=keras.backend.backend() == "tensorflow" or "auto",  # as in lesson 10
-    )
+    # `steps_per_execution`: return to Python once per epoch, which is faster.
+    network.compile("adam", "mse", steps_per_execution=len(train))
 
 # %% [markdown]
 # ## 5 Fit
