@@ -7,11 +7,12 @@ itself says what comes next. And what predicts the next word can also write, wor
 this lesson you build a decoder-only Transformer, a small relative of GPT, train it on film reviews,
 measure it against counts of words, pairs and triples, and let it write reviews.
 
-Expect: perplexity.
+Expect: test perplexity 156 (156 to 158), median and range of three seeds. A trigram model has 185.
+Takes: about 14 minutes on two CPU cores, at full length.
 
     python 29_language_model.py
     python 29_language_model.py --prompt "the worst thing about this film"
-    python 29_language_model.py --epochs 2 --blocks 3
+    python 29_language_model.py --epochs 16 --blocks 3
 """
 
 # %%
@@ -260,6 +261,12 @@ lesson.save_table("perplexities", table.round(1))
 
 # %% [markdown]
 # <!-- results: lesson-29-perplexity -->
+# | model       | test perplexity of three seeds |
+# | ----------- | ------------------------------ |
+# | unigram     | 624 (624 to 624)               |
+# | bigram      | 214 (214 to 214)               |
+# | trigram     | 185 (185 to 185)               |
+# | Transformer | 156 (156 to 158)               |
 # <!-- end -->
 #
 # Already the word before says a great deal, and a second one adds a little. The trigram cannot make

@@ -7,8 +7,8 @@ next word (*pretraining*, lesson 29). For that it has to learn which words are a
 it further on the few labels that you have (*fine-tuning*). You compare this with training from
 scratch, for 100, 1,000 and all labels, and with *LoRA*, which trains few of the parameters.
 
-Expect: test accuracy.
-Takes: some 15 minutes on two cores.
+Expect: median test accuracy with 100 labels: from scratch 0.56, fine-tuned 0.71.
+Takes: about 37 minutes on two CPU cores, at full length.
 
     python 30_fine_tuning.py
     python 30_fine_tuning.py --labels 100 1000
@@ -236,9 +236,22 @@ lesson.save_figure("ways", figure)
 # Medians and ranges of three seeds:
 #
 # <!-- results: lesson-30-ways -->
+# | labels       | trained parameters | 100   | 1,000 | 25,000 |
+# | ------------ | ------------------ | ----- | ----- | ------ |
+# | from scratch | 1,693,313          | 0.563 | 0.717 | 0.846  |
+# | fine-tuned   | 1,693,313          | 0.709 | 0.803 | 0.868  |
+# | LoRA         | 27,777             | 0.724 | 0.811 | 0.858  |
 # <!-- end -->
 #
-# With few labels, pretraining decides: XXX
+# Pretraining helps most where labels are few: with 100, training from scratch is hardly better than
+# chance, while the pretrained network is right in 7 of 10 cases, as often as training from scratch
+# with ten times as many labels. With all labels, a few percentage points are left.
+#
+# LoRA does as well as full fine-tuning with few labels, and not quite as well with all: 1.6% of the
+# parameters can adapt the network to a task, but not rebuild it.
+#
+# (All this is far from the 0.922 of lesson 26 with all labels. This network is small, has read for
+# a few minutes only, and sees 128 words of each review. Large pretrained networks are ahead.)
 #
 # ## 7 Predict
 # The network that was fine-tuned on the most labels judges a text of yours.

@@ -8,7 +8,7 @@ file that such devices can run, store each of its weights in two bytes or one in
 it teach a network with a sixtieth of its weights, and classify digits with a program of about ten
 lines that needs no Keras.
 
-Expect: median test accuracy 0.000.
+Expect: median test accuracy 0.988 in 379 kB; in int8 0.987 in 106 kB.
 
     python 36_small_and_fast.py
     python 36_small_and_fast.py --width 8
@@ -159,6 +159,14 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 
 # %% [markdown]
 # <!-- results: lesson-36-students -->
+# Median and range of 9 trainings each, three for each of three originals:
+#
+# | the student learns from      | validation accuracy       | test accuracy             |
+# | ---------------------------- | ------------------------- | ------------------------- |
+# | the labels                   | 0.9532 (0.9480 to 0.9593) | 0.9601 (0.9516 to 0.9653) |
+# | the original's probabilities | 0.9542 (0.9470 to 0.9613) | 0.9608 (0.9568 to 0.9699) |
+#
+# Of the 9 pairs with equal seeds, the student of the original is better in 9.
 # <!-- end -->
 #
 # So it helps, but only by about 0.2 percentage points, less than two students with other seeds
@@ -247,6 +255,17 @@ lesson.save_table("files", table)
 
 # %% [markdown]
 # <!-- results: lesson-36-files -->
+# Medians and ranges of three seeds, times on one core of an AMD EPYC:
+#
+# | file                      | bytes     | ms per image | test accuracy             | agreement |
+# | ------------------------- | --------- | ------------ | ------------------------- | --------- |
+# | `original.keras`          | 1,165,443 | 51           | 0.9877 (0.9869 to 0.9902) | 1.0000    |
+# | `original_float32.tflite` | 378,556   | 0.029        | 0.9877 (0.9869 to 0.9902) | 1.0000    |
+# | `original_float16.tflite` | 193,692   | 0.029        | 0.9877 (0.9869 to 0.9902) | 1.0000    |
+# | `original_int8.tflite`    | 105,808   | 0.014        | 0.9874 (0.9869 to 0.9899) | 0.9996    |
+# | `student_float32.tflite`  | 11,796    | 0.0055       | 0.9601 (0.9587 to 0.9612) | 0.9602    |
+# | `student_float16.tflite`  | 10,456    | 0.0055       | 0.9600 (0.9586 to 0.9613) | 0.9601    |
+# | `student_int8.tflite`     | 8,920     | 0.0056       | 0.9599 (0.9593 to 0.9606) | 0.9602    |
 # <!-- end -->
 #
 # - *Bytes*: float16 halves the weights and int8 quarters them, but the list of layers stays. In the

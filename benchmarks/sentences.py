@@ -754,6 +754,8 @@ PROMISES = {
     "23_locate_and_classify": "test accuracy {test_accuracy:.3f}; mean IoU (fit of the boxes, 0 to 1) {test_iou:.3f}: medians of COUNT seeds.",
     "26_raw_text": ACCURACY,
     "28_transformer": ACCURACY,
+    "29_language_model": f"test perplexity {{test_perplexity:0~}}, {RANGE} A trigram model has {{test_perplexity_trigram:.0f}}.",
+    "30_fine_tuning": "median test accuracy with 100 labels: from scratch {test_accuracy_from_scratch_100:.2f}, fine-tuned {test_accuracy_fine_tuned_100:.2f}.",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }
