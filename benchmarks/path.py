@@ -37,6 +37,7 @@ mnist | convolutional networks, pooling, augmentation, regularization: twelve mo
 11 | transfer learning, freezing, fine-tuning, a network trained on ImageNet
 17 | multi-task learning: a shared trunk, a head for each task, loss weights
 23 | localization: bounding boxes, intersection over union, losses on different scales
+33 | a folder of photos: odd files, color channels, near-duplicates, augmentation, one file answered
 
 Text and series
 14 | n-grams, starting from naive Bayes, dropout

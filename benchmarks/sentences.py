@@ -293,6 +293,24 @@ def lesson_23_weight() -> list[str]:
     return ["Test canvases, median and range of three seeds:", "", *layout(header, rows)]
 
 
+def lesson_33_scores() -> list[str]:
+    """Lay out what the split and the augmentation of lesson 33 change."""
+    variants = {
+        "groups stay together, with augmentation": "",
+        "groups stay together, without augmentation": "augmentation-no",
+        "split file by file, with augmentation": "split-files",
+    }
+    rows = [
+        f"| {name} | {fill('{test_accuracy:3~}', runs_of('33', variant))} |"
+        for name, variant in variants.items()
+    ]
+    return [
+        "The drawn letters, median and range of three seeds:",
+        "",
+        *layout("| training | test accuracy |", rows),
+    ]
+
+
 def lesson_10_errors() -> list[str]:
     """List the errors of lesson 10's forecasts one step ahead."""
     names = ("naive", "linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru")
@@ -619,6 +637,7 @@ FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_com
 FUNCTIONS += [
     lesson_17_weight,
     lesson_23_weight,
+    lesson_33_scores,
     lesson_19_memorized,
     lesson_21_losses,
     lesson_24_averages,
@@ -729,6 +748,7 @@ PROMISES = {
     "23_locate_and_classify": "test accuracy {test_accuracy:.3f}; mean IoU (fit of the boxes, 0 to 1) {test_iou:.3f}: medians of COUNT seeds.",
     "26_raw_text": ACCURACY,
     "28_transformer": ACCURACY,
+    "33_own_pictures": f"test accuracy {{test_accuracy:3~}} on the letters, {RANGE}",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

@@ -40,9 +40,11 @@ IMBALANCE = "24_imbalanced_classes.py"
 RAW_TEXT = "26_raw_text.py"
 TRANSFORMER = "28_transformer.py"
 ATTENTION = "27_attention.py"
+OWN_PICTURES = "33_own_pictures.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
-NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, XOR]  # they generate it: no data flags
+# They generate their data, or have flags of their own for it.
+NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, OWN_PICTURES, XOR]
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
     TUNING: ["--trials", "2"],
@@ -90,6 +92,7 @@ OWN_FILE = {  # the main test file of a lesson
     RAW_TEXT: "test_raw_text.py",
     TRANSFORMER: "test_transformer.py",
     ATTENTION: "test_attention.py",
+    OWN_PICTURES: "test_own_pictures.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

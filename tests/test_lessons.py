@@ -35,6 +35,7 @@ from conftest import (
     NGRAMS,
     NO_DATA_SET,
     OUTPUTS,
+    OWN_PICTURES,
     PROJECTS,
     RAW_TEXT,
     REGULARIZATION,
@@ -75,6 +76,7 @@ PARAMETERS = {
     IMBALANCE: 5 * 64 + 64 + 4_160 + 195,
     TRANSFORMER: 10_000 * 32 + 201 * 32 + 4 * 1_056 + 2_112 + 2_080 + 2 * 64 + 33,
     LOCATE: 416 + 4_640 + 18_496 + 36_928 + 73_856 + 1_290 + 4_096 * 128 + 128 + 516,
+    OWN_PICTURES: 448 + 4_640 + 18_496 + 73_856 + 128 * 6 + 6,
     ATTENTION: 27 * 32 + 11 * 32 + 6 * 32 + 4 * (32 * 32 + 32) + 330,  # --longest 5
     MNIST: 407_050,
     XOR: 65,
@@ -119,6 +121,15 @@ FIGURES = {
     RAW_TEXT: ["accuracy", "loss", "epoch_times"],
     TRANSFORMER: ["attention", "accuracy", "loss", "epoch_times"],
     ATTENTION: ["lengths", "weights", "accuracy", "loss", "epoch_times"],
+    OWN_PICTURES: [
+        "near_duplicates",
+        "augmentation",
+        "confusion_matrix",
+        "hardest",
+        "accuracy",
+        "loss",
+        "epoch_times",
+    ],
     CHURN: [
         "confusion_matrix",
         "roc_and_precision_recall",
@@ -148,11 +159,13 @@ OTHERS = {
     IMBALANCE: {"rules.csv"},
     ENSEMBLES: {"results.csv"},
     ATTENTION: {"scores.csv"},
+    OWN_PICTURES: {"files.txt", "letters"},
     CHURN: {"models.csv"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
 DIGITS = list("0123456789")
-CLASSES = {SAVING: DIGITS, TRANSFER: DIGITS[5:], MNIST: DIGITS}  # needed by serving/
+# Those of digits are needed by serving/.
+CLASSES = {SAVING: DIGITS, TRANSFER: DIGITS[5:], MNIST: DIGITS, OWN_PICTURES: list("ABEFPR")}
 EPOCHS = {TUNING: 10, TRANSFER: 10}  # five times as many for the winner; 10 steps, one per epoch
 STEPS = ["Load", "Prepare", "Define", "Compile", "Fit", "Evaluate", "Predict"]
 
@@ -206,6 +219,7 @@ def test_loss_is_finite_and_decreases(smoke_runs, script):
         (RAW_TEXT, "test_numbers"),
         (TRANSFORMER, "test_numbers"),
         (ATTENTION, "test_lines"),
+        (OWN_PICTURES, "test_images"),
         (MNIST, "test_images"),
         (XOR, "inputs"),
     ],
