@@ -3,12 +3,12 @@
 # 33 Your own pictures: how do files become a trained network?
 
 Until now somebody had prepared the images for you: all of one size, none damaged, already split.
-With pictures of your own that is your work. You will check the files, turn them into arrays of
-color, keep near-duplicates together when you split, and train a convolutional network on a few
-hundred pictures, changed a little each time so that it sees more than there are. Afterwards the
-network answers for any picture file.
+With pictures of your own, that is your work. You will check the files, turn them into arrays of
+colors, split them so that the test is honest, and train a convolutional network although there are
+only a few hundred pictures. Afterwards it tells you what is in any picture file.
 
-To begin you need no pictures: the lesson draws some, letters in many fonts and colors.
+You need no pictures to begin: the lesson draws some, six letters in many fonts and colors. The
+numbers below are those of the letters; with photos of your own you will get others.
 
     python 33_own_pictures.py
     python 33_own_pictures.py --pictures DIR    # your own: a folder with a sub-folder per class
@@ -68,11 +68,18 @@ from pictures.folders import load_pictures
 #
 # So our helper `load_pictures` reads the files with the library Pillow, and *reports* what is odd
 # instead of stopping: which files it left out, and which pictures it had to change. (Where it
-# finds fewer than ten good pictures in a class, it stops.) Read the report each time. A class that
-# lost half its files is a problem that no network can solve.
+# finds fewer than ten good pictures in a class, it stops.) Read the report each time: if a class
+# lost half its files, no network can repair that. A frequent case are photos of iPhones in the HEIC
+# format, which Pillow cannot read; export them as JPEG.
 #
-# All pictures of a batch must have the same size, so each is cropped to a square and scaled to
-# 64x64 pixels. A few hundred of that size fit into memory easily: 500·64·64·3 bytes are 6 MB.
+# All pictures of a batch must have the same size, so each is scaled to 64x64 pixels, after what is
+# too long on two sides was cut off. A few hundred of that size easily fit into memory: 500 of them
+# are 500·64·64·3 bytes, 6 MB.
+#
+# Without `--pictures` the helper draws letters into the folder of this run, which is printed below:
+# have a look at them. As in any real folder, most things were pictured several times, and some
+# files are odd. Of each picture we get its colors (`images`), the number of its class (`labels`)
+# and the name of its file (`files`); `classes` has the names of the classes.
 
 # %%
 images, labels, classes, files = load_pictures(lesson)
@@ -93,12 +100,13 @@ print("shape:", images.shape, "- the first pixel of the first picture:", images[
 # answer. Such a test measures memory, another case of *data leakage*. So near-duplicates must stay
 # on the same side of a split.
 #
-# How do we find them, if not by eye? With a *difference hash*: scale the picture to 8 rows of 9
-# gray pixels, and note for each pixel whether it is brighter than its left neighbor, 8·8 = 64 bits.
-# What changes between two shots (a little light, a shift by a pixel, the size of the file) turns
-# few of these bits. In two unrelated pictures about half of them differ, 32. We put pictures that
-# differ in at most 8 bits in one group. That finds most near-duplicates, not all; a series that you
-# took while walking around a thing has to be grouped by hand.
+# How do we find them, if not by eye? With a *difference hash*: scale the picture down to 8 rows of
+# 9 gray pixels, and note for each pixel whether it is brighter than its left neighbor. A row of the
+# gray values 90, 120, 80, ... begins with the bits 1, 0, ...; in all there are 8·8 = 64 bits. What
+# differs between two shots in a row (a little light, a shift by a pixel, the size of the file)
+# changes few of them. Of two unrelated pictures about half of the bits differ, 32. We put pictures
+# into one group if they differ in at most 8 bits. That finds most near-duplicates, not all: a
+# series that you took while walking around a thing has to be grouped by hand.
 
 # %%
 groups = group_near_duplicates(images)
@@ -146,7 +154,8 @@ train = lesson.batches(train_images, train_labels)  # reshuffled for every epoch
 # shifted, turned, and made brighter or darker, by other random amounts. They must stay so small
 # that you would still give the picture the same label. (A mirrored cat is a cat, so for photos of
 # things add `RandomFlip("horizontal")`. A mirrored "R" is no "R".) The layers do this only in
-# training; in prediction they pass the picture on unchanged.
+# training; in prediction they pass the picture on unchanged. Here they are a small model, which is
+# a layer of the larger one below (as the feature extractor in lesson 11).
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -163,14 +172,18 @@ variants = keras.ops.convert_to_numpy(augment(copies, training=True))
 lesson.save_figure("augmentation", picture_grid(variants, [""] * 16))
 
 # %% [markdown]
-# **The network.** Four convolutional layers; pooling between them halves height and width, from 64
-# to 32, 16 and 8, while the number of channels grows. A filter of the first layer sees all three
-# colors at once: it has 3·3 weights for each of three channels and a bias, so the 16 filters have
-# 16·(3·3·3 + 1) = 448 parameters. For gray images (lesson 12) it was 160.
+# The figure `augmentation` shows one picture in 16 variants. Would you still call each of them the
+# same?
 #
-# `GlobalMaxPooling2D` keeps the largest of the 8x8 values of each channel: it does not matter where
-# in the picture the thing is (lesson 23). And the number of weights does not depend on the size of
-# the pictures.
+# **The network.** It has four convolutional layers (lessons 11 and 12). `padding="same"` puts a
+# border of zeros around the image, so that a convolution does not shrink it; pooling halves height
+# and width, from 64 to 32, 16 and 8, while the number of channels grows. A filter of the first
+# layer sees all three colors at once: it has 3·3 weights for each channel and one bias, so the 16
+# filters have 16·(3·3·3 + 1) = 448 parameters. For gray images (lesson 12) it was 160.
+#
+# `GlobalMaxPooling2D` then keeps only the largest of the 8x8 values of each channel. So it does not
+# matter where in the picture a thing is, only whether it is there; and the number of parameters
+# does not depend on the size of the pictures.
 
 # %%
 model = keras.Sequential([
@@ -192,6 +205,7 @@ model.summary()
 
 # %% [markdown]
 # ## 4 Compile
+# As in lesson 01, the labels are integers, so the loss is the "sparse" cross-entropy.
 
 # %%
 model.compile(
@@ -203,8 +217,9 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# An epoch is short, for there are few pictures, so we need many. As in lesson 26, we train for all
-# of them and put back the weights of the epoch with the lowest validation loss.
+# There are few pictures, so an epoch is short and we need many. With few pictures the validation
+# loss also jumps from epoch to epoch. So we do not stop early: we train for all epochs, and then
+# put back the weights of the one with the lowest validation loss.
 
 # %%
 best_weights = keras.callbacks.EarlyStopping(
@@ -221,11 +236,12 @@ history = model.fit(
 
 # %% [markdown]
 # ## 6 Evaluate
-# With few test pictures the accuracy is uncertain. By lesson 22 its standard error is sqrt(p·(1 -
-# p) / n) for an accuracy p on n independent pictures, and plus or minus two of them hold the true
-# accuracy about 19 times in 20. Near-duplicates are not independent, so we count n in groups. With
-# p = 0.9 and n = 50 that gives 0.04: the accuracy lies between 0.82 and 0.98. Do not trust a second
-# decimal.
+# With few test pictures the accuracy is partly luck: other pictures would give another one. Its
+# *standard error* says by how much, typically: sqrt(p·(1 - p) / n) for an accuracy p on n
+# independent pictures. About 19 times in 20, the true accuracy is less than two standard errors
+# away. Near-duplicates are not independent, so we count groups: n = 50 of them and p = 0.9 give a
+# standard error of 0.04, so the true accuracy is somewhere between 0.82 and 0.98. Do not trust the
+# second decimal.
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=500, verbose=0, return_dict=True)
@@ -244,11 +260,10 @@ lesson.save_figure("confusion_matrix", plots.confusion_matrix(test_labels, guess
 # <!-- end -->
 #
 # ## 7 Predict
-# Look at the pictures that the network finds hardest, those whose true class got the lowest
-# probability. They are the figure `hardest`: the true class, and then the guess if it is wrong.
-# With pictures of your own you will find wrong labels here, things cut off at the edge when the
-# picture was cropped, and things that you would not recognize either. Such a look is worth more
-# than another layer.
+# The figure `hardest` shows the test pictures whose true class got the lowest probability, which is
+# in the title, after the true class and, if it is wrong, the guess. With pictures of your own you
+# will find wrong labels here, things that were cut off, and things that you would not recognize
+# either. Such a look is worth more than another layer.
 
 # %%
 true = probabilities[np.arange(len(test_labels)), test_labels]
