@@ -53,5 +53,5 @@ def answer(path: Path, lesson) -> None:
     except Exception as error:  # for a damaged file Keras may raise any type
         fail(f"--predict: {file}: not a model of this lesson ({error}); remove that folder")
     print(f"model: {file}, trained on {records[-1]['source']}")
-    found = ", ".join(f"{printable(name)} {probability:.3f}" for probability, name in best)
+    found = ", ".join(f"{name} {probability:.3f}" for probability, name in best)
     print(f"{printable(path.name)}: {found}")

@@ -1,6 +1,6 @@
 """The figures of lesson 33."""
 
-from common.plots import new_figure
+from common.plots import new_figure, no_math
 
 
 def picture_grid(images, titles, columns: int = 8):
@@ -17,5 +17,5 @@ def picture_grid(images, titles, columns: int = 8):
         panel.axis("off")
     for panel, image, title in zip(axes.flat, images, titles, strict=False):
         panel.imshow(image)
-        panel.set_title(title.replace("$", r"\$"), fontsize=8)
+        panel.set_title(no_math(title), fontsize=8)
     return figure

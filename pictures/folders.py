@@ -76,7 +76,7 @@ def read_folder(folder: Path, side: int) -> Found:
     """
     began = time.perf_counter()
     files = find_files(folder)
-    classes = list(files)
+    classes = [printable(name) for name in files]
     count = sum(map(len, files.values()))
     print(f"reading {count} files in {printable(folder)} ...", flush=True)
     images, labels, names = [], [], []
@@ -101,14 +101,14 @@ def read_folder(folder: Path, side: int) -> Found:
             fail(f"--pictures {folder / name}: {few}")
     images, labels = np.array(images), np.array(labels, "uint16")
     groups = group_near_duplicates(images)
-    for label, name in enumerate(classes):
+    for label, name in enumerate(files):
         if (different := len(set(groups[labels == label]))) < FEWEST_GROUPS:
             few = f"{different} different pictures, the others are near-duplicates"
             fail(f"--pictures {folder / name}: {few}; give at least {FEWEST_GROUPS} per class")
     sizes = zip(classes, np.bincount(labels), strict=True)
     lines = [
         f"{len(images)} of {count} files are pictures: "
-        + ", ".join(f"{printable(name)} {size}" for name, size in sizes),
+        + ", ".join(f"{name} {size}" for name, size in sizes),
         *describe("left out", [f"{file}: {why}" for file, why in unreadable.items()]),
     ]
     for what, some in changed.items():

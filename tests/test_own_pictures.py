@@ -161,7 +161,7 @@ def test_prediction_ignores_augmentation(run):
 
 def test_folder_of_ones_own(tmp_path):
     folder = tmp_path / "my pictures"
-    write_pictures(folder, ["Gro\u00df $1$", "small", "thing"])
+    write_pictures(folder, ["Gro\u00df $^^$", "small", "thing"])
     good, bad = write_odd_files(folder / "thing" / "below")
     (folder / "small" / ".hidden").write_text("x")
     (folder / "readme.txt").write_text("not in a sub-folder")
