@@ -59,7 +59,7 @@ def test_odd_files_are_read_or_refused(tmp_path):
         image, _ = read_picture(tmp_path / name, 32)
         assert image.shape == (32, 32, 3) and image.dtype == np.uint8, name
         if name != "sixteen bits.png":
-            assert np.abs(image.astype(int) - expected).mean() < 12, name
+            assert np.abs(image.astype(int) - expected).mean() < 25, name
     for name in bad:
         with pytest.raises(UnreadableError):
             read_picture(tmp_path / name, 32)
