@@ -24,7 +24,7 @@ from pictures.answer import read_flags
 lesson = Lesson(
     __doc__,
     epochs=40,
-    batch_size=32,
+    batch_size=16,
     data="pictures",
     on_flags=read_flags,  # with --predict, nothing is trained
     pictures=Flag(Path, "folder with your own pictures: one sub-folder per class"),
