@@ -23,7 +23,7 @@ from pictures.answer import read_flags
 
 lesson = Lesson(
     __doc__,
-    epochs=40,
+    epochs=50,
     batch_size=16,
     data="pictures",
     on_flags=read_flags,  # with --predict, nothing is trained
