@@ -10,6 +10,8 @@ only a few hundred pictures. Afterwards it tells you what is in any picture file
 You need no pictures to begin: the lesson draws some, six letters in many fonts and colors. The
 numbers below are those of the letters; with photos of your own you will get others.
 
+Expect: not measured yet.
+
     python 33_own_pictures.py
     python 33_own_pictures.py --pictures DIR    # your own: a folder with a sub-folder per class
     python 33_own_pictures.py --predict FILE    # afterwards: which class is this picture?
