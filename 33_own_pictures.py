@@ -25,7 +25,7 @@ from pictures.answer import read_flags
 
 lesson = Lesson(
     __doc__,
-    epochs=50,
+    epochs=40,
     batch_size=16,
     data="pictures",
     on_flags=read_flags,  # with --predict, nothing is trained

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 SEED = 33
 LETTERS = "ABEFPR"
-SCENES = 30  # for each letter
+SCENES = 60  # for each letter
 FONTS = r"(DejaVuSans|DejaVuSerif|STIXGeneral)(?!Display).*|cm(b|r|ss|ti|tt)10.*"
 
 
