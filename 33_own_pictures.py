@@ -131,11 +131,12 @@ if len(series):
 # %%
 def split(rows):
     """Split row numbers into four fifths and one fifth."""
+    options = {"n_splits": 5, "shuffle": True, "random_state": lesson.seed}
     if lesson.split == "groups":
-        folds = StratifiedGroupKFold(5, shuffle=True, random_state=lesson.seed)
+        folds = StratifiedGroupKFold(**options).split(rows, labels[rows], groups[rows])
     else:
-        folds = StratifiedKFold(5, shuffle=True, random_state=lesson.seed)
-    most, fifth = next(folds.split(rows, labels[rows], groups[rows]))
+        folds = StratifiedKFold(**options).split(rows, labels[rows])
+    most, fifth = next(folds)
     return rows[most], rows[fifth]
 
 
