@@ -30,6 +30,7 @@ lesson = Lesson(
 import numpy as np
 
 from neuron import descent, figures, wave
+from neuron.check import finite_differences
 
 # %% [markdown]
 # ## One neuron
@@ -43,8 +44,8 @@ from neuron import descent, figures, wave
 # The artificial neuron, also called a *unit*, imitates that. Each input has a *weight*, the
 # synapse: large or small, positive or negative. The unit multiplies each input by its weight and
 # adds up the products and one more number, its *bias*. The result is called z. If z is above 0, the
-# unit outputs 1, otherwise 0. Let two inputs, a and b, be 0 or 1. With weights of 1 and a bias of
-# -1.5 the unit computes "a and b": only for a = b = 1 is z = a + b - 1.5 above 0.
+# unit outputs 1, otherwise 0. For two inputs a and b of 0 or 1, weights of 1 and a bias of -1.5
+# compute "a and b": only for a = b = 1 is z = a + b - 1.5 above 0.
 #
 # NumPy computes z for many inputs at once: `A @ B` multiplies each row of A with each column of B,
 # number by number, and adds up the products.
@@ -64,10 +65,10 @@ for name, bias in {"a and b": -1.5, "a or b": -0.5}.items():
 # %% [markdown]
 # ### Why a bias?
 # The output changes where z = 0. With two inputs, these points form a straight line. The weights
-# turn it, the bias shifts it. In the shaded part of the figure `unit` the output is 1. Without a
-# bias the line always passes through the point (0, 0). That is good enough for "a or b", but not
-# for "a and b". As (1, 0) and (0, 1) must give 0, neither weight may be above 0. Then their sum,
-# which is z for (1, 1), is not above 0 either.
+# turn it, the bias shifts it. In the figure `unit`, the output is 1 in the shaded part. Without a
+# bias the line always passes through (0, 0). That is good enough for "a or b", but not for "a and
+# b": as (1, 0) and (0, 1) must give 0, neither weight may be above 0, so their sum, which is z for
+# (1, 1), is not above 0 either.
 #
 # ### Activations, and why they must be nonlinear
 # The function that turns z into the output is the *activation function*. The step is no good for
@@ -77,8 +78,8 @@ for name, bias in {"a and b": -1.5, "a or b": -0.5}.items():
 # similar curve from -1 to 1, and *relu*: z if it is above 0, otherwise 0.
 #
 # Could a unit simply output z? Then several *layers* of units, each fed by the one before, would be
-# no better than one, as below: a weighted sum of weighted sums is a weighted sum, and biases only
-# add a constant. So an activation must be *nonlinear*: its curve is not a straight line.
+# no better than one: a weighted sum of weighted sums is a weighted sum, and biases only add a
+# constant. So an activation must be *nonlinear*: its curve is not a straight line.
 
 
 # %%
@@ -88,10 +89,6 @@ def sigmoid(z):
 
 activations = {"step": step, "sigmoid": sigmoid, "tanh": np.tanh, "relu": lambda z: z * (z > 0)}
 lesson.save_figure("unit", figures.borders_and_activations((0, -1.5), activations))
-
-first, second = np.array([[1, 2, -1], [3, 0, 1]]), np.array([[1], [-2], [2]])
-print("two layers:", ((x @ first) @ second).ravel())
-print("one layer: ", (x @ (first @ second)).ravel(), "with weights", (first @ second).ravel())
 
 # %% [markdown]
 # ## Three neurons
@@ -110,16 +107,19 @@ y = np.array([[0], [1], [1], [0]])  # the right answers: a xor b, for the four r
 # Nothing to do: numbers between 0 and 1 suit a network.
 #
 # ## 3 Define
-# Both inputs go to each unit of a layer of two. It is called *hidden*, because its outputs stay
-# inside the network: they go to the *output unit*. Two inputs, two hidden units, one output: a
-# 2-2-1 network. Its output p, between 0 and 1, is taken as the probability that the right answer y
-# is 1. Computing p from the inputs, layer by layer, is the *forward pass*.
+# Both inputs go to each of two units. Their layer is called *hidden*, because its outputs stay
+# inside the network: they go to the *output unit*. This is a 2-2-1 network. Its output p, between 0
+# and 1, is taken as the probability that the right answer y is 1. Computing p from the inputs,
+# layer by layer, is the *forward pass*.
 #
 # The weights and biases, which training will change, are the *parameters*: here six weights and
-# three biases. The weights start at random. If two hidden units had the same incoming and outgoing
-# weights, they would give equal outputs, and every step would change them in the same way. Together
-# they would do no more than one. The biases may start at 0, as the weights make the units
-# different. The same *seed* always gives the same random numbers.
+# three biases. The weights start at random: two hidden units with the same weights, in and out,
+# would give equal outputs and change in the same way, and so do no more than one. The biases may
+# start at 0. The same *seed* always gives the same random numbers.
+#
+# The output shows the parameters, then a row for each input, with every number on its way to p.
+# Check one: z1 of the first hidden unit is a times the first number in the first row of w1, plus b
+# times the first number in its second row, plus the first number of b1.
 
 
 # %%
@@ -137,8 +137,11 @@ def forward(x, w1, b1, w2, b2):
     return z1, h, z2, p
 
 
+names = ["w1", "b1", "w2", "b2"]
 network = new_network(lesson.seed)
 start = [parameter.copy() for parameter in network]
+for name, parameter in zip(names, network, strict=True):
+    print(name, parameter.round(2).tolist())
 figures.print_rows(x, *forward(x, *network), y)
 
 # %% [markdown]
@@ -165,11 +168,11 @@ figures.print_rows(x, *forward(x, *network), y)
 #     dp/dz2  = p · (1 - p)      as p = 1 / (1 + e^-z2): e^-z2 / (1 + e^-z2)² = p · (1 - p)
 #     dz2/dw2 = h                as z2 = w2 · h + ...
 #
-# The product of the first two is dL/dz2 = -(1 - p) = p - 1. If y = 0, then dL/dp = 1 / (1 - p), and
-# the product is p. So in both cases dL/dz2 = p - y: the output minus the right answer.
+# The product of the first two is dL/dz2 = p - 1. If y = 0, then dL/dp = 1 / (1 - p), and it is p.
+# So in both cases dL/dz2 = p - y: the output minus the right answer.
 #
-# A weight of a hidden unit, w1, acts through a longer chain: z1, h, z2, p, L. The last part of that
-# chain, from z2 to L, is the same, and we already know its derivative:
+# A weight of a hidden unit, w1, acts through a longer chain: z1, h, z2, p, L. The derivative of its
+# last part, from z2 to L, we already know:
 #
 #     dL/dw1 = dL/dz2 · dz2/dh · dh/dz1 · dz1/dw1 = (p - y) · w2 · h · (1 - h) · x
 #
@@ -177,9 +180,8 @@ figures.print_rows(x, *forward(x, *network), y)
 # after it. That is *backpropagation*.
 #
 # In the code, `dz2` stands for dL/dz2, and so on; `.T` swaps rows and columns. The loss is the
-# average over the rows, so its derivative is the average of the rows' derivatives. That is why
-# `dz2` is divided by the number of rows. Then, for each weight, `h.T @ dz2` multiplies h by dz2 in
-# every row and adds up the four products.
+# average over the rows, so `dz2` is divided by their number. Then `h.T @ dz2` multiplies, for each
+# weight, h by dz2 in every row and adds up the four products.
 
 
 # %%
@@ -201,29 +203,14 @@ def backward(h, p, w2):
 
 # %% [markdown]
 # Is it right? A mistake here is easily made and hard to see, as the program runs all the same. So
-# we check: move a parameter up by a tiny eps, then down, and divide the difference of the two
-# losses by 2 · eps. These *finite differences* need no calculus, but two forward passes per
-# parameter: fine for nine, far too slow for millions. Both ways should agree to several digits; if
-# one number does not, there is a mistake.
-
+# we compute the loss with a weight w (or a bias) moved up by a tiny eps, then down. The *finite
+# difference* (L(w + eps) - L(w - eps)) / (2 · eps) should agree with dL/dw to several digits. It
+# needs no calculus, but two forward passes per parameter: fine for nine, far too slow for millions.
 
 # %%
-def finite_differences(network, eps=1e-5):
-    found = [np.zeros_like(parameter) for parameter in network]
-    for parameter, derivatives in zip(network, found, strict=True):
-        for place in np.ndindex(parameter.shape):
-            value, losses = parameter[place], []
-            for moved in (value + eps, value - eps):
-                parameter[place] = moved  # in the network itself
-                losses.append(loss_of(forward(x, *network)[-1]))
-            parameter[place] = value
-            derivatives[place] = (losses[0] - losses[1]) / (2 * eps)
-    return found
-
-
-names = ["w1", "b1", "w2", "b2"]
 _, h, _, p = forward(x, *network)
-gradient, measured = backward(h, p, w2=network[2]), finite_differences(network)
+gradient = backward(h, p, w2=network[2])
+measured = finite_differences(lambda: loss_of(forward(x, *network)[-1]), network)
 for name, one, other in zip(names, gradient, measured, strict=True):
     print(f"{name}: backpropagation {one.ravel().round(5)}, measured {other.ravel().round(5)}")
 
@@ -257,18 +244,17 @@ figures.print_rows(x, *forward(x, *network), y)
 
 # %% [markdown]
 # The figure `loss`, which `lesson.finish` draws at the end, shows the loss before each step. With
-# the default seed, 42, it soon reaches a *plateau* near 0.69, where the output is about 0.5 for
-# every input and the derivatives are small. Then the hidden units begin to respond to different
-# inputs, and the loss drops.
+# the default seed, 42, it soon reaches a *plateau* near 0.69, where p is about 0.5 for every input
+# and the derivatives are small. Then the hidden units begin to respond to different inputs, and the
+# loss drops.
 #
 # The figure `network` shows the network before and after: a line is as wide as its weight is large,
-# blue if positive, red if negative; the number in a unit is its bias. What do the hidden units
-# compute? Each draws a line of its own: its output h says on which side of it a point lies. With
-# seed 42, as the second table shows, the first unit is near 0 only for (0, 1), the second only for
-# (1, 0). With these two outputs as coordinates, (0, 0) and (1, 1) both move to about (1, 1), and
-# (0, 1) and (1, 0) stay near their places. Now one line separates them, and the output unit draws
-# it. With `--seed 44` one hidden unit computes "a or b", the other "a and b", and XOR is "or, but
-# not and". Nobody told the units: gradient descent found it.
+# blue if positive, red if negative; the number in a unit is its bias. Each hidden unit draws a line
+# of its own: its output h says on which side a point lies. With seed 42, as the second table shows,
+# the first unit is near 0 only for (0, 1), the second only for (1, 0). With h as coordinates, both
+# (0, 0) and (1, 1) move to about (1, 1), and one line, that of the output unit, separates them from
+# the other two. With `--seed 44` the units compute "a or b" and "a and b", and XOR is "or, but not
+# and". Nobody told them: gradient descent found it.
 #
 # ## 6 Evaluate
 # The network needed all four rows to learn, so none are left for a *test set*: data that a network
@@ -284,16 +270,15 @@ for seed in range(lesson.seed, lesson.seed + 20):
 print(f"{solved} of 20 starts learn XOR")
 
 # %% [markdown]
-# Some starts are still on a plateau after 500 steps and only need more: compare `--seed 62` with
-# 500 and with 2,000 epochs. Most failures are stuck: even after 5,000 steps their loss is far from
-# 0 and hardly falls. Gradient descent goes downhill from where it starts, and may end in a flat
-# region or a *local minimum*, lower than everything around it, but not the lowest point of all.
-# Larger networks often fail less: [xor/](xor/README.md) uses Keras to count how often.
+# Some of the others only need more steps: compare `--seed 62` with 500 and with 2,000 epochs. Most
+# are stuck. Gradient descent goes downhill from where it starts, and may end in a flat region or a
+# *local minimum*, lower than everything around it, but not the lowest point of all. Larger networks
+# often fail less: [xor/](xor/README.md) uses Keras to count how often.
 #
 # ## 7 Predict
-# To use the network, run the forward pass, and read a p above 0.5 as 1. There is also an output for
-# inputs that it was never trained on, such as (0.5, 0.5). Whether that is worth anything is another
-# question: with seed 42 it is near 0, with 44 near 1.
+# To use the network, run the forward pass, and read a p above 0.5 as 1. It also answers inputs on
+# which it was never trained, such as (0.5, 0.5), but that may be worth nothing: with seed 42 p is
+# near 0, with 44 near 1.
 
 # %%
 for a, b in ((0, 1), (1, 1), (0.5, 0.5)):
@@ -308,21 +293,15 @@ for a, b in ((0, 1), (1, 1), (0.5, 0.5)):
 # difference of output and y.
 #
 # - *Momentum* adds 0.9 of the step before to each step, as a rolling ball keeps its speed. Steps
-#   across the valley cancel out; steps along it add up:
-#
-#       step = 0.9 * step - learning_rate * gradient
-#       parameter += step
-#
+#   across the valley cancel out; steps along it add up.
 # - *Adam* averages recent derivatives instead of adding them up, and divides by their typical size,
 #   the *root mean square*. So all parameters move at a similar pace, however steep the loss is.
 #
 # In the figure `paths`, a dot is a step of the functions in [neuron/descent.py](neuron/descent.py).
-# Plain gradient descent zigzags, then creeps along the valley in ever smaller steps, and does not
-# reach the minimum in 60 steps. Momentum and Adam swing from side to side but arrive, Adam after
-# rolling past the minimum and back. The learning rates were found by trial. With 0.3, each plain
-# step ends higher up the other slope than it began, and the loss grows without limit: it
-# *diverges*. No method is the best everywhere, but Adam often works without a search for its
-# learning rate, so most lessons start with it.
+# Plain gradient descent zigzags, then creeps along the valley, and does not reach the minimum in 60
+# steps; with a learning rate of 0.3 its loss would grow without limit: it would *diverge*. Momentum
+# and Adam swing from side to side but arrive. Adam often works without a search for its learning
+# rate, so most lessons start with it.
 
 # %%
 paths = {}
@@ -340,17 +319,16 @@ lesson.save_figure("paths", figures.paths(descent.loss, paths, descent.MINIMUM))
 # units are enough, nor that gradient descent finds the weights, nor that the network *generalizes*:
 # does well on inputs that it was not trained on.
 #
-# So we measure. The input is a number x, at 101 points from -1 to 1, the right answer sin(3πx), a
-# wave between -1 and 1. (An output of 0 everywhere has a mean squared error of 0.5.) Two networks
-# of tanh units with about as many parameters learn it in 500 steps of Adam: one has a single hidden
-# layer of 54 units, the other three of 8. `wave.learn` does what you have seen above, in a loop
-# over the layers, and returns the outputs, the error before each step, and the number of
-# parameters. The figure `depth` shows both.
+# So we measure. The input is a number x, at 101 points from -1 to 1, the right answer a wave,
+# sin(3πx). (The output 0 everywhere would have a mean squared error of 0.5.) Two networks of tanh
+# units with about as many parameters learn it in 500 steps of Adam: one has a hidden layer of 54
+# units, the other three of 8. `wave.learn` does what you have seen above, in a loop over the
+# layers. The figure `depth` shows what they have learned.
 
 # %%
 shapes = {"one layer of 54": [54], "three layers of 8": [8, 8, 8]}
 waves = {name: wave.learn(hidden, lesson.seed) for name, hidden in shapes.items()}
-for name, (_, errors, count) in waves.items():
+for name, (_, errors, count) in waves.items():  # outputs, error before each step, parameters
     print(f"{name}: {count} parameters, mean squared error {errors[-1]:.4f}")
 lesson.save_figure("depth", figures.waves(wave.X, wave.WAVE, waves))
 wide, deep = (errors[-1] for _, errors, _ in waves.values())
@@ -369,11 +347,10 @@ lesson.finish(parameters, {"loss": losses}, **scores)  # draws `loss`, saves par
 # <!-- end -->
 #
 # Here the deep network comes closer in 500 steps; with 2,000 the wide one fits the wave, too. A
-# possible reason: the units of the second layer combine curves that are bent already, so a few of
-# them make many bends. Depth also has a price: on its way back through the layers the gradient is
-# multiplied by one derivative after the other, and that of the sigmoid, h · (1 - h), is at most
-# 1/4. So it may nearly vanish: the *vanishing gradient* problem. Lesson 20 compares wide and deep
-# networks on real data.
+# possible reason: the second layer combines curves that are bent already, so few units make many
+# bends. But on its way back through many layers the gradient is multiplied by one derivative after
+# the other, and that of the sigmoid, h · (1 - h), is at most 1/4. So it may *vanish*, and the first
+# layers hardly learn. Lesson 20 compares wide and deep networks on real data.
 #
 # ## Remember
 # - A unit: a weighted sum of its inputs, plus a bias, through a nonlinear function.

@@ -215,7 +215,7 @@ add_row("weights, not compiled", without_optimizer, predict(uncompiled))
 # writes only the computation of a prediction (*inference*). It cannot be trained further, and
 # `load_model` does not read it: keep the `.keras` file too. With the TensorFlow back-end we write a
 # *SavedModel*, a folder that TensorFlow and TensorFlow Serving run. notes/saving.md lists the other
-# formats, for phones and for programs without TensorFlow.
+# formats; lesson 36 writes one for phones, makes it smaller, and runs it without Keras.
 
 # %%
 if keras.backend.backend() == "tensorflow":

@@ -22,10 +22,10 @@ import warnings
 
 import keras
 import numpy as np
-import pandas as pd
 from keras import layers, ops
-from sklearn.metrics import precision_score, recall_score
 from sklearn.model_selection import train_test_split
+
+from losses.tables import score_table, threshold_table
 
 # %% [markdown]
 # ## 1 Load
@@ -39,7 +39,7 @@ districts = lesson.load("california_housing")
 # %% [markdown]
 # ## 2 Prepare
 # First we scale the inputs. Each array becomes a dictionary of training, validation and test
-# examples. We train on only 10,000 images, because seven networks have to learn from them.
+# examples. Seven networks have to learn from the images, so we train on only 10,000 of them.
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -54,7 +54,7 @@ tables = {"train": train_rows, "val": val_rows, "test": test_rows}
 features = ["longitude", "latitude", "housing_median_age", "total_rooms", "median_income"]
 places = {part: table[features].to_numpy(copy=True) for part, table in tables.items()}
 for x in places.values():
-    x[:, 3] = np.log(x[:, 3])  # 2 to 39,320 rooms: a logarithm spreads the small districts
+    x[:, 3] = np.log(x[:, 3])  # from 2 to 39,320 rooms
 mean, deviation = places["train"].mean(axis=0), places["train"].std(axis=0)
 places = {part: (x - mean) / deviation for part, x in places.items()}
 
@@ -103,10 +103,10 @@ def build(inputs, units, activation):
 
 # %% [markdown]
 # ## 4 Compile
-# The loss must interpret the output as what it is: separate probabilities, probabilities that sum
-# to 1, or plain numbers. It must also fit the targets. As in lesson 01, a class is a *one-hot* row,
-# such as 0 0 1, or a number, such as 2, for which the loss is called *sparse*. If the shapes do not
-# fit, you get an error, as for these three mistakes with ten `softmax` units:
+# The loss must fit what the output means: separate probabilities, probabilities that sum to 1, or
+# plain numbers. It must also fit the targets: a class is a *one-hot* row, such as 0 0 1, or a
+# number, such as 2, for which the loss is called *sparse* (lesson 01). If the shapes do not fit,
+# you get an error, as for these three mistakes with ten `softmax` units:
 #
 # 1. The targets are class numbers, but the loss expects one-hot rows.
 # 2. The targets are one-hot rows, but the sparse loss expects class numbers.
@@ -123,7 +123,7 @@ for targets, loss in [(which, ONE_HOT), (one_hot, SPARSE), (shoe, BINARY)]:
 
 # %% [markdown]
 # Most wrong pairs have shapes that fit, and Keras trains them without a word. We train some on
-# purpose. This function trains all our networks:
+# purpose, with the function that trains all our networks:
 
 # %%
 models, tasks = {}, {}
@@ -150,11 +150,9 @@ def train(name, inputs, targets, units, activation, loss, metric):
 # **Yes or no (*binary classification*): is it a shoe?** As in lesson 02, one unit with `sigmoid`
 # gives the probability of yes. The loss, binary cross-entropy, is -log of the probability given to
 # the right answer. *Wrong:* `softmax`. It makes the outputs of a layer sum to 1, so a single output
-# is always 1, and the answer always yes. (Keras at least warns; we silence that.)
-#
-# *Also wrong:* no activation. The outputs are then *logits*, but every cross-entropy takes them for
-# probabilities, without a warning, unless you create it with `from_logits=True`:
-# `keras.losses.BinaryCrossentropy(from_logits=True)`.
+# is always 1, and the answer always yes. (Keras at least warns; we silence that.) *Also wrong:* no
+# activation. The outputs are then *logits*, but every cross-entropy takes them for probabilities,
+# without a warning, unless you write `keras.losses.BinaryCrossentropy(from_logits=True)`.
 
 # %%
 warnings.filterwarnings("ignore", "You are using a softmax over axis -1")
@@ -164,13 +162,13 @@ train("shoe_wrong", garments, shoe, 1, "softmax", BINARY, "accuracy")
 # %% [markdown]
 # **One of many (*multi-class classification*): which garment is it?** Exactly one class is right,
 # so ten units with `softmax` give ten probabilities that sum to 1. The loss is -log of the
-# probability given to the right class, with the natural logarithm: 0 for a probability of 1, 1.39
-# for 0.25. Its sparse and its one-hot form give the same number.
+# probability given to the right class: 0 for a probability of 1, 1.39 for 0.25 (the natural
+# logarithm). Its sparse and its one-hot form give the same number.
 #
 # *Wrong:* one unit that predicts the class number, with `mse`. If the network hesitates between
 # T-shirt (0) and shirt (6), the squared error is lowest at their mean: 3, a dress. How often is the
-# rounded prediction right? Keras has no such metric, so we write one with `keras.ops`, NumPy's
-# functions for every back-end. From true and predicted values, it returns a number per example.
+# rounded prediction right? We write this metric with `keras.ops`, NumPy's functions for every
+# back-end. From true and predicted values, it returns a number per example.
 
 
 # %%
@@ -189,8 +187,9 @@ train("garment_wrong", garments, numbers, 1, None, "mse", nearest_class)
 # units with `sigmoid`. The loss is the mean of four binary cross-entropies. *Wrong:* `softmax`. A
 # coat has three attributes, but of four probabilities that sum to 1, only one can exceed 0.5.
 #
-# Which metric? `"accuracy"` only checks which output is largest. `BinaryAccuracy` counts single
-# answers: with rare labels, always no scores well. We take the *exact match*: are all four right?
+# Which metric? `"accuracy"` would only check which output is largest, and `BinaryAccuracy` counts
+# single answers: if labels are rare, always no scores well. We take the *exact match*: are all four
+# right?
 
 
 # %%
@@ -211,14 +210,14 @@ train("attributes_wrong", garments, several, 4, "softmax", BINARY, exact_match)
 # that range. Two losses suit it: `mse` and binary cross-entropy, -t·log(p) - (1 - t)·log(1 - p).
 # Like `mse`, it is lowest at p = t for any t from 0 to 1, but not 0 there: 0.50 for t = p = 0.2.
 #
-# **A count: how many households live there?** The *Poisson distribution* gives the probabilities
-# that 0, 1, 2, … independent events happen, if you know how many happen on average. The network
-# predicts this mean. Such counts typically differ from it by its square root: by 5 if it is 25, by
-# 45 if it is 2,000. So an error of 10 is large in the first case and small in the second. The
-# *Poisson loss*, `prediction - count * log(prediction)`, takes that into account. It is -log of the
-# probability of the count, minus a term that does not depend on the prediction, so it may be
-# negative. The prediction must be above 0, as the activation `exponential`, e^x, always is.
-# *Plausible, too:* no activation, with `mse`. It treats an error of 10 the same in every district.
+# **A count: how many households live there?** The network predicts the mean of a *Poisson
+# distribution*, which gives the probabilities that 0, 1, 2, … independent events happen. Such
+# counts typically differ from the mean by its square root: by 5 if it is 25, by 45 if it is 2,000.
+# So an error of 10 is large in the first case and small in the second. The *Poisson loss*,
+# `prediction - count * log(prediction)`, takes that into account: it is -log of the probability of
+# the count, minus a term that does not depend on the prediction, so it may be negative. The
+# prediction must be above 0, as the activation `exponential`, e^x, always is. *Plausible, too:* no
+# activation, with `mse`. It treats an error of 10 the same in every district.
 
 # %%
 train("value", places, value, 1, None, "mse", "mae")
@@ -234,8 +233,8 @@ train("households_mse", places, households, 1, None, "mse", "mae")
 # predicting a dollar too little costs 0.9, a dollar too much 0.1. If one true value of ten is above
 # the prediction, a dollar more saves 0.9 once and costs 0.1 nine times: no gain.
 #
-# You write a loss like a metric, and pass the function itself: `model.compile("adam", pinball)`.
-# But gradient descent minimizes it, so it must be differentiable. A metric is only reported and may
+# You write a loss like a metric and pass the function itself: `model.compile("adam", pinball)`. But
+# a loss must be differentiable, as gradient descent minimizes it. A metric is only reported and may
 # round, as `nearest_class` does.
 
 
@@ -254,23 +253,8 @@ train("budget", places, value, 1, None, pinball, "mae")
 # inputs: always the most common answer or, for numbers, always the median.
 
 # %%
-rows, answers = [], {}
-for name, model in models.items():
-    inputs, targets, metric = tasks[name]
-    answers[name] = model.predict(inputs["test"], verbose=0)
-    _, score = model.evaluate(inputs["test"], targets["test"], verbose=0)  # loss and metric
-    if metric == "mae":
-        baseline = np.abs(targets["test"] - np.median(targets["train"])).mean()
-    else:
-        found, counts = np.unique(targets["train"], axis=0, return_counts=True)
-        right = targets["test"] == found[counts.argmax()]
-        baseline = right.reshape(len(right), -1).all(axis=1).mean()  # all columns of a row
-    last = model.layers[-1]
-    row = [name, f"{last.units} {last.activation.__name__}"]
-    row += [getattr(one, "__name__", one) for one in (model.loss, metric)]  # strings or functions
-    rows.append([*row, score, baseline, model.history.history["loss"][-1]])
-columns = ["network", "last layer", "loss", "metric", "test", "baseline", "training loss"]
-scores = pd.DataFrame(rows, columns=columns).round(4)
+answers = {name: model.predict(tasks[name][0]["test"], verbose=0) for name, model in models.items()}
+scores = score_table(models, tasks)
 lesson.save_table("answers", scores)
 
 # %% [markdown]
@@ -294,8 +278,8 @@ lesson.save_table("answers", scores)
 # <!-- end -->
 #
 # `mae` is an error: the lower, the better. Its unit is 100,000 dollars for `value` and `budget`,
-# one household for the counts; a share has none. `budget` is worse than its baseline on purpose: it
-# aims at a quantile, not at the middle. No wrong pair raised an error. What gives them away?
+# one household for the counts. `budget` is worse than its baseline on purpose: it aims at a
+# quantile, not at the middle. No wrong pair raised an error. What gives them away?
 #
 # - `shoe_wrong` says yes to every image, `attributes_wrong` to at most one attribute of each. Their
 #   training losses (below) do not show it: Keras with TensorFlow computes this loss from the
@@ -317,18 +301,10 @@ lesson.save_table("answers", scores)
 # threshold that the probabilities of 95% of the *validation* images with this label exceed.
 
 # %%
-seen, rows = models["attributes"].predict(garments["val"], verbose=0), []
-for number, label in enumerate(ATTRIBUTES):
-    has_it = several["val"][:, number] == 1
-    threshold = np.quantile(seen[has_it, number], 0.05)
-    true, guessed = several["test"][:, number], answers["attributes"][:, number]
-    row = [label, np.mean(true == 0), np.mean((guessed > 0.5) == true), threshold]
-    for said in (guessed > 0.5, guessed > threshold):
-        row += [score(true, said, zero_division=0) for score in (recall_score, precision_score)]
-    rows.append(row)
-columns = ["label", "always no", "accuracy", "threshold", "recall at 0.5", "precision at 0.5"]
-columns += ["recall at threshold", "precision at threshold"]
-lesson.save_table("thresholds", pd.DataFrame(rows, columns=columns).round(3))
+seen = models["attributes"].predict(garments["val"], verbose=0)
+thresholds = [np.quantile(seen[several["val"][:, i] == 1, i], 0.05) for i in range(4)]
+table = threshold_table(ATTRIBUTES, several["test"], answers["attributes"], thresholds)
+lesson.save_table("thresholds", table)
 
 # %% [markdown]
 # <!-- results: lesson-21-thresholds -->
@@ -378,8 +354,7 @@ lesson.finish(
 # | a count         | 1 `exponential`  | `"poisson"`           | `"mae"`           |
 # | a quantile      | 1, no activation | `pinball`             | fraction below it |
 #
-#   (`BINARY`: `"binary_crossentropy"`, `SPARSE`: `"sparse_categorical_crossentropy"`, `ONE_HOT`:
-#   `"categorical_crossentropy"`.) More pairs are in notes/losses_and_outputs.md.
+#   (`BINARY` is `"binary_crossentropy"`, and so on, as above.) More: notes/losses_and_outputs.md.
 # - Keras raises an error only if shapes cannot fit. So look at the predictions: their range,
 #   whether they differ, whether they beat a baseline.
 # - A metric says what you care about, and need not be what is minimized. If one answer is rare,

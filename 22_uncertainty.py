@@ -32,6 +32,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from keras import layers
+from scipy import stats
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import KFold, cross_val_predict
@@ -196,10 +197,10 @@ lesson.save_figure("luck", figure)
 
 
 # %%
-def interval(values):
+def interval(values, factor=1.96):
     """Return the mean, and the two ends of its 95% confidence interval."""
     # `ddof=1` divides by n - 1: deviations from the values' own mean are a little too small
-    margin = 1.96 * np.std(values, ddof=1) / math.sqrt(len(values))
+    margin = factor * np.std(values, ddof=1) / math.sqrt(len(values))
     return np.mean(values), np.mean(values) - margin, np.mean(values) + margin
 
 
@@ -212,13 +213,20 @@ scores = {name: interval(values) for name, values in row_errors.items()}
 # that of the other, and compute the interval of these *differences*. If it does not contain 0, the
 # difference is *statistically significant*: between models that are equally good, luck alone would
 # produce such a difference in only about 5% of all cases. Significant does not mean large.
+#
+# You can also pair the *folds*: for each, subtract one score from the other. The interval of these
+# ten differences takes in the luck of the start, too: each fold has a network of its own, while all
+# rows of a fold share one. For ten values, Student's t-distribution gives 2.26 instead of 1.96.
 
 # %%
-differences = {
-    f"{rival} - network": interval(row_errors[rival] - row_errors["network"])
-    for rival in ("random forest", "linear model")
-}
-figure, panels = plt.subplots(1, 2, figsize=(10, 2.5), layout="constrained")
+differences = {}
+for rival in ("random forest", "linear model"):
+    by_row = row_errors[rival] - row_errors["network"]
+    by_fold = [by_row[test_rows].mean() for _, test_rows in folds]
+    factor = stats.t.ppf(0.975, len(folds) - 1)  # 2.26 for ten folds
+    differences[f"{rival} - network"] = interval(by_row)
+    differences[f"{rival} - network, by fold"] = interval(by_fold, factor)
+figure, panels = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
 for axes, kind, found in zip(panels, ("score", "difference"), (scores, differences), strict=True):
     for name, (middle, low, high) in found.items():
         results.append((kind, name, middle, low, high))

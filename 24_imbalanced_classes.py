@@ -34,6 +34,7 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 from sklearn.model_selection import train_test_split
+from sklearn.utils.class_weight import compute_class_weight
 
 # %% [markdown]
 # ## 1 Load
@@ -111,11 +112,12 @@ for model in models.values():
 #     weight of a class = all examples / (number of classes * examples of the class)
 #
 # If 2 of 20 examples are cheap, 13 medium and 5 off the scale, the weights are 20 / (3 · 2) = 3.33,
-# 20 / (3 · 13) = 0.51 and 20 / (3 · 5) = 1.33, and each class counts 6.67 in all. (*Oversampling*,
-# repeating the rare examples in the training set, has a similar effect.)
+# 20 / (3 · 13) = 0.51 and 20 / (3 · 5) = 1.33, and each class counts 6.67 in all. scikit-learn's
+# `compute_class_weight` computes them from the labels. (*Oversampling*, repeating the rare examples
+# in the training set, has a similar effect.)
 
 # %%
-balanced = len(band["train"]) / (3 * counts)
+balanced = compute_class_weight("balanced", classes=np.arange(3), y=band["train"])
 class_weights = {"plain": None, "weighted": dict(enumerate(balanced.tolist()))}
 print("class weights:", balanced.round(2))
 for name, model in models.items():

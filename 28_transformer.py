@@ -48,13 +48,12 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 # %% [markdown]
 # ## 2 Prepare
 # As in lesson 18: a word's number is its rank plus 1, from 2 to 9,999; 1 is any other word, and 0
-# is padding. We keep the last 200 words of a review, the same as the LSTM gets. Here the padding
-# follows the words.
+# is padding. We keep the last 200 words of a review, as the LSTM does. Here the padding follows the
+# words.
 #
-# Attention compares each word with each other one. 200 words make 200·200 = 40,000 comparisons, and
-# twice the words make four times as many. An LSTM would need only twice as many steps, but it has
-# to take them one after the other. Attention compares all pairs at once, which is why Transformers
-# make such good use of large computers.
+# Attention compares every word with every word: 200·200 = 40,000 comparisons, and four times as
+# many for twice the words. For an LSTM, twice the words means twice the steps, but it has to take
+# them one after the other. Attention makes all comparisons at once, so it can use many processors.
 #
 # A tenth of the training reviews is set aside for validation, as in lessons 14 and 18.
 
@@ -81,94 +80,95 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # %% [markdown]
 # ## 3 Define
 # **The input.** Each word gets an embedding of 32 numbers, as before. But attention is a weighted
-# average, and an average does not know in which order its words came. So each *place* gets an
-# embedding, too, as in lesson 27: the first place has 32 numbers of its own, the second has others.
-# A word enters the network as the sum of two vectors: one says which word it is, the other says
-# where it stands. `cumsum` of ones makes the numbers of the places, from 1 to 200.
+# average, which does not depend on the order of the words. So each *position* gets an embedding,
+# too, as in lesson 27. A word enters the network as the sum of the two: one says which word it is,
+# the other where it stands. `cumsum` of ones makes the positions, from 1 to 200.
 #
 # **The block.** A Transformer that reads a whole text at once is an *encoder*. (A *decoder* writes
-# one, word by word. It has the same parts, with a causal mask, so that no word sees those after
-# it.) An *encoder block* has two steps:
+# a text, word by word. It has the same parts, with a causal mask, so that no word sees those after
+# it.) An *encoder block* has two parts, called *sublayers*:
 #
-# 1. *Attention: the words exchange information.* Two heads, with queries, keys and values of 16
-#    numbers each, collect for each word what it needs from the others. "Bad" could find out that
-#    "not" stands before it.
-# 2. *Feed-forward network: each word digests what it has collected.* Two dense layers, of 64 and 32
-#    units, are applied to each word's vector by itself, to all with the same weights.
+# 1. *Self-attention: the words exchange information.* Queries, keys and values all come from the
+#    words of the review. Two heads, with 16 numbers per query, key and value, collect for each word
+#    what it needs from the others. "Bad" could find out that "not" stands before it.
+# 2. *Feed-forward network: each word processes what it has collected.* Two dense layers, of 64 and
+#    32 units, are applied to each word's vector by itself, with the same weights for all. Attention
+#    only averages values; `relu` adds what an average lacks, a nonlinearity.
 #
-# Around each step there are two more things. One block could do without them, but without them
-# nobody could train dozens.
+# Each sublayer has two more things around it. A single block may do without them, but a stack of
+# dozens could not be trained.
 #
-# - The *residual connection* adds the input of a step to its output, a skip connection as in lesson
-#   08. So the step only has to learn a correction (the *residual*), the word itself is not lost,
-#   and the gradient has a path around the step, where it does not vanish.
+# - The *residual connection* adds the input of a sublayer to its output: a skip connection as in
+#   lesson 08. So the sublayer only has to learn a correction (the *residual*), the word itself is
+#   not lost, and the gradient has a path around the sublayer, on which it does not vanish.
 # - *Layer normalization* shifts and scales the 32 numbers of a word to mean 0 and variance 1: the
-#   numbers 1, 1, 5, 5 would become -1, -1, 1, 1. Then it multiplies each place by a weight and adds
-#   another, which training finds. So the numbers keep their size, however many blocks there are.
-#   Batch normalization (lesson 04) takes mean and variance over the batch, where padding and other
-#   reviews would count. This one looks at a single word, in training and in use alike.
+#   numbers 1, 1, 5, 5 would become -1, -1, 1, 1. Then it multiplies each of the 32 by a learned
+#   scale and adds a learned offset. So the numbers stay in the same range, however many blocks
+#   there are. Batch normalization (lesson 04) takes mean and variance over the batch, in which
+#   padding and other reviews would count. This one looks at a single word, in training and in use
+#   alike. It may come after the addition (*post-norm*, as here and in the first Transformers) or
+#   before the sublayer (*pre-norm*, easier to train when there are many blocks).
 #
-# What leaves a block has the shape of what entered it, 200 vectors of 32 numbers. Therefore blocks
-# can be stacked like bricks: try `--blocks 2`.
+# A block turns 200 vectors of 32 numbers into 200 vectors of 32 numbers. Therefore blocks can be
+# stacked: try `--blocks 2`.
 #
 # **The output.** *Pooling* makes one vector of the 200: as in lesson 02, we take the average, and a
 # dense unit with a sigmoid turns it into a probability.
 #
 # **The mask** says where there is a word and where there is padding. We give it to the attention,
 # so that no word looks at the padding, and to the average, which leaves the padding out. In lesson
-# 02, `mask_zero=True` did this by itself. Do not rely on it here: `Add` drops the mask unless both
-# of its inputs have one, without a word, and the network would average over the padding as well.
+# 02, `mask_zero=True` did both. Do not rely on it here: `Add` silently drops the mask unless all of
+# its inputs have one, and the average would include the padding.
 #
-# **Against overfitting.** 22,500 reviews are few for such a network. Besides dropout (lesson 04) in
-# the block there is *word dropout* at the entrance: in each training step, 40% of the words of
-# every review become padding, as if nobody had written them. So the network cannot rely on a few
-# words that it has memorized, because they are often missing. Which words are kept is drawn by a
-# `Dropout` applied to ones. (The first word always is, so that no review is empty.) After
-# training, `Dropout` lets everything pass, and the network reads all words.
+# **Against overfitting.** 22,500 reviews are few for such a network. Besides the dropout (lesson
+# 04) in the block there is *word dropout* at the entrance: in each training step, 40% of the words
+# of every review become padding. So the network cannot rely on a few words that it has memorized,
+# because they are often missing. `Dropout`, applied to ones, draws the words to keep. (The first is
+# always kept, so that no review is empty.) After training, the network reads all words.
 
 # %%
 WIDTH = 32  # numbers per word
 
 inputs = keras.Input((REVIEW_LENGTH,), dtype="int32")
-places = ops.cumsum(ops.ones_like(inputs), axis=1)  # 1, 2, 3, ...
+positions = ops.cumsum(ops.ones_like(inputs), axis=1)  # 1, 2, 3, ...
 kept = layers.Dropout(0.4)(ops.ones_like(inputs, dtype="float32"))  # 0: dropped in this step
-seen = ops.where(ops.logical_or(kept > 0, ops.equal(places, 1)), inputs, 0)
+seen = ops.where(ops.logical_or(kept > 0, ops.equal(positions, 1)), inputs, 0)
 mask = seen > 0  # (reviews, words): true where there is a word
 vectors = layers.Add()([
     layers.Embedding(VOCABULARY, WIDTH)(seen),
-    layers.Embedding(REVIEW_LENGTH + 1, WIDTH)(places),
+    layers.Embedding(REVIEW_LENGTH + 1, WIDTH)(positions),
 ])
-scores = []  # of each block: the attention weights, (reviews, heads, words, words)
+scores = []  # attention weights of each block, shape (reviews, heads, words, words)
 for _ in range(lesson.blocks):
     if lesson.heads:
         attention = layers.MultiHeadAttention(lesson.heads, WIDTH // lesson.heads)
         collected, weights = attention(
-            vectors,
-            vectors,
-            attention_mask=ops.expand_dims(mask, 1),  # the same words for each word to look at
+            vectors,  # queries from here
+            vectors,  # keys and values from the same words: self-attention
+            attention_mask=ops.expand_dims(mask, 1),  # the same keys for all queries
             return_attention_scores=True,
         )
         scores.append(weights)
         vectors = layers.Add()([vectors, layers.Dropout(0.3)(collected)])
     vectors = layers.LayerNormalization()(vectors)
-    digested = layers.Dense(2 * WIDTH, activation="relu")(vectors)
-    digested = layers.Dropout(0.3)(layers.Dense(WIDTH)(digested))
-    vectors = layers.LayerNormalization()(layers.Add()([vectors, digested]))
+    processed = layers.Dense(2 * WIDTH, activation="relu")(vectors)
+    processed = layers.Dropout(0.3)(layers.Dense(WIDTH)(processed))
+    vectors = layers.LayerNormalization()(layers.Add()([vectors, processed]))
 pooled = layers.Dropout(0.3)(layers.GlobalAveragePooling1D()(vectors, mask=mask))
 outputs = layers.Dense(1, activation="sigmoid")(pooled)
 model = keras.Model(inputs, outputs)
 model.summary()
 
 # %% [markdown]
-# Count along. The embeddings have 10,000·32 + 201·32 = 326,432 parameters (place 0 is never used).
+# Count along. The embeddings have 10,000·32 + 201·32 = 326,432 parameters (position 0 is unused).
 # Attention has four dense layers from 32 to 32 numbers, for queries, keys, values and the output:
 # 4·(32·32 + 32) = 4,224. The feed-forward network has 32·64 + 64 + 64·32 + 32 = 4,192, the two
 # normalizations have 2·64 = 128 and the output 33. Together that is 335,009, about as many as the
 # LSTM of lesson 18 has, and again nearly all of them are embeddings.
 #
 # ## 4 Compile
-# Transformers are easily spoiled by large steps at the start, while attention is still random. It
-# is common, therefore, to let the learning rate rise from 0, here to 0.001 in the first tenth of
+# At the start attention is still random, and large training steps can ruin a Transformer for good.
+# So it is common to let the learning rate first rise from 0, here to 0.001 in the first tenth of
 # the steps, and then fall along a cosine (*warmup*, lesson 16). Gradients are clipped as in lesson
 # 18.
 
@@ -224,13 +224,14 @@ print(f"test accuracy {test['accuracy']:.4f}")
 #
 # No. The Transformer does beat the LSTM, which reads the same 200 words with about as many
 # parameters. But an average of embeddings is no worse, with half the parameters, and words and
-# pairs are far ahead. (These two see a little more of the long reviews.)
+# pairs are far ahead. (These two see more of the long reviews: 256 words, and 512 different words
+# and pairs. But the average is trained on 15,000 reviews, the others on 22,500.)
 #
 # Why? In a review, opinions add up: the more words of praise, the better. An average has this built
-# in, and a pair such as "not good" gets a weight of its own. The Transformer could find out much
-# more, for example that "not" reverses what follows. But it assumes nothing and must learn
-# everything from 22,500 reviews, each of which tells it only one thing: positive or negative. Small
-# data favor simple models. (Exercise 3 shows what it has made of the order of the words.)
+# in, and in lesson 14 a pair such as "not good" has a weight of its own. The Transformer could
+# learn much more, for example that "not" reverses what follows. But little is built in: it must
+# learn everything from 22,500 reviews, each of which tells it only one thing, positive or negative.
+# Small data favor simple models. (Exercise 3 shows what it has made of the order of the words.)
 #
 # The large Transformers have read billions of words before they see the first label. They had to
 # predict missing or next words, which the text itself supplies without any label, and learned
@@ -238,10 +239,10 @@ print(f"test accuracy {test['accuracy']:.4f}")
 # as these, they do better than all models in the table.
 #
 # ## 7 Predict
-# At which words does the network look? `model` does not return the attention weights, but it
-# computes them on the way. A second model, from the same input to `scores`, shares all layers with
-# it and returns them. The figure has a row for each word of your text. The darker a square, the
-# more the word of its row takes from the word of its column; each row adds up to 1.
+# Which words does the network look at? A second model, from the same input to `scores`, shares all
+# layers with `model` and returns the attention weights. In the figure each row is a word of your
+# text. The darker a square, the more this word takes from the word of the column; a row adds up
+# to 1.
 
 # %%
 words = split_words(lesson.text)[-REVIEW_LENGTH:] or ["(no word)"]
@@ -268,13 +269,13 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 
 # %% [markdown]
 # In the figure of seed 42, most rows have nearly the same color from left to right: the word takes
-# as much from each of the ten words, 1/10, and that is an average again. Only the two opinions
-# stand out. "Dull" and "wonderful" look at each other, and less at themselves. So attention has
-# learned which words matter, and that two of them may contradict each other.
+# about 1/10 from each of the ten words, and that is an average again. Only the two opinions stand
+# out. "Dull" and "wonderful" look at each other, and less at themselves. So attention has learned
+# which words matter, and that two of them may contradict each other.
 #
-# Do not read too much into such figures. The vector that a word takes along may say little, and
-# what the network makes of it is decided later. The verdict is not safe either: with seed 42 the
-# text is positive, with seed 43 negative.
+# Do not read too much into such figures: the weights say where a word looks, not what the layers
+# after it make of that. Nor is the prediction safe: with seed 42 the text is positive, with seed 43
+# negative.
 #
 # ## Remember
 # - An encoder block is attention, which exchanges information between words, and a feed-forward

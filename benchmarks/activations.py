@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of ben
 
 from benchmarks.choices import load, settings, train
 from benchmarks.measure import RESULTS, Parser, machine, write_table
+from common.flags import home_path
 from common.startup import start_keras
 
 DRAWN = ["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh", "sigmoid"]
@@ -116,7 +117,7 @@ def main() -> None:
     parts = ["curves", "seconds", "zeros"]
     parser = Parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, metavar="PART")
-    parser.add_argument("--data-dir", type=Path, help="folder with the real data")
+    parser.add_argument("--data-dir", type=home_path, help="folder with the real data")
     flags = parser.parse_args()
     start_keras()
     if "curves" in flags.only:

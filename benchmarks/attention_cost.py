@@ -24,6 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, write_table
+from common.flags import whole_number
 from common.runs import peak_memory_mb
 from common.startup import start_keras
 
@@ -122,8 +123,8 @@ def main() -> None:
     parser = Parser(__doc__)
     parts = ["table", "figure"]
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, metavar="PART")
-    parser.add_argument("--lengths", nargs="+", type=int, default=LENGTHS, metavar="N")
-    parser.add_argument("--turns", type=int, default=TURNS, metavar="N")
+    parser.add_argument("--lengths", nargs="+", type=whole_number(), default=LENGTHS, metavar="N")
+    parser.add_argument("--turns", type=whole_number(), default=TURNS, metavar="N")
     flags = parser.parse_args()
     if "table" in flags.only:
         rows = measure_all(flags.lengths, flags.turns)

@@ -1,6 +1,6 @@
 """Compare all of Keras' activations, initializers and optimizers on one small problem.
 
-    python benchmarks/choices.py                        all five parts
+    python benchmarks/choices.py                        all six parts
     python benchmarks/choices.py --only optimizers
 
 A small network is trained on 10,000 training images of Fashion-MNIST and evaluated on 10,000
@@ -11,12 +11,13 @@ initializers   six hidden layers of 64 units, with relu and with tanh, Adam, fiv
 optimizers     the same network as for activations, with relu, at five learning rates
 input_dropout  lesson 01's network, with and without dropout of its inputs, 30 epochs
 batches        lesson 01's network on 50,000 images, batches of 32 and of 8,192, ten epochs
+weight_decay   lesson 01's network with L2 penalties and with weight decay, SGD and Adam, 30 epochs
 
 Not included: `glu` (halves the number of units), `threshold` (needs a number), `STFT` (makes
 kernels of three axes, which no `Dense` layer has).
 
 Writes one row per training: results/choices.csv and one figure for each of the first three parts,
-results/input_dropout.csv, results/batches.csv.
+results/input_dropout.csv, results/batches.csv, results/weight_decay.csv.
 """
 
 import argparse
@@ -37,9 +38,10 @@ from benchmarks.measure import (
     replace_rows,
     write_table,
 )
+from common.flags import home_path
 from common.startup import start_keras
 
-PARTS = ["activations", "initializers", "optimizers", "input_dropout", "batches"]
+PARTS = ["activations", "initializers", "optimizers", "input_dropout", "batches", "weight_decay"]
 OF_LESSON_01 = PARTS[3:]
 SHOWN = {"initializers": "activation", "optimizers": "rate"}  # the column `setting` of a part
 FEW, MANY = 10_000, 50_000  # training images
@@ -72,6 +74,8 @@ def settings(part: str) -> list[dict]:
         return [{"choice": rate, "input_dropout": rate, **rest} for rate in (0.0, 0.1, 0.2)]
     if part == "batches":
         return [{"hidden": [128], **setting} for setting in batch_settings()]
+    if part == "weight_decay":
+        return [{"hidden": [128], "epochs": 30, **setting} for setting in decay_settings()]
     kinds = {
         kind.__name__: kind
         for kind in vars(getattr(keras, part)).values()
@@ -122,6 +126,33 @@ def batch_settings() -> list[dict]:
     ]
 
 
+def decay_settings() -> list[dict]:
+    """Return L2 penalties and weight decay for SGD and Adam, for `train`."""
+    import keras
+
+    def setting(name, penalty=None, decay=None):
+        def optimizer(rate):
+            made = getattr(keras.optimizers, name)(rate, weight_decay=decay)
+            if decay:  # a penalty leaves the biases alone, too
+                made.exclude_from_weight_decay(var_names=["bias"])
+            return made
+
+        what = f"L2({penalty})" if penalty else f"weight decay {decay}" if decay else "nothing"
+        rate = {"SGD": 0.1, "Adam": 0.001}[name]
+        return {
+            "choice": f"{name}, {what}",
+            "optimizer": optimizer,
+            "rate": rate,
+            "penalty": penalty and keras.regularizers.L2(penalty),
+        }
+
+    same = [(None, None), (0.001, None), (None, 0.002)]  # SGD: the last two are equal
+    return [
+        *(setting(name, *pair) for name in ("SGD", "Adam") for pair in same),
+        setting("Adam", decay=0.2),
+    ]
+
+
 def train(
     pictures,
     seed,
@@ -133,12 +164,14 @@ def train(
     epochs=10,
     batch_size=32,
     input_dropout=0.0,
+    penalty=None,
     validate=False,
 ):
     """Train a network; return it, and a dict with its loss and accuracy on the validation images.
 
     With `validate` the dict also has the lowest validation loss of all epochs and the loss on the
-    training images; otherwise it has the seconds that `fit` kept processors busy.
+    training images; otherwise it has the seconds that `fit` kept processors busy. The loss is the
+    cross-entropy without the penalty for the weights.
     """
     import keras
     from keras import layers
@@ -157,14 +190,15 @@ def train(
         model.add(layers.Dropout(input_dropout))
     for units in hidden:
         start = initializer() if initializer else "glorot_uniform"
-        model.add(layers.Dense(units, kernel_initializer=start))
+        model.add(layers.Dense(units, kernel_initializer=start, kernel_regularizer=penalty))
         model.add(layers.Activation(activation))
-    model.add(layers.Dense(10, activation="softmax"))
+    model.add(layers.Dense(10, activation="softmax", kernel_regularizer=penalty))
+    plain_loss = "sparse_categorical_crossentropy"
     train = shuffled_batches(images, labels, batch_size, seed)
     model.compile(
         optimizer(rate) if optimizer else "adam",
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        plain_loss,
+        metrics=["accuracy", plain_loss] if penalty else ["accuracy"],
         steps_per_execution=len(train),
     )
     began = time.process_time()  # unlike the clock, it leaves out other programs
@@ -177,12 +211,22 @@ def train(
     )
     seconds = time.process_time() - began
     val = model.evaluate(*judging, batch_size=1000, verbose=0, return_dict=True)
-    found = {"val_accuracy": round(val["accuracy"], 4), "val_loss": round(val["loss"], 4)}
+    val_loss = val.get(plain_loss, val["loss"])
+    found = {"val_accuracy": round(val["accuracy"], 4), "val_loss": round(val_loss, 4)}
     if not validate:
         return model, found | {"cpu_seconds": round(seconds, 1)}
     lowest = min(history.history["val_loss"])
     loss, _ = model.evaluate(images, labels, batch_size=1000, verbose=0)  # without dropout
     return model, found | {"best_val_loss": round(lowest, 4), "train_loss": round(loss, 4)}
+
+
+def weight_sizes(model) -> dict:
+    """Return the root mean square of the weights of each layer, without biases."""
+    hidden, output = (w for w in model.get_weights() if w.ndim == 2)
+    return {
+        name: round(float((kernel**2).mean() ** 0.5), 4)
+        for name, kernel in (("hidden_weights", hidden), ("output_weights", output))
+    }
 
 
 def load(data_dir: Path | None = None, few: int = FEW):
@@ -241,7 +285,7 @@ def main() -> None:
         metavar="PART",
         help=f"run only these parts: {' '.join(PARTS)}",
     )
-    parser.add_argument("--data-dir", type=Path, help="folder with the real data")
+    parser.add_argument("--data-dir", type=home_path, help="folder with the real data")
     flags = parser.parse_args()
     start_keras()
     for part in flags.only:
@@ -250,7 +294,9 @@ def main() -> None:
             for setting in settings(part):
                 choice = setting.pop("choice")
                 shown = setting.get(SHOWN.get(part), "")
-                _, found = train(pictures, seed, **setting)
+                model, found = train(pictures, seed, **setting)
+                if part == "weight_decay":
+                    found |= weight_sizes(model)
                 print(f"{part}  {choice} {shown}  {seed}: {found}", flush=True)
                 if part in OF_LESSON_01:
                     row = {"choice": choice, "seed": seed, **found}

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, write_table
+from common.flags import whole_number
 from common.startup import start_keras
 
 STEPS, TURNS = 40, 5
@@ -60,7 +61,9 @@ def networks() -> dict:
 def main() -> None:
     """Time the networks in turn and write the table."""
     parser = Parser(__doc__)
-    parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"default {STEPS}")
+    parser.add_argument(
+        "--steps", type=whole_number(), default=STEPS, metavar="N", help=f"default {STEPS}"
+    )
     flags = parser.parse_args()
     print(machine())
     start_keras()

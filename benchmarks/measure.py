@@ -42,7 +42,7 @@ class Parser(flags.Parser):
         self.add_argument(
             "--seeds",
             nargs="+",
-            type=int,
+            type=flags.whole_number(0),
             metavar="N",
             help=f"for a trial run, whose results are printed but not saved (default {default})",
         )

@@ -14,7 +14,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 def results(name: str) -> pd.DataFrame:
     """Read a table in results/, such as `lessons`; empty cells in text columns become ""."""
     table = pd.read_csv(RESULTS / f"{name}.csv", keep_default_na=False, na_values=[""])
-    return table.fillna({name: "" for name in table.select_dtypes(exclude="number")})
+    # the copy puts the columns together in memory again: pandas warns of many single ones
+    return table.fillna({name: "" for name in table.select_dtypes(exclude="number")}).copy()
 
 
 def runs_of(lesson: str, variant: str = "") -> pd.DataFrame:

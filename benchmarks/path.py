@@ -37,15 +37,20 @@ mnist | convolutional networks, pooling, augmentation, regularization: twelve mo
 11 | transfer learning, freezing, fine-tuning, a network trained on ImageNet
 17 | multi-task learning: a shared trunk, a head for each task, loss weights
 23 | localization: bounding boxes, intersection over union, losses on different scales
+31 | learning without labels: compression, denoising, anomaly detection, principal component analysis
+32 | variational autoencoder: latent variables, KL divergence, ELBO, a loss over several outputs, interpolation
 33 | a folder of photos: odd files, color channels, near-duplicates, augmentation, one file answered
 
 Text and series
 14 | n-grams, starting from naive Bayes, dropout
 10 | time series, baselines, recurrent layers (LSTM, GRU), vanishing gradients
 18 | padding at the front, a bidirectional LSTM, what the order of words is worth
-26 | tokens, vocabulary, unknown words, byte-pair encoding, truncation, trigrams with naive Bayes' ratios
+26 | tokens, vocabulary, `TextVectorization`, padding and truncation, trigrams with naive Bayes' ratios
+35 | subwords, byte-pair encoding, unknown words, vocabulary size against length
 27 | queries, keys and values, heads, padding and causal masks, positions, what attention costs
 28 | a Transformer's encoder block: residual connections, layer normalization, position embeddings, word dropout
+29 | language models, perplexity, n-grams, a decoder with a causal mask; temperature, top-k, top-p; the key-value cache
+30 | pretraining without labels, fine-tuning, LoRA
 
 Inside TensorFlow
 06 | tensors, variables, `tf.function`, a classifier without layers
@@ -54,6 +59,7 @@ Inside TensorFlow
 
 In use
 05 | checkpoints, weights, `.keras` files, exporting a model
+36 | LiteRT and ONNX, float16, int8 with a representative data set, distillation, a program without Keras
 serving | an HTTP interface, a page to draw digits on | How do other people use my model?
 13 | data-parallel training on several devices or computers
 """

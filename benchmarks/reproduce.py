@@ -33,6 +33,7 @@ from benchmarks.measure import (
     run,
 )
 from common.errors import fail
+from common.flags import home_path
 from common.runs import finished_runs, table_row
 from mnist.recipes import RECIPES, Recipe
 
@@ -98,6 +99,15 @@ FUNCTIONAL, TIME_SERIES = "08_functional_api.py", "10_time_series_rnn.py"
 FASHION, IMDB = "01_fashion_mnist_classification.py", "02_imdb_binary_classification.py"
 AUTO_MPG = "03_autompg_regression.py"
 FIGURES = [
+    Figure(
+        "00 starts of 20 that learn XOR",
+        ["00_neuron_to_backpropagation.py"],
+        "solved_starts",
+        "none",
+        "",
+        least=10,
+        seeds=(42, 62, 82),  # no two share a start
+    ),
     Figure("01 dense network", [FASHION], "test_accuracy", "about 0.88", TENSORFLOW, least=0.875),
     Figure(
         "01 two hidden layers",
@@ -178,6 +188,24 @@ FIGURES = [
     ),
     Figure("21 one of ten", ["21_outputs_and_losses.py"], "test_accuracy", "none", "", least=0.82),
     Figure(
+        "22 network in cross-validation",
+        ["22_uncertainty.py"],
+        "test_mae",
+        "none",
+        "",
+        most=2.0,
+        seeds=(42, 52, 62),
+    ),
+    Figure(
+        "25 splits of ten won against the forest",
+        ["25_ensembles.py"],
+        "splits_won",
+        "none",
+        "",
+        least=6,
+        seeds=(42, 52, 62),  # no two share a split
+    ),
+    Figure(
         "24 average precision",
         ["24_imbalanced_classes.py"],
         "test_average_precision",
@@ -218,25 +246,10 @@ FIGURES = [
         least=0.85,
     ),
     Figure("28 Transformer", ["28_transformer.py"], "test_accuracy", "none", "", least=0.875),
-    Figure("33 letters", ["33_own_pictures.py"], "test_accuracy", "none", "", least=0.7),
-    Figure(
-        "33 letters, not augmented",
-        ["33_own_pictures.py", "--augmentation", "no"],
-        "test_accuracy",
-        "none",
-        "",
-        "augmentation-no",
-        least=0.3,
-    ),
-    Figure(
-        "33 letters, split by file",
-        ["33_own_pictures.py", "--split", "files"],
-        "test_accuracy",
-        "none",
-        "",
-        "split-files",
-        least=0.7,
-    ),
+    Figure("29 perplexity", ["29_language_model.py"], "test_perplexity", "none", "", most=185),
+    Figure("30 fine-tuned", ["30_fine_tuning.py"], "test_accuracy_fine_tuned_100", "none", ""),
+    Figure("33 letters", ["33_own_pictures.py"], "test_accuracy", "none", "", least=0.95),
+    Figure("36 original", ["36_small_and_fast.py"], "test_accuracy", "none", "", least=0.985),
     Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],
@@ -418,10 +431,10 @@ def main() -> None:
         metavar="NAME",
         help="names of figures or their beginnings, such as 01 or 'mnist conv_net'",
     )
-    parser.add_seeds("42 43 44; churn 42 to 46; xor 42, the first of 20")
+    parser.add_seeds("42 43 44; 00, 22, 25 others; churn 42 to 46; xor 42, the first of 20")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=home_path,
         default=OUT,
         metavar="DIR",
         help="folder with the results of runs (default outputs/reproduce/)",
@@ -429,7 +442,7 @@ def main() -> None:
     parser.add_argument(
         "--tables",
         nargs="+",
-        type=Path,
+        type=home_path,
         default=[],
         metavar="FILE",
         help="also count the runs in these tables",

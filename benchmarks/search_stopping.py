@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, write_table
+from common.flags import home_path
 from common.startup import start_keras
 
 TRIALS, EPOCHS, PATIENCE, BATCH_SIZE = 8, 30, 3, 256
@@ -82,7 +83,7 @@ def main() -> None:
     """Run all searches and write the table."""
     parser = Parser(__doc__)
     parser.add_seeds("42 43 44")
-    parser.add_argument("--data-dir", type=Path, help="folder with the real data")
+    parser.add_argument("--data-dir", type=home_path, help="folder with the real data")
     flags = parser.parse_args()
     start_keras()
     from sklearn.model_selection import train_test_split

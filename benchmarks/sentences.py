@@ -81,21 +81,14 @@ TEXTS = {  # name of the block: the lesson whose runs fill it, and the template
         "17",
         "The heads contradict each other in {contradictions:.0%} of the test images. Accuracy of the third answer: {test_accuracy_larger_all_three:3~} from its own head, {test_accuracy_larger_computed:3~} from comparing the two digits (median and range of {count} seeds).",
     ),
-    "lesson-26-tokens": (
-        "26",
-        "Validation reviews, median of {count} seeds: with a vocabulary of 10,000 words {unknown_of_10000:.1%} of the words are unknown, with all words of the training reviews {unknown_of_all:.1%}. After 1,000 merges a word has {pieces_per_word:.2f} pieces on average.",
-    ),
     "lesson-26-cuts": (
         "26",
-        "{cut_at_256:.0%} of the training reviews have more than 256 words. Validation accuracy, median of {count} seeds:",
+        "{cut_at_256:.0%} of the training reviews have more than 256 words. Validation accuracy, median of {count} seeds: {val_accuracy_whole:.3f} with the whole review.",
         "",
-        "| words of a review | validation accuracy |",
-        "| --- | --- |",
-        "| all | {val_accuracy_whole:.3f} |",
-        "| the last 256 | {val_accuracy_last_256:.3f} |",
-        "| the first 256 | {val_accuracy_first_256:.3f} |",
-        "| the last 64 | {val_accuracy_last_64:.3f} |",
-        "| the first 64 | {val_accuracy_first_64:.3f} |",
+        "| words | the last ones | the first ones |",
+        "| --- | --- | --- |",
+        "| 256 | {val_accuracy_last_256:.3f} | {val_accuracy_first_256:.3f} |",
+        "| 64 | {val_accuracy_last_64:.3f} | {val_accuracy_first_64:.3f} |",
     ),
     "lesson-23-scores": (
         "23",
@@ -186,14 +179,21 @@ def lesson_14_pairs() -> list[str]:
 
 
 def lesson_26_scores() -> list[str]:
-    """Compare lesson 26 with lessons 02 and 14."""
-    averages, pairs, triples = (Values(runs_of(name).test_accuracy) for name in ("02", "14", "26"))
+    """Compare lesson 26 with lesson 14 by what they count."""
+    counted = {
+        "words": [("14", "pairs-0"), ("26", "ngrams-1")],
+        "words and pairs": [("14", ""), ("26", "ngrams-2")],
+        "words, pairs and triples": [("14", "none"), ("26", "")],
+    }
+    rows = []
+    for name, sides in counted.items():
+        runs = [runs_of(*side).test_accuracy for side in sides]
+        cells = ["-" if one.empty else f"{Values(one):3~}" for one in runs]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return [
         "Test accuracy, median and range of three seeds:",
         "",
-        f"- lesson 02, average of embeddings: {averages:3~}",
-        f"- lesson 14, words and pairs: {pairs:3~}",
-        f"- this lesson, words, pairs and triples: {triples:3~}",
+        *layout("| counted | lesson 14 | this lesson |", rows),
     ]
 
 
@@ -610,13 +610,24 @@ def activation_zeros() -> list[str]:
     return layout("| training | zeros in the first hidden layer | in the second |", rows)
 
 
+def mnist_tries(*names: str) -> list[Values]:
+    """Return the test accuracies of some rows of mnist_tries.csv."""
+    runs = results("mnist_tries")
+    return [Values(runs[runs["try"] == name].test_accuracy) for name in names]
+
+
+def mnist_shifted() -> list[str]:
+    """State what shifted training images bring on the test images."""
+    usual, without = mnist_tries("the recipe", "no moved images")
+    return [
+        f"The test accuracy of `conv_net_fast`, whose training images are only shifted, is {usual:4~}; "
+        f"without that it is {without:4~}, median and range of three seeds."
+    ]
+
+
 def mnist_mirrored() -> list[str]:
     """State what mirrored training images cost on the test images."""
-    runs = results("mnist_tries")
-    usual, mirrored = (
-        Values(runs[runs["try"] == name].test_accuracy)
-        for name in ("the recipe", "images mirrored too")
-    )
+    usual, mirrored = mnist_tries("the recipe", "images mirrored too")
     return [
         f'With `RandomFlip("horizontal")` the test accuracy of `conv_net_fast` falls from '
         f"{usual:4~} to {mirrored:4~}, median and range of three seeds: "
@@ -655,6 +666,7 @@ FUNCTIONS += [
     convolution_costs,
     activation_zeros,
     mnist_mirrored,
+    mnist_shifted,
 ]
 SENTENCES = {
     **{name: partial(tell, *entry) for name, entry in TEXTS.items()},
@@ -722,6 +734,19 @@ def promise_of_imbalance() -> str:
     return f"recall of the rarest band {plain.recall:.2f}, precision {plain.precision:.2f}; with class weights {weighted.recall:.2f} and {weighted.precision:.2f}."
 
 
+def promise_of_subwords() -> str:
+    """Tell how much of a text 4,000 words miss in lesson 35."""
+    text = "4,000 words miss {unknown_words:.0%} of the text; 4,000 pieces hardly anything, at {pieces_per_word:.2f} per word."
+    return fill(text, results("35_sizes").query("vocabulary == 4000"))
+
+
+def promise_of_files() -> str:
+    """Tell what the original of lesson 36 and its int8 file reach, and their sizes."""
+    files = results("36_files").groupby("file")[["bytes", "test_accuracy"]].median()
+    whole, small = (files.loc[f"original_{form}.tflite"] for form in ("float32", "int8"))
+    return f"median test accuracy {whole.test_accuracy:.3f} in {whole.bytes / 1000:.0f} kB; in int8 {small.test_accuracy:.3f} in {small.bytes / 1000:.0f} kB."
+
+
 RANGE = "median and range of COUNT seeds."
 ACCURACY = f"test accuracy {{test_accuracy:3~}}, {RANGE}"
 PROMISES = {
@@ -759,6 +784,14 @@ EXPECTATIONS["20_depth_and_width"] = promise_of_shapes
 EXPECTATIONS["22_uncertainty"] = promise_of_uncertainty
 EXPECTATIONS["24_imbalanced_classes"] = promise_of_imbalance
 EXPECTATIONS["25_ensembles"] = promise_of_ensembles
+EXPECTATIONS["35_subwords"] = promise_of_subwords
+EXPECTATIONS["31_autoencoder"] = lambda: (
+    "a table of errors, with PCA, which needs no network, beside two autoencoders."
+)
+EXPECTATIONS["32_variational_autoencoder"] = lambda: (
+    "both terms of the loss in nats per image, new images, and walks between two digits."
+)
+EXPECTATIONS["36_small_and_fast"] = promise_of_files
 EXPECTATIONS["xor"] = promise_of_xor
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, ROOT, TRIAL, Parser, machine, replace_rows
+from common.flags import real_number, whole_number
 from distributed.workers import free_addresses
 
 CONNECTIONS = 32
@@ -110,14 +111,23 @@ def measure(server: str, model: Path, seconds: float) -> dict:
 def main() -> None:
     """Measure both servers in turn."""
     parser = Parser(__doc__)
-    parser.add_argument("--turns", type=int, default=3, metavar="N", help="default 3")
+    parser.add_argument("--turns", type=whole_number(), default=3, metavar="N", help="default 3")
     parser.add_argument(
-        "--seconds", type=float, default=30, metavar="S", help="duration of the load (default 30)"
+        "--seconds",
+        type=real_number(),
+        default=30,
+        metavar="S",
+        help="duration of the load (default 30)",
     )
     parser.add_argument(
-        "--memory", type=float, metavar="S", help="put only serving/ under load, for S seconds"
+        "--memory",
+        type=real_number(),
+        metavar="S",
+        help="put only serving/ under load, for S seconds",
     )
-    parser.add_argument("--client", type=int, metavar="PORT", help="run as the client of this port")
+    parser.add_argument(
+        "--client", type=whole_number(), metavar="PORT", help="run as the client of this port"
+    )
     flags = parser.parse_args()
     if flags.client:
         print(json.dumps(asyncio.run(load(flags.client, flags.seconds))))

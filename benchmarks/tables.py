@@ -42,7 +42,7 @@ def published() -> pd.DataFrame:
         row |= dict(runs[metric].agg(smallest="min", median="median", largest="max"))
         rows.append(row | dict(runs[["fit_seconds", "total_seconds"]].median()))
     found = pd.concat([results("reproduce"), pd.DataFrame(rows)], ignore_index=True)
-    digits = {"test_mae": 2, "solved": 0}
+    digits = {"test_mae": 2, "solved": 0, "solved_starts": 0, "splits_won": 0}
     found["runs"] = found.seeds.str.split().str.len()
     found["range"] = [
         f"{Values([row.median, row.smallest, row.largest][: row.runs]):{digits.get(row.metric, 4)}~}"
@@ -146,6 +146,14 @@ peers: peers by model
 | task | model | measure | median (smallest to largest) |
 | {task} | {model} | `{metric}` | {value:4~} |
 
+lesson-35-scores: 35_scores by tokens
+| tokens | texts cut | validation accuracy | test accuracy |
+| {tokens} | {cut:.0%} | {val_accuracy:3~} | {test_accuracy:3~} |
+
+lesson-35-sizes: 35_sizes by vocabulary
+| vocabulary | unknown words | pieces per word |
+| {vocabulary:,.0f} | {unknown_words:.1%} | {pieces_per_word:.2f} |
+
 lesson-04-models: 04_models by model
 | model | parameters | best epoch | validation loss, best epoch | validation loss, last epoch | gap, last epoch | test accuracy |
 | `{model}` | {parameters:,.0f} | {best_epoch:.0f} | {best_val_loss:.3f} | {end_val_loss:.3f} | {end_gap:.3f} | {test_accuracy:.3f} |
@@ -193,6 +201,10 @@ activations: activations by choice
 input-dropout: input_dropout by choice
 | dropout of the inputs | training loss | validation loss, best epoch | validation loss, last epoch | validation accuracy |
 | {choice:.0%} | {train_loss:3~} | {best_val_loss:3~} | {val_loss:3~} | {val_accuracy:3~} |
+
+weight-decay: weight_decay by choice
+| optimizer and remedy | root mean square of the hidden layer's weights | of the last layer's | validation loss | validation accuracy |
+| {choice} | {hidden_weights:3~} | {output_weights:3~} | {val_loss:3~} | {val_accuracy:3~} |
 
 batches: batches by choice
 | batch size, learning rate | validation accuracy | validation loss | processor seconds |
@@ -401,6 +413,72 @@ def lesson_28_reviews() -> list[str]:
     return in_columns(table(runs.assign(seconds=seconds), "model", header, row))
 
 
+def lesson_29_perplexity() -> list[str]:
+    """Compare the language model of lesson 29 with counts."""
+    models = {"unigram": "_unigram", "bigram": "_bigram", "trigram": "_trigram", "Transformer": ""}
+    rows = [f"| {name} | {{test_perplexity{end}:0~}} |" for name, end in models.items()]
+    lines = layout("| model | test perplexity of three seeds |", rows)
+    return in_columns([fill(line, runs_of("29")) for line in lines])
+
+
+def lesson_29_cache() -> list[str]:
+    """Show what a word costs lesson 29 with and without the key-value cache."""
+    rows = [f"| {name} | {{ms_{name}_cache:1~}} |" for name in ("without", "with")]
+    lines = layout("| key-value cache | milliseconds per word |", rows)
+    return [fill(line, runs_of("29")) for line in lines]
+
+
+def lesson_30_ways() -> list[str]:
+    """Compare the ways in which lesson 30 trains a classifier, for each number of labels."""
+    ways = {"from scratch": "from_scratch", "fine-tuned": "fine_tuned", "LoRA": "lora"}
+    row = (
+        "| SIZE | NAME | {trained_KEY_END:,.0f} | {test_accuracy_KEY_END:3~} | "
+        "{seconds_KEY_END:.0f} |"
+    )
+    rows = [
+        row.replace("SIZE", f"{size:,}").replace("NAME", name).replace("KEY_END", f"{key}_{size}")
+        for size in (100, 1_000, 25_000)
+        for name, key in ways.items()
+    ]
+    header = "| labels | way | trained parameters | test accuracy of three seeds | seconds |"
+    return in_columns([fill(line, runs_of("30")) for line in layout(header, rows)])
+
+
+def lesson_36_files() -> list[str]:
+    """Compare the files of lesson 36: size, time, accuracy and agreement with the original."""
+    files = results("36_files")
+    header = "| file | bytes | ms per image | test accuracy | agreement |"
+    row = "| `{file}` | {bytes:,.0f} | {ms:.2g} | {test_accuracy:4~} | {agreement:.4f} |"
+    rows = in_columns(table(files, "file", header, row))
+    (processor,) = files.processor.unique()
+    about = f"Medians of three seeds, with the range of the accuracy, on one core of {processor}:"
+    return [about, "", *rows]
+
+
+def lesson_36_students() -> list[str]:
+    """Compare the students of lesson 36 that learn from labels and from the original."""
+    students = results("36_students")
+    header = "| the student learns from | validation accuracy | test accuracy |"
+    row = "| {learns_from} | {val_accuracy:4~} | {test_accuracy:4~} |"
+    names = {"labels": "the labels", "original": "the original's probabilities"}
+    rows = in_columns(
+        table(
+            students.assign(learns_from=students.learns_from.map(names)), "learns_from", header, row
+        )
+    )
+    pairs = students.pivot(
+        index=["run_seed", "seed"], columns="learns_from", values="test_accuracy"
+    )
+    won = (pairs.original > pairs.labels).sum()
+    return [
+        f"Median and range of {len(pairs)} trainings each, three for each of three originals:",
+        "",
+        *rows,
+        "",
+        f"Of the {len(pairs)} pairs with equal seeds, the student of the original is better in {won}.",
+    ]
+
+
 def two_processors() -> list[str]:
     """Compare the ratios measured on the computers without and with amx."""
 
@@ -493,6 +571,11 @@ BLOCKS = {
     "lesson-24-scores": lesson_24_scores,
     "lesson-24-rules": lesson_24_rules,
     "lesson-28-reviews": lesson_28_reviews,
+    "lesson-29-perplexity": lesson_29_perplexity,
+    "lesson-29-cache": lesson_29_cache,
+    "lesson-30-ways": lesson_30_ways,
+    "lesson-36-files": lesson_36_files,
+    "lesson-36-students": lesson_36_students,
     "two-processors": two_processors,
     "lesson-27-cost": lesson_27_cost,
     "attention-cost": attention_cost,

@@ -33,6 +33,7 @@ from benchmarks.measure import (
     write_table,
 )
 from common.files import atomic_write
+from common.flags import home_path
 from common.startup import start_keras
 
 TARGET = 0.9934  # test accuracy of conv_net, published after 60 epochs
@@ -146,7 +147,7 @@ def main() -> None:
     parser.add_seeds("42 43 44")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=home_path,
         metavar="DIR",
         help="folder for the lesson's runs; reproduce.py reuses those in outputs/reproduce",
     )

@@ -21,13 +21,23 @@ class EpochCounter:
     epoch = 0
 
 
-def epoch_order(examples: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the order of an epoch: a permutation of 0 to examples - 1, int64, (examples,)."""
-    return np.random.default_rng([seed, epoch]).permutation(examples)
+def epoch_order(examples: int, seed: int, epoch: int, parts: int = 1) -> np.ndarray:
+    """Return the order of an epoch: a permutation of 0 to examples - 1, int64, or a part of one."""
+    number, part = divmod(epoch, parts)
+    size = examples // parts
+    order = np.random.default_rng([seed, number]).permutation(examples)
+    return order if parts == 1 else order[part * size : (part + 1) * size]
 
 
 def shuffled_batches(
-    features, targets, batch_size: int, seed: int, counter=None, repeat=False, sample_weight=None
+    features,
+    targets,
+    batch_size: int,
+    seed: int,
+    counter=None,
+    repeat=False,
+    sample_weight=None,
+    parts: int = 1,
 ):
     """Split arrays into batches, reshuffled for every epoch.
 
@@ -48,6 +58,9 @@ def shuffled_batches(
             new iterator per epoch, about 20 ms on TensorFlow.
         sample_weight: weight of each example in the loss, array of shape (examples,) or (examples,
             outputs); 1 by default.
+        parts: with more than 1, an epoch takes only that part of the examples, and the next one
+            takes other examples, until all have been used and are reshuffled. Up to `parts` - 1
+            examples are left out.
 
     Returns:
         A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
@@ -56,10 +69,11 @@ def shuffled_batches(
         (features, targets) if sample_weight is None else (features, targets, sample_weight)
     )
     counter = counter or EpochCounter()
-    examples = count(arrays[1])
+    available = count(arrays[1])
+    examples = available // parts
     batch_size = min(batch_size, examples)
     if keras.backend.backend() != "tensorflow":
-        return ShuffledBatches(arrays, batch_size, seed, counter)
+        return ShuffledBatches(arrays, batch_size, seed, counter, parts)
     import tensorflow as tf
 
     # Every call back into Python waits until the training loop releases the interpreter lock, so
@@ -75,7 +89,7 @@ def shuffled_batches(
         numbers = range(first_epoch + start, first_epoch + start + epochs)
         if counter.epoch == numbers[0]:  # otherwise another training has set it since
             counter.epoch = numbers[-1] + 1
-        return np.concatenate([epoch_order(examples, seed, number) for number in numbers])
+        return np.concatenate([epoch_order(available, seed, number, parts) for number in numbers])
 
     def rows_of_batches(start):
         rows = tf.numpy_function(orders, [start], tf.int64)
@@ -184,9 +198,13 @@ class ShuffledBatches(OrderedBatches):
     `fit` requests batches in its own shuffled order, so the index is ignored.
     """
 
-    def __init__(self, arrays: tuple, batch_size: int, seed: int, counter: EpochCounter):
+    def __init__(
+        self, arrays: tuple, batch_size: int, seed: int, counter: EpochCounter, parts: int
+    ):
         super().__init__(arrays, batch_size)
-        self.seed, self.counter = seed, counter
+        self.seed, self.counter, self.parts = seed, counter, parts
+        self.available = self.examples
+        self.examples //= parts
         self.on_epoch_begin()
 
     def on_epoch_begin(self):
@@ -196,7 +214,7 @@ class ShuffledBatches(OrderedBatches):
     def __getitem__(self, index: int):
         """Return the next batch, whatever the index."""
         if self.step == 0:
-            self.order = epoch_order(self.examples, self.seed, self.counter.epoch)
+            self.order = epoch_order(self.available, self.seed, self.counter.epoch, self.parts)
         rows = self.order[self.step * self.batch_size : (self.step + 1) * self.batch_size]
         self.step = (self.step + 1) % len(self)
         self.counter.epoch += self.step == 0  # Keras may read one batch before training

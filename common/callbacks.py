@@ -1,5 +1,6 @@
-"""Callbacks: epoch times, a progress bar, safe interruption, and atomic model checkpoints."""
+"""Callbacks: epoch times, a progress bar, interruption, model checkpoints, and TensorBoard."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import keras
 
-from common.files import fsync, temporary_path
+from common.files import atomic_write, fsync, remove_leftovers, temporary_path
 from common.flags import in_notebook
 
 
@@ -153,3 +154,62 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             self.filepath = str(named)
             for path in named.parent.glob(f"{prefix}*"):
                 path.unlink()
+
+
+class TensorBoard(keras.callbacks.TensorBoard):
+    """Like Keras' `TensorBoard`, but an interrupted training goes on where its checkpoint is.
+
+    Writes the loss, the metrics and the learning rate of every epoch, the distribution of each
+    weight in at most `HISTOGRAMS` epochs, and a diagram of the layers.
+
+    Must come before the `Checkpoints`, so that no epoch of a checkpoint is lost. Epochs after the
+    checkpoint are removed as soon as they are repeated.
+
+    Args:
+        log_dir: folder of this training alone; gets `train/` and `validation/`.
+    """
+
+    HISTOGRAMS = 20
+
+    # Once per step, Keras' methods would write nothing but wait for the step's results; after
+    # validation, they would write its results a second time.
+    on_train_batch_begin = keras.callbacks.Callback.on_train_batch_begin
+    on_train_batch_end = keras.callbacks.Callback.on_train_batch_end
+    on_test_begin = keras.callbacks.Callback.on_test_begin
+    on_test_end = keras.callbacks.Callback.on_test_end
+    on_test_batch_begin = keras.callbacks.Callback.on_test_batch_begin
+
+    def set_model(self, model):
+        remove_leftovers(Path(self.log_dir))
+        self.earlier = list(Path(self.log_dir).glob("*/*tfevents*"))
+        super().set_model(model)
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self.histogram_freq = -(-self.params["epochs"] // self.HISTOGRAMS)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        while self.earlier:  # only now is it known which epoch comes next
+            keep_before(epoch, self.earlier.pop())
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        for writer in self._writers.values():
+            writer.flush()
+
+
+def keep_before(epoch: int, path: Path) -> None:
+    """Remove the given epoch and all later ones from a file of TensorBoard."""
+    import tensorflow as tf
+
+    if epoch == 0:
+        path.unlink()
+        return
+    with atomic_write(path) as temporary:
+        with (
+            tf.io.TFRecordWriter(str(temporary)) as writer,
+            contextlib.suppress(tf.errors.DataLossError),  # its last record was cut short
+        ):
+            for record in tf.data.TFRecordDataset(str(path)):
+                if tf.compat.v1.Event.FromString(record.numpy()).step < epoch:
+                    writer.write(record.numpy())

@@ -99,6 +99,8 @@ class Checkpoints(keras.callbacks.Callback):
             self.saved_at = time.perf_counter()
 
     def on_train_end(self, logs=None):
+        # What is drawn later must not depend on whether the run was resumed.
+        seed_generators(self.generators, self.seed, self.params["epochs"])
         self.model._initial_epoch = None  # the next `fit` obeys its own `initial_epoch`
         if self.restored_history:  # training had already ended
             self.restore_history()

@@ -125,6 +125,21 @@ def describe(error: OSError) -> str:
 
 
 @contextlib.contextmanager
+def needs_to_write(out) -> Iterator[None]:
+    """Exit with one line if the block cannot write into the folder of runs, `--out`.
+
+    Raises:
+        SystemExit: with code 1 if the disk is full, else 2.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = "copy that folder to where you can write, and give the copy"
+        problem = f"--out {out}: cannot write there ({error.strerror or error})"
+        fail(f"{problem}; {remedy}", 1 if error.errno in FULL else 2)
+
+
+@contextlib.contextmanager
 def finish_first() -> Iterator[None]:
     """Defer Ctrl-C until the block has ended."""
     if threading.current_thread() is not threading.main_thread():  # receives no signals

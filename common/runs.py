@@ -12,7 +12,7 @@ import sys
 from numbers import Integral
 from pathlib import Path
 
-from common.errors import fail, on_interrupt
+from common.errors import fail, needs_to_write, on_interrupt
 from common.files import atomic_write, read_text
 from common.flags import ROOT, Parser, home_path
 
@@ -49,6 +49,10 @@ def read_record(folder: Path) -> dict:
             )
     numbers = {name: record.get(name) for name in ("epochs", "parameters")}
     numbers |= record["metrics"] | record["seconds"]
+    sets = record.get("data_sets", {})  # records of earlier versions have none
+    pairs = list(sets.values()) if isinstance(sets, dict) else [None]
+    if any(not isinstance(pair, list) or list(map(type, pair)) != [str, str] for pair in pairs):
+        raise DamagedRecordError(f"{path}: 'data_sets' are not pairs of texts; remove that folder")
     for name, value in numbers.items():
         if not isinstance(value, int | float) and (record["finished"] or value is not None):
             raise DamagedRecordError(f"{path}: {name!r} is not a number; remove that folder")
@@ -210,9 +214,10 @@ def main() -> None:
     from common import plots  # only now: Matplotlib takes a second to load
 
     path = flags.out / "runs.png"
-    with atomic_write(path) as temporary:
-        plots.save(plots.compare_runs(pairs), temporary)
-    write_table(flags.out)
+    with needs_to_write(flags.out):
+        with atomic_write(path) as temporary:
+            plots.save(plots.compare_runs(pairs), temporary)
+        write_table(flags.out)
     print(f"\ncurves: {path}\ntable:  {flags.out / 'runs.csv'}")
 
 

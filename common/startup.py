@@ -24,6 +24,7 @@ from common.flags import in_notebook
 
 BACKENDS = ("tensorflow", "jax", "torch")  # those that can train
 NAMES_DEVICES = {"jax": "JAX_PLATFORMS", "torch": "KERAS_TORCH_DEVICE"}  # variables
+XLA_VARIABLES = ("TF_XLA_FLAGS", "XLA_FLAGS")  # variables in which an unknown flag ends the process
 READS_JSON = os.path.join("keras", "src", "backend", "config.py")
 
 # Lines logged at level E that are not errors: without a GPU, the search for one fails; with one,
@@ -43,10 +44,10 @@ def quiet_stderr():
     """Capture what the block writes to file descriptor 2; print only the errors in it.
 
     If the block raises, print everything. If it ends the process, as TensorFlow does on a processor
-    that is too old, the output is lost: Python then prints where that happened, and with `--debug`
-    nothing is captured.
+    that is too old, the output is lost: Python then prints where that happened. With `--debug`, or
+    if one of the variables `XLA_VARIABLES` is set, nothing is captured.
     """
-    if debugging():
+    if debugging() or any(map(os.environ.get, XLA_VARIABLES)):
         yield
         return
     sys.stderr.flush()

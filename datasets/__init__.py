@@ -103,11 +103,9 @@ def read_real(name: str, data_dir: Path | None):
     """
     from datasets import download, readers
 
-    named = {"--data-dir": data_dir, f"${ENVIRONMENT}": os.environ.get(ENVIRONMENT)}
-    for origin, folder in named.items():
-        if folder:
-            folder = Path(folder).expanduser()
-            return read_named(name, folder, origin), folder
+    origin, folder = named_folder(data_dir)
+    if folder:
+        return read_named(name, folder, origin), folder
     folder, read = download.cache_folder(name), readers.READERS[name]
     with contextlib.suppress(readers.DamagedFileError):  # if missing or damaged, download it
         return read(folder), folder
@@ -123,13 +121,28 @@ def read_real(name: str, data_dir: Path | None):
     return read(folder), folder
 
 
+def named_folder(data_dir: Path | None) -> tuple[str, Path | None]:
+    """Return what names the folder with the user's data, and the folder; None if nothing does.
+
+    Raises:
+        SystemExit: if there is no such folder.
+    """
+    named = {"--data-dir": data_dir, f"${ENVIRONMENT}": os.environ.get(ENVIRONMENT)}
+    for origin, folder in named.items():
+        if folder:
+            folder = Path(folder).expanduser()
+            if not os.path.isdir(folder):
+                files = "mnist.npz and so on, see notes/running.md"
+                fail(f"{origin} {folder}: no such folder; name the one with the data ({files})")
+            return origin, folder
+    return "", None
+
+
 def read_named(name: str, folder: Path, origin: str):
     """Read a data set from the folder that the user named with `origin`; see `read_real`."""
     from datasets import readers
 
     export = f"on a connected computer, 'python -m datasets --export DIR {name}' writes it"
-    if not os.path.isdir(folder):
-        fail(f"{origin} {folder}: no such folder; name one that contains {FILES[name][0]}")
     for file in FILES[name]:
         if not os.path.isfile(folder / file):
             fail(f"{origin} {folder}: contains no {file}; {export}")

@@ -49,6 +49,7 @@ def take_part(lesson) -> None:
     os.environ["KERAS_DISTRIBUTION_NUM_PROCESSES"] = str(len(addresses))
     os.environ["KERAS_DISTRIBUTION_PROCESS_ID"] = str(process)
     if process > 0:
+        lesson.tensorboard = False
         lesson.out, lesson.resume = Path(tempfile.mkdtemp(dir=os.environ.get(STARTED_HERE))), None
         atexit.register(shutil.rmtree, lesson.out, ignore_errors=True)
     if STARTED_HERE in os.environ:
@@ -169,6 +170,7 @@ def flags_for(lesson, out: Path) -> list[str]:
             words += [f"--{name.replace('_', '-')}", str(value)]
     if lesson.data_dir:
         words += ["--data-dir", str(lesson.data_dir)]
+    words += ["--tensorboard"] * lesson.tensorboard
     return words + (["--resume"] if list(out.glob("*/*/run.json")) else [])
 
 

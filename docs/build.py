@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of docs/
 
 from common.errors import fail, on_interrupt
-from common.flags import Parser
+from common.flags import Parser, home_path
 
 try:
     from sphinx.cmd.build import main as sphinx
@@ -27,9 +27,11 @@ BUILD = ROOT / "docs" / "_build"
 
 parser = Parser(description=__doc__)
 parser.add_argument("--data", choices=["sample", "real"], default="sample", help="the data sets")
-parser.add_argument("--notebooks", type=Path, metavar="DIR", help="write notebooks, no pages")
+parser.add_argument("--notebooks", type=home_path, metavar="DIR", help="write notebooks, no pages")
 parser.add_argument("--only", nargs="+", metavar="LESSON", help="some lessons, such as 01 xor")
-parser.add_argument("--out", type=Path, default=BUILD, metavar="DIR", help="the folder of the site")
+parser.add_argument(
+    "--out", type=home_path, default=BUILD, metavar="DIR", help="the folder of the site"
+)
 
 
 def main() -> None:

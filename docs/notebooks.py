@@ -1,5 +1,6 @@
 """Lessons as notebooks, executed in a Jupyter kernel with what they print and draw."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -15,10 +16,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from benchmarks.measure import machine
 from common.errors import fail
+from common.files import atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ["*.py", "*/*.py", "*/*.json", "*/*.jinja"]  # what lessons read
 PACKAGES = ["common", "frame", "datasets"]  # every lesson imports them
+DAMAGED = (ValueError, AttributeError, nbformat.ValidationError)
 
 FIRST_CELL = """\
 *This notebook needs the other files of the collection. Put it into their folder (for a project:
@@ -89,16 +92,18 @@ def executed(script: Path, data: str, folder: Path) -> tuple[nbformat.NotebookNo
     notebook = convert(script, data)
     key, kept = fingerprint(script, notebook), folder / data / script.with_suffix(".ipynb").name
     if kept.exists():
-        earlier = nbformat.read(kept, as_version=4)
-        if earlier.metadata.collection.key == key:
-            take_outputs(notebook, earlier)
-            return notebook, False
+        with contextlib.suppress(*DAMAGED):  # then it is executed again
+            earlier = nbformat.read(kept, as_version=4)
+            if earlier.metadata.collection.key == key:
+                take_outputs(notebook, earlier)
+                return notebook, False
     began = time.perf_counter()
     run(notebook, script, folder / "collection")
     seconds = round(time.perf_counter() - began, 1)
     notebook.metadata.collection = {"key": key, "seconds": seconds, "machine": machine()}
     kept.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, kept)
+    with atomic_write(kept) as temporary:  # a build that is stopped here leaves no half of one
+        nbformat.write(notebook, temporary)
     return notebook, True
 
 
@@ -155,4 +160,5 @@ def write_if_changed(path: Path, content: str) -> None:
     """Write a text file, unless it has this content: Sphinx reads again what has been written."""
     if not path.exists() or path.read_text(encoding="utf-8") != content:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        with atomic_write(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from common.errors import on_interrupt
-from common.flags import ROOT
+from common.errors import fail, on_interrupt
+from common.flags import ROOT, in_notebook
 from frame.parser import Flag, LessonParser
 
 
@@ -50,8 +50,8 @@ class Lesson:
         folder: the folder of this run's files.
 
     Raises:
-        SystemExit: if a flag is invalid, the back-end is not supported, the folder is not writable,
-            or there is no run to resume.
+        SystemExit: if a flag is invalid, there is no such folder with data, the back-end is not
+            supported, the folder is not writable, or there is no run to resume.
     """
 
     def __init__(
@@ -68,7 +68,10 @@ class Lesson:
         **own,
     ):
         self.name, self.keras = script_name(sys._getframe(1)), keras
-        own = {"epochs": epochs, **({"batch_size": batch_size} if keras else {}), **own}
+        if keras:
+            board = Flag(False, "write the curves for TensorBoard too (notes/running.md)")
+            own = {"batch_size": batch_size, "tensorboard": board, **own}
+        own = {"epochs": epochs, **own}
         parser = LessonParser(self.name, doc, own, data=data is None)
         vars(self).update(vars(parser.parse_args()))
         self.training_flags, self.leading_flag = parser.training, parser.leading
@@ -78,6 +81,12 @@ class Lesson:
         )
         if on_flags:
             on_flags(self)
+        own_data = any(getattr(self, name) for name in parser.instead)
+        if data is None and self.data != "sample" and not own_data and not in_notebook():
+            # Not in a notebook, where a later cell may name another source.
+            from datasets import named_folder
+
+            named_folder(self.data_dir)  # a mistake in it is said before Keras takes its seconds
 
         for line in re.findall(r"^Takes: .*$", doc or "", re.M):  # in the header of a long lesson
             print(line)
@@ -88,10 +97,12 @@ class Lesson:
         if keras:
             self.start_keras(backends, devices)
 
-        from frame.run import Run
+        from frame.run import Run, show, spell_command
 
         self.run = Run(self, data, earlier)
         self.folder, self.drawn = self.run.folder, set()
+        if keras and self.tensorboard:
+            print(f"to watch: {spell_command(['tensorboard', '--logdir', show(self.folder)])}")
         on_interrupt(self.run.how_to_go_on)
 
     def start_keras(self, backends: tuple[str, ...], devices: int) -> None:
@@ -108,6 +119,12 @@ class Lesson:
             keras.utils.set_random_seed(self.seed)
             if "tensorflow" in sys.modules:  # text layers use it: find devices now
                 sys.modules["tensorflow"].config.list_logical_devices()
+        if self.tensorboard:
+            try:
+                from tensorflow.summary import scalar  # noqa: F401
+            except ImportError:
+                remedy = "run: pip install -r requirements.txt"
+                fail(f"--tensorboard needs the packages tensorflow and tensorboard; {remedy}")
 
     def __setattr__(self, name: str, value):
         """Set a flag, as in a notebook: `seed` seeds Keras again, `out` moves the run's folder."""
@@ -182,6 +199,7 @@ class Lesson:
         seed: int | None = None,
         repeat: bool = False,
         sample_weight=None,
+        parts: int = 1,
     ):
         """Split arrays into batches for `fit`, `evaluate` or `predict`; the last may be smaller.
 
@@ -197,6 +215,7 @@ class Lesson:
             repeat: whether to repeat the batches endlessly, for `fit(..., steps_per_epoch=...)`.
                 Faster if an epoch takes only milliseconds.
             sample_weight: weight of each example in the loss, for shuffled batches.
+            parts: into how many epochs one pass over the examples is divided, if it takes long.
 
         Returns:
             A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
@@ -209,7 +228,7 @@ class Lesson:
         seed = self.seed if seed is None else seed
         self.run.counter.epoch = 0
         return shuffled_batches(
-            features, targets, batch_size, seed, self.run.counter, repeat, sample_weight
+            features, targets, batch_size, seed, self.run.counter, repeat, sample_weight, parts
         )
 
     def timed_epochs(self) -> Iterator[int]:
@@ -229,7 +248,9 @@ class Lesson:
 
     def training(self, name: str, seed: int | None = None):
         """Start one of several trainings; see `frame.run.Run.training`."""
-        return self.run.training(name, seed)
+        training = self.run.training(name, seed)
+        training.board = self.folder / "tensorboard" / name if self.tensorboard else None
+        return training
 
     def callbacks(self, *own, training: str = "", seed: int | None = None, progress: bool = True):
         """Return callbacks for `fit`: the given ones, a timer, checkpoints and a progress bar.

@@ -39,7 +39,8 @@ class Flag(NamedTuple):
             lesson that would take minutes.
         role: "variant", if a value other than the default is part of the name of the run's folder;
             "name", if its value always begins that name; "training", if it must be the same again
-            to resume a run; "free", if it may change.
+            to resume a run; "free", if it may change; "data", if it names the reader's own data,
+            which take the place of the data set.
     """
 
     default: Any
@@ -78,6 +79,8 @@ class LessonParser(Parser):
         defaults: defaults of the flags that name a variant of the lesson.
         on_sample: defaults on the built-in sample, of the flags that have another one there.
         leading: name of the flag whose value begins the name of a run's folder, or None.
+        several: names of the flags that take some of several names.
+        instead: names of the flags whose data take the place of the data set.
     """
 
     def __init__(self, name: str, doc: str | None, own: dict, data: bool):
@@ -86,6 +89,8 @@ class LessonParser(Parser):
         self.defaults: dict[str, Any] = {}
         self.on_sample: dict[str, Any] = {}
         self.leading: str | None = None
+        self.several: list[str] = []
+        self.instead: list[str] = []
         for name in filter(own.__contains__, ("epochs", "batch_size")):
             default = own.pop(name)
             flag = default if isinstance(default, Flag) else Flag(default or int)
@@ -105,7 +110,7 @@ class LessonParser(Parser):
                 "data",
                 Flag(
                     ["auto", "real", "sample"],
-                    "real data, the built-in sample, or (auto) real data if available",
+                    "auto: real data if available, else the built-in sample",
                     role="free",
                 ),
             )
@@ -135,6 +140,7 @@ class LessonParser(Parser):
         elif kind is tuple:
             options = {"nargs": "+", "choices": value, "metavar": "NAME"}
             value = list(value)
+            self.several.append(name)
         elif value == [str]:
             options, value = {"type": some_text, "nargs": "+", "metavar": "TEXT"}, None
         elif kind is list and value and isinstance(value[0], str):
@@ -169,7 +175,9 @@ class LessonParser(Parser):
         text = " ".join(filter(None, [flag.help or HELP.get(name, ""), shown]))
         names = filter(None, [flag.short, "--" + name.replace("_", "-")])
         self.add_argument(*names, dest=name, default=value, help=text, **options)
-        free = flag.role == "free" or kind in (str, bool) or issubclass(kind, Path)
+        if flag.role == "data":
+            self.instead.append(name)
+        free = flag.role in ("free", "data") or kind in (str, bool) or issubclass(kind, Path)
         if free:
             return
         self.training.append(name)
@@ -190,6 +198,8 @@ class LessonParser(Parser):
         flags.on_sample = {n: v for n, v in self.on_sample.items() if getattr(flags, n) is None}
         for name in flags.on_sample:
             setattr(flags, name, self.get_default(name))
+        for name in self.several:
+            setattr(flags, name, list(dict.fromkeys(getattr(flags, name))))  # each once
         if getattr(flags, "data", None) == "sample" and flags.data_dir:
             self.error("--data sample and --data-dir exclude each other: give only one of them")
         return flags

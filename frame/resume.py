@@ -76,10 +76,18 @@ def newest(lesson) -> Path:
 
 
 def claim(folder: Path) -> bool:
-    """Lock a run's folder until `release` or exit; return False if another process locked it."""
+    """Lock a run's folder until `release` or exit; return False if another process locked it.
+
+    Raises:
+        SystemExit: if the folder is not writable.
+    """
     if folder.resolve() in CLAIMED:
         return True
-    file = (folder / "checkpoint.lock").open("a")  # the OS unlocks it if this process is killed
+    try:
+        file = (folder / "checkpoint.lock").open("a")  # the OS unlocks it if this process is killed
+    except OSError as error:
+        remedy = "copy it to where you can write, and give --resume the copy"
+        fail(f"{folder}: cannot write there ({error.strerror or error}); {remedy}")
     try:
         if os.name == "nt":
             import msvcrt

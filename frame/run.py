@@ -41,13 +41,14 @@ class Training:
         first_epoch: the epoch to start at: 0 unless the run is resumed.
         timer: its `EpochTimer`.
         saving: its `Checkpoints` callback, which also seeds every epoch.
+        board: the folder for TensorBoard's files, or None.
     """
 
     def __init__(self, checkpoint: Path, seed: int, counter):
         from common import checkpoints
         from common.callbacks import EpochTimer
 
-        self.counter, self.timer = counter, EpochTimer()
+        self.counter, self.timer, self.board = counter, EpochTimer(), None
         self.first_epoch = checkpoints.next_epoch(checkpoint)
         self.saving = checkpoints.Checkpoints(checkpoint, seed, counter=counter)
 
@@ -63,7 +64,13 @@ class Training:
         stop = LambdaCallback(on_train_end=lambda logs: self.timer.stop())
         self.timer.start()
         bar = [EpochBar()] if progress else []
-        return [*kept, self.saving, *bar, stop, InterruptBetweenSteps()]
+        return [*kept, *self.tensorboard(), self.saving, *bar, stop, InterruptBetweenSteps()]
+
+    def tensorboard(self) -> list:
+        """Return the callback that writes for TensorBoard, in a list that is empty without it."""
+        from common.callbacks import TensorBoard
+
+        return [TensorBoard(self.board)] if self.board else []
 
 
 class Run:

@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 
 from common import runs
-from common.errors import fail
+from common.errors import fail, needs_to_write
 from common.files import atomic_write
 
 FIGURES = {
@@ -39,9 +39,10 @@ def write(out: Path) -> None:
         fail(f"--report: {out} contains no finished run of mnist; first run: python mnist/mnist.py")
     while repr(records) != repr(written):  # as text, because nan is not equal to itself
         colors = variant_colors(records)
-        save_png(folder / "curves.png", records, colors)
-        with atomic_write(folder / "report.html") as temporary:
-            temporary.write_text(render(records, colors), encoding="utf-8")
+        with needs_to_write(out):
+            save_png(folder / "curves.png", records, colors)
+            with atomic_write(folder / "report.html") as temporary:
+                temporary.write_text(render(records, colors), encoding="utf-8")
         records, written = read_runs(out), records
     print(f"curves of all runs: {folder / 'curves.png'}")
     print(f"report of all runs: {folder / 'report.html'}")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from common import runs
-from common.errors import CHILD_PROCESS, debugging, fail, on_interrupt
+from common.errors import CHILD_PROCESS, fail, on_interrupt
 from common.startup import chosen_backend
 from datasets import ENVIRONMENT, REAL
 from frame import resume
@@ -91,7 +91,7 @@ def words(lesson) -> list[str]:
         for name, value in {**lesson.flags(), **others}.items()
         if value is not None
         for word in ("--" + name.replace("_", "-"), str(value))
-    ] + ["--debug"] * debugging()
+    ] + [f"--{name}" for name in ("tensorboard", "debug") if getattr(lesson, name)]
 
 
 def is_same(record: dict, lesson) -> bool:

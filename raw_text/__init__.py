@@ -1,1 +1,1 @@
-"""What lesson 26 needs beside Keras: reading texts from folders."""
+"""What lessons 26 and 35 need beside Keras: texts as strings."""

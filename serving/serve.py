@@ -9,6 +9,7 @@ The service has TensorFlow Serving's REST API and, for a model of digits, a page
 
 import argparse
 import contextlib
+import errno
 import ipaddress
 import json
 import re
@@ -62,6 +63,9 @@ def read_flags() -> argparse.Namespace:
     flags = parser.parse_args()
     if (flags.model is None) == (flags.latest is None):
         parser.error("give either the FILE of a model or --latest LESSON")
+    for name in ("latest", "host"):  # an empty host, as from an unset variable, is every address
+        if getattr(flags, name) is not None and not getattr(flags, name).strip():
+            parser.error(f"--{name}: must not be empty")
     if flags.latest:
         runs = finished_runs(flags.out, flags.latest)
         if not runs:
@@ -105,7 +109,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Open the port. From now on, clients can connect.
 
     Raises:
-        SystemExit: if the port is in use.
+        SystemExit: if the port is in use, or the host is no address of this computer.
     """
     # Only with an explicit protocol does asyncio set TCP_NODELAY. Otherwise the second part of a
     # response waits until the client acknowledges the first, which can take 40 ms.
@@ -116,10 +120,12 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         listener.listen(1024)
     except OSError as error:
+        unknown = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        remedy = "--host: an address of this computer" if unknown else "--port"
         fail(
             f"--host {host} --port {port}: cannot listen there "
-            f"({error.strerror or error}); give another --port",
-            1,
+            f"({error.strerror or error}); give another {remedy}",
+            2 if unknown else 1,
         )
     return listener
 
@@ -140,6 +146,7 @@ def main() -> None:
     """Load the model, print how to call it, and serve it until Ctrl-C."""
     flags = read_flags()
     check_packages()
+    listen(flags.host, flags.port).close()  # an occupied port is said now, not after the start
     print("serve.py: starting Keras ...", flush=True)
     from common.startup import start_keras
 

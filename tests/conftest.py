@@ -38,9 +38,15 @@ OUTPUTS = "21_outputs_and_losses.py"
 LOCATE = "23_locate_and_classify.py"
 IMBALANCE = "24_imbalanced_classes.py"
 RAW_TEXT = "26_raw_text.py"
+SUBWORDS = "35_subwords.py"
 TRANSFORMER = "28_transformer.py"
 ATTENTION = "27_attention.py"
+LANGUAGE_MODEL = "29_language_model.py"
+FINE_TUNING = "30_fine_tuning.py"
+AUTOENCODER = "31_autoencoder.py"
+VAE = "32_variational_autoencoder.py"
 OWN_PICTURES = "33_own_pictures.py"
+SMALL_AND_FAST = "36_small_and_fast.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 # They generate their data, or have flags of their own for it.
@@ -60,9 +66,15 @@ SHORTER = {  # fewer trainings, where a lesson has many
     ENSEMBLES: ["--limit", "100", "--members", "6"],
     LOCATE: ["--limit", "300"],
     IMBALANCE: ["--limit", "1000"],
-    RAW_TEXT: ["--limit", "500", "--merges", "50"],
+    RAW_TEXT: ["--limit", "500"],
+    SUBWORDS: ["--limit", "500"],
     TRANSFORMER: ["--limit", "1000"],
     ATTENTION: ["--longest", "5", "--lists", "2000"],
+    LANGUAGE_MODEL: ["--limit", "300"],
+    FINE_TUNING: ["--limit", "300", "--labels", "20", "--pretraining", "1"],
+    AUTOENCODER: ["--limit", "500"],
+    VAE: ["--limit", "500"],
+    SMALL_AND_FAST: ["--limit", "1000"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -90,9 +102,15 @@ OWN_FILE = {  # the main test file of a lesson
     LOCATE: "test_locate_and_classify.py",
     IMBALANCE: "test_imbalanced_classes.py",
     RAW_TEXT: "test_raw_text.py",
+    SUBWORDS: "test_subwords.py",
     TRANSFORMER: "test_transformer.py",
     ATTENTION: "test_attention.py",
+    LANGUAGE_MODEL: "test_language_model.py",
+    FINE_TUNING: "test_fine_tuning.py",
+    AUTOENCODER: "test_autoencoder.py",
+    VAE: "test_variational_autoencoder.py",
     OWN_PICTURES: "test_own_pictures.py",
+    SMALL_AND_FAST: "test_small_and_fast.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

@@ -53,18 +53,20 @@ print(json.dumps(seen))
 """
 
 
-def shuffled(features, targets, batch_size=4, seed=7, epoch=0, repeat=False, weights=None):
+def shuffled(features, targets, batch_size=4, seed=7, epoch=0, repeat=False, weights=None, parts=1):
     """Return shuffled batches, starting at an epoch."""
     counter = EpochCounter()
     counter.epoch = epoch
-    return batches.shuffled_batches(features, targets, batch_size, seed, counter, repeat, weights)
+    return batches.shuffled_batches(
+        features, targets, batch_size, seed, counter, repeat, weights, parts
+    )
 
 
-def on_jax(*arrays, epoch=0):
+def on_jax(*arrays, epoch=0, parts=1):
     """Return the batches of the JAX and PyTorch back-ends."""
     counter = EpochCounter()
     counter.epoch = epoch
-    return ShuffledBatches(arrays, 4, 7, counter)
+    return ShuffledBatches(arrays, 4, 7, counter, parts)
 
 
 def orders(dataset, epochs: int, steps: int = 3) -> list[list[int]]:
@@ -110,6 +112,15 @@ def test_order_depends_only_on_seed_and_epoch():
     assert orders(shuffled(numbers(), numbers(), epoch=3, repeat=True), 2) == whole[3:]
     assert orders(on_jax(numbers(), numbers(), epoch=3), 2) == whole[3:]
     assert orders(shuffled(numbers(), numbers(), seed=8), 1) != whole[:1]
+
+
+@pytest.mark.parametrize("make", [shuffled, on_jax])
+def test_pass_may_take_several_epochs(make):
+    epochs = orders(make(numbers(), numbers(), parts=3), 6, 1)
+    assert [len(epoch) for epoch in epochs] == [3] * 6
+    passes = [[*itertools.chain(*three)] for three in (epochs[:3], epochs[3:])]
+    assert all(len(set(one)) == 9 for one in passes) and passes[0] != passes[1]
+    assert orders(make(numbers(), numbers(), epoch=4, parts=3), 2, 1) == epochs[4:]
 
 
 def test_batch_size_may_exceed_data_size():

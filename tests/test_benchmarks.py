@@ -17,6 +17,7 @@ from benchmarks.measured import results, runs_of
 
 BEGIN, END, OLD = "<!-- results: sum -->", "<!-- end -->", "- 1 + 1 = 3"
 SUM = {"sum": lambda: ["| a |", "- 1 + 1 = 2"]}
+STORED = ("00_neuron", "lessons", "mnist", "mnist_recipes", "churn", "xor")  # tables of runs
 
 
 @pytest.mark.parametrize("comment", ["", "# "])
@@ -187,16 +188,15 @@ def test_reproduce_refuses_other_tables(tmp_path, monkeypatch, capsys, fake_runs
 def test_stored_runs_are_of_full_length(figure):
     if figure.lesson.startswith("10"):  # its runs are older than its share of lesson 18
         return
-    names = ("lessons", "mnist", "mnist_recipes", "churn", "xor")
-    runs = [run for name in names for run in read_table(RESULTS / f"{name}.csv")]
+    runs = [run for name in STORED for run in read_table(RESULTS / f"{name}.csv")]
     mine = reproduce.rows_of(figure, runs)
     assert reproduce.full_rows(figure, runs) == mine
     assert reproduce.full_rows(figure, [run | {"epochs": "1"} for run in mine]) == []
 
 
 def test_stored_figures_match_runs():
-    names, expected = ("lessons", "mnist", "mnist_recipes", "churn", "xor"), []
-    runs = [run for name in names for run in read_table(RESULTS / f"{name}.csv")]
+    expected = []
+    runs = [run for name in STORED for run in read_table(RESULTS / f"{name}.csv")]
     for figure in reproduce.FIGURES:
         rows = [row for row in reproduce.rows_of(figure, runs) if int(row["seed"]) in figure.seeds]
         assert len(rows) == len(figure.seeds), figure.name
@@ -277,13 +277,26 @@ def test_measure_run_sets_backend(monkeypatch):
     assert seen == ["tensorflow", "jax"]
 
 
-@pytest.mark.parametrize("name", "reproduce same_work time_to_accuracy peers mnist_tries".split())
-def test_flag_errors(name):
-    words = ["--only", *(["01"] if name == "reproduce" else []), "nonsense"]
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("reproduce", ["--only", "01", "nonsense"], "nonsense"),
+        ("reproduce", ["--out", ""], "--out: must be a path"),
+        ("reproduce", ["--seeds", "42", "-1"], "--seeds: must be a whole number"),
+        ("same_work", ["--only", "nonsense"], "nonsense"),
+        ("time_to_accuracy", ["--only", "nonsense"], "nonsense"),
+        ("peers", ["--only", "nonsense"], "nonsense"),
+        ("mnist_tries", ["--only", "nonsense"], "nonsense"),
+        ("clothing_step", ["--steps", "0"], "--steps: must be a whole number"),
+        ("serving_load", ["--seconds", "nan"], "--seconds: must be a number"),
+        ("attention_cost", ["--lengths", "-5"], "--lengths: must be a whole number"),
+    ],
+)
+def test_flag_errors(name, words, said):
     command = [sys.executable, ROOT / "benchmarks" / f"{name}.py", *words]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and not done.stdout
-    assert len(done.stderr.splitlines()) == 1 and "nonsense" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and said in done.stderr
 
 
 def test_failed_command_shows_its_error(capsys):

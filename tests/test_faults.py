@@ -12,6 +12,7 @@ import pytest
 from conftest import AUTO_MPG, ROOT, run_lesson, run_script
 
 from common import checkpoints
+from frame import resume
 from tools import ask, kill
 
 resource = pytest.importorskip("resource", reason="needs POSIX limits and signals")
@@ -173,6 +174,14 @@ def test_resume_leaves_a_run_that_another_process_has_claimed(
     assert not list(folder.glob("checkpoint*"))
 
 
+def test_folder_to_resume_that_cannot_be_written_is_said(tmp_path, capsys):
+    (tmp_path / "checkpoint.lock").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        resume.claim(tmp_path)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and error.startswith(f"error: {tmp_path}: cannot write there (")
+
+
 @pytest.mark.slow
 def test_lesson_runs_without_home_folder(tmp_path):
     environment = {**os.environ, "HOME": "/dev/null/none", "MPLCONFIGDIR": str(tmp_path / "plots")}
@@ -187,7 +196,7 @@ def test_debug_flag_shows_traceback(tmp_path, capsys):
             run_script(AUTO_MPG, "--out", tmp_path, "--data-dir", "nowhere", *more)
         error = capsys.readouterr().err
         assert stop.value.code == 2
-        assert ("read_named" in error) == traceback
+        assert ("named_folder" in error) == traceback
         assert error.splitlines()[-1].startswith("error: --data-dir nowhere: no such folder")
 
 

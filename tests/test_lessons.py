@@ -16,6 +16,7 @@ from conftest import (
     ATTENTION,
     AUTO_MPG,
     AUTODIFF,
+    AUTOENCODER,
     CHURN,
     DEBUGGING,
     DEPTH_AND_WIDTH,
@@ -41,6 +42,8 @@ from conftest import (
     REGULARIZATION,
     ROOT,
     SAVING,
+    SMALL_AND_FAST,
+    SUBWORDS,
     TENSORS,
     TIME_SERIES,
     TRAINING_LOOP,
@@ -48,6 +51,7 @@ from conftest import (
     TRANSFORMER,
     TUNING,
     UNCERTAINTY,
+    VAE,
     XOR,
     run_lesson,
 )
@@ -74,10 +78,25 @@ PARAMETERS = {
     DEBUGGING: 56_714,
     OUTPUTS: 784 * 64 + 64 + 4_160 + 650,
     IMBALANCE: 5 * 64 + 64 + 4_160 + 195,
+    SUBWORDS: 4000 * 32 + (5 * 32 + 1) * 64 + 65,
     TRANSFORMER: 10_000 * 32 + 201 * 32 + 4 * 1_056 + 2_112 + 2_080 + 2 * 64 + 33,
     LOCATE: 416 + 4_640 + 18_496 + 36_928 + 73_856 + 1_290 + 4_096 * 128 + 128 + 516,
     OWN_PICTURES: 448 + 4_640 + 18_496 + 73_856 + 128 * 6 + 6,
+    SMALL_AND_FAST: 320 + 18_496 + 2 * 36_928 + 650,
     ATTENTION: 27 * 32 + 11 * 32 + 6 * 32 + 4 * (32 * 32 + 32) + 330,  # --longest 5
+    AUTOENCODER: 784 * 256 + 256 + 256 * 32 + 32 + 32 * 256 + 256 + 256 * 784 + 784,
+    VAE: 784 * 500
+    + 500
+    + 500 * 250
+    + 250
+    + 250 * 40
+    + 40
+    + 20 * 250
+    + 250
+    + 250 * 500
+    + 500
+    + 500 * 784
+    + 784,
     MNIST: 407_050,
     XOR: 65,
 }
@@ -119,7 +138,9 @@ FIGURES = {
     ENSEMBLES: ["splits", "loss", "epoch_times"],
     LOCATE: ["canvases", "boxes", "worst", "iou", "digit_accuracy", "loss", "epoch_times"],
     RAW_TEXT: ["accuracy", "loss", "epoch_times"],
+    SUBWORDS: ["accuracy", "loss", "epoch_times"],
     TRANSFORMER: ["attention", "accuracy", "loss", "epoch_times"],
+    SMALL_AND_FAST: ["accuracy", "loss", "epoch_times"],
     ATTENTION: ["lengths", "weights", "accuracy", "loss", "epoch_times"],
     OWN_PICTURES: [
         "near_duplicates",
@@ -127,6 +148,16 @@ FIGURES = {
         "confusion_matrix",
         "hardest",
         "accuracy",
+        "loss",
+        "epoch_times",
+    ],
+    AUTOENCODER: ["reconstructions", "errors", "strangest", "loss", "epoch_times"],
+    VAE: [
+        "latent_space",
+        "new_images",
+        "interpolation",
+        "reconstruction",
+        "kl",
         "loss",
         "epoch_times",
     ],
@@ -159,8 +190,11 @@ OTHERS = {
     IMBALANCE: {"rules.csv"},
     ENSEMBLES: {"results.csv"},
     ATTENTION: {"scores.csv"},
+    AUTOENCODER: {"results.csv"},
+    SMALL_AND_FAST: {"files.csv", "students.csv", "exported"},
     OWN_PICTURES: {"files.txt", "letters"},
     CHURN: {"models.csv"},
+    XOR: {"decision.gif"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
 DIGITS = list("0123456789")

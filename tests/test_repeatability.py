@@ -18,7 +18,18 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from conftest import AUTO_MPG, LESSONS, MNIST, TENSORS, TRAINING_LOOP, XOR, run_lesson, run_script
+from conftest import (
+    ATTENTION,
+    AUTO_MPG,
+    LESSONS,
+    MNIST,
+    TENSORS,
+    TRAINING_LOOP,
+    TRANSFORMER,
+    XOR,
+    run_lesson,
+    run_script,
+)
 
 from common import callbacks, checkpoints
 from common.batches import EpochCounter, shuffled_batches
@@ -166,16 +177,23 @@ FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
 
 @pytest.mark.slow  # lesson 03 covers these, below
 @pytest.mark.parametrize(
-    ("script", "flags", "count", "table"),
+    ("script", "flags", "count", "files"),
     [
         # 3 epochs each: the 5th is in the second training.
+        (TENSORS, FEW, 3, []),  # a loop of its own instead of `fit`
+        (MNIST, [*FEW, "-m", "conv_net_augmented"], 3, ["classification_report.txt"]),
+        (MNIST, [*FEW, "-m", "conv_net_fast"], 3, []),  # a schedule and averaged weights
+        (XOR, ["--epochs", "3", "--seeds", "3"], 5, ["starts.csv", "decision.gif"]),
+        (XOR, ["--epochs", "3"], 2, ["decision.gif"]),
         (TENSORS, FEW, 3, None),  # a loop of its own instead of `fit`
         (MNIST, [*FEW, "-m", "conv_net_augmented"], 3, "classification_report.txt"),
         (MNIST, [*FEW, "-m", "conv_net_fast"], 3, None),  # a schedule and averaged weights
         (XOR, ["--epochs", "3", "--seeds", "3"], 5, "starts.csv"),
+        (ATTENTION, ["--epochs", "3", "--longest", "5", "--lists", "500"], 5, "scores.csv"),
+        (TRANSFORMER, FEW, 3, None),  # dropout of words and within the block, warmup
     ],
 )
-def test_resumed_lesson_is_exact(tmp_path, monkeypatch, script, flags, count, table):
+def test_resumed_lesson_is_exact(tmp_path, monkeypatch, script, flags, count, files):
     whole = run_lesson(script, tmp_path / "whole", *flags)
     with monkeypatch.context() as patch:
         stop_in_epoch(patch, count)
@@ -187,8 +205,8 @@ def test_resumed_lesson_is_exact(tmp_path, monkeypatch, script, flags, count, ta
     )
     assert resumed.record["metrics"] == whole.record["metrics"]
     assert not list(resumed.folder.glob("checkpoint*"))
-    if table:
-        assert (resumed.folder / table).read_text() == (whole.folder / table).read_text()
+    for name in files:
+        assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
 def test_checkpoint_holds_long_history(tmp_path):

@@ -187,6 +187,31 @@ def test_damaged_record_is_named(tmp_path, monkeypatch, capsys):
     assert stop.value.code == 2 and str(folder / "run.json") in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "sets", [None, [1], "mnist", {"mnist": 1}, {"mnist": ["real"]}, {"mnist": ["real", None]}]
+)
+def test_record_with_other_data_sets_is_refused(smoke_runs, tmp_path, sets):
+    record = smoke_runs[AUTO_MPG].record
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    assert runs.read_record(tmp_path) == record
+    (tmp_path / "run.json").write_text(json.dumps(record | {"data_sets": sets}))
+    with pytest.raises(runs.DamagedRecordError, match="data_sets"):
+        runs.read_record(tmp_path)
+
+
+def test_figure_that_cannot_be_written_is_said_after_the_table(
+    smoke_runs, tmp_path, monkeypatch, capsys
+):
+    shutil.copytree(smoke_runs[AUTO_MPG].folder, tmp_path / "03" / "20260101-000000")
+    (tmp_path / "runs.png").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        run_main(monkeypatch, "--out", tmp_path)
+    printed, error = capsys.readouterr()
+    assert stop.value.code == 2 and "03_autompg" in printed
+    assert error.startswith(f"error: --out {tmp_path}: cannot write there (")
+    assert len(error.splitlines()) == 1 and not list(tmp_path.glob(".*"))
+
+
 def test_powers_of_ten_are_drawn_as_formulas():
     axes = plots.new_figure(3, 3)[1]
     axes.set(xscale="log", xlim=(1e-6, 1))

@@ -1,10 +1,11 @@
-"""A flag may have another default on the built-in sample: what is trained then, and resumed."""
+"""Values of flags: other defaults on the built-in sample, what is resumed, names given twice."""
 
 import numpy as np
 import pytest
 from conftest import run_and_capture, run_lesson, run_script
 
 from common import callbacks, checkpoints
+from frame.parser import LessonParser
 
 LESSON = """
 from frame import Flag, Lesson
@@ -73,6 +74,12 @@ def test_real_run_has_the_usual_length(script, tmp_path, data_folder):
     run = run_and_capture(script, tmp_path, "--data-dir", data_folder)
     assert run.record["flags"]["epochs"] == run.record["epochs"] == 4
     assert len(run.record["trainings"]) == 3 and " instead of " not in run.printed
+
+
+def test_name_given_twice_counts_once():
+    parser = LessonParser("a", None, {"epochs": 1, "models": ("deep", "wide")}, data=False)
+    assert parser.parse_args(["--models", "wide", "deep", "wide"]).models == ["wide", "deep"]
+    assert parser.parse_args([]).models == ["deep", "wide"]
 
 
 @pytest.mark.parametrize("words", [[], ["--epochs", "3"]])

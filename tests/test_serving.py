@@ -835,6 +835,8 @@ SERVE = [sys.executable, str(ROOT / "serving" / "serve.py")]
         (["nowhere.keras"], "nowhere.keras"),
         (["--latest", "mnist", "--out", "nowhere"], "nowhere"),
         (["a.keras", "--port", "70000"], "--port"),
+        (["--latest", ""], "--latest"),
+        (["a.keras", "--host", ""], "--host"),  # would be every address of this computer
     ],
 )
 def test_flag_errors(flags, message, tmp_path):
@@ -852,6 +854,27 @@ def test_file_of_any_name_is_served(file, name, tmp_path, monkeypatch):
     (tmp_path / file).touch()
     monkeypatch.setattr(sys, "argv", ["serve.py", str(tmp_path / file)])
     assert read_flags().name == name
+
+
+def test_occupied_port_is_said_before_keras_starts(tmp_path):
+    (tmp_path / "a.keras").touch()
+    with listen("127.0.0.1", 0) as other:
+        port = str(other.getsockname()[1])
+        done = subprocess.run(
+            [*SERVE, "a.keras", "--port", port],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"--port {port}: cannot listen" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_host_of_another_computer_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        listen("192.0.2.1", 0)  # reserved for examples
+    assert stop.value.code == 2 and "give another --host" in capsys.readouterr().err
 
 
 def test_accepted_socket_allows_tcp_nodelay():

@@ -54,6 +54,14 @@ def test_only_changed_code_is_executed_again(lesson):
     assert lesson(LESSON, package="CHANGED = True")[1]
 
 
+@pytest.mark.parametrize("content", [b"", b'{"cells": [', b"{}", b"\xff"])
+def test_damaged_notebook_is_executed_again(lesson, tmp_path, content):
+    lesson()
+    (kept,) = tmp_path.glob("kept/*/*.ipynb")
+    kept.write_bytes(content)
+    assert lesson()[1] and not lesson()[1]
+
+
 def test_notebook_says_what_it_needs_and_takes_the_sample(lesson, tmp_path):
     notebook, _ = lesson()
     notebooks.write_notebooks({Path("01_lesson.py"): notebook}, tmp_path / "class")
@@ -98,6 +106,13 @@ def test_lesson_that_fails_is_named(tmp_path, monkeypatch):
     done = build("--only", "03", "--data", "real", "--out", tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {AUTO_MPG}: $KERAS_TUTORIAL_DATA")
+
+
+def test_empty_path_is_refused(tmp_path):
+    for flag in ("--out", "--notebooks"):
+        done = build("--only", "00", flag, "", cwd=tmp_path)
+        assert done.returncode == 2 and done.stderr.startswith(f"error: {flag}: must be a path")
+    assert not list(tmp_path.iterdir())
 
 
 def test_files_of_earlier_pages_are_removed(tmp_path):

@@ -23,6 +23,7 @@ from conftest import (
     QUICK_JAX,
     ROOT,
     SHORTER,
+    SMALL_AND_FAST,
     TENSORS,
     TIME_SERIES,
     TRAINING_LOOP,
@@ -33,7 +34,7 @@ from common.startup import chosen_backend, is_error, quiet_stderr, start_keras
 from frame.parser import plain
 
 AUTO_MPG = LESSONS[2]
-ONLY_TENSORFLOW = [TENSORS, AUTODIFF, TRAINING_LOOP]
+ONLY_TENSORFLOW = [TENSORS, AUTODIFF, TRAINING_LOOP, SMALL_AND_FAST]
 
 
 def python(*words, cwd="/", **environment) -> subprocess.CompletedProcess:
@@ -57,6 +58,25 @@ def test_help_avoids_heavy_imports(script):
     assert "`" not in result.stdout and "\n# " not in result.stdout  # Markdown is for the pages
     imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
     assert not imported & {"keras", "tensorflow", "numpy", "pandas", "matplotlib", "sklearn"}
+
+
+@pytest.mark.parametrize("script", [AUTO_MPG, *PROJECTS[:2]])
+def test_missing_data_folder_is_said_before_keras_starts(tmp_path, script):
+    for words, origin in ((["--data-dir", "nowhere"], "--data-dir"), ([], "$KERAS_TUTORIAL_DATA")):
+        flags = ["-X", "importtime", ROOT / script, "--out", tmp_path / "out", *words]
+        result = python(*flags, KERAS_TUTORIAL_DATA="nowhere")
+        *times, error = result.stderr.splitlines()
+        assert result.returncode == 2 and error.startswith(f"error: {origin} nowhere: no such")
+        imported = {line.split("|")[-1].strip() for line in times}
+        assert not imported & {"keras", "tensorflow", "numpy"} and not (tmp_path / "out").exists()
+
+
+def test_missing_data_folder_does_not_matter_without_real_data(tmp_path):
+    for script, words in ((AUTO_MPG, FLAGS), (NEURON, [])):
+        result = python(
+            ROOT / script, "--out", tmp_path, "--epochs", "1", *words, KERAS_TUTORIAL_DATA="nowhere"
+        )
+        assert (result.returncode, result.stderr) == (0, "")
 
 
 FLAGS = ["--data", "sample", "--limit", "100", "--epochs", "1"]
@@ -206,6 +226,15 @@ def test_crash_while_keras_starts_is_shown():
     for flag, said in (([], "Aborted"), (["--debug"], "no AVX here")):
         result = python("-c", code, *flag, PYTHONPATH=str(ROOT))
         assert result.returncode == -signal.SIGABRT and said in result.stderr
+
+
+def test_unknown_flag_of_xla_is_shown():
+    code = "import os; from common.startup import quiet_stderr\n"
+    code += "with quiet_stderr(): os.write(2, b'unknown flag\\n'); os._exit(1)"
+    for name in ("TF_XLA_FLAGS", "XLA_FLAGS"):
+        result = python("-c", code, PYTHONPATH=str(ROOT), **{name: "--nonsense"})
+        assert (result.returncode, result.stderr) == (1, "unknown flag\n")
+    assert not python("-c", code, PYTHONPATH=str(ROOT)).stderr
 
 
 def test_help_without_marks_of_markdown():

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import UNCERTAINTY
+from scipy import stats
 from sklearn.linear_model import LinearRegression
 
 
@@ -59,11 +60,15 @@ def test_differences_are_paired(run):
     difference = errors["random forest"] - errors["network"]
     expected = names["interval"](difference)
     assert names["differences"]["random forest - network"] == pytest.approx(expected)
+    by_fold = [difference[test_rows].mean() for _, test_rows in names["folds"]]
+    test = stats.ttest_1samp(by_fold, 0).confidence_interval()
+    found = names["differences"]["random forest - network, by fold"]
+    assert found == pytest.approx((np.mean(by_fold), *test))
 
 
 def test_table_holds_all_comparisons(run):
     table = pd.read_csv(run.folder / "results.csv")
-    assert table.groupby("kind").size().to_dict() == {"difference": 2, "luck": 2, "score": 3}
+    assert table.groupby("kind").size().to_dict() == {"difference": 4, "luck": 2, "score": 3}
     assert (table.low <= table.value).all() and (table.value <= table.high).all()
     score = table[table.kind == "score"].set_index("name").value
     metrics = run.record["metrics"]

@@ -1,8 +1,13 @@
 """xor/: what a network can and cannot learn, over several seeds."""
 
+import warnings
+
 import numpy as np
 import pytest
 from conftest import XOR, run_lesson
+from PIL import Image
+
+from xor import figures
 
 
 def test_parameter_counts(smoke_runs):
@@ -16,13 +21,28 @@ def test_recommended_settings_solve_xor(tmp_path):
     assert run.record["metrics"]["accuracy"] == 1
     answers = run.names["model"].predict(run.names["inputs"], verbose=0)[:, 0]
     assert (answers > 0.5).tolist() == [False, True, True, False]
-    surfaces = run.names["snapshots"].surfaces
-    assert run.names["snapshots"].epochs == [83, 167, 250, 333, 417, 500]
-    assert all(surface.shape == (81, 81) for surface in surfaces)
+    surfaces = run.names["surfaces"]
+    assert list(run.names["sixths"]) == [83, 167, 250, 333, 417, 500]
+    assert len(surfaces) == 49 and next(iter(surfaces)) == 0
+    assert all(surface.shape == (81, 81) for surface in surfaces.values())
     # The rows are points of the grid, where the surface must equal the network's predictions.
-    at_rows = surfaces[-1][[20, 60, 20, 60], [20, 20, 60, 60]]
+    at_rows = surfaces[500][[20, 60, 20, 60], [20, 20, 60, 60]]
     np.testing.assert_allclose(at_rows, answers, atol=1e-4)
     assert run.record["metrics"]["last_mistake"] < 500
+    file = run.folder / "decision.gif"
+    with Image.open(file) as animation:
+        assert animation.n_frames == 49 and file.stat().st_size < 500_000
+
+
+def test_surface_without_a_boundary_is_drawn(tmp_path):
+    across, corners = np.linspace(-0.5, 1.5, 3), np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    surfaces = {0: np.full((3, 3), 0.9), 1: np.eye(3)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figures.save_animation(tmp_path / "a.gif", surfaces, across, corners, corners[:, :1])
+        figures.decision_surfaces(surfaces, across, corners, corners[:, :1])
+    with Image.open(tmp_path / "a.gif") as animation:
+        assert animation.n_frames == 2
 
 
 def test_linear_model_cannot_solve_xor(tmp_path):

@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, TRIAL, write_table
+from common.flags import whole_number
 
 REQUESTS = 10_000
 IN_TIME = 20  # seconds: more than the service lets a request wait
@@ -211,7 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--requests",
-        type=int,
+        type=whole_number(),
         default=REQUESTS,
         metavar="N",
         help=f"minimum number of requests (default {REQUESTS:,})",

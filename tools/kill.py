@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # parent of benchmarks/
 
 from benchmarks.measure import RESULTS, TRIAL, replace_rows
+from common.flags import whole_number
 
 KILLS = 30
 
@@ -195,7 +196,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--kills",
-        type=int,
+        type=whole_number(),
         default=KILLS,
         metavar="N",
         help=f"kills per lesson; other than {KILLS}, a trial run that saves nothing",

@@ -37,13 +37,14 @@ def search_callbacks(lesson, name: str) -> list:
         lesson: the `frame.lesson.Lesson`, whose record receives the time in seconds.
         name: the name of the search, for the record.
     """
-    timer, counter = lesson.training(f"search-{name}").timer, lesson.run.counter
+    training, counter = lesson.training(f"search-{name}"), lesson.run.counter
+    timer = training.timer
     timer.start()
     trial = keras.callbacks.LambdaCallback(  # copied for each trial, unlike functions
         on_train_begin=lambda logs: setattr(counter, "epoch", 0),
         on_train_end=lambda logs: timer.stop(),
     )
-    return [trial]
+    return [trial, *training.tensorboard()]  # Keras Tuner gives each trial a folder
 
 
 def trial_table(tuners: dict, most_epochs: int) -> pd.DataFrame:

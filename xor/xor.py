@@ -45,6 +45,8 @@ from keras import layers
 from keras.ops import convert_to_numpy
 
 from common import plots, runs
+from common.files import atomic_write
+from xor import figures
 
 # %% [markdown]
 # ## 1 Load
@@ -129,23 +131,29 @@ def compile_model(model) -> None:
 
 # %% [markdown]
 # ## 5 Fit
-# We write a callback of our own (lesson 02). At six moments of the training it stores the network's
-# predictions on the grid.
+# We write a callback of our own (lesson 02). It stores the weights before the training and at 48
+# moments of it, so that we can draw afterwards what the network said at each of them.
 
 
 # %%
 class Snapshots(keras.callbacks.Callback):
-    """Stores the predictions on the grid after each sixth of the training, for the figure."""
+    """Stores the weights before the training and after each 48th of it, for the figures."""
 
     def __init__(self):
         super().__init__()
-        self.epochs, self.surfaces = [], []
+        self.epochs, self.weights = [], []
+
+    def on_train_begin(self, logs=None):
+        self.moments = [round(lesson.epochs * part / 48) for part in range(1, 49)]
+        self.store(0)
 
     def on_epoch_end(self, epoch, logs=None):
-        sixths = [round(lesson.epochs * part / 6) for part in range(1, 7)]
-        if epoch + 1 in sixths:
-            self.epochs.append(epoch + 1)
-            self.surfaces.append(convert_to_numpy(self.model(grid)).reshape(81, 81))
+        if epoch + 1 in self.moments:
+            self.store(epoch + 1)
+
+    def store(self, epoch):
+        self.epochs.append(epoch)
+        self.weights += self.model.get_weights()
 
 
 def train(seed: int, *callbacks, progress: bool = False):
@@ -171,23 +179,24 @@ model, history = train(lesson.seed, snapshots, progress=True)
 # ## 6 Evaluate
 # The accuracy that `fit` reports is an average over the epoch, in which the weights change after
 # every row. So we evaluate all four rows again, with the final weights. In the figure blue stands
-# for 0 and red for 1. The black line, where the probability is 0.5, is the decision boundary.
+# for 0 and red for 1. The black line, where the probability is 0.5, is the decision boundary. Open
+# `decision.gif` in a browser to see it move.
 
 # %%
 print("after training:")
 table = truth_table(model)
 print(table.to_string(index=False))
 accuracy = share_right(table)
-figure, axes = plots.new_figure(10, 6.4, 2, 3)
-for panel in axes.flat[len(snapshots.epochs) :]:  # fewer epochs than panels
-    panel.axis("off")
-for panel, epoch, surface in zip(axes.flat, snapshots.epochs, snapshots.surfaces, strict=False):
-    image = panel.contourf(across, across, surface, np.linspace(0, 1, 21), cmap="coolwarm")
-    panel.contour(across, across, surface, [0.5], colors="black", linewidths=1)
-    panel.scatter(*inputs.T, c=targets[:, 0], cmap="coolwarm", edgecolors="black", s=90)
-    panel.set(title=f"epoch {epoch}", xlabel="a", ylabel="b", aspect="equal")
-figure.colorbar(image, ax=axes, label="probability of 1", shrink=0.8)
-lesson.save_figure("decision_surface", figure)
+surfaces, arrays = {}, len(model.weights)  # surfaces by epoch
+for number, epoch in enumerate(snapshots.epochs):  # the last weights are the model's own
+    model.set_weights(snapshots.weights[number * arrays : (number + 1) * arrays])
+    surfaces[epoch] = convert_to_numpy(model(grid)).reshape(81, 81)
+sixths = {round(lesson.epochs * part / 6) for part in range(1, 7)}
+sixths = {epoch: surface for epoch, surface in surfaces.items() if epoch in sixths}
+lesson.save_figure("decision_surface", figures.decision_surfaces(sixths, across, inputs, targets))
+with atomic_write(lesson.folder / "decision.gif") as file:
+    figures.save_animation(file, surfaces, across, inputs, targets)
+lesson.tell("animation", "decision.gif")
 
 # %% [markdown]
 # ## 7 Predict

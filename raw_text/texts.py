@@ -1,4 +1,4 @@
-"""Read texts from a folder with one sub-folder of `.txt` files per class."""
+"""Texts with labels: a folder with one sub-folder of `.txt` files per class, or film reviews."""
 
 import shutil
 import time
@@ -15,10 +15,10 @@ FEWEST = 20  # texts per class, so that each part of a split has some of both
 
 
 def load_texts(lesson):
-    """Load the texts in the folder given by `--texts`, and tell the run where they are from.
+    """Load the texts in the folder given by `--texts`, or without that flag IMDB's film reviews.
 
-    A folder with the sub-folders `train` and `test`, each with the same two classes, has its own
-    test set. Of any other folder a fifth of the texts is set aside, drawn at random.
+    The reviews come as ranks of words and are translated back to strings. Their capitals and most
+    of their punctuation are lost.
 
     Returns:
         `(train_texts, train_labels), (test_texts, test_labels), classes`: lists of strings, arrays
@@ -28,6 +28,23 @@ def load_texts(lesson):
     Raises:
         SystemExit: with code 2, if the folder has not two classes with enough texts, or a file is
             not readable text in UTF-8 or UTF-16.
+    """
+    if lesson.texts:
+        return load_folder(lesson)
+    train, test, word_index = lesson.load("imdb")
+    words_by_rank = {rank: word for word, rank in word_index.items()}
+    parts = [
+        ([" ".join(words_by_rank[rank] for rank in review) for review in reviews], labels)
+        for reviews, labels in (train, test)
+    ]
+    return *parts, ["negative", "positive"]
+
+
+def load_folder(lesson):
+    """Load the texts in the folder given by `--texts`, and tell the run where they are from.
+
+    A folder with the sub-folders `train` and `test`, each with the same two classes, has its own
+    test set. Of any other folder a fifth of the texts is set aside, drawn at random.
     """
     began, folder = time.perf_counter(), lesson.texts
     try:

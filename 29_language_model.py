@@ -1,0 +1,414 @@
+# %% [markdown]
+"""
+# 29 A small language model: what comes next?
+
+A *language model* predicts the next word of a text. Nobody has to label anything for that: the text
+itself says what comes next. And what predicts the next word can also write, word after word. In
+this lesson you build a decoder-only Transformer, a small relative of GPT, train it on film reviews,
+measure it against counts of words, pairs and triples, and let it write reviews.
+
+Expect: perplexity.
+
+    python 29_language_model.py
+    python 29_language_model.py --prompt "the worst thing about this film"
+    python 29_language_model.py --epochs 2 --blocks 3
+"""
+
+# %%
+from frame import Flag, Lesson
+
+lesson = Lesson(
+    __doc__,
+    epochs=Flag(8, "each an eighth of the training text"),
+    batch_size=10,
+    blocks=Flag(2, "number of decoder blocks", at_most=8),
+    prompt="this film",
+)
+
+import textwrap
+import time
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from keras import layers, ops
+from sklearn.model_selection import train_test_split
+
+from datasets import split_words
+from language.ngrams import interpolation_weights, ngram_probabilities, perplexity
+
+# %% [markdown]
+# ## 1 Load
+# The film reviews of lesson 02, as arrays of word ranks. We do not need the labels here.
+
+# %%
+(reviews, _), (test_reviews, _), word_index = lesson.load("imdb")
+print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
+
+# %% [markdown]
+# ## 2 Prepare
+# The numbers are those of lesson 28: a word's rank plus 1, from 2 to 9,999, and 1 for any other
+# word. But 0 is now the boundary between two reviews. We join all reviews to one long text and cut
+# it into *windows* of 200 words. The targets are the same text, one word later: after each of its
+# words, the network has to predict the next one. So a window is not one exercise but 200.
+#
+# | input  | (boundary) | this | film | is    | not  |
+# |--------|------------|------|------|-------|------|
+# | target | this       | film | is   | not   | bad  |
+#
+# One percent of the training reviews is set aside for validation, some 60,000 words. Of the test
+# reviews, a tenth is enough: it has more than 500,000 words.
+
+# %%
+VOCABULARY = 10_000  # word numbers range from 0 to 9,999
+CONTEXT = 200  # words in a window
+BOUNDARY, UNKNOWN = 0, 1
+
+set_aside = max(20, len(reviews) // 100)
+train_reviews, val_reviews = train_test_split(
+    reviews, test_size=set_aside, random_state=lesson.seed
+)
+_, tested = train_test_split(test_reviews, test_size=0.1, random_state=0)
+
+
+def to_text(reviews):
+    """Join reviews (arrays of ranks) to one int32 array of word numbers, with boundaries."""
+    parts = [[BOUNDARY]]
+    for review in reviews:
+        parts += [np.where(review < VOCABULARY - 1, review + 1, UNKNOWN), [BOUNDARY]]
+    return np.concatenate(parts).astype("int32")
+
+
+def to_windows(text):
+    """Cut a text into inputs and targets, both of shape (windows, CONTEXT)."""
+    count = (len(text) - 1) // CONTEXT
+    return [text[start:][: count * CONTEXT].reshape(count, CONTEXT) for start in (0, 1)]
+
+
+train_text, val_text, test_text = map(to_text, (train_reviews, val_reviews, tested))
+train = lesson.batches(*to_windows(train_text), parts=8)  # an epoch is an eighth of the text
+val_inputs, val_targets = to_windows(val_text)
+test_inputs, test_targets = to_windows(test_text)
+print(f"{len(train_text):,} words for training, {len(test_text):,} for the test")
+
+# %% [markdown]
+# ### How good is a guess?
+# A language model gives each word of the vocabulary a probability. Its loss is the cross-entropy of
+# lesson 01: -log p, where p is the probability of the word that really came. The exponential of the
+# average loss is the *perplexity*. A model that wavers between 100 words, all equally likely to it,
+# has a loss of -log(1/100) = 4.61 and a perplexity of e^4.61 = 100. Pure chance would have 10,000.
+#
+# What can be had by counting? A *unigram* model gives each word the frequency it has in the
+# training text. A *bigram* model looks one word back: how often was "film" followed by "is"? A
+# *trigram* model looks two words back. The longer the run of words, the more it says, but the more
+# often it was never seen before, and p would be 0. So we *interpolate*: take a weighted average of
+# the three. The weights are chosen such that the validation text becomes most probable.
+
+# %%
+val_counted, test_counted = (
+    ngram_probabilities(train_text, text, VOCABULARY) for text in (val_text, test_text)
+)
+counting = {}  # test perplexity of each model
+for n, name in [(1, "unigram"), (2, "bigram"), (3, "trigram")]:
+    weights = interpolation_weights(val_counted[:n])
+    counting[name] = perplexity(weights @ test_counted[:n])
+    print(f"{name}: weights {weights.round(2)}, test perplexity {counting[name]:.1f}")
+val_trigram = perplexity(weights @ val_counted)
+
+# %% [markdown]
+# ## 3 Define
+# A *decoder block* is the encoder block of lesson 28 with a *causal mask*: each word may attend
+# only to itself and to the words before it. Without the mask the network would see the word that it
+# has to predict. With it, all 200 predictions of a window can be trained at once, each as if the
+# rest of the window were not written yet.
+#
+# We write attention out, as in lesson 27, because we need its keys and values again in step 7. The
+# 128 numbers of a word are shared by four heads, 32 for each. `einsum` takes the products of
+# queries and keys: for each text (b) and head (h), of each query (q) with each key (k), summed over
+# the 32 numbers (d).
+#
+# Layer normalization stands *before* attention and before the feed-forward network (*pre-norm*),
+# not after the addition as in lesson 28. So the vectors themselves pass through all blocks
+# unchanged except for what is added, and deep stacks are easier to train. GPT-2 and its successors
+# do so.
+#
+# At the end there is a score for each of the 10,000 words. A `Dense` layer would need 128·10,000
+# weights for that, as many as the embedding has. Therefore most language models use the same
+# weights twice (*weight tying*): the score of a word is the dot product of the last vector and the
+# word's embedding. `ReversibleEmbedding` does both. Multiplied by √128, the embeddings are large
+# enough at the entrance and small enough at the exit.
+
+# %%
+WIDTH, HEADS = 128, 4  # numbers per word, heads of each attention layer
+SIZE = WIDTH // HEADS  # numbers per head
+
+words = layers.ReversibleEmbedding(VOCABULARY, WIDTH)
+positions = layers.Embedding(CONTEXT, WIDTH)
+blocks = [
+    {
+        "attention_norm": layers.LayerNormalization(),
+        "query": layers.Dense(WIDTH),
+        "key": layers.Dense(WIDTH),
+        "value": layers.Dense(WIDTH),
+        "output": layers.Dense(WIDTH),
+        "feed_forward_norm": layers.LayerNormalization(),
+        "expand": layers.Dense(4 * WIDTH, activation="gelu"),
+        "contract": layers.Dense(WIDTH),
+    }
+    for _ in range(lesson.blocks)
+]
+last_norm = layers.LayerNormalization()
+
+
+def attend(block, vectors, position, past=None):
+    """Compute causal self-attention; `past` and the return values are those of `decode`."""
+    shape = (-1, vectors.shape[1], HEADS, SIZE)
+    queries, keys, values = (
+        ops.reshape(block[name](vectors), shape) for name in ("query", "key", "value")
+    )
+    if past:  # put the new keys and values among the earlier ones
+        all_positions = np.arange(CONTEXT).reshape(-1, 1, 1)
+        here = ops.equal(ops.reshape(position, (-1, 1, 1, 1)), all_positions)
+        keys, values = ops.where(here, keys, past[0]), ops.where(here, values, past[1])
+    scores = ops.einsum("bqhd,bkhd->bhqk", queries, keys) / SIZE**0.5
+    # A key is hidden if its position comes after that of the query.
+    mask = ops.less_equal(np.arange(CONTEXT), ops.expand_dims(position, -1))
+    weights = ops.softmax(ops.where(ops.expand_dims(mask, 1), scores, -1e9))
+    collected = ops.einsum("bhqk,bkhd->bqhd", weights, values)
+    return block["output"](ops.reshape(collected, (-1, vectors.shape[1], WIDTH))), [keys, values]
+
+
+def decode(numbers, position, past=None):
+    """Turn words into vectors from which the next word can be predicted.
+
+    Args:
+        numbers, position: the number and the position of each word, shape (texts, words).
+        past: for each block the keys and values of a whole window, if they are known. Then
+            `numbers` is one word per text.
+
+    Returns:
+        The vectors, shape (texts, words, WIDTH), and the keys and values of each block.
+    """
+    vectors = words(numbers) * WIDTH**0.5 + positions(position)
+    cache = []
+    for index, block in enumerate(blocks):
+        normalized = block["attention_norm"](vectors)
+        collected, found = attend(block, normalized, position, past and past[index])
+        cache.append(found)
+        vectors = vectors + collected
+        digested = block["contract"](block["expand"](block["feed_forward_norm"](vectors)))
+        vectors = vectors + digested
+    return last_norm(vectors), cache
+
+
+inputs = keras.Input((CONTEXT,), dtype="int32")
+vectors, _ = decode(inputs, ops.cumsum(ops.ones_like(inputs), axis=1) - 1)
+model = keras.Model(inputs, words(vectors, reverse=True))
+print(f"{model.count_params():,} parameters")
+
+# %% [markdown]
+# The embedding has 10,000·128 = 1,280,000 of these parameters, that of the positions 200·128 =
+# 25,600. A block has 4·(128·128 + 128) = 66,048 in its attention, 128·512 + 512 + 512·128 + 128 =
+# 131,712 in its feed-forward network and 2·256 in its normalizations. Large language models are
+# built of the same parts, with thousands of numbers per word and about a hundred blocks.
+#
+# ## 4 Compile
+# The outputs are logits, scores before the softmax, so the loss is told `from_logits=True`: that
+# saves time with 10,000 classes. Warmup and gradient clipping are those of lesson 28.
+
+# %%
+steps = len(train) * lesson.epochs
+rate = keras.optimizers.schedules.CosineDecay(
+    0.0, max(1, 19 * steps // 20), warmup_target=0.005, warmup_steps=steps // 20
+)
+model.compile(
+    optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
+    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+)
+
+# %% [markdown]
+# ## 5 Fit
+# One pass over the training text takes minutes, so we count each eighth of it as an epoch
+# (`parts=8` above). The network never sees a window twice, unless you give `--epochs 16`.
+
+# %%
+history = model.fit(
+    train,
+    validation_data=(val_inputs, val_targets),
+    validation_batch_size=lesson.batch_size,
+    epochs=lesson.epochs,
+    callbacks=lesson.callbacks(),
+    verbose=0,
+)
+curves = np.exp(pd.DataFrame(history.history))
+curves.index += 1
+figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+curves.plot(ax=axes, marker="o", xlabel="epoch", ylabel="perplexity")
+axes.axhline(val_trigram, color="gray", linestyle="--")
+axes.legend(["training", "validation", "trigram, validation"])
+lesson.save_figure("perplexity", figure)
+
+# %% [markdown]
+# ## 6 Evaluate
+
+# %%
+loss = model.evaluate(test_inputs, test_targets, batch_size=lesson.batch_size, verbose=0)
+test_perplexity = {**counting, "Transformer": float(np.exp(loss))}
+table = pd.DataFrame(test_perplexity.items(), columns=["model", "test perplexity"])
+lesson.save_table("perplexities", table.round(1))
+
+# %% [markdown]
+# <!-- results: lesson-29-perplexity -->
+# <!-- end -->
+#
+# Already the word before says a great deal, and a second one adds a little. The trigram cannot make
+# more of it, because most runs of three words are new to it: it has no idea that "a splendid film"
+# resembles "a wonderful film". The network has: similar words get similar vectors. And it can look
+# back not two words but up to 199. (Does it? See exercise 1.)
+#
+# What would more time bring? The curve is still falling at the end, partly because the learning
+# rate falls to 0. Try `--epochs 16`. In the end the text is too small: the large models were
+# trained on a million times as many words.
+#
+# ## 7 Predict
+# The network gives 10,000 probabilities. How do we choose a word? Always taking the likeliest one
+# is called *greedy*. Drawing at random by the probabilities is called *sampling*, and there are
+# three ways to make it more cautious:
+#
+# - The *temperature* T divides the logits. With T = 0.5, odds of 3 to 1 become 9 to 1: likely words
+#   become even likelier. With T above 1, the text becomes wilder.
+# - *Top-k* keeps only the k likeliest words.
+# - *Top-p* (*nucleus sampling*) keeps the likeliest words until their probabilities add up to p:
+#   few words where the network is sure, and many where it is not.
+
+
+# %%
+def choose(logits, draw, temperature=1.0, top_k=VOCABULARY, top_p=1.0):
+    """Choose the next word: return its number, given `VOCABULARY` logits and a NumPy generator."""
+    likely = np.argsort(-logits)[:top_k]
+    p = np.exp((logits[likely] - logits[likely[0]]) / temperature)
+    p /= p.sum()
+    p[np.cumsum(p) - p >= top_p] = 0  # those before it suffice
+    return draw.choice(likely, p=p / p.sum())
+
+
+# %% [markdown]
+# To write a text we choose a word, append it, and let the network read the text again, which is now
+# one word longer. But the keys and values of the earlier words do not change, since no word sees
+# what comes after it. So we keep them in a *key-value cache*. Then only the new word goes through
+# the network: it gets a query, key and value, and its query meets all keys.
+
+
+# %%
+def reader_without_cache():
+    """Return a function from a text, as a list of word numbers, to the vector of its last word."""
+    decoder = keras.Model(inputs, vectors)
+
+    def read(text):
+        window = np.zeros((1, CONTEXT), "int32")
+        window[0, : len(text)] = text
+        return decoder.predict_on_batch(window)[0, len(text) - 1]
+
+    return read
+
+
+def reader_with_cache():
+    """Return a function as above, which expects the same text again, with words appended."""
+    number, position = (keras.Input((1,), dtype="int32") for _ in range(2))
+    past = [[keras.Input((CONTEXT, HEADS, SIZE)) for _ in range(2)] for _ in blocks]
+    step = keras.Model([number, position, past], decode(number, position, past))
+    known, vector = 0, None
+    cache = [[np.zeros((1, CONTEXT, HEADS, SIZE), "float32")] * 2 for _ in blocks]
+
+    def read(text):
+        nonlocal known, vector, cache
+        for position in range(known, len(text)):
+            new = [np.array([[value]], "int32") for value in (text[position], position)]
+            vector, cache = step.predict_on_batch([*new, cache])
+        known = len(text)
+        return vector[0, 0]
+
+    return read
+
+
+def write(prompt, count, read, **sampling):
+    """Continue a list of word numbers by `count` words, chosen as `choose` does."""
+    draw, text = np.random.default_rng(lesson.seed), list(prompt)
+    embeddings = ops.convert_to_numpy(words.embeddings)
+    for _ in range(count):
+        logits = embeddings @ read(text)
+        logits[no_word] = -np.inf
+        text.append(int(choose(logits, draw, **sampling)))
+    return text
+
+
+word_of = {rank + 1: word for word, rank in word_index.items() if rank + 1 < VOCABULARY}
+no_word = np.setdiff1d(np.arange(VOCABULARY), list(word_of))  # such as BOUNDARY and UNKNOWN
+ranks = [word_index.get(word, VOCABULARY) for word in split_words(lesson.prompt)]
+prompt = to_text([np.array(ranks[-CONTEXT // 2 :], "int32")])[:-1].tolist()
+ways = {
+    "greedy": {"top_k": 1},
+    "temperature 0.5": {"temperature": 0.5},
+    "temperature 1": {},
+    "temperature 1.5": {"temperature": 1.5},
+    "top-k, k = 20": {"top_k": 20},
+    "top-p, p = 0.8": {"top_p": 0.8},
+}
+texts = []
+for name, sampling in ways.items():
+    text = write(prompt, 40, reader_with_cache(), **sampling)
+    written = " ".join(word_of[number] for number in text[len(prompt) :])
+    texts += [f"[{name}]", textwrap.fill(f"{lesson.prompt} ... {written}", 100)]
+lesson.save_text("written", "\n".join(texts))
+
+# %% [markdown]
+# What does the cache save? Both readers write the same text.
+
+# %%
+readers = {"without cache": reader_without_cache(), "with cache": reader_with_cache()}
+milliseconds, written = {}, {}
+for name, read in readers.items():
+    read(prompt)  # builds the network, which takes longest
+    began = time.perf_counter()
+    written[name] = write(prompt, CONTEXT - len(prompt), read, top_k=1)
+    milliseconds[name] = 1000 * (time.perf_counter() - began) / (CONTEXT - len(prompt))
+    print(f"{name}: {milliseconds[name]:.1f} ms per word")
+print("the same text:", written["with cache"] == written["without cache"])
+
+lesson.finish(
+    model,
+    history,
+    test_perplexity=test_perplexity["Transformer"],
+    **{f"test_perplexity_{name}": value for name, value in counting.items()},
+    **{f"ms_{name.replace(' ', '_')}": value for name, value in milliseconds.items()},
+)
+
+# %% [markdown]
+# (The "br" is a line break, left over from the web pages that the reviews come from.) Greedy
+# writing soon repeats itself: the likeliest continuation of a phrase is the phrase again.
+# With temperature 1 each word fits those before it, but the text drifts; at 1.5 it falls apart.
+# In between, with a low temperature or with top-k or top-p, it reads best, and still says nothing:
+# the network has learned which words follow each other, not what films are like.
+#
+# ## Remember
+# - A language model predicts the next word. Its labels are the text itself, one word later, and a
+#   causal mask hides what comes later.
+# - Perplexity, e to the power of the loss, is the number of equally likely words among which the
+#   model would waver. Compare it only on the same text with the same vocabulary.
+# - To write, choose among the likely words, and keep the keys and values of the words so far.
+#
+# For texts of your own, try first: a large model that others have trained, given your task as a
+# prompt, then fine-tuned (lesson 30). Train one from scratch to learn how it works.
+
+# %% [markdown]
+# ## Exercises
+# 1. How far back does the network look? Let it predict words of the test reviews when it sees only
+#    the last 1, 2, 5, 20, 100 or 200 words before them.
+# 2. Training again for every prompt would take minutes. Write a program that loads `model.keras`
+#    and continues prompts. Does the network know whether it praises or pans?
+# 3. Which temperature writes most like people? Count which fraction of the runs of three words
+#    occurs in the training reviews, for test reviews and for texts written at temperatures 0.5,
+#    0.8, 1 and 1.5.
+#
+# Solutions: notes/solutions/29_language_model.md

@@ -1,0 +1,270 @@
+# %% [markdown]
+"""
+# 32 Variational autoencoder: can a network draw new digits?
+
+The decoder of lesson 31 turns a code of 32 numbers into an image. Could it draw new images? You
+would have to know which numbers to give it: for most of them it draws something that is no piece
+of clothing. A *variational autoencoder* (*VAE*) arranges its codes so that random numbers will do.
+In this lesson you write one, with a loss of two terms that pull in opposite directions. You look at
+the space of its codes, walk through it from one digit to another, and let it draw new ones.
+
+Expect: both terms of the loss in nats per image, new images, and walks between two digits.
+
+    python 32_variational_autoencoder.py
+    python 32_variational_autoencoder.py --latent 2
+    python 32_variational_autoencoder.py --dataset fashion_mnist
+"""
+
+# %%
+from frame import Flag, Lesson
+
+lesson = Lesson(
+    __doc__,
+    epochs=20,
+    batch_size=128,
+    latent=Flag(20, "latent variables: numbers that describe an image", at_least=2, at_most=500),
+    kl_weight=Flag(1.0, "weight of the second term of the loss", at_least=0),
+    dataset=Flag(["mnist", "fashion_mnist"], "handwritten digits, or clothing"),
+)
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from keras import layers, ops
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
+
+from common import plots
+
+# %% [markdown]
+# ## 1 Load
+# The digits of MNIST, with pixels divided by 255, so that they range from 0 to 1. The network gets
+# no labels. We keep those of the test images, but only to color a figure.
+
+# %%
+(images, _), (test_images, test_labels) = lesson.load(lesson.dataset)
+images, test_images = images / np.float32(255), test_images / np.float32(255)
+
+# %% [markdown]
+# ## 2 Prepare
+# As in lesson 31, each image is both input and target, and a tenth is set aside for validation.
+
+# %%
+train_images, val_images = train_test_split(images, test_size=0.1, random_state=lesson.seed)
+train = lesson.batches(train_images, train_images)
+
+# %% [markdown]
+# ## 3 Define
+# **Why can the plain autoencoder not draw?** Its loss only asks that each training image comes
+# back. Where the codes lie does not matter, so there are gaps between them. A random code falls
+# into a gap, and nothing has ever corrected what the decoder draws there.
+#
+# **A cloud instead of a point.** The encoder of a VAE gives each image a small cloud of codes. A
+# code has 20 numbers, the *latent variables* (latent means hidden: they describe the image, but are
+# not in the data). For each of them the encoder returns the mean and the variance of a normal
+# distribution, and the code is drawn from it, a new one in every step. So the decoder must draw the
+# same image for all codes of a cloud, and where clouds meet, something in between. A variance must
+# be positive. Therefore the encoder returns its logarithm, which may be any number: exp(log
+# variance / 2) is the standard deviation.
+#
+# **The gradient of a random draw.** How can training change the means and variances, if a draw has
+# no derivative? We draw only `noise`, from a normal distribution with mean 0 and variance 1, which
+# depends on no parameter. Then `mean + deviation * noise` is a draw from the cloud, and an ordinary
+# formula with derivatives. This is the *reparameterization trick*.
+#
+# **The loss has two terms.** Both are in *nats*, the unit of -log(probability) with the natural
+# logarithm, and the cross-entropies of all earlier lessons are in nats, too.
+#
+# 1. *Reconstruction*: the binary cross-entropy of lesson 02 for each pixel, -t·log p - (1 -
+#    t)·log(1 - p), summed over the 784 pixels. Here p is the sigmoid of the decoder's output and t
+#    the gray value, as if the pixel were ink with probability t.
+# 2. *KL divergence* (Kullback-Leibler): how far the cloud is from the *prior*, the normal
+#    distribution with mean 0 and variance 1 from which we will draw new codes. For each latent
+#    variable it is ½·(mean² + variance - log variance - 1), and these are summed. With mean 0 and
+#    variance 1 that is 0, with mean 2 and variance 0.25 it is ½·(4 + 0.25 + 1.386 - 1) = 2.32.
+#
+# They pull in opposite directions. The reconstruction wants small clouds, far apart, so that the
+# decoder can tell the images from each other. The KL divergence wants all clouds in the same place,
+# so that a random code falls into one. Each latent variable has a price, its KL divergence, and
+# training uses it only if it saves more in the reconstruction.
+#
+# The sum is the negative *ELBO* (evidence lower bound): the log probability that the model gives to
+# an image, the *evidence*, is never lower than the ELBO. So the sum is an *upper bound* of
+# -log(probability of the image). This holds only for the sum over the pixels. With their mean, as
+# in lesson 31, the first term would be 784 times too small, and no latent variable would pay.
+#
+# **A training step for every back-end.** The step of lesson 15 had a tape, which only TensorFlow
+# has. But here only the loss is unusual: it needs three outputs of the model. So we leave the step
+# to `fit` and override one method, `compute_loss`, which `fit` and `evaluate` call on TensorFlow,
+# JAX and PyTorch alike; `y` is the target, `y_pred` what `call` has returned. `fit` finds the
+# metrics among the model's attributes, resets them in every epoch and writes them into the history.
+# `SeedGenerator` counts the draws: with a plain number as `seed`, all steps would get the same
+# noise.
+
+
+# %%
+@keras.saving.register_keras_serializable(package="lesson32")
+class VAE(keras.Model):
+    """A variational autoencoder of 28x28 pixels from 0 to 1, with this many latent variables."""
+
+    def __init__(self, latent, kl_weight=1.0, **options):
+        super().__init__(**options)
+        self.latent, self.kl_weight = latent, kl_weight
+        self.encoder = keras.Sequential([
+            keras.Input((28, 28)),
+            layers.Flatten(),
+            layers.Dense(500, activation="relu"),
+            layers.Dense(250, activation="relu"),
+            layers.Dense(2 * latent),
+        ])
+        self.decoder = keras.Sequential([
+            keras.Input((latent,)),
+            layers.Dense(250, activation="relu"),
+            layers.Dense(500, activation="relu"),
+            layers.Dense(784),
+            layers.Reshape((28, 28)),
+        ])
+        self.random = keras.random.SeedGenerator(lesson.seed)
+        self.reconstruction = keras.metrics.Mean("reconstruction")
+        self.kl = keras.metrics.Mean("kl")
+
+    def call(self, images):
+        """Return logits of the pixels, and means and log variances of the latent variables."""
+        means, log_variances = ops.split(self.encoder(images), 2, axis=1)
+        noise = keras.random.normal(ops.shape(means), seed=self.random)
+        return self.decoder(means + ops.exp(log_variances / 2) * noise), means, log_variances
+
+    def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
+        """Return the loss of a batch in nats per image, and update the metrics."""
+        logits, means, log_variances = y_pred
+        reconstruction = ops.binary_crossentropy(y, logits, from_logits=True)
+        reconstruction = ops.sum(reconstruction, axis=(1, 2))
+        kl = ops.sum(means**2 + ops.exp(log_variances) - log_variances - 1, axis=1) / 2
+        self.reconstruction.update_state(reconstruction)
+        self.kl.update_state(kl)
+        return ops.mean(reconstruction + self.kl_weight * kl)
+
+    def get_config(self):
+        """Return the arguments of `__init__`, for `load_model` (lesson 05)."""
+        return {**super().get_config(), "latent": self.latent, "kl_weight": self.kl_weight}
+
+
+model = VAE(lesson.latent, lesson.kl_weight)
+
+# %% [markdown]
+# ## 4 Compile
+# There is no `loss=`, since `compute_loss` computes it. The learning rate falls from 0.002 to 0
+# along half a cosine wave (lesson 16), which calms the noise of the draws at the end.
+
+# %%
+steps = len(train)
+model.compile(
+    keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.002, lesson.epochs * steps)),
+    steps_per_execution=steps,  # return to Python once per epoch: faster
+    jit_compile=keras.backend.backend() == "tensorflow" or "auto",  # as in lesson 10
+)
+
+# %% [markdown]
+# ## 5 Fit
+# Both terms are in the history; `finish` (step 7) draws the figures `reconstruction` and `kl`.
+
+# %%
+history = model.fit(
+    train,
+    validation_data=(val_images, val_images),
+    validation_batch_size=1000,
+    epochs=lesson.epochs,
+    callbacks=lesson.callbacks(),
+    verbose=0,
+)
+
+# %% [markdown]
+# ## 6 Evaluate
+# We measure the negative ELBO of the test images, with one draw for each. Two numbers help to judge
+# it: what the *mean image* of the training images costs, as the reconstruction of every image, and
+# the *floor*. A pixel of t = 0.8 costs 0.50 nats even if p = 0.8: no reconstruction is free.
+
+
+# %%
+def cross_entropy(images, p):
+    """Return the binary cross-entropy in nats per image."""
+    p = np.clip(p, 1e-6, 1 - 1e-6)  # no logarithm of 0
+    return -np.sum(images * np.log(p) + (1 - images) * np.log(1 - p)) / len(images)
+
+
+test = model.evaluate(test_images, test_images, batch_size=1000, verbose=0, return_dict=True)
+scores = {"test_loss": test["reconstruction"] + test["kl"]}  # the negative ELBO
+scores |= {"test_reconstruction": test["reconstruction"], "test_kl": test["kl"]}
+scores["mean_image"] = cross_entropy(test_images, train_images.mean(axis=0))
+scores["floor"] = cross_entropy(test_images, test_images)
+print("nats per image:", ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
+
+# %% [markdown]
+# `test_loss` is the negative ELBO. The mean image minus the reconstruction is how much the codes
+# save, `test_kl` is what they cost, and what the reconstruction has above the floor is blur.
+#
+# The figure `latent_space` shows the means of the test images, in the colors of their classes: of
+# 20 latent variables, the two directions in which the means differ most (PCA, lesson 31).
+
+# %%
+outputs = model.encoder.predict(test_images, batch_size=1000, verbose=0)
+codes = outputs[:, : lesson.latent]  # the means; the rest are log variances
+points = codes if lesson.latent == 2 else PCA(2).fit_transform(codes)
+figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
+dots = axes.scatter(*points.T, c=test_labels, cmap="tab10", vmin=-0.5, vmax=9.5, s=4)
+figure.colorbar(dots, ticks=range(10), label="class")
+axes.set(title="means of the test images", aspect="equal")
+lesson.save_figure("latent_space", figure)
+
+# %% [markdown]
+# ## 7 Predict
+# The decoder alone draws `new_images` from codes drawn from the prior, `interpolation`, walks from
+# the mean of one test image to that of another, and with `--latent 2` a `map` of all codes.
+
+
+# %%
+def decode(codes):
+    """Return the images of codes, shape (n, 28, 28), with pixels from 0 to 255."""
+    return 255 / (1 + np.exp(-model.decoder.predict(codes, verbose=0)))  # sigmoid
+
+
+random = np.random.default_rng(lesson.seed)
+new_images = decode(random.normal(size=(20, lesson.latent)).astype("float32"))
+lesson.save_figure("new_images", plots.image_grid(new_images, [""] * 20, columns=10))
+
+share = np.linspace(0, 1, 10, dtype="float32")[:, np.newaxis]
+walks = [decode((1 - share) * codes[i] + share * codes[i + 1]) for i in (0, 2, 4)]
+lesson.save_figure("interpolation", plots.image_grid(np.concatenate(walks), [""] * 30, columns=10))
+
+if lesson.latent == 2:
+    side = np.linspace(-2, 2, 20, dtype="float32")
+    grid = decode(np.array([[x, y] for y in side[::-1] for x in side]))  # row by row, from the top
+    picture = grid.reshape(20, 20, 28, 28).swapaxes(1, 2).reshape(560, 560)
+    figure, axes = plt.subplots(figsize=(8, 8), layout="constrained")
+    axes.imshow(picture, cmap="gray_r", extent=(-2.1, 2.1, -2.1, 2.1))
+    axes.set(xlabel="first latent variable", ylabel="second", title="the image of each code")
+    lesson.save_figure("map", figure)
+
+nats = {name: f"{name} [nats per image]" for name in ("loss", "reconstruction", "kl")}
+lesson.finish(model, history, units=nats, **scores)
+
+# %% [markdown]
+# ## Remember
+# - A VAE draws each code from a distribution, mean + deviation · noise, so nearby codes give
+#   similar images. Its loss is the reconstruction, summed over the pixels, plus the KL divergence.
+# - The KL divergence keeps the codes near the prior, so that codes drawn from it give new images.
+# - For an unusual loss, override `compute_loss`: it runs on every back-end.
+#
+# On your own images, try first: a plain autoencoder (lesson 31), unless you want to draw new ones.
+# Today's image generators are diffusion models; many of them work on the codes of a VAE.
+
+# %% [markdown]
+# ## Exercises
+# 1. What is the second term good for? Try `--kl-weight 0` and look at `new_images`, then
+#    `--kl-weight 4`.
+# 2. With `--latent 2`, where in `map` do digits turn into others, and which classes overlap in
+#    `latent_space`? How much worse is the negative ELBO, and which of its terms?
+# 3. With `--dataset fashion_mnist` the negative ELBO is more than twice as large. Is clothing so
+#    much harder? Compare with the floor and the mean image.
+#
+# Solutions: notes/solutions/32_variational_autoencoder.md

@@ -1,0 +1,305 @@
+# %% [markdown]
+"""
+# 36 Small and fast: how does a network fit on a phone?
+
+A trained network is to leave Python, for a phone, a watch or a small board without Keras. There it
+should be small and fast, and still give the same answers. In this lesson you write a network to a
+file that such devices can run, store each of its weights in two bytes or one instead of four, let
+it teach a network with a sixtieth of its weights, and classify digits with a program of about ten
+lines that needs no Keras.
+
+Expect: median test accuracy 0.000.
+
+    python 36_small_and_fast.py
+    python 36_small_and_fast.py --width 8
+"""
+
+# %%
+from frame import Flag, Lesson
+
+lesson = Lesson(
+    __doc__,
+    epochs=5,
+    batch_size=128,
+    width=Flag(4, "filters in the student's first convolution; the original has 32"),
+    temperature=Flag(3.0, "how much the probabilities that the student learns are softened"),
+    representative=Flag(200, "training images that show the converter the range of each layer"),
+    repeats=Flag(3, "train each student with N seeds, and compare medians", sample=1),
+    backends=("tensorflow",),  # the converter is TensorFlow's
+)
+
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from keras import layers
+from sklearn.model_selection import train_test_split
+
+from small import runners
+
+# %% [markdown]
+# ## 1 Load
+# MNIST: images of handwritten digits, 28x28 gray pixels.
+
+# %%
+(images, labels), (test_images, test_labels) = lesson.load("mnist")
+
+# %% [markdown]
+# ## 2 Prepare
+# A tenth of the training images is for validation. The labels become one-hot vectors, because some
+# of our networks will learn from ten probabilities per image instead. For the convolutions,
+# `[..., None]` adds a dimension: (n, 28, 28) becomes (n, 28, 28, 1).
+
+# %%
+train_images, val_images, train_labels, val_labels = train_test_split(
+    images[..., None], labels, test_size=0.1, random_state=lesson.seed, stratify=labels
+)
+test_images = test_images[..., None]
+train_targets, val_targets, test_targets = (
+    keras.utils.to_categorical(some, 10) for some in (train_labels, val_labels, test_labels)
+)
+
+# %% [markdown]
+# ## 3 Define
+# With `width=32` this is `conv_net` of mnist/: three convolutions with 32, 64 and 64 filters, a
+# dense layer of 64 units, and the output, 93,322 parameters in all. Between two layers the number
+# of weights grows with the square of the width. So a network an eighth as wide, `width=4`, has not
+# an eighth but about a sixtieth of the parameters: 1,594.
+
+
+# %%
+def build_model(width, seed):
+    keras.utils.set_random_seed(seed)  # the same width and seed give the same initial weights
+    return keras.Sequential([
+        keras.Input((28, 28, 1), dtype="uint8"),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(width, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(2 * width, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(2 * width, 3, activation="relu"),
+        layers.Flatten(),
+        layers.Dense(2 * width, activation="relu"),
+        layers.Dense(10, activation="softmax"),
+    ])
+
+
+# %% [markdown]
+# ## 4 Compile
+# We will train seven networks, the original and six students, all in the same way. The loss of an
+# image is -Σ t·log p, where t are its ten targets and p the ten predicted probabilities. If t is
+# one-hot, only the true class is left, -log p, as in lesson 01. (There the targets are class
+# numbers instead of vectors; that is what `sparse_` stands for in the loss's name.)
+
+
+# %%
+def train(model, targets, name, seed):
+    batches = lesson.batches(train_images, targets, seed=seed)
+    steps = len(batches)  # return to Python once per epoch: faster
+    loss = "categorical_crossentropy"
+    model.compile("adam", loss, metrics=["accuracy"], steps_per_execution=steps)
+    return model.fit(
+        batches,
+        validation_data=(val_images, val_targets),
+        validation_batch_size=1000,
+        epochs=lesson.epochs,
+        callbacks=lesson.callbacks(training=name, seed=seed),  # progress bar, checkpoints
+        verbose=0,
+    )
+
+
+# %% [markdown]
+# ## 5 Fit
+# ### The original
+
+# %%
+model = build_model(32, lesson.seed)
+history = train(model, train_targets, "original", lesson.seed)
+
+# %% [markdown]
+# ### Fewer weights: a student
+# The simplest way to a small network is to train a narrow one. But must it learn from the labels?
+# In *distillation*, a small network, the *student*, learns from the probabilities that a large one,
+# the *teacher*, gives for each training image. A label says "this is a 4". The teacher may say "a
+# 4, but it looks a little like a 9", and that is more to learn from.
+#
+# But about the images it was trained on, the teacher is nearly always sure, and 0.999 for the 4
+# leaves little for the 9. So we soften its probabilities with a *temperature* T: each is raised to
+# the power 1/T, then all are divided by their sum. With T = 3, (0.98, 0.02) become their cube
+# roots, (0.993, 0.271), divided by their sum 1.264: (0.79, 0.21). The student learns to be as
+# unsure; which class is the most probable does not change.
+#
+# Does it help? We compare with a student of the labels alone: the same initial weights, the same
+# order of images, three seeds each.
+
+# %%
+soft = model.predict(train_images, batch_size=1000, verbose=0) ** (1 / lesson.temperature)
+soft /= soft.sum(axis=1, keepdims=True)
+rows, students = [], {}
+for seed in range(lesson.seed, lesson.seed + lesson.repeats):
+    for teacher, targets in {"labels": train_targets, "original": soft}.items():
+        student = build_model(lesson.width, seed)
+        fitted = train(student, targets, f"student of {teacher} {seed}", seed)
+        students.setdefault(teacher, student)  # that of the first seed
+        _, test_accuracy = student.evaluate(test_images, test_targets, batch_size=1000, verbose=0)
+        rows.append({
+            "learns_from": teacher,
+            "seed": seed,
+            "val_accuracy": fitted.history["val_accuracy"][-1],
+            "test_accuracy": test_accuracy,
+        })
+comparison = pd.DataFrame(rows).round(4)
+lesson.save_table("students", comparison)
+best = comparison.groupby("learns_from").val_accuracy.median().idxmax()  # not by the test
+print(f"chosen by validation: the student of {best}, {student.count_params():,} parameters")
+
+# %% [markdown]
+# <!-- results: lesson-36-students -->
+# <!-- end -->
+#
+# So it helps, but only by about 0.2 percentage points, less than two students with other seeds
+# differ. On MNIST the labels say nearly everything already. Expect more where the teacher knows
+# more than they do: many classes that resemble each other, or images without any label.
+#
+# ## 6 Evaluate
+# ### A file for small devices
+# *LiteRT* (formerly TensorFlow Lite) runs networks on phones and small boards. Its files end in
+# `.tflite`; `export` (lesson 05) writes them with TensorFlow's converter, which is why this lesson
+# needs the TensorFlow back-end. A weight is usually a *float32*, a number of 32 bits or 4 bytes. So
+# the original needs 93,322 · 4 = 373,288 bytes, and a little for the list of its layers.
+#
+# ### Smaller numbers: quantization
+# *Quantization* stores the numbers of a network with fewer bits. *Post-training quantization* does
+# so after training; the weights need not be trained again. There are two common ways:
+#
+# A *float16* has 2 bytes and about three exact digits.
+#
+# An *int8* has one byte: a whole number from -128 to 127. The converter chooses a *scale* and a
+# *zero point* for it:
+#
+#     number = scale · (int8 - zero point)
+#
+# For weights, the zero point is 0, and each filter or unit has its own scale, with which its
+# largest weight becomes 127 or -127. Say that the weights lie between -0.42 and 0.30. The scale is
+# 0.42 / 127 = 0.00331, and the weight 0.1 becomes 0.1 / 0.00331 = 30.2, rounded 30. Read back, it
+# is 30 · 0.00331 = 0.0992. The error is at most half a scale.
+#
+# Four int8 fit where one float32 does, so a processor multiplies several times as many at once. But
+# then the outputs of the layers must be int8, too. After `relu` they are not negative, so the zero
+# point is -128: it stands for 0. And the largest output? It depends on the images as well. So the
+# converter runs a *representative data set*, some typical inputs, and notes the range of each
+# layer. If a layer gives 0 to 6, its scale is 6 / 255 = 0.0235, and the output 2 is stored as
+# 2 / 0.0235 - 128 = -43. A later output of 7 is out of range: it is cut off at 127, which means 6.
+
+# %%
+files = lesson.folder / "exported"
+files.mkdir(exist_ok=True)
+typical = train_images[: lesson.representative]
+quantize = {"optimizations": [tf.lite.Optimize.DEFAULT]}  # fewer bits
+OPTIONS = {
+    "float32": {},
+    "float16": {**quantize, "target_spec": {"supported_types": [tf.float16]}},
+    # a function that yields the inputs of the model, a list for each image
+    "int8": {**quantize, "representative_dataset": lambda: ([image[None]] for image in typical)},
+}
+for name, network in {"original": model, "student": students[best]}.items():
+    for form, options in OPTIONS.items():
+        with runners.quiet():  # the converter logs every step
+            path = files / f"{name}_{form}.tflite"
+            network.export(path, format="litert", verbose=False, **options)
+
+# %% [markdown]
+# Let us check the rule. LiteRT's *interpreter* reads a file and runs it; `get_tensor_details` lists
+# the file's arrays. We look for the int8 weights of the output layer, a row for each unit, and
+# compute them by hand from those of the Keras model.
+
+# %%
+weights = model.layers[-1].get_weights()[0]  # (64, 10)
+scales = np.abs(weights).max(axis=0) / 127  # of the ten units
+by_hand = np.round(weights / scales).T
+interpreter = runners.load_litert(files / "original_int8.tflite")
+for array in interpreter.get_tensor_details():
+    if array["dtype"] == np.int8 and tuple(array["shape"]) == by_hand.shape:
+        equal = np.sum(interpreter.get_tensor(array["index"]) == by_hand)
+        print(f"weights of the output layer: {equal} of {by_hand.size} are as computed by hand")
+
+# %% [markdown]
+# ### Four numbers for each file
+# A phone gets one image at a time, so that is how we measure: every test image by itself, on one
+# thread (one core). `ms` is the median time in milliseconds, on your machine. *Agreement* is the
+# fraction of test images to which a file gives the same class as the original in Keras, right or
+# wrong. It shows changes that the accuracy hides: one answer more that is right, one more wrong.
+#
+# *ONNX* is another format, which programs in many languages read. It takes two more packages, so
+# its file is only in the table if they are installed.
+
+# %%
+model.save(files / "original.keras")
+if runners.has_onnx():
+    with runners.quiet():
+        model.export(files / "original.onnx", format="onnx", verbose=False)
+table = runners.measure(model, files, test_images, test_labels)
+lesson.save_table("files", table)
+
+# %% [markdown]
+# <!-- results: lesson-36-files -->
+# <!-- end -->
+#
+# - *Bytes*: float16 halves the weights and int8 quarters them, but the list of layers stays. In the
+#   student's smaller files it takes more than the weights. `original.keras` is the largest, because
+#   it also holds Adam's state (lesson 05).
+# - *Time*: float16 saves none on a processor that turns the weights back into float32 before it
+#   multiplies. int8 does, where there is much to multiply; for the student, starting a prediction
+#   takes longer than its arithmetic. Slowest by far is Keras' `predict`: it is made for large
+#   batches, and prepares a lot in every call.
+#
+# ## 7 Predict
+# A phone has no Keras. The program small/classify.py needs only NumPy and the interpreter, which is
+# also in a small package of its own, `ai-edge-litert`. These are its main lines:
+#
+#     interpreter = Interpreter(sys.argv[1], num_threads=1)
+#     interpreter.allocate_tensors()
+#     image, answer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+#     for pixels in np.load(sys.argv[2]):
+#         interpreter.set_tensor(image["index"], pixels.reshape(image["shape"]))
+#         interpreter.invoke()
+#         print(interpreter.get_tensor(answer["index"]).argmax())
+#
+# We let it classify ten test images, in a process of its own, if the package is installed. (The
+# numbers above do not need it: TensorFlow contains the same interpreter.) It passes raw pixels, 0
+# to 255, since `Rescaling` is in the file. On a phone, the same steps are written in Kotlin or
+# Swift.
+
+# %%
+np.save(files / "ten.npy", test_images[:10, ..., 0])
+program = [runners.PROGRAM, files / "original_int8.tflite", files / "ten.npy"]
+if find_spec("ai_edge_litert"):
+    done = subprocess.run([sys.executable, *program], capture_output=True, text=True, check=True)
+    print("without Keras:", *done.stdout.split(), " true digits:", *test_labels[:10])
+else:
+    print("small/classify.py was not run; it needs: pip install ai-edge-litert")
+accuracy = table.set_index("file").test_accuracy
+lesson.finish(model, history, training="original", test_accuracy=accuracy["original.keras"])
+
+# %% [markdown]
+# ## Remember
+# - `model.export("m.tflite", format="litert")` writes what a phone or a board can run.
+# - Whole numbers of 8 bits make the file about four times smaller. A representative data set tells
+#   the converter the range of each layer.
+# - Measure size, time, accuracy and agreement on the device itself, or one like it.
+#
+# With your own network, try first: int8 with a few hundred training images, and its agreement with
+# the original. If that is still too large, train a narrower network.
+
+# %% [markdown]
+# ## Exercises
+# 1. Count the bytes of the weights in the int8 file by hand. How much else is in the file?
+# 2. How many representative images are needed? Try `--epochs 1 --representative 1`.
+# 3. How narrow can the student be? Try `--width 2` and `--width 8`. And does it learn more from
+#    probabilities that are not softened, `--temperature 1`?
+#
+# Solutions: notes/solutions/36_small_and_fast.md

@@ -1,0 +1,1 @@
+"""What lesson 21 needs to compare its networks."""
