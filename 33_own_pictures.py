@@ -5,10 +5,10 @@
 Until now somebody had prepared the images for you: all of one size, none damaged, already split.
 With pictures of your own, that is your work. You will check the files, turn them into arrays of
 colors, split them so that the test is honest, and train a convolutional network although there are
-only a few hundred pictures. Afterwards it tells you what is in any picture file.
+only a few hundred pictures. Afterwards it tells you to which class a picture file belongs.
 
 You need no pictures to begin: the lesson draws some, six letters in many fonts and colors. The
-numbers below are those of the letters; with photos of your own you will get others.
+result below is that of the letters; with photos of your own you will get another one.
 
 Expect: not measured yet.
 
@@ -65,23 +65,17 @@ from pictures.folders import load_pictures
 # - skips WebP files without a word;
 # - ignores the note that a camera held upright leaves in the file (part of its *Exif* data): those
 #   pictures lie on their side;
-# - splits file by file, which section 2 shows to be a trap;
-# - needs TensorFlow, even if Keras runs on JAX (or another package, with `format="grain"`).
+# - splits file by file, a trap that section 2 explains.
 #
-# So our helper `load_pictures` reads the files with the library Pillow, and *reports* what is odd
-# instead of stopping: which files it left out, and which pictures it had to change. (Where it
-# finds fewer than ten good pictures in a class, it stops.) Read the report each time: if a class
-# lost half its files, no network can repair that. A frequent case are photos of iPhones in the HEIC
-# format, which Pillow cannot read; export them as JPEG.
+# So our helper `load_pictures` reads the files with the library Pillow, and *reports* what is odd:
+# which files it left out, and which pictures it had to change. Read the report each time: if a
+# class lost half its files, no network can repair that. Photos of iPhones, for example, often have
+# the format HEIC, which Pillow cannot read; export them as JPEG.
 #
-# All pictures of a batch must have the same size, so each is scaled to 64x64 pixels, after what is
-# too long on two sides was cut off. A few hundred of that size easily fit into memory: 500 of them
-# are 500·64·64·3 bytes, 6 MB.
-#
-# Without `--pictures` the helper draws letters into the folder of this run, which is printed below:
-# have a look at them. As in any real folder, most things were pictured several times, and some
-# files are odd. Of each picture we get its colors (`images`), the number of its class (`labels`)
-# and the name of its file (`files`); `classes` has the names of the classes.
+# All pictures of a batch must have the same size, so the longer side of each is cut to the length
+# of the shorter one, and the square scaled to 64x64 pixels. Without `--pictures` the helper draws
+# letters into the folder of this run, which is printed below: have a look at them. As in a real
+# folder, most things were pictured several times, and some files are odd.
 
 # %%
 images, labels, classes, files = load_pictures(lesson)
@@ -93,8 +87,7 @@ print("shape:", images.shape, "- the first pixel of the first picture:", images[
 # (255, 255, 0) yellow. Keras expects the channels last, and calls that *channels_last*. Other
 # programs, among them most that use PyTorch, keep three separate images, one for each color, in
 # the shape (pictures, 3, rows, columns): *channels_first*. Both hold the same numbers, and
-# `np.transpose(images, (0, 3, 1, 2))` turns the first into the second. A gray picture gets three
-# equal channels, and where a picture is transparent we put it on white.
+# `np.transpose(images, (0, 3, 1, 2))` turns the first into the second.
 #
 # ## 2 Prepare
 # People rarely take one picture of a thing. They take three, and keep them all: *near-duplicates*.
@@ -106,9 +99,9 @@ print("shape:", images.shape, "- the first pixel of the first picture:", images[
 # 9 gray pixels, and note for each pixel whether it is brighter than its left neighbor. A row of the
 # gray values 90, 120, 80, ... begins with the bits 1, 0, ...; in all there are 8·8 = 64 bits. What
 # differs between two shots in a row (a little light, a shift by a pixel, the size of the file)
-# changes few of them. Of two unrelated pictures about half of the bits differ, 32. We put pictures
-# into one group if they differ in at most 8 bits. That finds most near-duplicates, not all: a
-# series that you took while walking around a thing has to be grouped by hand.
+# changes few of them. Two unrelated pictures differ in about half of the bits. We put pictures into
+# one group if they differ in at most 8. That does not find all near-duplicates: a series that you
+# took while walking around a thing has to be grouped by hand.
 
 # %%
 groups = group_near_duplicates(images)
@@ -120,8 +113,8 @@ if len(series):
     lesson.save_figure("near_duplicates", picture_grid(images[series], titles))
 
 # %% [markdown]
-# The figure `near_duplicates` shows the first groups. If they hold pictures that you would not call
-# the same, nothing is lost; they merely stay together.
+# The cell prints how many groups it found; the figure `near_duplicates` shows the first ones. A
+# group of pictures that you would not call the same does no harm: they merely stay together.
 #
 # scikit-learn's `StratifiedGroupKFold` splits into five parts without tearing a group apart, and
 # keeps the fraction of each class as equal as it can. We take one fifth as the test set, then one
@@ -153,12 +146,11 @@ train = lesson.batches(train_images, train_labels)  # reshuffled for every epoch
 # %% [markdown]
 # ## 3 Define
 # **Augmentation.** A few hundred pictures are little for a network with about 100,000 weights: it
-# soon memorizes them. *Augmentation* makes many pictures out of each. In every epoch each one is
+# can memorize them. *Augmentation* makes many pictures out of each. In every epoch each one is
 # shifted, turned, and made brighter or darker, by other random amounts. They must stay so small
 # that you would still give the picture the same label. (A mirrored cat is a cat, so for photos of
 # things add `RandomFlip("horizontal")`. A mirrored "R" is no "R".) The layers do this only in
-# training; in prediction they pass the picture on unchanged. Here they are a small model, which is
-# a layer of the larger one below (as the feature extractor in lesson 11).
+# training; in prediction they pass the picture on unchanged.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -175,8 +167,7 @@ variants = keras.ops.convert_to_numpy(augment(copies, training=True))
 lesson.save_figure("augmentation", picture_grid(variants, [""] * 16))
 
 # %% [markdown]
-# The figure `augmentation` shows one picture in 16 variants. Would you still call each of them the
-# same?
+# The figure `augmentation` shows one picture in 16 variants. Does the label still fit each of them?
 #
 # **The network.** It has four convolutional layers (lessons 11 and 12). `padding="same"` puts a
 # border of zeros around the image, so that a convolution does not shrink it; pooling halves height
@@ -184,9 +175,8 @@ lesson.save_figure("augmentation", picture_grid(variants, [""] * 16))
 # layer sees all three colors at once: it has 3·3 weights for each channel and one bias, so the 16
 # filters have 16·(3·3·3 + 1) = 448 parameters. For gray images (lesson 12) it was 160.
 #
-# `GlobalMaxPooling2D` then keeps only the largest of the 8x8 values of each channel. So it does not
-# matter where in the picture a thing is, only whether it is there; and the number of parameters
-# does not depend on the size of the pictures.
+# `GlobalMaxPooling2D` then keeps only the largest of the 8x8 values of each channel: where in the
+# picture a thing is does not matter, only whether it is there.
 
 # %%
 model = keras.Sequential([
@@ -220,9 +210,9 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# There are few pictures, so an epoch is short and we need many. With few pictures the validation
-# loss also jumps from epoch to epoch. So we do not stop early: we train for all epochs, and then
-# put back the weights of the one with the lowest validation loss.
+# There are few pictures, so an epoch is short and we need many. Measured on few pictures, the
+# validation loss also jumps from epoch to epoch. So we do not stop early: we train for all epochs,
+# and then put back the weights of the one with the lowest validation loss.
 
 # %%
 best_weights = keras.callbacks.EarlyStopping(
@@ -243,9 +233,9 @@ history = model.fit(
 # *standard error* says by how much, typically: sqrt(p·(1 - p) / n) for an accuracy p on n
 # independent pictures. About 19 times in 20, the true accuracy is less than two standard errors
 # away. Near-duplicates are not independent, so we count groups: n = 50 of them and p = 0.9 give a
-# standard error of 0.04, so the true accuracy is somewhere between 0.82 and 0.98. Do not trust the
-# second decimal. (Without a single mistake the formula gives 0, too good to be true. Then up to 3 /
-# n mistakes are still possible: 6 % if n = 50.)
+# standard error of 0.04, so the true accuracy is somewhere between 0.82 and 0.98. (Without a single
+# mistake the formula gives 0, too good to be true: up to a fraction of 3 / n of new pictures may
+# still be misclassified, 6 % if n = 50.)
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=500, verbose=0, return_dict=True)
@@ -257,21 +247,13 @@ guesses = probabilities.argmax(axis=1)
 lesson.save_figure("confusion_matrix", plots.confusion_matrix(test_labels, guesses, classes))
 
 # %% [markdown]
-# What are the two precautions worth? We change one of them at a time, with the flags
-# `--augmentation no` and `--split files`:
-#
-# <!-- results: lesson-33-scores -->
-# <!-- end -->
-#
-# A split file by file leaves the network as it is and makes the test easier: for many test pictures
-# it has seen a near-duplicate. So whatever such a split adds to the accuracy, new pictures take
-# away again.
+# What are groups and augmentation worth? A test with hardly a mistake cannot tell. In exercise 2
+# you measure it on pictures of your own.
 #
 # ## 7 Predict
 # The figure `hardest` shows the test pictures whose true class got the lowest probability, which is
-# in the title, after the true class and, if it is wrong, the guess. With pictures of your own you
-# will find wrong labels here, things that were cut off, and things that you would not recognize
-# either. Such a look is worth more than another layer.
+# in the title, after the true class and, if it is wrong, the guess. With pictures of your own, look
+# here for wrong labels, things that were cut off, and things that you would not recognize either.
 
 # %%
 true = probabilities[np.arange(len(test_labels)), test_labels]
@@ -283,14 +265,8 @@ titles = [
 lesson.save_figure("hardest", picture_grid(test_images[hardest], titles))
 for row in hardest[:3]:
     print(f"{files[test_rows[row]]}: probability {true[row]:.3f} of the true class")
-lesson.finish(
-    model,
-    history,
-    classes=classes,
-    test_loss=test["loss"],
-    test_accuracy=accuracy,
-    standard_error=error,
-)
+scores = {"test_loss": test["loss"], "test_accuracy": accuracy, "standard_error": error}
+lesson.finish(model, history, classes=classes, **scores)
 
 # %% [markdown]
 # From now on the network answers without training. It takes the newest finished run, reads the file
@@ -298,25 +274,24 @@ lesson.finish(
 #
 #     python 33_own_pictures.py --predict cat.jpg
 #
-# It knows only its classes. Show it something else and it names the class that comes closest,
-# perhaps with a high probability (lesson 25 shows how to find out).
+# It knows only its classes. Show it something else and it still names one of them, perhaps with a
+# high probability (lesson 25).
 #
 # ## Remember
 # - Check the files before you train: read a report of what was left out and what was changed.
 # - Near-duplicates belong on the same side of a split; otherwise the test measures memory.
 # - Augmentation makes many pictures out of few. It must not change what the label says.
 #
-# On your own pictures, try first: 50 to 100 different ones of each class, taken at different places
-# and in different light, this network, and a long look at the figure `hardest`. Then start from a
-# network that others have trained, as at the end of lesson 11.
+# On your own pictures, try first: many different ones, taken at different places and in different
+# light, and a long look at the figure `hardest`. Then start from a trained network (lesson 11).
 
 # %% [markdown]
 # ## Exercises
 # 1. What is the shape of a batch of ten color pictures, 4 pixels high and 6 wide, in channels_last
-#    and in channels_first? How many parameters has `Conv2D(8, 3)` on them, and how many if they are
-#    gray?
-# 2. Split file by file: `--split files`. What happens to the test accuracy, and why? Which of the
-#    two do you tell a friend who wants to use the network?
+#    and in channels_first? How many parameters has `Conv2D(8, 3)` on them, and on gray ones?
+# 2. On a folder of your own with several shots of most things, compare the default with `--split
+#    files` and with `--augmentation no`, for the seeds 42, 43 and 44. Are the differences larger
+#    than the standard error? Which accuracy do you tell a friend who wants to use the network?
 # 3. Make a folder of odd files and see what the report says: a text renamed `.jpg`, the first half
 #    of a photo, a photo turned in its viewer, a screenshot, an animated GIF. Which ones would you
 #    not have noticed?

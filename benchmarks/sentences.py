@@ -293,24 +293,6 @@ def lesson_23_weight() -> list[str]:
     return ["Test canvases, median and range of three seeds:", "", *layout(header, rows)]
 
 
-def lesson_33_scores() -> list[str]:
-    """Lay out what the split and the augmentation of lesson 33 change."""
-    variants = {
-        "groups stay together, with augmentation": "",
-        "groups stay together, without augmentation": "augmentation-no",
-        "split file by file, with augmentation": "split-files",
-    }
-    rows = [
-        f"| {name} | {fill('{test_accuracy:3~}', runs_of('33', variant))} |"
-        for name, variant in variants.items()
-    ]
-    return [
-        "The drawn letters, median and range of three seeds:",
-        "",
-        *layout("| training | test accuracy |", rows),
-    ]
-
-
 def lesson_10_errors() -> list[str]:
     """List the errors of lesson 10's forecasts one step ahead."""
     names = ("naive", "linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru")
@@ -648,7 +630,6 @@ FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_com
 FUNCTIONS += [
     lesson_17_weight,
     lesson_23_weight,
-    lesson_33_scores,
     lesson_19_memorized,
     lesson_21_losses,
     lesson_24_averages,

@@ -151,6 +151,20 @@ def test_split_tears_no_group_apart(run):
         assert set(names["labels"][rows]) == set(range(6))
 
 
+def test_split_by_files_and_no_augmentation(tmp_path):
+    folder = tmp_path / "p"
+    write_pictures(folder)
+    for path in list(folder.glob("*/*.png")):  # a second shot of everything
+        Image.open(path).point(lambda value: value * 0.95).save(path.with_suffix(".bmp"))
+    flags = ["--pictures", folder, "--side", "32", "--epochs", "1"]
+    flags += ["--split", "files", "--augmentation", "no"]
+    names = run_lesson(OWN_PICTURES, tmp_path / "out", *flags).names
+    parts = [names[f"{part}_rows"] for part in ("train", "val", "test")]
+    assert sorted(np.concatenate(parts)) == list(range(48)) and len(set(names["groups"])) == 24
+    assert set(names["groups"][parts[0]]) & set(names["groups"][parts[2]])
+    assert "augment" not in [layer.name for layer in names["model"].layers]
+
+
 def test_prediction_ignores_augmentation(run):
     images, model = run.names["test_images"][:8], run.names["model"]
     expected = run.names["probabilities"][:8]
@@ -159,7 +173,7 @@ def test_prediction_ignores_augmentation(run):
     assert np.ptp(variants, axis=0).max() > 0.1  # in training each copy is another
 
 
-def test_folder_of_ones_own(tmp_path):
+def test_folder_of_ones_own(tmp_path, capsys):
     folder = tmp_path / "my pictures"
     write_pictures(folder, ["Gro\u00df $^^$", "small", "thing"])
     good, bad = write_odd_files(folder / "thing" / "below")
@@ -179,6 +193,8 @@ def test_folder_of_ones_own(tmp_path):
     with pytest.raises(SystemExit) as stop:
         ask(folder / "small" / "3.png")
     assert not stop.value.code
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("3.png: ") and all(name in line for name in run.names["classes"])
     with pytest.raises(SystemExit) as stop:
         ask(folder / "thing" / "below" / "text.jpg")
     assert stop.value.code == 2
