@@ -5,7 +5,7 @@
 In lessons 02, 14 and 18 somebody had already turned the film reviews into numbers. Here you start
 from strings, as you will with texts of your own. You learn how to cut a text into words, how to
 count pairs and triples of words without drowning in rare ones, and what it costs to cut long texts
-short. G. Mesnil et al. (2014) report a test accuracy of 0.9187 for such a model on these reviews.
+short. G. Mesnil et al. (2014), who count triples too, report a test accuracy of 0.9187.
 
 Expect: test accuracy 0.922 (0.922 to 0.923), median and range of three seeds.
 
@@ -44,10 +44,10 @@ from raw_text.texts import load_texts
 # ## 1 Load
 # Our helper `load_texts` returns strings, and for each its label, 0 or 1. By default these are the
 # reviews of lesson 02, put together again from their ranks, without capitals and punctuation. With
-# `--texts DIR` it reads your own from a folder with a sub-folder per class, such as `neg/1.txt` and
-# `pos/7.txt`. (So does `keras.utils.text_dataset_from_directory`.) A file holds bytes, and the
-# *character encoding* says which bytes stand for which character, today nearly always UTF-8. With a
-# wrong one "cliché" becomes "clichÃ©", so other files are refused.
+# `--texts DIR` it reads your own from a folder with two sub-folders, one per class: `neg/1.txt`,
+# `pos/7.txt` and so on. (So does `keras.utils.text_dataset_from_directory`.) A file holds bytes,
+# and the *character encoding*, today nearly always UTF-8, says which bytes stand for which
+# character. With a wrong one "cliché" becomes "clichÃ©", so other files are refused.
 
 # %%
 (texts, labels), (test_texts, test_labels), classes = load_texts(lesson)
@@ -63,12 +63,12 @@ print(texts[0][:100], "...")
 # **Standardize.** To a computer "Good", "good" and "good!" are three different strings. What a
 # model learns about one should hold for all, so we turn capitals into small letters and remove
 # punctuation and HTML tags such as `<br />`. That loses something, too: "GOOD!!!" is more praise
-# than "good". And some characters have two forms, such as straight and curly apostrophes, or "é" as
-# one character or as "e" and an accent. We keep one of each.
+# than "good". And some characters have two forms. We make curly apostrophes straight, and "e" with
+# a separate accent becomes one character, "é" (*Unicode normalization*, here to the form NFC).
 #
-# **Split.** The *regular expression* `[\w']+` finds sequences of letters, digits and apostrophes,
-# so "isn't" stays one word. (It would find underscores, too, so these go with the tags.) That suits
-# languages with spaces between words, but not Chinese or Japanese.
+# **Split.** The *regular expression* `[\w']+` finds sequences of letters, digits and apostrophes
+# (and underscores, which we remove with the tags). So "isn't" stays one word, but single quotes
+# stay, too. This suits languages with spaces between words, not Chinese or Japanese.
 
 # %%
 train_texts, val_texts, train_labels, val_labels = train_test_split(
@@ -90,18 +90,19 @@ counts = Counter(word for words in train_words for word in words)
 # %% [markdown]
 # **Number.** The words that get a number of their own are the *vocabulary*. All others are *out of
 # vocabulary* (OOV), or unknown, and share one number. Our vocabulary has the words that occur at
-# least twice in the training texts; from a single example a model learns little. (Lesson 35 counts
-# the unknown words, and spells them from pieces.)
+# least twice in the training texts. More words would mean more weights, and from a single example a
+# model learns little. (Lesson 35 spells unknown words from pieces.)
 #
 # Keras does the three steps in one layer, `TextVectorization`. Its method `adapt` counts the words
-# and chooses the vocabulary; then the layer turns strings into rows of numbers, where 0 is padding
-# and 1, called `[UNK]`, an unknown word. That is the quickest way to start. But it has limits:
+# and chooses the `max_tokens` most frequent; then the layer turns strings into rows of numbers,
+# where 0 is padding and 1, called `[UNK]`, an unknown word. Saved as the first layer of a model, it
+# prepares every text in the same way. That is the quickest start, but it has limits:
 #
-# - It needs TensorFlow. Only there can it be the first layer of a model, which then takes strings.
+# - It needs TensorFlow, and can be a layer of a model only with TensorFlow as the back-end.
 # - By default it removes apostrophes with the punctuation: "isn't" becomes "isnt", "we're" "were".
-# - Of a long text it keeps the *first* words and drops the end, where the verdict often is.
-# - It chooses words by how often they occur. We need to know in how many texts of each class they
-#   do, so below we count ourselves.
+# - Of a text longer than `output_sequence_length` it drops the *end*, where the verdict often is.
+# - It counts how often a word occurs. We need the number of texts that contain it, its *document
+#   frequency*, in each class. So below we count ourselves.
 
 # %%
 vectorize = layers.TextVectorization(max_tokens=10_000, output_sequence_length=8)
@@ -113,14 +114,14 @@ print("TextVectorization:", ", ".join(f"{number} {names[number]}" for number in 
 # %% [markdown]
 # **N-grams.** As in lesson 14 we count not only words but also pairs of neighbors, and now triples
 # (trigrams): "not", "not good", "not good enough". Lesson 14 gave the pair of the words 5 and 20
-# the number 5·30,000 + 20. Likewise, in a vocabulary of V words, the triple of 5, 20 and 7 gets
+# the number 5·30,000 + 20. Likewise, if word numbers are below V, the triple of 5, 20 and 7 gets
 # (5·V + 20)·V + 7, as if the words were digits. No two n-grams get the same number, since no word
-# has the number 0. In the code, each round makes n-grams that are one word longer: those so far,
-# without the last one, times V, plus the word that follows.
+# has the number 0. In the code, each round of the loop makes n-grams one word longer: it multiplies
+# their numbers by V and adds the next word. (The last n-gram has no next word: `[:-1]`.)
 #
-# Most triples occur in one review only and tell us nothing about others. So we keep the n-grams of
-# at least two training texts and number them anew, the most frequent first: from 2 on, since 0 is
-# padding, and 1 stands for all that we do not keep.
+# Most triples occur in one review only and tell us nothing about others. So we keep the n-grams
+# that at least two training texts contain, and number them anew, the most frequent first. They
+# start at 2: 0 is padding, and 1 stands for all that we do not keep.
 
 # %%
 words_by_number = ["", "(unknown)", *(word for word, count in counts.most_common() if count > 1)]
@@ -149,8 +150,8 @@ print(f"{len(grams):,} different n-grams, {len(kept):,} of them in at least two 
 # them. Longer rows are truncated. As in lesson 14, a row is sorted and keeps its end, so it loses
 # the most frequent n-grams, such as "of the", which say least.
 #
-# `get_indexer` finds the place of each n-gram in `kept`, or returns -1; plus 2 these are the new
-# numbers, and 1. We append a 1 to every row, so that even a text of unknown words is not empty.
+# `get_indexer` finds the position of each n-gram in `kept`, or -1 if it is not there. We add 2 to
+# get the new number, or 1. Every row gets a 1, so that even a text of unknown words is not empty.
 
 # %%
 ROW_LENGTH = 1024
@@ -158,7 +159,7 @@ ROW_LENGTH = 1024
 
 def to_numbers(many_grams):
     """Convert the n-grams of texts to an int32 array of shape (texts, ROW_LENGTH)."""
-    rows = [np.unique(np.append(kept.get_indexer(grams) + 2, 1)) for grams in many_grams]
+    rows = [np.unique(np.append(kept.get_indexer(one) + 2, 1)) for one in many_grams]
     return keras.utils.pad_sequences(rows, ROW_LENGTH, "int32", padding="post")
 
 
@@ -179,14 +180,13 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # r·f. If it is equally frequent in both classes, r is 0, and it contributes nothing whatever f is.
 # In two reviews, both positive, r = log(3 / 1) = 1.1; in 300 negative and 10 positive ones, r =
 # log(11 / 301) = -3.3, and the same change of f moves it three times as far. So training relies on
-# n-grams with much evidence. (S. Wang and C. Manning, 2012, call the idea NB-SVM, after naive Bayes
-# and support vector machines.)
+# n-grams with much evidence. (S. Wang and C. Manning, 2012, call the idea NB-SVM.)
 #
-# The logit is the average of a text's contributions, times 300 (`Rescaling`): as if each text had
-# 300 n-grams, since a sum would grow with its length. With f = 1 for all, this would be naive
-# Bayes, which is far too sure of its answers: it counts "waste", "waste of" and "a waste of" as
-# three independent hints. So f starts at 0.03. The number 1 serves as a bias: it is in nearly every
-# row, and its ratio compares the sizes of the classes (here equal, so r is about 0).
+# A sum of a text's contributions would grow with its length. So the logit is their average, times
+# 300 (`Rescaling`), as if each text had 300 n-grams. With f = 1 for all, this would be naive Bayes,
+# which is far too sure of its answers: it counts "waste", "waste of" and "a waste of" as three
+# independent hints. So f starts small, at 0.03. The number 1, in nearly every row, serves as a bias
+# if one class has more texts. Here they are equally large, so its ratio is about 0.
 #
 # `Multiply` takes the outputs of two layers, so we use the functional API of lesson 08. (In the
 # summary, `not_equal` and `logical_or` are the masks.)
@@ -215,9 +215,9 @@ model.summary()
 # %% [markdown]
 # ## 4 Compile
 # Adam, as in lesson 14, gives each weight steps of about the same size, so a triple of two reviews
-# would move as far as "waste of". Plain gradient descent moves a factor in proportion to its
-# gradient, which is large if |r| is large and many reviews contain the n-gram: those we can trust.
-# Momentum, which repeats a part of the last step (notes/optimizers.md), makes it faster. The
+# would move as far as "waste of". Plain gradient descent (`SGD`) moves a factor in proportion to
+# its gradient, which is large if |r| is large and many reviews contain the n-gram: much evidence.
+# Momentum, which repeats a part of the last step (notes/optimizers.md), makes training faster. The
 # learning rate is high because one n-gram is a small part of an average.
 
 # %%
@@ -294,8 +294,8 @@ print(f"test accuracy {test['accuracy']:.4f}")
 # | words, pairs and triples | - | 0.922 (0.922 to 0.923) |
 # <!-- end -->
 #
-# With single words the two lessons are equal, so fixed ratios bring nothing there. They are for
-# many rare features, and with triples this lesson is ahead of all that we did with these reviews.
+# With single words the two lessons are equal, so fixed ratios gain nothing there. They let us count
+# many rare n-grams, and with triples the model beats those of lessons 02, 14 and 18.
 #
 # ## 7 Predict
 # We print the unknown words of your text, and the n-grams that contribute most, each with its r·f.
@@ -330,8 +330,8 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 # - Padding needs a mask, and before you truncate, measure which part of a text says most.
 # - Pairs and triples, with the log-count ratio as a fixed scale, make a strong and fast classifier.
 #
-# On your own texts, try first: read ten of them. Then run this lesson with `--texts`: a larger
-# network has to beat it.
+# On your own texts, try first: read ten of them. Then run this lesson with `--texts`. It is the
+# *baseline* that a larger network has to beat.
 
 # %% [markdown]
 # ## Exercises

@@ -97,15 +97,17 @@ print(f"{len(train_text):,} words for training, {len(test_text):,} for the test"
 # A language model gives each word of the vocabulary a probability. Its loss is the cross-entropy of
 # lesson 01: -log p, where p is the probability of the word that really came. The exponential of the
 # average loss is the *perplexity*. A model that wavers between 100 words, all equally likely to it,
-# has a loss of -log(1/100) = 4.61 and a perplexity of e^4.61 = 100. Pure chance would have 10,000.
+# has a loss of -log(1/100) = 4.61 and a perplexity of e^4.61 = 100. Pure chance would have 10,000,
+# perfect foresight 1. (Boundaries and unknown words have to be predicted, too.)
 #
-# What can be had by counting? A *unigram* model gives each word the frequency it has in the
-# training text. A *bigram* model looks one word back: how often was "film" followed by "is"? A
-# *trigram* model looks two words back. The longer the run of words, the more it says, but the more
-# often it was never seen before, and p would be 0. So we *interpolate*: take a weighted average of
-# the three. The weights are chosen such that the validation text becomes most probable.
+# What can be had by counting? A *unigram* model gives each word its frequency in the training text.
+# A *bigram* model looks one word back: which fraction of all "film" was followed by "is"? A
+# *trigram* model looks two words back. A longer run says more, but more often it was never seen
+# before, and p would be 0. So we *interpolate*: take a weighted average of the three, with those
+# weights that make the validation text most probable (`language/ngrams.py` finds them).
 
 # %%
+# Shape (3, words): the probability that each of the three gives to the word that came.
 val_counted, test_counted = (
     ngram_probabilities(train_text, text, VOCABULARY) for text in (val_text, test_text)
 )
@@ -114,30 +116,28 @@ for n, name in [(1, "unigram"), (2, "bigram"), (3, "trigram")]:
     weights = interpolation_weights(val_counted[:n])
     counting[name] = perplexity(weights @ test_counted[:n])
     print(f"{name}: weights {weights.round(2)}, test perplexity {counting[name]:.1f}")
-val_trigram = perplexity(weights @ val_counted)
+val_trigram = perplexity(weights @ val_counted)  # with the last weights, for the figure
 
 # %% [markdown]
 # ## 3 Define
-# A *decoder block* is the encoder block of lesson 28 with a *causal mask*: each word may attend
-# only to itself and to the words before it. Without the mask the network would see the word that it
-# has to predict. With it, all 200 predictions of a window can be trained at once, each as if the
-# rest of the window were not written yet.
+# A *decoder block* is the encoder block of lesson 28 with a *causal mask* (lesson 27): each word
+# may attend only to itself and to the words before it. Without the mask the network would see the
+# word that it has to predict. With it, all 200 predictions of a window can be trained at once, each
+# as if the rest were not written yet. Such blocks without an encoder make a *decoder-only* network.
 #
 # We write attention out, as in lesson 27, because we need its keys and values again in step 7. The
-# 128 numbers of a word are shared by four heads, 32 for each. `einsum` takes the products of
-# queries and keys: for each text (b) and head (h), of each query (q) with each key (k), summed over
-# the 32 numbers (d).
+# 128 numbers of a word are split among four heads, 32 for each. `einsum` multiplies, for each text
+# (b) and head (h), each query (q) by each key (k) and sums over the 32 numbers (d).
 #
-# Layer normalization stands *before* attention and before the feed-forward network (*pre-norm*),
-# not after the addition as in lesson 28. So the vectors themselves pass through all blocks
-# unchanged except for what is added, and deep stacks are easier to train. GPT-2 and its successors
-# do so.
+# Layer normalization stands *before* attention and before the feed-forward network (*pre-norm*, as
+# in GPT-2 and its successors), not after the addition as in lesson 28. So nothing interrupts the
+# residual connections, and deep stacks are easier to train. `gelu` is a smooth `relu`.
 #
 # At the end there is a score for each of the 10,000 words. A `Dense` layer would need 128·10,000
-# weights for that, as many as the embedding has. Therefore most language models use the same
+# weights for that, as many as the embedding has. Therefore many language models use the same
 # weights twice (*weight tying*): the score of a word is the dot product of the last vector and the
-# word's embedding. `ReversibleEmbedding` does both. Multiplied by √128, the embeddings are large
-# enough at the entrance and small enough at the exit.
+# word's embedding. `ReversibleEmbedding` does both. Its numbers start small, so that no word has a
+# high score yet; at the entrance we multiply them by √128, as the first Transformer did.
 
 # %%
 WIDTH, HEADS = 128, 4  # numbers per word, heads of each attention layer
@@ -203,7 +203,7 @@ def decode(numbers, position, past=None):
 
 
 inputs = keras.Input((CONTEXT,), dtype="int32")
-vectors, _ = decode(inputs, ops.cumsum(ops.ones_like(inputs), axis=1) - 1)
+vectors, _ = decode(inputs, ops.cumsum(ops.ones_like(inputs), axis=1) - 1)  # 0, 1, 2, ...
 model = keras.Model(inputs, words(vectors, reverse=True))
 print(f"{model.count_params():,} parameters")
 
@@ -214,8 +214,8 @@ print(f"{model.count_params():,} parameters")
 # built of the same parts, with thousands of numbers per word and about a hundred blocks.
 #
 # ## 4 Compile
-# The outputs are logits, scores before the softmax, so the loss is told `from_logits=True`: that
-# saves time with 10,000 classes. Warmup and gradient clipping are those of lesson 28.
+# The outputs are logits. With `from_logits=True` the loss applies the softmax itself (lesson 01).
+# Warmup, cosine and gradient clipping are as in lesson 28.
 
 # %%
 steps = len(train) * lesson.epochs
@@ -230,7 +230,7 @@ model.compile(
 # %% [markdown]
 # ## 5 Fit
 # One pass over the training text takes minutes, so we count each eighth of it as an epoch
-# (`parts=8` above). The network never sees a window twice, unless you give `--epochs 16`.
+# (`parts=8` above). Eight epochs show each window once: even the training loss is that of new text.
 
 # %%
 history = model.fit(
@@ -263,18 +263,17 @@ lesson.save_table("perplexities", table.round(1))
 # <!-- end -->
 #
 # Already the word before says a great deal, and a second one adds a little. The trigram cannot make
-# more of it, because most runs of three words are new to it: it has no idea that "a splendid film"
+# more of it, because many runs of three words are new to it: it has no idea that "a splendid film"
 # resembles "a wonderful film". The network has: similar words get similar vectors. And it can look
-# back not two words but up to 199. (Does it? See exercise 1.)
+# back not two words but up to 200. (Does it? See exercise 1.)
 #
-# What would more time bring? The curve is still falling at the end, partly because the learning
-# rate falls to 0. Try `--epochs 16`. In the end the text is too small: the large models were
-# trained on a million times as many words.
+# What would more time bring? The curve still falls at the end, partly because the learning rate
+# does. Try `--epochs 16`. But the text is small: large models read a million times as many words.
 #
 # ## 7 Predict
 # The network gives 10,000 probabilities. How do we choose a word? Always taking the likeliest one
-# is called *greedy*. Drawing at random by the probabilities is called *sampling*, and there are
-# three ways to make it more cautious:
+# is *greedy decoding*. Drawing at random with these probabilities is *sampling*. But thousands of
+# unlikely words add up, and one that does not fit derails the text. Three ways to be more cautious:
 #
 # - The *temperature* T divides the logits. With T = 0.5, odds of 3 to 1 become 9 to 1: likely words
 #   become even likelier. With T above 1, the text becomes wilder.
@@ -289,15 +288,16 @@ def choose(logits, draw, temperature=1.0, top_k=VOCABULARY, top_p=1.0):
     likely = np.argsort(-logits)[:top_k]
     p = np.exp((logits[likely] - logits[likely[0]]) / temperature)
     p /= p.sum()
-    p[np.cumsum(p) - p >= top_p] = 0  # those before it suffice
+    p[np.cumsum(p) - p >= top_p] = 0  # the words before it reach top_p
     return draw.choice(likely, p=p / p.sum())
 
 
 # %% [markdown]
-# To write a text we choose a word, append it, and let the network read the text again, which is now
-# one word longer. But the keys and values of the earlier words do not change, since no word sees
-# what comes after it. So we keep them in a *key-value cache*. Then only the new word goes through
-# the network: it gets a query, key and value, and its query meets all keys.
+# To write a text we choose a word, append it, and let the network read the longer text again, up to
+# 200 words: later positions have no embedding. But the keys and values of the earlier words do not
+# change, since no word sees what comes after it. So we keep them in a *key-value cache*. Then only
+# the new word goes through the network: it gets a query, key and value, and its query meets all
+# keys. The price is memory: 2·128 numbers per word and block.
 
 
 # %%
@@ -307,7 +307,7 @@ def reader_without_cache():
 
     def read(text):
         window = np.zeros((1, CONTEXT), "int32")
-        window[0, : len(text)] = text
+        window[0, : len(text)] = text  # thanks to the mask, the zeros after it do not matter
         return decoder.predict_on_batch(window)[0, len(text) - 1]
 
     return read
@@ -337,14 +337,14 @@ def write(prompt, count, read, **sampling):
     draw, text = np.random.default_rng(lesson.seed), list(prompt)
     embeddings = ops.convert_to_numpy(words.embeddings)
     for _ in range(count):
-        logits = embeddings @ read(text)
+        logits = embeddings @ read(text)  # as `words(..., reverse=True)` does
         logits[no_word] = -np.inf
         text.append(int(choose(logits, draw, **sampling)))
     return text
 
 
 word_of = {rank + 1: word for word, rank in word_index.items() if rank + 1 < VOCABULARY}
-no_word = np.setdiff1d(np.arange(VOCABULARY), list(word_of))  # such as BOUNDARY and UNKNOWN
+no_word = np.setdiff1d(np.arange(VOCABULARY), list(word_of))  # never written: BOUNDARY, UNKNOWN
 ranks = [word_index.get(word, VOCABULARY) for word in split_words(lesson.prompt)]
 prompt = to_text([np.array(ranks[-CONTEXT // 2 :], "int32")])[:-1].tolist()
 ways = {
@@ -363,7 +363,13 @@ for name, sampling in ways.items():
 lesson.save_text("written", "\n".join(texts))
 
 # %% [markdown]
-# What does the cache save? Both readers write the same text.
+# (The "br" is a line break, left over from the web pages that the reviews come from.) Greedy
+# decoding soon repeats itself: the likeliest continuation of a phrase is the phrase again. With
+# temperature 1 each word fits those before it, but the text drifts; at 1.5 it falls apart. In
+# between, with a low temperature or with top-k or top-p, it reads best, and still says nothing: the
+# network has learned which words follow each other, not what films are like.
+#
+# What does the cache save? Both readers write the same text. (Measured: notes/language_models.md.)
 
 # %%
 readers = {"without cache": reader_without_cache(), "with cache": reader_with_cache()}
@@ -385,17 +391,11 @@ lesson.finish(
 )
 
 # %% [markdown]
-# (The "br" is a line break, left over from the web pages that the reviews come from.) Greedy
-# writing soon repeats itself: the likeliest continuation of a phrase is the phrase again.
-# With temperature 1 each word fits those before it, but the text drifts; at 1.5 it falls apart.
-# In between, with a low temperature or with top-k or top-p, it reads best, and still says nothing:
-# the network has learned which words follow each other, not what films are like.
-#
 # ## Remember
 # - A language model predicts the next word. Its labels are the text itself, one word later, and a
 #   causal mask hides what comes later.
 # - Perplexity, e to the power of the loss, is the number of equally likely words among which the
-#   model would waver. Compare it only on the same text with the same vocabulary.
+#   model would waver. Compare it only on the same text and vocabulary: fewer words are easier.
 # - To write, choose among the likely words, and keep the keys and values of the words so far.
 #
 # For texts of your own, try first: a large model that others have trained, given your task as a
@@ -406,7 +406,7 @@ lesson.finish(
 # 1. How far back does the network look? Let it predict words of the test reviews when it sees only
 #    the last 1, 2, 5, 20, 100 or 200 words before them.
 # 2. Training again for every prompt would take minutes. Write a program that loads `model.keras`
-#    and continues prompts. Does the network know whether it praises or pans?
+#    and continues prompts. Does a text that begins with praise, or with a complaint, stay so?
 # 3. Which temperature writes most like people? Count which fraction of the runs of three words
 #    occurs in the training reviews, for test reviews and for texts written at temperatures 0.5,
 #    0.8, 1 and 1.5.

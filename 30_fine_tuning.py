@@ -3,9 +3,9 @@
 # 30 Fine-tuning: what is reading without labels worth?
 
 Labels are expensive; texts are not. So a network first reads texts without labels and predicts the
-next word (*pretraining*, lesson 29). Then you train it further on the few labels that you have
-(*fine-tuning*). In this lesson you compare that with training from scratch, for 100, 1,000 and all
-labels, and with *LoRA*, which trains only a few percent of the parameters.
+next word (*pretraining*, lesson 29). For that it has to learn which words are alike. Then you train
+it further on the few labels that you have (*fine-tuning*). You compare this with training from
+scratch, for 100, 1,000 and all labels, and with *LoRA*, which trains few of the parameters.
 
 Expect: test accuracy.
 Takes: some 15 minutes on two cores.
@@ -50,22 +50,21 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 # %% [markdown]
 # ## 2 Prepare
 # As in lesson 29, a word's number is its rank plus 1, from 2 to 9,999; 1 is any other word, and 0
-# the boundary between reviews. The windows for pretraining have 128 words, and of each review that
-# is to be classified we keep the last 127, after a boundary. Shorter ones are padded at the end.
+# the boundary between reviews. To save time, a window has only 128 words. Of each review that is to
+# be classified we keep the last 127 (the verdict often comes at the end), after a boundary. Shorter
+# ones are padded at the end.
 #
 # All training reviews are read in pretraining, without their labels. The test reviews are not: the
 # network must not know them in any way. A fifth of them, 5,000, is enough for the test.
 #
-# No reviews are set aside for validation: with 100 labels there would not be any to spare. The
-# learning rates and numbers of epochs below were chosen once, with 100 and 1,000 labels, on 2,000
-# other training reviews.
+# No reviews are set aside for validation: of 100 labels, none can be spared. The learning rates and
+# numbers of epochs were chosen once, with 100 and 1,000 labels, on 2,000 other training reviews.
 
 # %%
 VOCABULARY = 10_000  # word numbers range from 0 to 9,999
 LENGTH = 128  # words that the network reads at once
 BOUNDARY, UNKNOWN = 0, 1
 
-train_reviews, train_labels = reviews, labels
 _, test_reviews, _, test_labels = train_test_split(
     test_reviews, test_labels, test_size=0.2, stratify=test_labels, random_state=0
 )
@@ -93,10 +92,10 @@ windows, targets = (text[start:][: count * LENGTH].reshape(count, LENGTH) for st
 # %% [markdown]
 # ## 3 Define
 # The network is that of lesson 29, but we need no cache, so Keras' own attention layer will do,
-# with `use_causal_mask`. The *body* turns words into vectors. On top of it come two different
-# *heads*: one scores the next word, the other says how positive a review is.
+# with `use_causal_mask`. The *body* turns words into vectors. On top of it comes one of two *heads*
+# (as in lesson 11, not those of attention): for the next word, or for how positive a review is.
 #
-# In pretraining there is no dropout, since no window is seen twice. On a few labels, it helps.
+# Pretraining needs no dropout: no window is seen twice. With few labels it limits overfitting.
 
 # %%
 WIDTH, HEADS, BLOCKS = 128, 4, 2
@@ -125,15 +124,15 @@ language_model = keras.Model(body.input, next_word)
 print(f"language model: {language_model.count_params():,} parameters")
 
 # %% [markdown]
-# The classifier takes the average of the vectors of all words, without the padding (`mask`), as
-# lesson 28 does. A causal network never looks at what comes after a word, so padding at the end
-# cannot disturb the words.
+# The classifier takes the average of the vectors of all words, without boundaries and padding
+# (`mask`), as lesson 28 does. No word sees what comes after it, so it does not see the padding.
 #
 # **LoRA**, *low-rank adaptation*, leaves the pretrained matrices as they are. Next to a matrix W of
 # shape (128, 512), as in the feed-forward network, it puts two thin ones, A of shape (128, 4) and B
-# of shape (4, 512), and computes with W + A·B. Only A and B are trained: 2,560 numbers instead of
-# 65,536. Four is the *rank*: A·B can change W in four directions only, which is often enough for a
-# new task. B starts at 0, so at first nothing is changed.
+# of shape (4, 512), and computes with W + A·B. It trains A and B, 2,560 numbers instead of 65,536,
+# besides the biases and the new head. Four is the *rank*: A·B adds only mixtures of B's four rows
+# to the output, which is often enough for a new task. B starts at 0, so at first nothing changes; A
+# starts random, or neither would get a gradient.
 
 
 # %%
@@ -159,9 +158,9 @@ def build_classifier(way):
 
 # %% [markdown]
 # ## 4 Compile
-# Warmup and clipping are those of lessons 28 and 29. Full fine-tuning gets the lowest learning
-# rate: large steps would destroy what the body has learned (lesson 11). LoRA gets the highest,
-# because its few new parameters start at nothing.
+# Warmup and clipping are those of lesson 28. Full fine-tuning gets the lowest learning rate: large
+# steps would destroy what it has learned (lesson 11), which is called *catastrophic forgetting*.
+# LoRA gets the highest: it leaves W as it is, and A·B has to grow from 0.
 
 # %%
 RATES = {"from scratch": 0.001, "fine-tuned": 0.0005, "LoRA": 0.005}
@@ -217,7 +216,7 @@ for size in sorted({min(size, len(train_rows)) for size in lesson.labels}):
         trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
         rows.append([size, way, trained, accuracy, lesson.training(name).timer.total])
         if way == "fine-tuned":
-            best, best_history, best_name = model, history, name
+            best, best_history, best_name = model, history, name  # in the end, with most labels
 
 # %% [markdown]
 # ## 6 Evaluate
@@ -261,7 +260,8 @@ lesson.finish(best, best_history, training=best_name, **scores)
 # - Pretrain on texts without labels, then fine-tune on the labels that you have. The fewer they
 #   are, the more pretraining matters.
 # - Fine-tune with a low learning rate, so that what was learned is adapted and not overwritten.
-# - LoRA trains two thin matrices per layer. It saves memory and disk space rather than time.
+# - LoRA trains two thin matrices per layer. It saves memory, for gradients and Adam's averages. It
+#   saves little time: each step still goes through the whole network, forward and backward.
 #
 # With few labels of your own, try first: a large pretrained network of others, fine-tuned with LoRA
 # (notes/language_models.md).
@@ -269,9 +269,9 @@ lesson.finish(best, best_history, training=best_name, **scores)
 # %% [markdown]
 # ## Exercises
 # 1. How much pretraining is needed? Compare `--labels 1000 --pretraining 1` with the default.
-# 2. What does the rank of LoRA change? Count the trained parameters for `--rank 1`, then compare
-#    the accuracy for `--labels 1000` with ranks 1, 4 and 16.
-# 3. How many labels is pretraining worth? Find the number of labels with which training from
-#    scratch reaches what the fine-tuned network reaches with 100.
+# 2. How many parameters does LoRA train here? Count them by hand, then compare with the table. How
+#    many are there with `--rank 16`?
+# 3. How many labels is pretraining worth? Find a number with which training from scratch reaches
+#    what the fine-tuned network reaches with 100.
 #
 # Solutions: notes/solutions/30_fine_tuning.md

@@ -5,7 +5,7 @@
 Images are plentiful, labels are not: somebody has to write each one. An *autoencoder* needs none.
 It learns to return the image that it is given, but on the way it must squeeze the image into a few
 numbers. To manage that, it has to learn what pieces of clothing look like. In this lesson you use
-one for three things: to compress images, to remove noise, and to find images that do not belong.
+one for three things: to compress images, to remove noise, and to find images of something else.
 
 Expect: a table of errors, with PCA, which needs no network, beside two autoencoders.
 
@@ -37,8 +37,8 @@ from common import plots
 # %% [markdown]
 # ## 1 Load
 # The clothing of lesson 01. We ignore the labels (`_`): learning without any is *unsupervised
-# learning*. The handwritten digits of MNIST have the same size; no network sees one in training. We
-# divide the pixels by 255, so that they range from 0 to 1.
+# learning*. The test images of MNIST, handwritten digits of the same size, are for step 6: no
+# network sees one in training. We divide the pixels by 255, so that they range from 0 to 1.
 
 # %%
 (images, _), (test_images, _) = lesson.load("fashion_mnist")
@@ -51,7 +51,7 @@ images, test_images, digits = (part / np.float32(255) for part in (images, test_
 # same image: `train` has it twice.
 #
 # For the second task we need *noise*: we add a random number to each pixel, from a normal
-# distribution with standard deviation 0.3. That is a lot for pixels from 0 to 1.
+# distribution with standard deviation 0.3. Its mean squared error is the variance, 0.3² = 0.09.
 
 # %%
 NOISE = 0.3
@@ -69,9 +69,9 @@ noisy_val_images, noisy_test_images = add_noise(val_images), add_noise(test_imag
 
 # %% [markdown]
 # ## 3 Define
-# An autoencoder has two halves. The *encoder* maps an image to its *code*, 32 numbers, which may be
-# negative and as large as they like. The *decoder* maps the code back to 784 pixels, which a
-# sigmoid keeps between 0 and 1. What comes out is the *reconstruction*.
+# An autoencoder has two halves. The *encoder* maps an image to its *code*, 32 numbers of any size:
+# its last layer has no activation. The *decoder* maps the code back to 784 pixels, which a sigmoid
+# keeps between 0 and 1. What comes out is the *reconstruction*.
 #
 # The code is a *bottleneck*. Without it the task would be pointless: a network with 784 units in
 # each layer could pass every pixel on and learn nothing. To rebuild 784 pixels from 32 numbers, it
@@ -79,8 +79,8 @@ noisy_val_images, noisy_test_images = add_noise(val_images), add_noise(test_imag
 # on the right likely, so the code need not store both.
 #
 # A *denoising autoencoder* differs in one layer. `GaussianNoise` adds noise to the image, new noise
-# in every step, while the target is still the clean image. Like `Dropout`, it acts only in
-# training. In the plain autoencoder its deviation is 0, and it does nothing.
+# in every step, while the target is still the clean image. Noise has no pattern to learn; clothing
+# has. Like `Dropout`, the layer acts only in training; with deviation 0 it never does anything.
 
 
 # %%
@@ -120,7 +120,7 @@ for network in (model, denoiser):
 
 # %% [markdown]
 # ## 5 Fit
-# In validation `GaussianNoise` adds no noise, so there the second network gets noisy images.
+# In validation `GaussianNoise` adds no noise, so `denoiser` gets images that are noisy already.
 
 # %%
 histories = {}
@@ -138,21 +138,21 @@ for name, (network, val_inputs) in trainings.items():
 
 # %% [markdown]
 # ## 6 Evaluate
-# Is that good? The rival needs no network. *Principal component analysis* (*PCA*) writes an image
-# as the mean image plus 32 fixed images, each multiplied by a number; these 32 numbers are its
-# code. It chooses the fixed images so that the squared error over the training images is as small
-# as possible. An autoencoder without activation functions could at best equal it. We ask both three
-# questions:
+# Is that good? Our baseline needs no network: *principal component analysis* (*PCA*). It writes an
+# image as the mean image plus 32 fixed images, the *principal components*, each multiplied by a
+# number; these 32 numbers are its code. It chooses the components that make the squared error on
+# the training images smallest. An autoencoder without activation functions adds up fixed images,
+# too, so there it can at best equal PCA. We compare PCA and both networks in three tasks:
 #
 # - **Compression**: how large is the squared error on the test images?
-# - **Noise**: given noisy test images, how far is what comes out from the *clean* ones?
+# - **Noise**: given noisy images, how large is the squared error against the *clean* ones?
 # - **Anomalies**: an *anomaly* is an example unlike those in training. A network that has learned
 #   clothing should fail to return a digit, so we take the squared error as its *anomaly score*. How
 #   well does it separate test images and digits? *ROC AUC* is the probability that a random digit
 #   has a higher score than a random piece of clothing: 1 is perfect, 0.5 is a coin toss.
 #
-# The last question needs a second baseline. Most pixels of a digit are 0, so digits could simply be
-# told by their mean pixel: as a score we take minus the mean.
+# The last task needs a second baseline. Most pixels of a digit are 0, so the mean pixel alone may
+# tell digits from clothing: the score `brightness` is minus that mean.
 
 
 # %%
@@ -173,7 +173,7 @@ def by_pca(images):
     return pca.inverse_transform(codes).reshape(images.shape)
 
 
-size = min(lesson.code, len(train_images))  # it cannot have more fixed images than it has seen
+size = min(lesson.code, len(train_images))  # no more components than training images
 pca = PCA(size, svd_solver="covariance_eigh")  # exact, where some other solvers are random
 pca.fit(train_images.reshape(-1, 784))
 methods = {
@@ -205,14 +205,14 @@ grid = 255 * np.concatenate(list(rows.values()))
 lesson.save_figure("reconstructions", plots.image_grid(grid, titles, columns=8))
 
 # %% [markdown]
-# Read the table column by column. Where the error of a network is smaller than that of PCA, its
-# activation functions have paid. For anomalies a small error is not the aim: a method that returns
+# Read the table column by column. Where a network's error is smaller than that of PCA, its
+# activation functions helped. For anomalies a small error is not the aim: a method that returns
 # *everything* well, digits too, finds none. The best compressor need not be the best detector.
 #
 # ## 7 Predict
 # From which score on should an image raise an alarm? To choose the threshold we need no anomalies:
 # we take the score that 95% of the validation images stay below. Then about 5% of new clothing will
-# be false alarms. The figures show the scores, and the clothing that the network finds strangest.
+# be false alarms. `errors` shows all scores, `strangest` the clothing with the highest.
 
 # %%
 reconstruct = methods["plain"]
@@ -248,11 +248,11 @@ lesson.finish(
 # ## Remember
 # - An autoencoder needs no labels: its target is its input, and a bottleneck forces it to learn
 #   what the images have in common.
-# - For denoising, make the input worse and keep the target clean.
-# - What it reconstructs badly is unlike its training data. Compare with PCA before you believe that
-#   a network is needed.
+# - For denoising, add noise to the input and keep the target clean.
+# - What it reconstructs badly is unlike its training data.
 #
-# On your own data, try first: PCA with as many numbers. It takes seconds.
+# On your own data, try first: PCA with as many numbers. It takes seconds. To draw new images from
+# random codes, see lesson 32: here, nothing fixes where the codes lie.
 
 # %% [markdown]
 # ## Exercises

@@ -3,8 +3,8 @@
 # 32 Variational autoencoder: can a network draw new digits?
 
 The decoder of lesson 31 turns a code of 32 numbers into an image. Could it draw new images? You
-would have to know which numbers to give it: for most of them it draws something that is no piece
-of clothing. A *variational autoencoder* (*VAE*) arranges its codes so that random numbers will do.
+would have to know which codes to give it: from most codes it draws nothing that looks like
+clothing. A *variational autoencoder* (*VAE*) arranges its codes so that even random ones work.
 In this lesson you write one, with a loss of two terms that pull in opposite directions. You look at
 the space of its codes, walk through it from one digit to another, and let it draw new ones.
 
@@ -56,50 +56,48 @@ train = lesson.batches(train_images, train_images)
 # %% [markdown]
 # ## 3 Define
 # **Why can the plain autoencoder not draw?** Its loss only asks that each training image comes
-# back. Where the codes lie does not matter, so there are gaps between them. A random code falls
-# into a gap, and nothing has ever corrected what the decoder draws there.
+# back, wherever its code lies. So the codes leave gaps, in which the decoder was never trained.
 #
 # **A cloud instead of a point.** The encoder of a VAE gives each image a small cloud of codes. A
-# code has 20 numbers, the *latent variables* (latent means hidden: they describe the image, but are
-# not in the data). For each of them the encoder returns the mean and the variance of a normal
-# distribution, and the code is drawn from it, a new one in every step. So the decoder must draw the
-# same image for all codes of a cloud, and where clouds meet, something in between. A variance must
-# be positive. Therefore the encoder returns its logarithm, which may be any number: exp(log
-# variance / 2) is the standard deviation.
+# code has 20 *latent variables* (latent means hidden: they describe the image, but are not in the
+# data). For each the encoder returns the mean and the variance of a normal distribution, from which
+# every step *samples* a value (picks it at random). So the decoder must draw the same image for all
+# codes of a cloud, and something in between where clouds meet. A variance must be positive, but its
+# logarithm need not: the encoder returns that, and exp(log variance / 2) is the standard deviation.
 #
-# **The gradient of a random draw.** How can training change the means and variances, if a draw has
-# no derivative? We draw only `noise`, from a normal distribution with mean 0 and variance 1, which
-# depends on no parameter. Then `mean + deviation * noise` is a draw from the cloud, and an ordinary
-# formula with derivatives. This is the *reparameterization trick*.
+# **The gradient of a sample.** How can training change the means and variances, if a random pick
+# has no derivative? We sample only `noise`, from a normal distribution with mean 0 and variance 1,
+# which depends on no parameter. Then mean + deviation · noise is a sample from the cloud, and an
+# ordinary formula with derivatives. This is the *reparameterization trick*.
 #
-# **The loss has two terms.** Both are in *nats*, the unit of -log(probability) with the natural
-# logarithm, and the cross-entropies of all earlier lessons are in nats, too.
+# **The loss has two terms.** Both are in *nats*, as all our cross-entropies have been: the unit of
+# -log(probability) with the natural logarithm.
 #
 # 1. *Reconstruction*: the binary cross-entropy of lesson 02 for each pixel, -t·log p - (1 -
 #    t)·log(1 - p), summed over the 784 pixels. Here p is the sigmoid of the decoder's output and t
 #    the gray value, as if the pixel were ink with probability t.
 # 2. *KL divergence* (Kullback-Leibler): how far the cloud is from the *prior*, the normal
-#    distribution with mean 0 and variance 1 from which we will draw new codes. For each latent
-#    variable it is ½·(mean² + variance - log variance - 1), and these are summed. With mean 0 and
-#    variance 1 that is 0, with mean 2 and variance 0.25 it is ½·(4 + 0.25 + 1.386 - 1) = 2.32.
+#    distribution with mean 0 and variance 1 from which we will sample new codes. For each latent
+#    variable an integral gives ½·(mean² + variance - log variance - 1), and we sum these. It is 0
+#    for mean 0 and variance 1, but ½·(4 + 0.25 + 1.386 - 1) = 2.32 for mean 2 and variance 0.25.
 #
 # They pull in opposite directions. The reconstruction wants small clouds, far apart, so that the
 # decoder can tell the images from each other. The KL divergence wants all clouds in the same place,
 # so that a random code falls into one. Each latent variable has a price, its KL divergence, and
-# training uses it only if it saves more in the reconstruction.
+# training uses it only if it saves more in the reconstruction. Otherwise its distribution (the
+# *posterior*) becomes the prior for every image, and the decoder ignores it: *posterior collapse*.
 #
-# The sum is the negative *ELBO* (evidence lower bound): the log probability that the model gives to
-# an image, the *evidence*, is never lower than the ELBO. So the sum is an *upper bound* of
-# -log(probability of the image). This holds only for the sum over the pixels. With their mean, as
-# in lesson 31, the first term would be 784 times too small, and no latent variable would pay.
+# The sum is the negative *ELBO* (evidence lower bound). We state without proof that the log
+# probability the model gives to an image, the *evidence*, is never lower than the ELBO: the sum is
+# an *upper bound* of -log(probability of the image). With the mean of the pixels, as in lesson 31,
+# the first term would be 784 times too small, and no latent variable would pay. With a
+# `--kl-weight` other than 1, the model is called a *beta-VAE*.
 #
 # **A training step for every back-end.** The step of lesson 15 had a tape, which only TensorFlow
-# has. But here only the loss is unusual: it needs three outputs of the model. So we leave the step
-# to `fit` and override one method, `compute_loss`, which `fit` and `evaluate` call on TensorFlow,
-# JAX and PyTorch alike; `y` is the target, `y_pred` what `call` has returned. `fit` finds the
-# metrics among the model's attributes, resets them in every epoch and writes them into the history.
-# `SeedGenerator` counts the draws: with a plain number as `seed`, all steps would get the same
-# noise.
+# has. Here only the loss is unusual: it needs three outputs of the model. So we override a single
+# method, `compute_loss`, which `fit` and `evaluate` call; `y` is the target, `y_pred` what `call`
+# returned. Keras finds the metrics among the attributes and writes their means per epoch into the
+# history. With a plain number in place of `SeedGenerator`, all steps would get the same noise.
 
 
 # %%
@@ -131,8 +129,9 @@ class VAE(keras.Model):
     def call(self, images):
         """Return logits of the pixels, and means and log variances of the latent variables."""
         means, log_variances = ops.split(self.encoder(images), 2, axis=1)
+        deviations = ops.exp(log_variances / 2)
         noise = keras.random.normal(ops.shape(means), seed=self.random)
-        return self.decoder(means + ops.exp(log_variances / 2) * noise), means, log_variances
+        return self.decoder(means + deviations * noise), means, log_variances
 
     def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
         """Return the loss of a batch in nats per image, and update the metrics."""
@@ -154,7 +153,7 @@ model = VAE(lesson.latent, lesson.kl_weight)
 # %% [markdown]
 # ## 4 Compile
 # There is no `loss=`, since `compute_loss` computes it. The learning rate falls from 0.002 to 0
-# along half a cosine wave (lesson 16), which calms the noise of the draws at the end.
+# along half a cosine wave (lesson 16): small last steps average over the noise of the samples.
 
 # %%
 steps = len(train)
@@ -180,9 +179,9 @@ history = model.fit(
 
 # %% [markdown]
 # ## 6 Evaluate
-# We measure the negative ELBO of the test images, with one draw for each. Two numbers help to judge
-# it: what the *mean image* of the training images costs, as the reconstruction of every image, and
-# the *floor*. A pixel of t = 0.8 costs 0.50 nats even if p = 0.8: no reconstruction is free.
+# We measure the negative ELBO of the test images, with one sampled code for each. Two numbers help
+# to judge it: what the *mean image* of the training images costs as the reconstruction of every
+# image, and the *floor*, the cost if every p equals its t. A pixel of t = 0.8 then costs 0.50 nats.
 
 
 # %%
@@ -200,11 +199,12 @@ scores["floor"] = cross_entropy(test_images, test_images)
 print("nats per image:", ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
 
 # %% [markdown]
-# `test_loss` is the negative ELBO. The mean image minus the reconstruction is how much the codes
-# save, `test_kl` is what they cost, and what the reconstruction has above the floor is blur.
+# `test_loss` is the negative ELBO. The codes save `mean_image` minus `test_reconstruction`, and
+# they cost `test_kl`. Where a code leaves a pixel open, the best p is the average of all images
+# that fit the code: the image is blurred, and the blur costs what is above the floor.
 #
-# The figure `latent_space` shows the means of the test images, in the colors of their classes: of
-# 20 latent variables, the two directions in which the means differ most (PCA, lesson 31).
+# The figure `latent_space` shows the means of the test images, colored by class. If there are more
+# than two latent variables, PCA (lesson 31) finds the two directions in which they differ most.
 
 # %%
 outputs = model.encoder.predict(test_images, batch_size=1000, verbose=0)
@@ -218,8 +218,8 @@ lesson.save_figure("latent_space", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# The decoder alone draws `new_images` from codes drawn from the prior, `interpolation`, walks from
-# the mean of one test image to that of another, and with `--latent 2` a `map` of all codes.
+# The decoder alone draws `new_images` from codes sampled from the prior, `interpolation` from codes
+# on the straight line between the means of two images, and with `--latent 2` a `map` of all codes.
 
 
 # %%
@@ -250,9 +250,9 @@ lesson.finish(model, history, units=nats, **scores)
 
 # %% [markdown]
 # ## Remember
-# - A VAE draws each code from a distribution, mean + deviation · noise, so nearby codes give
-#   similar images. Its loss is the reconstruction, summed over the pixels, plus the KL divergence.
-# - The KL divergence keeps the codes near the prior, so that codes drawn from it give new images.
+# - A VAE samples each code, mean + deviation · noise, so nearby codes give similar images. Its loss
+#   is the reconstruction, summed over the pixels, plus the KL divergence.
+# - The KL divergence keeps the codes near the prior, so that codes sampled from it give new images.
 # - For an unusual loss, override `compute_loss`: it runs on every back-end.
 #
 # On your own images, try first: a plain autoencoder (lesson 31), unless you want to draw new ones.

@@ -54,8 +54,8 @@ print(f"{len(texts)} training and {len(test_texts)} test texts; 1 means {classes
 
 # %% [markdown]
 # ## 2 Prepare
-# A tenth of the texts is set aside for validation before we count or learn anything. Our helper
-# `split_words` returns the words of a text without capitals and punctuation, as in lesson 26.
+# To prevent leakage, a tenth of the texts is set aside for validation before we count anything. Our
+# helper `split_words` returns the words of a text in lower case, without punctuation.
 
 # %%
 train_texts, val_texts, train_labels, val_labels = train_test_split(
@@ -69,13 +69,14 @@ val_counts = Counter(word for words in val_words for word in words)
 print(f"{len(counts):,} different words in the training texts")
 
 # %% [markdown]
-# A *token* is what gets a number, and the *vocabulary* lists the tokens that have one. For each, a
-# network has a row of weights. But the reviews contain more than 80,000 different words, most of
-# them once or twice, too rarely to learn from. If only a few thousand are in the vocabulary, all
-# others are *unknown*: they share one number.
+# A *token* is what gets a number, the *vocabulary* lists the tokens that have one, and the
+# embedding has a row of weights for each. But the reviews contain more than 80,000 different words.
+# Most occur only once or twice, too rarely to learn from. If only a few thousand are in the
+# vocabulary, all others are *unknown* (out of vocabulary): they share one number.
 #
-# The other extreme are letters. Fewer than two hundred spell every word, so nothing is unknown. But
-# texts become more than four times as long, and a letter means nothing by itself.
+# At the other extreme, every letter (or digit, any *character*) is a token. Fewer than two hundred
+# spell every word, so nothing is unknown. But texts become more than four times as long, and a
+# letter means nothing by itself.
 #
 # *Subwords* lie between: frequent words are tokens of their own, rare ones are spelled from pieces.
 # *Byte-pair encoding* (BPE) learns the pieces from data:
@@ -91,11 +92,11 @@ print(f"{len(counts):,} different words in the training texts")
 #     h ug_     p ug_     h u g s_      most frequent: h ug_, 10 times
 #     hug_      p ug_     h u g s_
 #
-# (BPE was invented to compress files, and merged bytes. Language models often start from bytes
-# again, so that they can spell every emoji.)
+# (BPE was invented to compress files, and merged bytes. Language models such as GPT start from
+# bytes again, so that they can spell every emoji. BERT's *WordPiece* is similar.)
 #
-# Counting all pairs again after each merge would be slow. But only the words with the merged pair
-# have changed. For these we subtract the old pairs (`sign` is -1) and add the new ones.
+# To count all pairs again after each merge would be slow. Only words with the merged pair change:
+# for these we subtract the old pairs (`sign` is -1) and add the new ones.
 
 
 # %%
@@ -118,29 +119,29 @@ def merge(pieces, pair):
 def learn_merges(counts, number):
     """Return up to `number` merges, pairs of pieces, learned from a dict of words to counts."""
     spelled = {word: letters_of(word) for word in counts}
-    pairs, words_with = Counter(), defaultdict(dict)  # how often each pair occurs; in which words
+    pairs, words_with = Counter(), defaultdict(dict)  # counts; words (a dict keeps order)
 
-    def count(word, sign):
+    def add(word, sign):
         for pair in pairwise(spelled[word]):
             pairs[pair] += sign * counts[word]
             words_with[pair][word] = True
 
     for word in counts:
-        count(word, 1)
+        add(word, 1)
     merges = []
     while len(merges) < number and any(pairs.values()):  # all 0: each word is one piece
         best = max(pairs, key=pairs.get)  # the first of equally frequent ones
         merges.append(best)
         for word in list(words_with[best]):
-            count(word, -1)
+            add(word, -1)
             spelled[word] = merge(spelled[word], best)
-            count(word, 1)
+            add(word, 1)
     return merges
 
 
 # %% [markdown]
-# We learn from the 10,000 most frequent words, which make up more than nine tenths of the text. The
-# vocabulary has all letters, one piece per merge, and two more numbers: 0 is padding, 1 is unknown.
+# To save time, we learn from the 10,000 most frequent words, more than nine tenths of the text. The
+# vocabulary has all letters, plain or marked, a piece per merge, 0 for padding and 1 for unknown.
 
 # %%
 letters = sorted({letter for word in counts for letter in letters_of(word)})
@@ -149,9 +150,9 @@ print("first merges:", ", ".join("".join(pair) for pair in merges[:15]))
 print("last merges:", ", ".join("".join(pair) for pair in merges[-10:]))
 
 # %% [markdown]
-# Short words and pairs of letters come first, then syllables and endings, at last longer words. To
-# spell a new word, we start with its letters and do the same merges in the same order. With fewer
-# merges, we get the pieces of a smaller vocabulary.
+# Short words and pairs of letters come first, then syllables and endings, finally longer words. To
+# spell a new word, we start with its letters and apply the same merges in the same order. With
+# fewer merges, we get the pieces of a smaller vocabulary.
 
 # %%
 order = {pair: place for place, pair in enumerate(merges)}
@@ -161,7 +162,7 @@ order = {pair: place for place, pair in enumerate(merges)}
 def spell(word, number=lesson.vocabulary):
     """Return the pieces of a word after the first `number` merges, by default all."""
     pieces = letters_of(word)
-    while True:  # a pair that was never merged gets the place `number`, which is too late
+    while True:  # apply the earliest merge that fits, until none of the first `number` does
         possible = [pair for pair in pairwise(pieces) if order.get(pair, number) < number]
         if not possible:
             return pieces
@@ -176,9 +177,9 @@ for number in (0, len(merges) // 5, len(merges)):
 # The algorithm knows nothing about meaning, only how often pieces are neighbors. So some words fall
 # into the parts that you would choose, and others do not.
 #
-# **Vocabulary size against length.** With words, a smaller vocabulary means more unknown words.
-# With pieces almost nothing is unknown (only letters that no training text contains), but texts are
-# longer. We measure both in the validation texts.
+# **Vocabulary size against length.** With words, a smaller vocabulary, and so a smaller embedding,
+# means more unknown words. With pieces almost nothing is unknown (only letters that no training
+# text contains), but texts are longer. We measure both in the validation texts.
 
 # %%
 rows = []
@@ -206,12 +207,12 @@ lesson.save_table("sizes", pd.DataFrame(rows).round(4))
 # <!-- end -->
 #
 # (Medians of three seeds.) Twice the vocabulary still leaves most of the unknown words unknown: a
-# language has a long tail of rare words. With pieces nothing is lost, and with 4,000 of them a text
-# has less than a third more tokens than words.
+# language has a *long tail* of rare words. With 4,000 pieces almost nothing is lost, and a text has
+# less than a third more tokens than words.
 #
 # **Pad and truncate.** We pad short rows with zeros and keep the last 256 tokens of long ones: the
-# verdict is often at the end (lesson 26). Words and pieces get the same number of places, because
-# each place costs computing time. So with pieces the network sees less of a long text.
+# verdict is often at the end (lesson 26). Words and pieces get equally long rows, because each
+# position costs computing time. So with pieces the network sees less of a long text.
 
 # %%
 LENGTH = 256
@@ -240,13 +241,12 @@ def to_numbers(texts, kind):
 # %% [markdown]
 # ## 3 Define
 # A network that averages its tokens, as in lesson 02, could do little with pieces: to it, `un` and
-# `able_` are two tokens somewhere in the text. It has to read neighbors together. A `Conv1D`
-# (lesson 10) does: each of its 64 *filters* looks at five neighboring tokens at a time
-# (`--window`), all along the text, for a pattern that training finds. `GlobalMaxPooling1D` keeps
-# the best match of each filter.
+# `able_` are two tokens somewhere in the text. It has to read neighbors together. `Conv1D` does:
+# each of its 64 *filters* is a unit that slides along the text, sees five neighbors at a time
+# (`--window`) and learns one pattern of them. `GlobalMaxPooling1D` keeps its largest output.
 #
-# And the mask? `Conv1D` knows none, and here none is needed. Padding is read like any token, but
-# the maximum, unlike an average, does not shrink with every zero.
+# `Conv1D` ignores masks, so it reads padding like any token. That matters little here: many zeros
+# would pull an average down, but not a maximum.
 
 
 # %%
@@ -269,18 +269,17 @@ models["words"].summary()
 
 # %% [markdown]
 # ## 4 Compile
-# Loss, metric and optimizer are those of lesson 02.
+# The loss, the metric and the optimizer are those of lesson 02.
 
 # %%
-steps = math.ceil(len(train_words) / lesson.batch_size)
+steps = math.ceil(len(train_words) / lesson.batch_size)  # return to Python once per epoch
 for model in models.values():
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"], steps_per_execution=steps)
 
 # %% [markdown]
 # ## 5 Fit
-# The two networks start from the same weights and see the same texts in the same order. What
-# differs are the tokens. After the last epoch `EarlyStopping` puts back the weights of the epoch
-# with the lowest validation loss, as in lesson 02.
+# The two networks start from the same weights and see the same texts in the same order. Only the
+# tokens differ. `EarlyStopping` puts back the weights with the lowest validation loss (lesson 02).
 
 # %%
 histories = {}
@@ -322,9 +321,9 @@ lesson.save_table("scores", pd.DataFrame(rows).round(4))
 # <!-- results: lesson-35-scores -->
 # <!-- end -->
 #
-# Pieces are a little behind here, though none of them is unknown. Column `cut` shows why: a text of
-# pieces is longer, so more reviews have lost their beginning. And the words that 4,000 numbers do
-# not cover are rare, so they decide few reviews.
+# Pieces are a little behind here, though almost none is unknown. Column `cut` suggests a reason: a
+# text of pieces is longer, so more reviews have lost their beginning. And the words that 4,000
+# numbers do not cover are rare: the others suffice to judge most reviews.
 #
 # ## 7 Predict
 # How does each network see your text, and what does it make of it?
@@ -335,7 +334,7 @@ for kind, model in models.items():
     seen = [t if t in numbers_of[kind] else "(unknown)" for t in to_tokens(words, kind)]
     probability = model.predict(to_numbers([words], kind), verbose=0)[0, 0]
     print(f"{kind}: probability {probability:.3f} of class {classes[1]}: {' '.join(seen)}")
-lesson.finish(
+lesson.finish(  # saves the last network, that of the pieces
     model, histories[kind], training=kind, test_loss=test["loss"], test_accuracy=test["accuracy"]
 )
 
@@ -347,8 +346,9 @@ lesson.finish(
 # - Pieces mean little by themselves: they need a network that reads neighbors together.
 #
 # On your own texts, try first: count the unknown words. If there are few, stay with words. Take
-# pieces if the texts are full of names, typing errors or long compounds, if the vocabulary must be
-# small, or if your network is to write text.
+# pieces for many names, typing errors or long compounds, for a small vocabulary, or if your network
+# is to write text. Libraries such as `sentencepiece` learn them fast. A network needs the
+# *tokenizer* it was trained with: the numbers of another stand for other pieces.
 
 # %% [markdown]
 # ## Exercises
