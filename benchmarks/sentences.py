@@ -756,6 +756,7 @@ PROMISES = {
     "28_transformer": ACCURACY,
     "29_language_model": f"test perplexity {{test_perplexity:0~}}, {RANGE} A trigram model has {{test_perplexity_trigram:.0f}}.",
     "30_fine_tuning": "median test accuracy with 100 labels: from scratch {test_accuracy_from_scratch_100:.2f}, fine-tuned {test_accuracy_fine_tuned_100:.2f}.",
+    "33_own_pictures": f"test accuracy {{test_accuracy:3~}} on the letters, {RANGE}",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

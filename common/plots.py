@@ -148,7 +148,8 @@ def confusion_matrix(true_labels, predicted_labels, class_names: list[str]):
     size = 2.5 + 0.55 * count
     figure, axes = new_figure(size + 0.8, size + 0.2)
     matrix = metrics.confusion_matrix(true_labels, predicted_labels, labels=range(count))
-    display = metrics.ConfusionMatrixDisplay(matrix, display_labels=class_names)
+    labels = [no_math(name) for name in class_names]
+    display = metrics.ConfusionMatrixDisplay(matrix, display_labels=labels)
     text = {"values_format": "d", "text_kw": {"fontsize": 9}}
     rotation = 45 if count > 3 else 0
     display.plot(cmap="Blues", xticks_rotation=rotation, ax=axes, colorbar=False, **text)

@@ -45,10 +45,12 @@ LANGUAGE_MODEL = "29_language_model.py"
 FINE_TUNING = "30_fine_tuning.py"
 AUTOENCODER = "31_autoencoder.py"
 VAE = "32_variational_autoencoder.py"
+OWN_PICTURES = "33_own_pictures.py"
 SMALL_AND_FAST = "36_small_and_fast.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
-NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, XOR]  # they generate it: no data flags
+# They generate their data, or have flags of their own for it.
+NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, OWN_PICTURES, XOR]
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
     TUNING: ["--trials", "2"],
@@ -107,6 +109,7 @@ OWN_FILE = {  # the main test file of a lesson
     FINE_TUNING: "test_fine_tuning.py",
     AUTOENCODER: "test_autoencoder.py",
     VAE: "test_variational_autoencoder.py",
+    OWN_PICTURES: "test_own_pictures.py",
     SMALL_AND_FAST: "test_small_and_fast.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",

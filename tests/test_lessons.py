@@ -36,6 +36,7 @@ from conftest import (
     NGRAMS,
     NO_DATA_SET,
     OUTPUTS,
+    OWN_PICTURES,
     PROJECTS,
     RAW_TEXT,
     REGULARIZATION,
@@ -80,6 +81,7 @@ PARAMETERS = {
     SUBWORDS: 4000 * 32 + (5 * 32 + 1) * 64 + 65,
     TRANSFORMER: 10_000 * 32 + 201 * 32 + 4 * 1_056 + 2_112 + 2_080 + 2 * 64 + 33,
     LOCATE: 416 + 4_640 + 18_496 + 36_928 + 73_856 + 1_290 + 4_096 * 128 + 128 + 516,
+    OWN_PICTURES: 448 + 4_640 + 18_496 + 73_856 + 128 * 6 + 6,
     SMALL_AND_FAST: 320 + 18_496 + 2 * 36_928 + 650,
     ATTENTION: 27 * 32 + 11 * 32 + 6 * 32 + 4 * (32 * 32 + 32) + 330,  # --longest 5
     AUTOENCODER: 784 * 256 + 256 + 256 * 32 + 32 + 32 * 256 + 256 + 256 * 784 + 784,
@@ -140,6 +142,15 @@ FIGURES = {
     TRANSFORMER: ["attention", "accuracy", "loss", "epoch_times"],
     SMALL_AND_FAST: ["accuracy", "loss", "epoch_times"],
     ATTENTION: ["lengths", "weights", "accuracy", "loss", "epoch_times"],
+    OWN_PICTURES: [
+        "near_duplicates",
+        "augmentation",
+        "confusion_matrix",
+        "hardest",
+        "accuracy",
+        "loss",
+        "epoch_times",
+    ],
     AUTOENCODER: ["reconstructions", "errors", "strangest", "loss", "epoch_times"],
     VAE: [
         "latent_space",
@@ -181,12 +192,14 @@ OTHERS = {
     ATTENTION: {"scores.csv"},
     AUTOENCODER: {"results.csv"},
     SMALL_AND_FAST: {"files.csv", "students.csv", "exported"},
+    OWN_PICTURES: {"files.txt", "letters"},
     CHURN: {"models.csv"},
     XOR: {"decision.gif"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
 DIGITS = list("0123456789")
-CLASSES = {SAVING: DIGITS, TRANSFER: DIGITS[5:], MNIST: DIGITS}  # needed by serving/
+# Those of digits are needed by serving/.
+CLASSES = {SAVING: DIGITS, TRANSFER: DIGITS[5:], MNIST: DIGITS, OWN_PICTURES: list("ABEFPR")}
 EPOCHS = {TUNING: 10, TRANSFER: 10}  # five times as many for the winner; 10 steps, one per epoch
 STEPS = ["Load", "Prepare", "Define", "Compile", "Fit", "Evaluate", "Predict"]
 
@@ -240,6 +253,7 @@ def test_loss_is_finite_and_decreases(smoke_runs, script):
         (RAW_TEXT, "test_numbers"),
         (TRANSFORMER, "test_numbers"),
         (ATTENTION, "test_lines"),
+        (OWN_PICTURES, "test_images"),
         (MNIST, "test_images"),
         (XOR, "inputs"),
     ],

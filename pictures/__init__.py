@@ -1,0 +1,1 @@
+"""What lesson 33 needs beside Keras: reading pictures from folders, and drawing some."""

@@ -1,0 +1,156 @@
+"""Read a folder of pictures with one sub-folder per class, and report which files were odd."""
+
+import os
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from common.errors import fail
+from datasets import REAL
+from pictures.duplicates import group_near_duplicates
+from pictures.files import UnreadableError, read_picture
+from pictures.letters import draw_letters
+
+FEWEST = 10  # pictures per class, so that each part of a split has some
+FEWEST_GROUPS = 5  # of near-duplicates, likewise
+SHOWN = 10  # files that the report names, of each kind
+
+
+class Found(NamedTuple):
+    """What a folder contains.
+
+    Attributes:
+        images: uint8 array of shape (n, side, side, 3), red, green and blue from 0 to 255.
+        labels: uint16 array of shape (n,), the places of the classes in `classes`.
+        classes: the names of the sub-folders, in alphabetical order.
+        files: the name of each picture's file, with its sub-folder.
+        report: what was left out and what was changed, in a few lines.
+        seconds: how long reading took.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: list[str]
+    files: list[str]
+    report: str
+    seconds: float
+
+
+def load_pictures(lesson):
+    """Load the pictures in the folder given by `--pictures`, by default letters that are drawn.
+
+    The report is printed and saved as `files.txt`, the letters as `letters/`, both in the run's
+    folder.
+
+    Returns:
+        The images, labels, classes and files of `Found`.
+
+    Raises:
+        SystemExit: with code 2, if the folder does not suit, or a run is resumed with others.
+    """
+    if lesson.pictures:
+        found = vars(lesson).pop("found", None) or read_folder(lesson.pictures, lesson.side)
+        where = printable(lesson.pictures.resolve())
+    else:
+        draw_letters(lesson.folder / "letters")
+        found = read_folder(lesson.folder / "letters", lesson.side)
+        where = "drawn by pictures/letters.py"
+    source = f"{where}, {len(found.images)} pictures"
+    earlier = lesson.run.data_sets.get("pictures", (REAL, source))[1]
+    if lesson.resume and earlier != source:
+        fail(f"--resume: {lesson.folder} was started on {earlier}, not on {source}; start anew")
+    lesson.run.data_sets = {}  # of an earlier call, in a notebook
+    lesson.run.loaded("pictures", REAL, source, found.seconds)
+    lesson.save_text("files", found.report)
+    return found.images, found.labels, found.classes, found.files
+
+
+def read_folder(folder: Path, side: int) -> Found:
+    """Read all pictures in the sub-folders of a folder, scaled to `side` x `side` pixels.
+
+    Raises:
+        SystemExit: with code 2, if there are not two classes with enough different pictures.
+    """
+    began = time.perf_counter()
+    files = find_files(folder)
+    classes = [printable(name) for name in files]
+    count = sum(map(len, files.values()))
+    print(f"reading {count} files in {printable(folder)} ...", flush=True)
+    images, labels, names = [], [], []
+    unreadable, changed = {}, defaultdict(list)
+    for label, (name, paths) in enumerate(files.items()):
+        for path in paths:
+            file = printable(path.relative_to(folder))
+            try:
+                image, done = read_picture(path, side)
+            except UnreadableError as error:
+                unreadable[file] = str(error)
+                continue
+            images.append(image)
+            labels.append(label)
+            names.append(file)
+            for what in done:
+                changed[what].append(file)
+        if labels.count(label) < FEWEST:
+            own = [f"; {file}: {why}" for file, why in unreadable.items() if file.startswith(name)]
+            few = f"{labels.count(label)} of {len(paths)} files can be read as pictures"
+            few += f", give at least {FEWEST} per class" + "".join(own[:1])
+            fail(f"--pictures {folder / name}: {few}")
+    images, labels = np.array(images), np.array(labels, "uint16")
+    groups = group_near_duplicates(images)
+    for label, name in enumerate(files):
+        if (different := len(set(groups[labels == label]))) < FEWEST_GROUPS:
+            few = f"{different} different pictures, the others are near-duplicates"
+            fail(f"--pictures {folder / name}: {few}; give at least {FEWEST_GROUPS} per class")
+    sizes = zip(classes, np.bincount(labels), strict=True)
+    lines = [
+        f"{len(images)} of {count} files are pictures: "
+        + ", ".join(f"{name} {size}" for name, size in sizes),
+        *describe("left out", [f"{file}: {why}" for file, why in unreadable.items()]),
+    ]
+    for what, some in changed.items():
+        lines += describe(what, some)
+    report = "\n".join(lines)
+    return Found(images, labels, classes, names, report, time.perf_counter() - began)
+
+
+def find_files(folder: Path) -> dict[str, list[Path]]:
+    """Return the files in each sub-folder, and in those below it, but no hidden ones."""
+    try:
+        names = sorted(
+            path.name
+            for path in folder.iterdir()
+            if path.is_dir() and path.name[0] != "." and path.name != "__MACOSX"
+        )
+        files = {
+            name: sorted(
+                Path(place, file)
+                for place, _, inside in os.walk(folder / name)
+                for file in inside
+                if not file.startswith(".") and Path(place, file).is_file()
+            )
+            for name in names
+        }
+    except (FileNotFoundError, NotADirectoryError):
+        fail(f"--pictures {folder}: no such folder; give one with a sub-folder for each class")
+    except OSError as error:
+        fail(f"--pictures {folder}: cannot be read ({error.strerror})")
+    files = {name: paths for name, paths in files.items() if paths}
+    if len(files) < 2:
+        found = ", ".join(files) or "none"
+        fail(f"--pictures {folder}: needs two or more sub-folders with files, has {found}")
+    return files
+
+
+def describe(what: str, files: list[str]) -> list[str]:
+    """Return a line with the number of files, and a line for each of the first ones."""
+    more = [f"  and {len(files) - SHOWN} more"] if len(files) > SHOWN else []
+    return [f"{what}: {len(files)}", *(f"  {file}" for file in files[:SHOWN]), *more] * bool(files)
+
+
+def printable(path) -> str:
+    """Return a path as text; bytes in it that are no characters become question marks."""
+    return str(path).encode("utf-8", "replace").decode()
