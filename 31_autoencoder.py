@@ -7,7 +7,7 @@ It learns to return the image that it is given, but on the way it must squeeze t
 numbers. To manage that, it has to learn what pieces of clothing look like. In this lesson you use
 one for three things: to compress images, to remove noise, and to find images of something else.
 
-Expect: a table of errors, with PCA, which needs no network, beside two autoencoders.
+Expect: median test MSE: autoencoder 0.0089, PCA 0.0151; ROC AUC of digits 0.98 and 0.97.
 
     python 31_autoencoder.py
     python 31_autoencoder.py --code 2
@@ -201,9 +201,24 @@ grid = 255 * np.concatenate(list(rows.values()))
 lesson.save_figure("reconstructions", plots.image_grid(grid, titles, columns=8))
 
 # %% [markdown]
-# Read the table column by column. Where a network's error is smaller than that of PCA, its
-# activation functions helped. For anomalies a small error is not the aim: a method that returns
-# *everything* well, digits too, finds none. The best compressor need not be the best detector.
+# <!-- results: lesson-31-scores -->
+# Medians of three seeds, and for the ROC AUC the range:
+#
+# | method                | squared error | squared error, noisy | ROC AUC of digits      |
+# | --------------------- | ------------- | -------------------- | ---------------------- |
+# | PCA                   | 0.0151        | 0.0188               | 0.973 (0.973 to 0.973) |
+# | autoencoder           | 0.0089        | 0.0171               | 0.975 (0.974 to 0.979) |
+# | denoising autoencoder | 0.0099        | 0.0119               | 0.986 (0.986 to 0.987) |
+# | brightness            | -             | -                    | 0.877 (0.877 to 0.877) |
+#
+# With the threshold of section 7, 4.8% of the clothing and 88.0% of the digits raise an alarm.
+# <!-- end -->
+#
+# Read the table column by column. The autoencoder compresses with little more than half of PCA's
+# error: that is what the activation functions bring. Given noise, the network that was trained on
+# noise is far ahead, though it compresses clean images a little worse. For anomalies a small error
+# is not the aim: a method that returns *everything* well, digits too, finds none. So the best
+# compressor is hardly better than PCA here, and the denoiser is best.
 #
 # ## 7 Predict
 # From which score on should an image raise an alarm? To choose the threshold we need no anomalies:

@@ -248,7 +248,16 @@ FIGURES = [
     Figure("28 Transformer", ["28_transformer.py"], "test_accuracy", "none", "", least=0.875),
     Figure("29 perplexity", ["29_language_model.py"], "test_perplexity", "none", "", most=185),
     Figure("30 fine-tuned", ["30_fine_tuning.py"], "test_accuracy_fine_tuned_100", "none", ""),
-    Figure("33 letters", ["33_own_pictures.py"], "test_accuracy", "none", "", least=0.7),
+    Figure("31 autoencoder", ["31_autoencoder.py"], "test_mse", "none", "", most=0.0095),
+    Figure(
+        "32 negative ELBO",
+        ["32_variational_autoencoder.py"],
+        "test_loss",
+        "about 105",
+        "PyTorch's example of a VAE",
+        most=105,
+    ),
+    Figure("33 letters", ["33_own_pictures.py"], "test_accuracy", "none", "", least=0.98),
     Figure("36 original", ["36_small_and_fast.py"], "test_accuracy", "none", "", least=0.985),
     Figure(
         "xor",

@@ -442,6 +442,35 @@ def lesson_30_ways() -> list[str]:
     return in_columns([fill(line, runs_of("30")) for line in lines])
 
 
+def lesson_31_scores() -> list[str]:
+    """Compare PCA and the autoencoders of lesson 31 by its three questions."""
+    names = {"pca": "PCA", "plain": "autoencoder", "denoising": "denoising autoencoder"}
+    cells = "{mse_KEY:.4f} | {mse_of_noisy_KEY:.4f} | {auc_KEY:3~}"
+    rows = [f"| {name} | {cells} |".replace("KEY", key) for key, name in names.items()]
+    rows.append("| brightness | - | - | {auc_brightness:3~} |")
+    header = "| method | squared error | squared error, noisy | ROC AUC of digits |"
+    runs = runs_of("31")
+    about = "Medians of three seeds, and for the ROC AUC the range:"
+    alarms = "{false_alarms:.1%} of the clothing and {found:.1%} of the digits raise an alarm."
+    lines = in_columns([fill(line, runs) for line in layout(header, rows)])
+    return [about, "", *lines, "", fill(f"With the threshold of section 7, {alarms}", runs)]
+
+
+def lesson_32_terms() -> list[str]:
+    """Show the terms of the loss of lesson 32, for digits and for clothing."""
+    row = (
+        "| NAME | {test_reconstruction:.1f} | {test_kl:.1f} | {test_loss:1~} | "
+        "{mean_image:.0f} | {floor:.0f} |"
+    )
+    rows = [
+        fill(row.replace("NAME", name), runs_of("32", variant))
+        for name, variant in {"digits": "", "clothing": "dataset-fashion_mnist"}.items()
+    ]
+    header = "| images | reconstruction | KL divergence | negative ELBO | mean image | floor |"
+    about = "Nats per test image, medians of three seeds, and of the negative ELBO the range:"
+    return [about, "", *in_columns(layout(header, rows))]
+
+
 def lesson_36_files() -> list[str]:
     """Compare the files of lesson 36: size, time, accuracy and agreement with the original."""
     files = results("36_files")
@@ -573,6 +602,8 @@ BLOCKS = {
     "lesson-29-perplexity": lesson_29_perplexity,
     "lesson-29-cache": lesson_29_cache,
     "lesson-30-ways": lesson_30_ways,
+    "lesson-31-scores": lesson_31_scores,
+    "lesson-32-terms": lesson_32_terms,
     "lesson-36-files": lesson_36_files,
     "lesson-36-students": lesson_36_students,
     "two-processors": two_processors,

@@ -294,6 +294,24 @@ def test_claims_of_lesson_21():
     assert labels.precision.collar < labels.precision_at_half.collar
 
 
+def test_claims_of_lesson_31():
+    runs = results("lessons").query("lesson == '31_autoencoder'")
+    assert set(runs.seed) == {42, 43, 44}
+    assert runs.mse_plain.max() < runs.mse_pca.min()
+    others = runs[["mse_of_noisy_pca", "mse_of_noisy_plain"]].min().min()
+    assert runs.mse_of_noisy_denoising.max() < others
+    assert runs.auc_brightness.max() < runs.auc_pca.min() < runs.auc_denoising.min()
+    assert runs.mse_denoising.min() > runs.mse_plain.max()
+
+
+def test_claims_of_lesson_32():
+    runs = results("lessons").query("lesson == '32_variational_autoencoder'")
+    assert runs[runs.variant == ""].test_loss.max() <= 105
+    assert (runs.test_reconstruction + runs.test_kl - runs.test_loss).abs().max() < 0.02
+    assert (runs.floor < runs.test_reconstruction).all()
+    assert (runs.test_loss < runs.mean_image).all()
+
+
 def test_claims_of_lesson_36():
     students = results("36_students").pivot(
         index=["run_seed", "seed"], columns="learns_from", values="test_accuracy"
