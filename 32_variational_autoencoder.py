@@ -202,10 +202,10 @@ print("nats per image:", ", ".join(f"{name} {score:.2f}" for name, score in scor
 # <!-- results: lesson-32-terms -->
 # Nats per test image, medians of three seeds, and of the negative ELBO the range:
 #
-# | images   | reconstruction | KL divergence | negative ELBO       | mean image | floor |
-# | -------- | -------------- | ------------- | ------------------- | ---------- | ----- |
-# | digits   | 79.1           | 20.5          | 99.4 (99.1 to 99.7) | 206        | 46    |
-# | clothing | 227.7          | 12.0          | 239.7               | 385        | 190   |
+# | images   | reconstruction | KL divergence | negative ELBO          | mean image | floor |
+# | -------- | -------------- | ------------- | ---------------------- | ---------- | ----- |
+# | digits   | 79.1           | 20.5          | 99.4 (99.1 to 99.7)    | 206        | 46    |
+# | clothing | 226.3          | 12.8          | 239.1 (238.9 to 239.7) | 385        | 190   |
 # <!-- end -->
 #
 # `test_loss` is the negative ELBO. The codes save `mean_image` minus `test_reconstruction`, and
