@@ -23,9 +23,11 @@ from conftest import (
     DISTRIBUTED,
     ENSEMBLES,
     FASHION,
+    FINE_TUNING,
     FUNCTIONAL,
     IMBALANCE,
     IMDB,
+    LANGUAGE_MODEL,
     LEARNING_RATE,
     LESSONS,
     LOCATE,
@@ -84,6 +86,8 @@ PARAMETERS = {
     OWN_PICTURES: 448 + 4_640 + 18_496 + 73_856 + 128 * 6 + 6,
     SMALL_AND_FAST: 320 + 18_496 + 2 * 36_928 + 650,
     ATTENTION: 27 * 32 + 11 * 32 + 6 * 32 + 4 * (32 * 32 + 32) + 330,  # --longest 5
+    LANGUAGE_MODEL: 1_702_400,  # counted in test_language_model.py
+    FINE_TUNING: 1_693_313,
     AUTOENCODER: 784 * 256 + 256 + 256 * 32 + 32 + 32 * 256 + 256 + 256 * 784 + 784,
     VAE: 784 * 500
     + 500
@@ -151,6 +155,8 @@ FIGURES = {
         "loss",
         "epoch_times",
     ],
+    LANGUAGE_MODEL: ["perplexity", "loss", "epoch_times"],
+    FINE_TUNING: ["ways", "accuracy", "loss", "epoch_times"],
     AUTOENCODER: ["reconstructions", "errors", "strangest", "loss", "epoch_times"],
     VAE: [
         "latent_space",
@@ -190,6 +196,9 @@ OTHERS = {
     IMBALANCE: {"rules.csv"},
     ENSEMBLES: {"results.csv"},
     ATTENTION: {"scores.csv"},
+    SUBWORDS: {"scores.csv", "sizes.csv"},
+    LANGUAGE_MODEL: {"perplexities.csv", "written.txt"},
+    FINE_TUNING: {"ways.csv"},
     AUTOENCODER: {"results.csv"},
     SMALL_AND_FAST: {"files.csv", "students.csv", "exported"},
     OWN_PICTURES: {"files.txt", "letters"},
@@ -200,7 +209,8 @@ OTHERS = {
 DIGITS = list("0123456789")
 # Those of digits are needed by serving/.
 CLASSES = {SAVING: DIGITS, TRANSFER: DIGITS[5:], MNIST: DIGITS, OWN_PICTURES: list("ABEFPR")}
-EPOCHS = {TUNING: 10, TRANSFER: 10}  # five times as many for the winner; 10 steps, one per epoch
+# Five times as many for the winner; 10 steps, one per epoch; five times as many with few labels.
+EPOCHS = {TUNING: 10, TRANSFER: 10, FINE_TUNING: 10}
 STEPS = ["Load", "Prepare", "Define", "Compile", "Fit", "Evaluate", "Predict"]
 
 

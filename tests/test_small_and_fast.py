@@ -34,7 +34,7 @@ def probabilities(path, images) -> np.ndarray:
     return np.array(rows)
 
 
-@pytest.mark.parametrize(("form", "tolerance"), zip(FORMS, [1e-5, 0.01, 0.15], strict=True))
+@pytest.mark.parametrize(("form", "tolerance"), [*zip(FORMS, [1e-5, 0.01, 0.15], strict=True)])
 def test_exported_file_predicts_like_the_model(run, form, tolerance):
     images = run.names["test_images"][:100]
     expected = run.names["model"].predict(images, verbose=0)
