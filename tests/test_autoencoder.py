@@ -77,6 +77,7 @@ def test_table_holds_all_methods(run):
     assert table.auc["brightness"] == pytest.approx(metrics["auc_brightness"], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_code_may_be_longer_than_there_are_images(tmp_path):
     few = ["--data", "sample", "--limit", "100", "--epochs", "1", "--code", "200"]
     run = run_lesson(AUTOENCODER, tmp_path, *few)

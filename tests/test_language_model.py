@@ -105,6 +105,7 @@ def test_perplexities_are_recorded(run):
     assert "[top-p, p = 0.8]" in (run.folder / "written.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_prompt_may_be_long_and_unknown(tmp_path):
     few = ["--data", "sample", "--limit", "100", "--epochs", "1", "--blocks", "1"]
     run = run_and_capture(LANGUAGE_MODEL, tmp_path, *few, "--prompt", "zyzzyva " * 300)

@@ -151,6 +151,7 @@ def test_split_tears_no_group_apart(run):
         assert set(names["labels"][rows]) == set(range(6))
 
 
+@pytest.mark.slow
 def test_split_by_files_and_no_augmentation(tmp_path):
     folder = tmp_path / "p"
     write_pictures(folder)
@@ -260,6 +261,7 @@ def test_bad_folders_are_refused_before_keras_starts(tmp_path, capsys, monkeypat
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_resumed_run_is_exact_and_needs_the_same_pictures(tmp_path, monkeypatch, capsys):
     write_pictures(tmp_path / "p")
     flags = ["--pictures", tmp_path / "p", "--side", "32", "--epochs", "3"]

@@ -81,6 +81,7 @@ def test_texts_of_a_folder(tmp_path):
     assert run.record["metrics"]["test_accuracy"] == 1
 
 
+@pytest.mark.slow
 def test_folder_with_a_test_set(tmp_path):
     write_texts(tmp_path / "texts" / "train", count=60)
     write_texts(tmp_path / "texts" / "test", count=20)

@@ -66,6 +66,7 @@ def test_history_has_both_terms(run):
     assert metrics["floor"] < min(metrics["test_reconstruction"], metrics["mean_image"])
 
 
+@pytest.mark.slow
 def test_without_weight_the_kl_divergence_grows(run, tmp_path):
     without = run_lesson(VAE, tmp_path, *FEW, "--epochs", "6", "--kl-weight", "0")
     history = read_history(without.folder)
@@ -75,6 +76,7 @@ def test_without_weight_the_kl_divergence_grows(run, tmp_path):
     assert history["kl"][-1] > read_history(weighted.folder)["kl"][-1]
 
 
+@pytest.mark.slow
 def test_two_latent_variables_are_drawn_as_a_map(tmp_path):
     two = run_lesson(VAE, tmp_path, *FEW, "--latent", "2", "--dataset", "fashion_mnist")
     assert (two.folder / "map.png").exists() and two.names["picture"].shape == (560, 560)
@@ -97,6 +99,7 @@ def test_saved_model_can_be_loaded(run):
     assert loaded.latent == 20 and loaded.kl_weight == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ended", [False, True])  # stopped in the second epoch, or after the last
 def test_resumed_run_is_exact(tmp_path, monkeypatch, ended):
     whole = run_lesson(VAE, tmp_path / "whole", *FEW)
