@@ -21,8 +21,12 @@ import pytest
 from conftest import (
     ATTENTION,
     AUTO_MPG,
+    AUTOENCODER,
+    FINE_TUNING,
+    LANGUAGE_MODEL,
     LESSONS,
     MNIST,
+    SUBWORDS,
     TENSORS,
     TRAINING_LOOP,
     TRANSFORMER,
@@ -185,12 +189,12 @@ FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
         (MNIST, [*FEW, "-m", "conv_net_fast"], 3, []),  # a schedule and averaged weights
         (XOR, ["--epochs", "3", "--seeds", "3"], 5, ["starts.csv", "decision.gif"]),
         (XOR, ["--epochs", "3"], 2, ["decision.gif"]),
-        (TENSORS, FEW, 3, None),  # a loop of its own instead of `fit`
-        (MNIST, [*FEW, "-m", "conv_net_augmented"], 3, "classification_report.txt"),
-        (MNIST, [*FEW, "-m", "conv_net_fast"], 3, None),  # a schedule and averaged weights
-        (XOR, ["--epochs", "3", "--seeds", "3"], 5, "starts.csv"),
-        (ATTENTION, ["--epochs", "3", "--longest", "5", "--lists", "500"], 5, "scores.csv"),
-        (TRANSFORMER, FEW, 3, None),  # dropout of words and within the block, warmup
+        (ATTENTION, ["--epochs", "3", "--longest", "5", "--lists", "500"], 5, ["scores.csv"]),
+        (TRANSFORMER, FEW, 3, []),  # dropout of words and within the block, warmup
+        (LANGUAGE_MODEL, FEW, 3, ["written.txt"]),  # epochs that are parts of a pass
+        (FINE_TUNING, [*FEW, "--labels", "20", "--pretraining", "2"], 4, []),
+        (AUTOENCODER, FEW, 5, ["results.csv"]),  # noise
+        (SUBWORDS, FEW, 5, ["scores.csv"]),
     ],
 )
 def test_resumed_lesson_is_exact(tmp_path, monkeypatch, script, flags, count, files):
