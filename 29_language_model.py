@@ -1,6 +1,6 @@
 # %% [markdown]
 """
-# 29 A small language model: what comes next?
+# 29 A small language model: how does a machine write?
 
 A *language model* predicts the next word of a text. Nobody has to label anything for that: the text
 itself says what comes next. And what predicts the next word can also write, word after word. In
