@@ -755,7 +755,7 @@ PROMISES = {
     "26_raw_text": ACCURACY,
     "28_transformer": ACCURACY,
     "29_language_model": f"test perplexity {{test_perplexity:0~}}, {RANGE} A trigram model has {{test_perplexity_trigram:.0f}}.",
-    "30_fine_tuning": "median test accuracy with 100 labels: from scratch {test_accuracy_from_scratch_100:.2f}, fine-tuned {test_accuracy_fine_tuned_100:.2f}.",
+    "30_fine_tuning": "median test accuracy with 100 labels: from scratch {test_accuracy_from_scratch_100:.2f}, with LoRA {test_accuracy_lora_100:.2f}.",
     "31_autoencoder": "median test MSE: autoencoder {mse_plain:.4f}, PCA {mse_pca:.4f}; ROC AUC of digits {auc_plain:.2f} and {auc_pca:.2f}.",
     "32_variational_autoencoder": f"negative ELBO {{test_loss:1~}} nats per test image, {RANGE}",
     "33_own_pictures": f"test accuracy {{test_accuracy:3~}} on the letters, {RANGE}",

@@ -294,6 +294,35 @@ def test_claims_of_lesson_21():
     assert labels.precision.collar < labels.precision_at_half.collar
 
 
+def test_claims_of_lesson_29():
+    runs = results("lessons").query("lesson == '29_language_model'")
+    assert set(runs.seed) == {42, 43, 44}
+    assert runs.test_perplexity.max() < runs.test_perplexity_trigram.min()
+    assert runs.test_perplexity_trigram.max() < runs.test_perplexity_bigram.min()
+    cache = results("29_cache")
+    assert cache.with_cache.max() < cache.without_cache.min()
+
+
+def test_claims_of_lesson_30():
+    runs = results("lessons").query("lesson == '30_fine_tuning'").set_index("seed")
+    assert set(runs.index) == {42, 43, 44}
+
+    def accuracy(way, labels):
+        return runs[f"test_accuracy_{way}_{labels}"]
+
+    scratch, tuned, lora = "from_scratch", "fine_tuned", "lora"
+    assert accuracy(scratch, 100).max() < 0.6
+    assert accuracy(lora, 100).median() > accuracy(scratch, 1000).median() - 0.01
+    for labels in (100, 1000):
+        assert accuracy(lora, labels).median() > accuracy(tuned, labels).median()
+        assert accuracy(tuned, labels).median() > accuracy(scratch, labels).median()
+    spread = {way: accuracy(way, 100).max() - accuracy(way, 100).min() for way in (tuned, lora)}
+    assert spread[tuned] > spread[lora]
+    gain = accuracy(tuned, 25000).median() - accuracy(scratch, 25000).median()
+    assert 0.01 < gain < 0.035
+    assert accuracy(tuned, 25000).median() > accuracy(lora, 25000).median()
+
+
 def test_claims_of_lesson_31():
     runs = results("lessons").query("lesson == '31_autoencoder'")
     assert set(runs.seed) == {42, 43, 44}
