@@ -66,7 +66,7 @@ VOCABULARY = 10_000  # word numbers range from 0 to 9,999
 LENGTH = 128  # words that the network reads at once
 BOUNDARY, UNKNOWN = 0, 1
 
-_, test_reviews, _, test_labels = train_test_split(
+_, some_reviews, _, some_labels = train_test_split(
     test_reviews, test_labels, test_size=0.2, stratify=test_labels, random_state=0
 )
 
@@ -84,7 +84,7 @@ def to_rows(reviews):
 
 order = np.random.default_rng(lesson.seed).permutation(len(reviews))
 train_rows, train_labels = to_rows([reviews[i] for i in order]), labels[order]
-test_rows = to_rows(test_reviews)
+test_rows = to_rows(some_reviews)
 
 text = np.concatenate([to_numbers(review) for review in reviews]).astype("int32")
 count = (len(text) - 1) // LENGTH
@@ -217,7 +217,7 @@ for size in sorted({min(size, len(train_rows)) for size in lesson.labels}):
         history = model.fit(
             train, epochs=epochs, callbacks=lesson.callbacks(training=name), verbose=0
         )
-        _, accuracy = model.evaluate(test_rows, test_labels, batch_size=100, verbose=0)
+        _, accuracy = model.evaluate(test_rows, some_labels, batch_size=100, verbose=0)
         trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
         rows.append([size, way, trained, accuracy, lesson.training(name).timer.total])
         if way == "fine-tuned":

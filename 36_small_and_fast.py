@@ -46,7 +46,7 @@ from small import runners
 # MNIST: images of handwritten digits, 28x28 gray pixels.
 
 # %%
-(images, labels), (test_images, test_labels) = lesson.load("mnist")
+(images, labels), (digits, test_labels) = lesson.load("mnist")
 
 # %% [markdown]
 # ## 2 Prepare
@@ -58,7 +58,7 @@ from small import runners
 train_images, val_images, train_labels, val_labels = train_test_split(
     images[..., None], labels, test_size=0.1, random_state=lesson.seed, stratify=labels
 )
-test_images = test_images[..., None]
+test_images = digits[..., None]
 train_targets, val_targets, test_targets = (
     keras.utils.to_categorical(some, 10) for some in (train_labels, val_labels, test_labels)
 )

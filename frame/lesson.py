@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from common.errors import fail, on_interrupt
@@ -109,6 +110,9 @@ class Lesson:
         """Start Keras on one of these back-ends, in the same state whatever ran before."""
         from common.startup import quiet_stderr, start_keras
 
+        if self.tensorboard and not all(map(find_spec, ("tensorflow", "tensorboard"))):
+            remedy = "run: pip install -r requirements.txt"
+            fail(f"--tensorboard needs the packages tensorflow and tensorboard; {remedy}")
         print(f"{self.name}: starting Keras ...", flush=True)
         start_keras(backends, devices, self.device)
         import keras
@@ -117,14 +121,8 @@ class Lesson:
         keras.config.set_dtype_policy("float32")  # likewise
         with quiet_stderr():  # imports TensorFlow, if installed, on every back-end
             keras.utils.set_random_seed(self.seed)
-            if "tensorflow" in sys.modules:  # text layers use it: find devices now
+            if sys.modules.get("tensorflow"):  # text layers use it: find devices now
                 sys.modules["tensorflow"].config.list_logical_devices()
-        if self.tensorboard:
-            try:
-                from tensorflow.summary import scalar  # noqa: F401
-            except ImportError:
-                remedy = "run: pip install -r requirements.txt"
-                fail(f"--tensorboard needs the packages tensorflow and tensorboard; {remedy}")
 
     def __setattr__(self, name: str, value):
         """Set a flag, as in a notebook: `seed` seeds Keras again, `out` moves the run's folder."""

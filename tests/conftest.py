@@ -71,7 +71,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     TRANSFORMER: ["--limit", "1000"],
     ATTENTION: ["--longest", "5", "--lists", "2000"],
     LANGUAGE_MODEL: ["--limit", "300"],
-    FINE_TUNING: ["--limit", "300", "--labels", "20", "--pretraining", "1"],
+    FINE_TUNING: ["--limit", "300", "--labels", "20", "20", "--pretraining", "1"],
     AUTOENCODER: ["--limit", "500"],
     VAE: ["--limit", "500"],
     SMALL_AND_FAST: ["--limit", "1000"],
