@@ -432,14 +432,17 @@ def lesson_29_cache() -> list[str]:
 
 def lesson_30_ways() -> list[str]:
     """Compare the ways in which lesson 30 trains a classifier, for each number of labels."""
-    ways = {"from scratch": "from_scratch", "fine-tuned": "fine_tuned", "LoRA": "lora"}
-    cells = " | ".join(f"{{test_accuracy_WAY_{size}:3~}}" for size in (100, 1000, 25000))
+    ways = ("from_scratch", "fine_tuned", "lora")
     rows = [
-        f"| {label} | {{trained_WAY_100:,.0f}} | {cells} |".replace("WAY", way)
-        for label, way in ways.items()
+        f"| {size:,} | " + " | ".join(f"{{test_accuracy_{way}_{size}:3~}}" for way in ways) + " |"
+        for size in (100, 1000, 25000)
     ]
-    lines = layout("| labels | trained parameters | 100 | 1,000 | 25,000 |", rows)
-    return in_columns([fill(line, runs_of("30")) for line in lines])
+    trained = " | ".join(f"{{trained_{way}_100:,.0f}}" for way in ways)
+    rows.append(f"| trained parameters | {trained} |")
+    lines = layout("| labels | from scratch | fine-tuned | LoRA |", rows)
+    runs = runs_of("30")
+    seeds = f"Test accuracy, medians and ranges of {len(runs)} seeds:"
+    return [seeds, "", *in_columns([fill(line, runs) for line in lines])]
 
 
 def lesson_31_scores() -> list[str]:
