@@ -207,21 +207,25 @@ for size in sorted({min(size, len(train_rows)) for size in lesson.labels}):
         name = f"{way.replace(' ', '-')}-{size}"
         print(f"{way}, {size} labels")
         keras.utils.set_random_seed(lesson.seed)
-        model = build_classifier(way)
+        classifier = build_classifier(way)
         train = lesson.batches(train_rows[:size], train_labels[:size])
-        model.compile(
+        classifier.compile(
             optimizer=adam(rate, len(train) * epochs),
             loss="binary_crossentropy",
             metrics=["accuracy"],
         )
-        history = model.fit(
+        history = classifier.fit(
             train, epochs=epochs, callbacks=lesson.callbacks(training=name), verbose=0
         )
-        _, accuracy = model.evaluate(test_rows, some_labels, batch_size=100, verbose=0)
-        trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+        _, accuracy = classifier.evaluate(test_rows, some_labels, batch_size=100, verbose=0)
+        trained = sum(math.prod(weight.shape) for weight in classifier.trainable_weights)
         rows.append([size, way, trained, accuracy, lesson.training(name).timer.total])
         if way == "fine-tuned":
-            best, best_history, best_name = model, history, name  # in the end, with most labels
+            model, model_history, model_name = (
+                classifier,
+                history,
+                name,
+            )  # in the end, with most labels
 
 # %% [markdown]
 # ## 6 Evaluate
@@ -265,7 +269,7 @@ lesson.save_figure("ways", figure)
 
 # %%
 words = [np.array([word_index.get(word, VOCABULARY) for word in split_words(lesson.text)])]
-probability = best.predict(to_rows(words), verbose=0)[0, 0]
+probability = model.predict(to_rows(words), verbose=0)[0, 0]
 print(lesson.text)
 print(f"your text: probability {probability:.3f} of being positive")
 scores = {
@@ -273,7 +277,7 @@ scores = {
     for size, way, trained, accuracy, seconds in rows
     for name, value in (("test_accuracy", accuracy), ("trained", trained), ("seconds", seconds))
 }
-lesson.finish(best, best_history, training=best_name, **scores)
+lesson.finish(model, model_history, training=model_name, **scores)
 
 # %% [markdown]
 # ## Remember
