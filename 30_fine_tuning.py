@@ -221,11 +221,7 @@ for size in sorted({min(size, len(train_rows)) for size in lesson.labels}):
         trained = sum(math.prod(weight.shape) for weight in classifier.trainable_weights)
         rows.append([size, way, trained, accuracy, lesson.training(name).timer.total])
         if way == "fine-tuned":
-            model, model_history, model_name = (
-                classifier,
-                history,
-                name,
-            )  # in the end, with most labels
+            model, model_history = classifier, history  # in the end, with most labels
 
 # %% [markdown]
 # ## 6 Evaluate
@@ -277,7 +273,7 @@ scores = {
     for size, way, trained, accuracy, seconds in rows
     for name, value in (("test_accuracy", accuracy), ("trained", trained), ("seconds", seconds))
 }
-lesson.finish(model, model_history, training=model_name, **scores)
+lesson.finish(model, model_history, training=f"fine-tuned-{size}", **scores)
 
 # %% [markdown]
 # ## Remember
