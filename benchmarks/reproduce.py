@@ -254,7 +254,6 @@ FIGURES = [
         "none",
         "",
         least=0.7,
-        seeds=(42, 43),
     ),
     Figure("31 autoencoder", ["31_autoencoder.py"], "test_mse", "none", "", most=0.0095),
     Figure(

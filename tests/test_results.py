@@ -41,7 +41,7 @@ def test_all_bars_are_met():
         assert {*results(name).data, *results(name).device} == {"real", "CPU (2 cores)"}
     lessons = results("lessons")
     assert all(runs_of(number).seed.tolist() == [42, 52, 62] for number in ("22", "25"))
-    alone = {"16", "20", "22", "25", "30"}  # several seeds in a run; 30 takes long
+    alone = {"16", "20", "22", "25"}  # several seeds in a run
     others = lessons[~lessons.lesson.str[:2].isin(alone)]
     seeds = others.groupby(["lesson", "variant"]).seed.agg(set)
     assert all(found >= {42, 43, 44} for found in seeds) and len(runs_of("03")) == 20
@@ -305,22 +305,22 @@ def test_claims_of_lesson_29():
 
 def test_claims_of_lesson_30():
     runs = results("lessons").query("lesson == '30_fine_tuning'").set_index("seed")
-    assert set(runs.index) >= {42, 43}
+    assert set(runs.index) == {42, 43, 44}
 
     def accuracy(way, labels):
         return runs[f"test_accuracy_{way}_{labels}"]
 
     scratch, tuned, lora = "from_scratch", "fine_tuned", "lora"
-    assert accuracy(scratch, 100).max() < 0.6
-    assert accuracy(lora, 100).median() > accuracy(scratch, 1000).median() - 0.01
-    for labels in (100, 1000):
-        assert accuracy(lora, labels).median() > accuracy(tuned, labels).median()
-        assert accuracy(tuned, labels).median() > accuracy(scratch, labels).median()
-    spread = {way: accuracy(way, 100).max() - accuracy(way, 100).min() for way in (tuned, lora)}
-    assert spread[tuned] > spread[lora]
+    assert accuracy(scratch, 100).max() < 0.6 and accuracy(lora, 100).min() < 0.6
+    assert accuracy(lora, 100).median() > accuracy(scratch, 1000).min()
+    gain = accuracy(tuned, 1000) - accuracy(scratch, 1000)
+    assert gain.min() > 0.06 and gain.median() < 0.09
+    assert abs(accuracy(lora, 1000).median() - accuracy(tuned, 1000).median()) < 0.01
+    assert accuracy(tuned, 100).median() < accuracy(lora, 100).median()
+    assert accuracy(scratch, 25000).max() < accuracy(lora, 25000).min()
+    assert accuracy(lora, 25000).max() < accuracy(tuned, 25000).min()
     gain = accuracy(tuned, 25000).median() - accuracy(scratch, 25000).median()
-    assert 0.01 < gain < 0.035
-    assert accuracy(tuned, 25000).median() > accuracy(lora, 25000).median()
+    assert 0.015 < gain < 0.03
 
 
 def test_claims_of_lesson_31():
