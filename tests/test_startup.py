@@ -345,7 +345,8 @@ def test_project_runs_from_own_folder(script):
 
 
 if find_spec("jax"):
-    HALVES = [LESSONS[:5] + PROJECTS, LESSONS[7:12] + LESSONS[15:]]  # from 16 on
+    OTHERS = [script for script in LESSONS[15:] if script != SMALL_AND_FAST]  # from 16 on
+    HALVES = [LESSONS[:5] + PROJECTS, LESSONS[7:12] + OTHERS]
 
     @pytest.mark.slow
     @pytest.mark.parametrize("lessons", HALVES)
