@@ -44,8 +44,9 @@ from neuron.check import finite_differences
 # The artificial neuron, also called a *unit*, imitates that. Each input has a *weight*, the
 # synapse: large or small, positive or negative. The unit multiplies each input by its weight and
 # adds up the products and one more number, its *bias*. The result is called z. If z is above 0, the
-# unit outputs 1, otherwise 0. For two inputs a and b of 0 or 1, weights of 1 and a bias of -1.5
-# compute "a and b": only for a = b = 1 is z = a + b - 1.5 above 0.
+# unit outputs 1, otherwise 0. So it fires if the weighted sum of its inputs exceeds -bias, the
+# neuron's threshold. For two inputs a and b of 0 or 1, weights of 1 and a bias of -1.5 compute "a
+# and b": only for a = b = 1 is z = a + b - 1.5 above 0.
 #
 # NumPy computes z for many inputs at once: `A @ B` multiplies each row of A with each column of B,
 # number by number, and adds up the products.
@@ -152,7 +153,8 @@ figures.print_rows(x, *forward(x, *network), y)
 # to the right answer: p if y = 1, and 1 - p if y = 0. The loss of one row is -log(q), with the
 # natural logarithm. It is near 0 if the network is sure and right, 0.69 for q = 0.5, and grows
 # without limit as q goes to 0. The loss of the network, L, is the average over all rows, the
-# *cross-entropy*.
+# *cross-entropy*. Why not count the wrong answers? A small change of a weight hardly ever changes
+# that number, so it would not say in which direction to go.
 #
 # **The gradient.** Should a parameter grow or shrink? The *derivative* of the loss with respect to
 # it says how fast the loss rises if only this parameter grows. All nine derivatives together are
@@ -219,8 +221,9 @@ for name, one, other in zip(names, gradient, measured, strict=True):
 # If a derivative is positive, the loss rises when the parameter grows, so the parameter should
 # shrink; if it is negative, it should grow. Both happen when we subtract the derivative times a
 # positive number, the *learning rate*. Then we compute the gradient anew, and repeat. That is
-# *gradient descent*. One pass over all the data is an *epoch*; here every step uses all four rows,
-# so a step is an epoch.
+# *gradient descent*. With a learning rate that is too small it takes very long; with one that is
+# too large the steps overshoot, and the loss may even grow. One pass over all the data is an
+# *epoch*; here every step uses all four rows, so a step is an epoch.
 
 
 # %%

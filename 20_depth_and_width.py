@@ -218,8 +218,12 @@ lesson.save_figure("curves", plots.compare_models(curves, "loss", title, log=Tru
 #   as the others it has not learned as much from the training rows.
 # - *More width does not make up for that.* With 1,000 units instead of 500 it has twice as many
 #   parameters as `2 x 65` and is still worse.
-# - *More than two layers make no clear difference*, for either budget. The medians of two to
-#   six layers lie 0.01 apart or less, which three seeds of one network do as well.
+# - *More than two layers make no clear difference*, for either budget. The medians of two to six
+#   layers lie 0.01 apart or less, which three seeds of one network do as well.
+# - *Twice as many parameters bring little.* A network that is too small has a high loss on training
+#   and validation rows alike. As it grows, its training loss keeps falling, but the validation loss
+#   levels off, because the noise in the targets, and what the columns do not tell, set a limit. If
+#   it rises again, the network overfits (lesson 04).
 #
 # So the theorem is of little help here: a single layer that does better may exist, but in 20 epochs
 # training did not find it. And depth pays once, with the second layer. That is common for tables,
@@ -233,7 +237,8 @@ lesson.save_figure("curves", plots.compare_models(curves, "loss", title, log=Tru
 # normalization (lesson 04) and skip connections, which add a layer's input to its output (lesson
 # 08), help against that. Exercise 3 does without the last two.
 #
-# We choose the network with the lowest median and, only now, use the test set. (Any network of two
+# We choose the network with the lowest median and, only now, use the test set: if we chose by it,
+# we would favor a network that is lucky there, and its score would be too good. (Any network of two
 # or more layers would have served as well; then the smaller depth is the better choice, since it is
 # faster.)
 

@@ -204,7 +204,9 @@ train("attributes_wrong", garments, several, 4, "softmax", BINARY, exact_match)
 # %% [markdown]
 # **Any number (*regression*): what does a house cost?** One unit without activation (lesson 03).
 # *Wrong:* a `sigmoid`, left over from a yes-or-no question. Its output stays below 1, which here
-# means 100,000 dollars.
+# means 100,000 dollars. (Nor could a `relu` give a number below 0.) If some targets are extreme
+# (*outliers*), their squares dominate `mse`. Then take `"mae"`, which aims at the median, or
+# `keras.losses.Huber()`, which is in between.
 #
 # **Between 0 and 1: what share of the rooms are bedrooms?** `sigmoid` keeps the prediction p in
 # that range. Two losses suit it: `mse` and binary cross-entropy, -t·log(p) - (1 - t)·log(1 - p).
@@ -358,7 +360,8 @@ lesson.finish(
 # - Keras raises an error only if shapes cannot fit. So look at the predictions: their range,
 #   whether they differ, whether they beat a baseline.
 # - A metric says what you care about, and need not be what is minimized. If one answer is rare,
-#   accuracy misleads: lesson 24.
+#   accuracy misleads: lesson 24, which also measures what *class weights* in the loss bring and
+#   cost.
 
 # %% [markdown]
 # ## Exercises

@@ -52,7 +52,8 @@ from localization.figures import boxes_figure, iou_figure
 #
 # A *bounding box* says where the digit is: it is the smallest rectangle, with sides parallel to
 # those of the canvas, that holds all of the digit's ink. Four numbers describe it: its left, top,
-# right and bottom edge. We know them, since we put the digit there. In photographs, people have to
+# right and bottom edge. We know them, since we put the digit there. (Whoever shifts or flips such
+# images, for augmentation, must change the boxes in the same way.) In photographs, people have to
 # draw the boxes by hand. (The center, width and height of the box would do as well.)
 #
 # We give the edges as fractions of the canvas, from 0 (left or top) to 1 (right or bottom). Such
@@ -127,7 +128,8 @@ model.summary()
 # so the cross-entropy is about -log(0.1) = 2.3. An untrained sigmoid gives about 0.5, and the true
 # edges are about 0.2 away from that. In a plain sum, the box would count little. So we give its
 # loss the weight 10, and Keras minimizes class loss + 10 · box loss: then both parts start at about
-# 2.
+# 2. With far too large a weight, the layers that both heads share would learn almost only what the
+# box needs. The sum does not show that; the metrics of both heads do.
 #
 # The learning rate falls from 0.001 to 0 along a cosine (lesson 16). The small steps at the end
 # make the edges more exact.

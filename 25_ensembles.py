@@ -168,9 +168,10 @@ averaged, bagged = predicted.T.reshape(2, 10, lesson.members, rows)  # both: spl
 #
 #     predictions = np.mean([model.predict(x) for model in models], axis=0)
 #
-# (For classes these are mean probabilities; take `argmax` afterwards.) How much does it gain? A
-# variance is the mean of the squares minus the square of the mean. For the errors of the networks
-# on one row, which have the same variance as their predictions, this says:
+# (For classes these are mean probabilities; take `argmax` afterwards. A *majority vote* would
+# ignore how sure each network is.) How much does it gain? A variance is the mean of the squares
+# minus the square of the mean. For the errors of the networks on one row, which have the same
+# variance as their predictions, this says:
 #
 #     squared error of the mean = mean of the squared errors - variance of the predictions
 #
@@ -188,11 +189,12 @@ error_of_mean = np.mean((members.mean(axis=0) - targets[test_rows]) ** 2)
 print(f"{error_of_mean:.4f} = {error_of_members:.4f} - {members.var(axis=0).mean():.4f}")
 
 # %% [markdown]
-# **Which is best?** Bagging is meant to make the networks disagree more. The rival is a *random
-# forest* (lesson 22), an ensemble of decision trees, with bagging. (To predict a class, each
-# question of a tree may use only a few columns, chosen at random.) It is good on tables, trains in
-# a second and needs hardly any tuning: if your network is no better, take the forest. The scores
-# are those of lesson 22: the MAE for cars, the Brier score for customers. Lower is better.
+# **Which is best?** Bagging is meant to make the networks disagree more, as other shapes, settings
+# or columns for each of them would. The rival is a *random forest* (lesson 22), an ensemble of
+# decision trees, with bagging. (To predict a class, each question of a tree may use only a few
+# columns, chosen at random.) It is good on tables, trains in a second and needs hardly any tuning:
+# if your network is no better, take the forest. The scores are those of lesson 22: the MAE for
+# cars, the Brier score for customers. Lower is better.
 
 
 # %%
@@ -252,7 +254,7 @@ lesson.save_figure("splits", figure)
 # What do we learn?
 #
 # - Averaging gives the lowest errors, for cars and for customers, and five networks bring most of
-#   the gain of ten.
+#   the gain of ten. They cost five times the training, memory and prediction time.
 # - Does the ensemble beat the forest? For cars, six of ten splits are no proof: of ten tosses of a
 #   coin, six or more are heads in 38% of all cases (and unlike tosses, our splits share rows). For
 #   customers the ensemble wins more consistently.

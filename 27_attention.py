@@ -109,11 +109,12 @@ def attend(queries, keys, values, mask=True):
 # the weight, and there the gradient of softmax is almost 0. The division brings the variance back
 # to 1. (notes/attention.md measures it.)
 #
-# **Masks** hide keys: a huge negative score makes a weight of 0. A *padding mask* hides padding,
-# which does not belong to the sequence. In *self-attention*, every step of a sequence has a query
-# of its own and looks at all steps of the same sequence; there a *causal mask* hides the future, so
-# that each step sees only itself and earlier steps. A network that learns to predict the next word
-# needs it, or it would simply look at the answer. Here is one for four steps:
+# **Masks** hide keys: a huge negative score makes a weight of 0. (A weight set to 0 after the
+# softmax would leave a sum below 1.) A *padding mask* hides padding, which does not belong to the
+# sequence. In *self-attention*, every step of a sequence has a query of its own and looks at all
+# steps of the same sequence; there a *causal mask* hides the future, so that each step sees only
+# itself and earlier steps. A network that learns to predict the next word needs it, or it would
+# simply look at the answer. Here is one for four steps:
 
 # %%
 steps = np.random.default_rng(1).normal(size=(4, 8)).astype("float32")

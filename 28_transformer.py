@@ -86,7 +86,8 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 #
 # **The block.** A Transformer that reads a whole text at once is an *encoder*. (A *decoder* writes
 # a text, word by word. It has the same parts, with a causal mask, so that no word sees those after
-# it.) An *encoder block* has two parts, called *sublayers*:
+# it. Here no word is to be predicted, so each may look in both directions.) An *encoder block* has
+# two parts, called *sublayers*:
 #
 # 1. *Self-attention: the words exchange information.* Queries, keys and values all come from the
 #    words of the review. Two heads, with 16 numbers per query, key and value, collect for each word

@@ -283,7 +283,8 @@ lesson.save_table("perplexities", table.round(1))
 # unlikely words add up, and one that does not fit derails the text. Three ways to be more cautious:
 #
 # - The *temperature* T divides the logits. With T = 0.5, odds of 3 to 1 become 9 to 1: likely words
-#   become even likelier. With T above 1, the text becomes wilder.
+#   become even likelier; near 0, only the likeliest word is left. With T above 1, the text becomes
+#   wilder.
 # - *Top-k* keeps only the k likeliest words.
 # - *Top-p* (*nucleus sampling*) keeps the likeliest words until their probabilities add up to p:
 #   few words where the network is sure, and many where it is not.

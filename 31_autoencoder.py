@@ -76,7 +76,8 @@ noisy_val_images, noisy_test_images = add_noise(val_images), add_noise(test_imag
 # The code is a *bottleneck*. Without it the task would be pointless: a network with 784 units in
 # each layer could pass every pixel on and learn nothing. To rebuild 784 pixels from 32 numbers, it
 # must find out what images of clothing have in common. A sleeve on the left, for example, makes one
-# on the right likely, so the code need not store both.
+# on the right likely, so the code need not store both. A smaller code loses more detail, a larger
+# one less.
 #
 # A *denoising autoencoder* differs in one layer. `GaussianNoise` adds noise to the image, new noise
 # in every step, while the target is still the clean image. Noise has no pattern to learn; clothing
@@ -145,7 +146,8 @@ for name, (network, val_inputs) in trainings.items():
 # - **Anomalies**: an *anomaly* is an example unlike those in training. A network that has learned
 #   clothing should fail to return a digit, so we take the squared error as its *anomaly score*. How
 #   well does it separate test images and digits? *ROC AUC* is the probability that a random digit
-#   has a higher score than a random piece of clothing: 1 is perfect, 0.5 is a coin toss.
+#   has a higher score than a random piece of clothing: 1 is perfect, 0.5 is a coin toss. It needs
+#   no threshold, and does not depend on how many digits there are.
 #
 # The last task needs a second baseline. Most pixels of a digit are 0, so the mean pixel alone may
 # tell digits from clothing: the score `brightness` is minus that mean.
@@ -218,7 +220,9 @@ lesson.save_figure("reconstructions", plots.image_grid(grid, titles, columns=8))
 # error: that is what the activation functions bring. Given noise, the network that was trained on
 # noise is far ahead, though it compresses clean images a little worse. For anomalies a small error
 # is not the aim: a method that returns *everything* well, digits too, finds none. So the best
-# compressor is hardly better than PCA here, and the denoiser is best.
+# compressor is hardly better than PCA here, and the denoiser is best. Methods like these also fail
+# if there were anomalies among the training images, or if normal ones are so varied that their own
+# errors are large.
 #
 # ## 7 Predict
 # From which score on should an image raise an alarm? To choose the threshold we need no anomalies:

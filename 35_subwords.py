@@ -82,7 +82,8 @@ print(f"{len(counts):,} different words in the training texts")
 # *Byte-pair encoding* (BPE) learns the pieces from data:
 #
 # 1. Spell each word in letters. Mark the last one with `_`, so that `ing_` at the end of "acting"
-#    and `ing` in "single" are different pieces.
+#    and `ing` in "single" are different pieces. The mark also tells where words end, so that pieces
+#    can be put together to a text again.
 # 2. Count all pairs of neighboring pieces, each word as often as it occurs.
 # 3. *Merge* the most frequent pair: wherever it occurs, it becomes one piece. Repeat from step 2.
 #
