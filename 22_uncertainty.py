@@ -73,8 +73,7 @@ folds = list(KFold(lesson.folds, shuffle=True, random_state=lesson.seed).split(f
 # %% [markdown]
 # ## 3 Define
 # The network of lesson 03: two hidden layers of 64 units. Each normalizes with the means and
-# variances of its own training rows: those of all rows would make the score too good (*data
-# leakage*).
+# variances of its own training rows: those of all rows would leak test rows (*data leakage*).
 
 
 # %%
@@ -215,8 +214,7 @@ scores = {name: interval(values) for name, values in row_errors.items()}
 # the intervals overlap. A *paired comparison* removes it: for each row, subtract the error of one
 # model from that of the other, and compute the interval of these *differences*. If it does not
 # contain 0, the difference is *statistically significant*: between models that are equally good,
-# luck alone produces such a difference in only about 5% of all cases. Significant does not mean
-# large.
+# luck alone produces such a difference in only 5% of cases. Significant does not mean large.
 #
 # You can also pair the *folds*: for each fold, subtract one model's score from the other's. Each of
 # these ten differences comes from another network, so their interval reflects some of the luck of
@@ -264,8 +262,7 @@ lesson.save_table("results", results.round(4))
 # - The network beats the linear model: the interval lies far above 0, for cars and for customers.
 # - Network or forest? Both intervals contain 0, and for cars another seed puts the forest ahead:
 #   neither is shown to be better.
-# - Pairing helps: the interval of forest minus network is narrower than that of either model's
-#   score.
+# - Pairing helps: forest minus network has a narrower interval than the score of either.
 #
 # ## 7 Predict
 # How far off is a single prediction? The confidence interval does not say: it is about the mean
