@@ -61,10 +61,10 @@ print(f"{rows:,} rows, {features.shape[1]} columns")
 
 # %% [markdown]
 # ## 2 Prepare
-# In lesson 03 the test set was a fifth of the cars, and the score depended on which ones. *k-fold
+# In lesson 03 the test set was a fifth of the cars, and the score depended on which fifth. *k-fold
 # cross-validation* tests on all of them: split the rows into k parts, the *folds*, here k = 10.
-# Each fold is the test set once, for a network that is trained on the other nine. Each of the ten
-# networks is built anew: one kept from an earlier fold would have seen the rows it is tested on.
+# Each fold is the test set once, for a network that is trained on the other nine. Each network is
+# built anew: one kept from an earlier fold would have seen the rows it is tested on.
 
 # %%
 # for each fold, the indices of its training rows and of its test rows
@@ -73,7 +73,7 @@ folds = list(KFold(lesson.folds, shuffle=True, random_state=lesson.seed).split(f
 # %% [markdown]
 # ## 3 Define
 # The network of lesson 03: two hidden layers of 64 units. Each normalizes with the means and
-# variances of its training rows. Those of all rows would make the score too good (*data leakage*).
+# variances of its own training rows: those of all rows would leak test rows (*data leakage*).
 
 
 # %%
@@ -95,14 +95,16 @@ def build_network(train_rows, seed):
 # ## 4 Compile
 # The loss is the mean squared error for a number, and binary cross-entropy for yes or no (lesson
 # 02). All networks train for the same number of epochs, so they need no validation set. The
-# learning rate falls to 0 along half a cosine wave (lesson 16): the last batches change little.
+# learning rate falls to 0 along half a cosine wave (lesson 16), so the last batches hardly change
+# the weights.
 #
 # ## 5 Fit
 # For the first fold we train 20 networks that differ only in their *start*: the seed, which decides
-# the initial weights and the order of the rows. Each other fold gets one, with the first seed.
+# the initial weights and the order of the rows. Each other fold gets one network, with the first
+# seed.
 
 # %%
-predicted = {"network": np.empty(rows)}  # each row by the network whose test set it was in
+predicted = {"network": np.empty(rows)}  # for each row, by a network not trained on it
 by_start = []  # predictions for the first fold, an array for each start
 trainings = [(0, lesson.seed + start) for start in range(2 * lesson.folds)]
 trainings += [(fold, lesson.seed) for fold in range(1, lesson.folds)]
@@ -135,8 +137,8 @@ for fold, seed in trainings:
 # Two rivals are tested on the same folds. A *linear model* predicts a weighted sum of the columns
 # plus a bias (for customers with a sigmoid: *logistic regression*). A *random forest* averages 100
 # *decision trees*. A tree asks one question after another, such as "weight below 2,800?", and
-# predicts the mean of the training rows with the same answers (for customers: the share who left).
-# The trees differ because each trains on its own random sample of the rows (lesson 25).
+# predicts the mean target of the training rows with the same answers (for customers: the fraction
+# who left). The trees differ because each trains on its own random sample of the rows (lesson 25).
 
 # %%
 if classify:
@@ -179,10 +181,10 @@ lesson.save_figure("luck", figure)
 
 # %% [markdown]
 # The scores of the folds lie farther apart, so the test rows matter more than the start: some cars
-# are hard to predict, and a fold may hold many of them or few. Compare models on the same rows.
+# are hard to predict, and a fold may hold many of them or few. So compare models on the same rows.
 #
 # **A score with its uncertainty.** Cross-validation gives one error for each of the n rows. Their
-# standard deviation s says how much single errors vary. The score is their mean; its *standard
+# standard deviation s says how much single errors vary. The score is their mean, and its *standard
 # error* s/√n (lesson 03) says how much it would vary with other cars: half as much with 4n cars.
 #
 # The interval from 1.96 standard errors below the score to 1.96 above is the *95% confidence
@@ -209,14 +211,14 @@ scores = {name: interval(values) for name, values in row_errors.items()}
 # %% [markdown]
 # **Is the difference real?** A car that is hard for one model is often hard for the others, too.
 # This shared difficulty makes the intervals of both scores wide, so one model may be better even if
-# they overlap. A *paired comparison* removes it: for each row, subtract the error of one model from
-# that of the other, and compute the interval of these *differences*. If it does not contain 0, the
-# difference is *statistically significant*: between models that are equally good, luck alone would
-# produce such a difference in only about 5% of all cases. Significant does not mean large.
+# the intervals overlap. A *paired comparison* removes it: for each row, subtract the error of one
+# model from that of the other, and compute the interval of these *differences*. If it does not
+# contain 0, the difference is *statistically significant*: between models that are equally good,
+# luck alone produces such a difference in only 5% of cases. Significant does not mean large.
 #
-# You can also pair the *folds*: for each, subtract one score from the other. The interval of these
-# ten differences takes in the luck of the start, too: each fold has a network of its own, while all
-# rows of a fold share one. For ten values, Student's t-distribution gives 2.26 instead of 1.96.
+# You can also pair the *folds*: for each fold, subtract one model's score from the other's. Each of
+# these ten differences comes from another network, so their interval reflects some of the luck of
+# training, too. For ten values, Student's t-distribution gives 2.26 instead of 1.96.
 
 # %%
 differences = {}
@@ -259,12 +261,12 @@ lesson.save_table("results", results.round(4))
 #
 # - The network beats the linear model: the interval lies far above 0, for cars and for customers.
 # - Network or forest? Both intervals contain 0, and for cars another seed puts the forest ahead:
-#   this data does not show that either is better.
-# - Pairing helps: the interval of forest minus network is narrower than that of either score.
+#   neither is shown to be better.
+# - Pairing helps: forest minus network has a narrower interval than the score of either.
 #
 # ## 7 Predict
 # How far off is a single prediction? The confidence interval does not say: it is about the mean
-# over many rows. But each error in cross-validation is that of a single prediction.
+# over many rows. But cross-validation has given us the error of every single row.
 
 # %%
 for row, answer in list(zip(test_rows, answers, strict=True))[:5]:  # of the last network
@@ -275,8 +277,8 @@ measured |= {"test_forest": scores["random forest"][0], "test_linear": scores["l
 lesson.finish(model, history, training=last, **measured)
 
 # %% [markdown]
-# For use, train one more network in the same way on all rows. No test rows are left for it; the
-# score of cross-validation is the best estimate of its error.
+# The network that you will use is one more, trained in the same way on all rows. No test rows are
+# left for it; the score of cross-validation is the best estimate of its error.
 #
 # ## Remember
 # - Another seed or other test rows give another score. Report its confidence interval.
@@ -290,7 +292,7 @@ lesson.finish(model, history, training=last, **measured)
 # ## Exercises
 # 1. Divide the width of an interval by the score. How much smaller is this with 10,000 rows in
 #    place of 392? Guess first: `--table churn --epochs 20`
-# 2. With `--folds 5` you train half as many networks. Do the scores get worse, do the intervals get
+# 2. With `--folds 5` you train half as many networks. Do the scores get worse? Do the intervals get
 #    wider?
 # 3. Two networks classify the same 1,000 images. A is right on 900 of them, B on 910: on 30 images
 #    only B is right, on 20 only A. Is B significantly better? Compute the interval of A's

@@ -45,11 +45,12 @@ districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# The same inputs as in lesson 21. The answer is one of three *bands*, 0 to 2: below 100,000
-# dollars, in between, or off the scale. The classes are *imbalanced*: some have far more examples.
+# The same inputs as in lesson 21. The answer is one of three *bands*: 0 for a value below 100,000
+# dollars, 1 for medium, 2 for off the scale. These classes are *imbalanced*: some have far more
+# examples than others.
 #
-# Our training, validation and test sets are large. If yours are small, `stratify=targets` as an
-# argument of `train_test_split` gives each of them the same fraction of the rare class.
+# Our data set is large, so a random split will do. If yours is small, give `train_test_split` the
+# argument `stratify=targets`: then each part has the same fraction of the rare class.
 
 # %%
 rest, test_rows = train_test_split(districts, test_size=0.2, random_state=lesson.seed)
@@ -90,7 +91,7 @@ models = {"plain": build(), "weighted": build()}
 
 # %% [markdown]
 # ## 4 Compile
-# Loss and metric are those of any multi-class question.
+# Loss and metric are the usual ones for several classes.
 
 # %%
 train = lesson.batches(places["train"], band["train"])  # reshuffled for every epoch
@@ -113,8 +114,8 @@ for model in models.values():
 #
 # If 2 of 20 examples are cheap, 13 medium and 5 off the scale, the weights are 20 / (3 · 2) = 3.33,
 # 20 / (3 · 13) = 0.51 and 20 / (3 · 5) = 1.33, and each class counts 6.67 in all. scikit-learn's
-# `compute_class_weight` computes them from the labels. (*Oversampling*, repeating the rare examples
-# in the training set, has a similar effect.)
+# `compute_class_weight` computes them from the labels. (*Oversampling*, which repeats the rare
+# examples in the training set, has a similar effect.)
 
 # %%
 balanced = compute_class_weight("balanced", classes=np.arange(3), y=band["train"])
@@ -136,10 +137,10 @@ for name, model in models.items():
 # **Accuracy misleads.** Take one band at a time: is a district in it, yes or no? The *positives*
 # are the examples for which yes is right. We measure:
 #
-# - *Accuracy*: the fraction of right answers. We compare it with that of always saying no.
+# - *Accuracy*: the fraction of right answers. Our baseline is the accuracy of always saying no.
 # - *Recall*: the fraction of the positives that we find.
 # - *Precision*: the fraction of our yes answers that are right. The others are *false alarms*.
-# - The *F1 score* combines precision P and recall R: 2PR / (P + R). It is low if one of them is.
+# - The *F1 score* combines precision P and recall R: 2PR / (P + R). It is low if either of them is.
 #
 # Say 5 of 100 districts are positives, we say yes to 4, and 3 of these 4 are positives. Then recall
 # is 3/5, precision 3/4 and F1 0.67. Accuracy is 0.97, since we miss 2 positives and raise 1 false
@@ -177,19 +178,20 @@ for name in models:
 # | off the scale | 0.95                  | 0.97     | 0.45   | 0.84      | 0.58 |
 # <!-- end -->
 #
-# The accuracy is highest for "off the scale", yet hardly above that of always no, and more than
-# half of these districts are missed.
+# The accuracy is highest for "off the scale". Yet it is hardly above that of always no, and more
+# than half of these districts are missed.
 #
 # **Move the threshold.** A rare band is seldom the most probable one. Instead, say yes as soon as
 # its probability exceeds a *threshold*. The lower it is, the more positives we find and the more
 # false alarms we raise: recall rises, precision usually falls. Where to stop depends on what each
 # mistake costs (churn/README.md shows how to calculate that). Suppose we want a recall of 80%
-# (`--recall`). Then the threshold is the value that the probabilities of 80% of the positives
-# exceed. Each band (in a multi-label task, each label) gets its own: some are rarer or harder.
+# (`--recall`). Then we take the probabilities that the positives got, and choose the threshold so
+# that 80% of them lie above it. Each band (in a multi-label task, each label) gets its own
+# threshold: some bands are rarer or harder.
 #
 # We choose thresholds on the *validation* districts. Thresholds chosen on the test districts would
-# suit their peculiarities, and the scores would be too good. So on the test districts the recall is
-# only roughly what we asked for; the fewer positives there are, the more it differs.
+# suit just these, and the scores would be too good. But thresholds from other districts give only
+# roughly the recall that we asked for; the fewer positives there are, the more it can differ.
 
 # %%
 for name, model in models.items():
@@ -220,9 +222,9 @@ lesson.save_table("rules", rules)
 #   mistake is made more often.
 #
 # **All thresholds at once.** The *precision-recall curve* has a point for each threshold: on the
-# left the high ones, with few and safe yes answers, on the right the low ones, with many false
-# alarms. Guessing has the same precision at every recall: the fraction of positives. The *average
-# precision*, the area under the curve, is a score that needs no threshold; 1 is perfect.
+# left the high ones, with few yes answers that are mostly right, on the right the low ones, with
+# many false alarms. Guessing has the same precision at every recall: the fraction of positives. The
+# *average precision*, the area under the curve, is a score that needs no threshold; 1 is perfect.
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 4.5), layout="constrained")
@@ -249,10 +251,10 @@ lesson.save_figure("precision_recall", figure)
 # - precision at 50 of `plain` (see below): 0.96 (0.96 to 1.00)
 # <!-- end -->
 #
-# The two curves lie close together; weights only move the network along the curve. For a better
+# The two curves lie close together: weights only move the network along the curve. For a better
 # curve you need better inputs, more examples or a better network. And weights have a price: the
-# network learns as if the rare band were more frequent, so its probabilities are too high. (Their
-# mean should be the fraction of positives.) So try a threshold first.
+# network learns as if the rare band were more frequent, so it gives that band too high
+# probabilities. (Their mean should be the fraction of positives.) So try a threshold first.
 #
 # ## 7 Predict
 # Often you need no threshold. If you have time to visit 50 districts, take those with the highest
@@ -276,15 +278,15 @@ lesson.finish(
 # ## Remember
 # - With a rare class, accuracy says little. Report precision and recall of that class, or the
 #   average precision, beside the baseline.
-# - Precision and recall are a trade-off. Choose a threshold for each class or label by what its
+# - More recall usually costs precision. Choose a threshold for each class or label by what its
 #   mistakes cost, on validation data.
 # - Class weights, like a lower threshold, trade precision for recall. They add no knowledge, and
 #   they distort the probabilities.
 #
-# To try first: a network without weights, its precision-recall curve on the validation data, and a
-# threshold. For a yes-or-no network (one `sigmoid` unit) Keras reports these scores for each epoch:
-# `metrics=[keras.metrics.Precision(), keras.metrics.Recall()]`, and the average precision as
-# `keras.metrics.AUC(curve="PR")`.
+# On your own data, try first: a network without class weights, its precision-recall curve on the
+# validation data, and a threshold. For a yes-or-no network (one `sigmoid` unit) Keras reports these
+# scores for each epoch: `metrics=[keras.metrics.Precision(), keras.metrics.Recall()]`, and the
+# average precision as `keras.metrics.AUC(curve="PR")`.
 
 # %% [markdown]
 # ## Exercises

@@ -2,10 +2,10 @@
 """
 # 29 A small language model: how does a machine write?
 
-A *language model* predicts the next word of a text. Nobody has to label anything for that: the text
-itself says what comes next. And what predicts the next word can also write, word after word. In
-this lesson you build a decoder-only Transformer, a small relative of GPT, train it on film reviews,
-measure it against counts of words, pairs and triples, and let it write reviews.
+A *language model* predicts the next word of a text. Nobody has to label anything: the text itself
+says what comes next. And what predicts the next word can also write, word after word. In this
+lesson you build a small relative of GPT, train it on film reviews, compare it with models that only
+count words, pairs and triples, and let it write reviews.
 
 Expect: test perplexity 156 (156 to 158), median and range of three seeds. A trigram model has 185.
 Takes: about 14 minutes on two CPU cores, at full length.
@@ -41,7 +41,7 @@ from language.ngrams import interpolation_weights, ngram_probabilities, perplexi
 
 # %% [markdown]
 # ## 1 Load
-# The film reviews of lesson 02, as arrays of word ranks. We do not need the labels here.
+# The film reviews of lesson 02, as arrays of word ranks, without their labels.
 
 # %%
 (reviews, _), (test_reviews, _), word_index = lesson.load("imdb")
@@ -49,17 +49,17 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 
 # %% [markdown]
 # ## 2 Prepare
-# The numbers are those of lesson 28: a word's rank plus 1, from 2 to 9,999, and 1 for any other
-# word. But 0 is now the boundary between two reviews. We join all reviews to one long text and cut
-# it into *windows* of 200 words. The targets are the same text, one word later: after each of its
-# words, the network has to predict the next one. So a window is not one exercise but 200.
+# As in lesson 28, a word's number is its rank plus 1, from 2 to 9,999, and 1 stands for any other
+# word. But 0 now marks the boundary between two reviews. We join all reviews to one long text and
+# cut it into *windows* of 200 words. The targets are the same text, one word later: after each word
+# the network has to predict the next one. So a window is not one exercise but 200.
 #
 # | input  | (boundary) | this | film | is    | not  |
 # |--------|------------|------|------|-------|------|
 # | target | this       | film | is   | not   | bad  |
 #
-# One percent of the training reviews is set aside for validation, some 60,000 words. Of the test
-# reviews, a tenth is enough: it has more than 500,000 words.
+# One percent of the training reviews, some 60,000 words, is set aside for validation. Of the test
+# reviews a tenth is enough: more than 500,000 words.
 
 # %%
 VOCABULARY = 10_000  # word numbers range from 0 to 9,999
@@ -97,18 +97,18 @@ print(f"{len(train_text):,} words for training, {len(test_text):,} for the test"
 # ### How good is a guess?
 # A language model gives each word of the vocabulary a probability. Its loss is the cross-entropy of
 # lesson 01: -log p, where p is the probability of the word that really came. The exponential of the
-# average loss is the *perplexity*. A model that wavers between 100 words, all equally likely to it,
-# has a loss of -log(1/100) = 4.61 and a perplexity of e^4.61 = 100. Pure chance would have 10,000,
-# perfect foresight 1. (Boundaries and unknown words have to be predicted, too.)
+# average loss is the *perplexity*. A model that always wavers between 100 words, all equally likely
+# to it, has a loss of -log(1/100) = 4.61 and a perplexity of e^4.61 = 100. Guessing among all words
+# would have 10,000, perfect foresight 1. (Boundaries and unknown words have to be predicted, too.)
 #
-# What can be had by counting? A *unigram* model gives each word its frequency in the training text.
-# A *bigram* model looks one word back: which fraction of all "film" was followed by "is"? A
-# *trigram* model looks two words back. A longer run says more, but more often it was never seen
-# before, and p would be 0. So we *interpolate*: take a weighted average of the three, with those
-# weights that make the validation text most probable (`language/ngrams.py` finds them).
+# How far does counting get? A *unigram* model gives each word its frequency in the training text. A
+# *bigram* model looks one word back: what fraction of all occurrences of "film" was followed by
+# "is"? A *trigram* model looks two words back. A longer sequence says more, but more often it does
+# not occur in the training text, and p would be 0. So we *interpolate*: we average the three
+# probabilities, with the weights that make the validation text most probable.
 
 # %%
-# Shape (3, words): the probability that each of the three gives to the word that came.
+# shape (3, words): the probability that each model gives to the word that came
 val_counted, test_counted = (
     ngram_probabilities(train_text, text, VOCABULARY) for text in (val_text, test_text)
 )
@@ -123,22 +123,22 @@ val_trigram = perplexity(weights @ val_counted)  # with the last weights, for th
 # ## 3 Define
 # A *decoder block* is the encoder block of lesson 28 with a *causal mask* (lesson 27): each word
 # may attend only to itself and to the words before it. Without the mask the network would see the
-# word that it has to predict. With it, all 200 predictions of a window can be trained at once, each
-# as if the rest were not written yet. Such blocks without an encoder make a *decoder-only* network.
+# word that it has to predict. With it, all 200 predictions of a window can be trained at once.
+# Without an encoder, this is a *decoder-only* Transformer.
 #
-# We write attention out, as in lesson 27, because we need its keys and values again in step 7. The
-# 128 numbers of a word are split among four heads, 32 for each. `einsum` multiplies, for each text
-# (b) and head (h), each query (q) by each key (k) and sums over the 32 numbers (d).
+# We write attention out, as in lesson 27, because step 7 needs its keys and values. The 128 numbers
+# of a word are split among four heads, 32 for each. `einsum` computes dot products: for each text
+# (b) and head (h), it multiplies each query (q) by each key (k) and sums over the 32 numbers (d).
 #
 # Layer normalization stands *before* attention and before the feed-forward network (*pre-norm*, as
 # in GPT-2 and its successors), not after the addition as in lesson 28. So nothing interrupts the
-# residual connections, and deep stacks are easier to train. `gelu` is a smooth `relu`.
+# residual connections, and networks of many blocks are easier to train. `gelu` is a smooth `relu`.
 #
-# At the end there is a score for each of the 10,000 words. A `Dense` layer would need 128·10,000
-# weights for that, as many as the embedding has. Therefore many language models use the same
-# weights twice (*weight tying*): the score of a word is the dot product of the last vector and the
-# word's embedding. `ReversibleEmbedding` does both. Its numbers start small, so that no word has a
-# high score yet; at the entrance we multiply them by √128, as the first Transformer did.
+# At the end there is a logit for each of the 10,000 words. A `Dense` layer would need 128·10,000
+# weights for that, as many as the embedding has. Many language models use those again (*weight
+# tying*): the logit of a word is the dot product of the last vector and the word's embedding.
+# `ReversibleEmbedding` does both. Its weights start small, so that no logit is large yet; the
+# vectors of the input are multiplied by √128, as in the first Transformer.
 
 # %%
 WIDTH, HEADS = 128, 4  # numbers per word, heads of each attention layer
@@ -163,7 +163,7 @@ last_norm = layers.LayerNormalization()
 
 
 def attend(block, vectors, position, past=None):
-    """Compute causal self-attention; `past` and the return values are those of `decode`."""
+    """Return the output of causal self-attention, and its keys and values; see `decode`."""
     shape = (-1, vectors.shape[1], HEADS, SIZE)
     queries, keys, values = (
         ops.reshape(block[name](vectors), shape) for name in ("query", "key", "value")
@@ -173,8 +173,7 @@ def attend(block, vectors, position, past=None):
         here = ops.equal(ops.reshape(position, (-1, 1, 1, 1)), all_positions)
         keys, values = ops.where(here, keys, past[0]), ops.where(here, values, past[1])
     scores = ops.einsum("bqhd,bkhd->bhqk", queries, keys) / SIZE**0.5
-    # A key is hidden if its position comes after that of the query.
-    mask = ops.less_equal(np.arange(CONTEXT), ops.expand_dims(position, -1))
+    mask = ops.less_equal(np.arange(CONTEXT), ops.expand_dims(position, -1))  # no later keys
     weights = ops.softmax(ops.where(ops.expand_dims(mask, 1), scores, -1e9))
     collected = ops.einsum("bhqk,bkhd->bqhd", weights, values)
     return block["output"](ops.reshape(collected, (-1, vectors.shape[1], WIDTH))), [keys, values]
@@ -185,8 +184,7 @@ def decode(numbers, position, past=None):
 
     Args:
         numbers, position: the number and the position of each word, shape (texts, words).
-        past: for each block the keys and values of a whole window, if they are known. Then
-            `numbers` is one word per text.
+        past: in step 7, the keys and values of each block so far; `numbers` is then one new word.
 
     Returns:
         The vectors, shape (texts, words, WIDTH), and the keys and values of each block.
@@ -195,11 +193,11 @@ def decode(numbers, position, past=None):
     cache = []
     for index, block in enumerate(blocks):
         normalized = block["attention_norm"](vectors)
-        collected, found = attend(block, normalized, position, past and past[index])
-        cache.append(found)
+        collected, keys_and_values = attend(block, normalized, position, past and past[index])
+        cache.append(keys_and_values)
         vectors = vectors + collected
-        digested = block["contract"](block["expand"](block["feed_forward_norm"](vectors)))
-        vectors = vectors + digested
+        expanded = block["expand"](block["feed_forward_norm"](vectors))
+        vectors = vectors + block["contract"](expanded)
     return last_norm(vectors), cache
 
 
@@ -209,14 +207,14 @@ model = keras.Model(inputs, words(vectors, reverse=True))
 print(f"{model.count_params():,} parameters")
 
 # %% [markdown]
-# The embedding has 10,000·128 = 1,280,000 of these parameters, that of the positions 200·128 =
+# The word embedding has 10,000·128 = 1,280,000 of these parameters, that of the positions 200·128 =
 # 25,600. A block has 4·(128·128 + 128) = 66,048 in its attention, 128·512 + 512 + 512·128 + 128 =
-# 131,712 in its feed-forward network and 2·256 in its normalizations. Large language models are
-# built of the same parts, with thousands of numbers per word and about a hundred blocks.
+# 131,712 in its feed-forward network and 2·256 in its normalizations. Large language models have
+# the same parts, with thousands of numbers per word and about a hundred blocks.
 #
 # ## 4 Compile
-# The outputs are logits. With `from_logits=True` the loss applies the softmax itself (lesson 01).
-# Warmup, cosine and gradient clipping are as in lesson 28.
+# With `from_logits=True` the loss applies the softmax itself (lesson 01). Warmup, cosine decay and
+# gradient clipping are those of lesson 28.
 
 # %%
 steps = len(train) * lesson.epochs
@@ -230,8 +228,8 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# One pass over the training text takes minutes, so we count each eighth of it as an epoch
-# (`parts=8` above). Eight epochs show each window once: even the training loss is that of new text.
+# One pass over the training text takes minutes, so we count each eighth of it as an epoch. Eight
+# epochs show each window once: even the training loss is that of text not seen before.
 
 # %%
 history = model.fit(
@@ -269,10 +267,10 @@ lesson.save_table("perplexities", table.round(1))
 # | Transformer | 156 (156 to 158)               |
 # <!-- end -->
 #
-# Already the word before says a great deal, and a second one adds a little. The trigram cannot make
-# more of it, because many runs of three words are new to it: it has no idea that "a splendid film"
-# resembles "a wonderful film". The network has: similar words get similar vectors. And it can look
-# back not two words but up to 200. (Does it? See exercise 1.)
+# The previous word alone says a great deal, and a second one adds a little. More is hard to get by
+# counting, because many sequences of three words never occurred in training: the trigram model has
+# no idea that "a splendid film" resembles "a wonderful film". The network has, since similar words
+# get similar vectors. And it can look back not two words but up to 200. (Does it? See exercise 1.)
 #
 # What would more time bring? The curve still falls at the end, partly because the learning rate
 # does. Try `--epochs 16`. But the text is small: large models read a million times as many words.
@@ -280,7 +278,7 @@ lesson.save_table("perplexities", table.round(1))
 # ## 7 Predict
 # The network gives 10,000 probabilities. How do we choose a word? Always taking the likeliest one
 # is *greedy decoding*. Drawing at random with these probabilities is *sampling*. But thousands of
-# unlikely words add up, and one that does not fit derails the text. Three ways to be more cautious:
+# unlikely words add up, and a single one can derail the text. Three cautious ways:
 #
 # - The *temperature* T divides the logits. With T = 0.5, odds of 3 to 1 become 9 to 1: likely words
 #   become even likelier; near 0, only the likeliest word is left. With T above 1, the text becomes
@@ -302,10 +300,9 @@ def choose(logits, draw, temperature=1.0, top_k=VOCABULARY, top_p=1.0):
 
 # %% [markdown]
 # To write a text we choose a word, append it, and let the network read the longer text again, up to
-# 200 words: later positions have no embedding. But the keys and values of the earlier words do not
-# change, since no word sees what comes after it. So we keep them in a *key-value cache*. Then only
-# the new word goes through the network: it gets a query, key and value, and its query meets all
-# keys. The price is memory: 2·128 numbers per word and block.
+# 200 words: later positions have no embedding. But the keys and values of the earlier words stay
+# the same, since no word sees a later one. We keep them in a *key-value cache*, and only the new
+# word goes through the network. The price is memory: 2·128 numbers per word and block.
 
 
 # %%
@@ -322,7 +319,7 @@ def reader_without_cache():
 
 
 def reader_with_cache():
-    """Return a function as above, which expects the same text again, with words appended."""
+    """Return such a function; each call expects the previous text, with words appended."""
     number, position = (keras.Input((1,), dtype="int32") for _ in range(2))
     past = [[keras.Input((CONTEXT, HEADS, SIZE)) for _ in range(2)] for _ in blocks]
     step = keras.Model([number, position, past], decode(number, position, past))
@@ -341,7 +338,7 @@ def reader_with_cache():
 
 
 def write(prompt, count, read, **sampling):
-    """Continue a list of word numbers by `count` words, chosen as `choose` does."""
+    """Continue a list of word numbers by `count` words; `sampling` goes to `choose`."""
     draw, text = np.random.default_rng(lesson.seed), list(prompt)
     embeddings = ops.convert_to_numpy(words.embeddings)
     for _ in range(count):
@@ -371,13 +368,13 @@ for name, sampling in ways.items():
 lesson.save_text("written", "\n".join(texts))
 
 # %% [markdown]
-# (The "br" is a line break, left over from the web pages that the reviews come from.) Greedy
-# decoding soon repeats itself: the likeliest continuation of a phrase is the phrase again. With
-# temperature 1 each word fits those before it, but the text drifts; at 1.5 it falls apart. In
-# between, with a low temperature or with top-k or top-p, it reads best, and still says nothing: the
-# network has learned which words follow each other, not what films are like.
+# (The "br" is a line break on the web pages that the reviews come from.) Greedy decoding soon
+# repeats itself: the likeliest continuation of a phrase is the phrase again. With temperature 1
+# each word fits those before it, but the text drifts; at 1.5 it falls apart. With a lower
+# temperature, top-k or top-p it reads best, and still says nothing: the network has learned which
+# words follow each other, not what films are like.
 #
-# What does the cache save? Both readers write the same text. (Measured: notes/language_models.md.)
+# How much time does the cache save? (Measured with three seeds: notes/language_models.md.)
 
 # %%
 readers = {"without cache": reader_without_cache(), "with cache": reader_with_cache()}
@@ -403,20 +400,19 @@ lesson.finish(
 # - A language model predicts the next word. Its labels are the text itself, one word later, and a
 #   causal mask hides what comes later.
 # - Perplexity, e to the power of the loss, is the number of equally likely words among which the
-#   model would waver. Compare it only on the same text and vocabulary: fewer words are easier.
-# - To write, choose among the likely words, and keep the keys and values of the words so far.
+#   model would waver. Compare it only on the same text with the same vocabulary.
+# - To write, choose among the likely words, and keep the keys and values of earlier words.
 #
-# For texts of your own, try first: a large model that others have trained, given your task as a
-# prompt, then fine-tuned (lesson 30). Train one from scratch to learn how it works.
+# On texts of your own, try first: a large model that others have trained, with your task as a
+# prompt; then fine-tune it (lesson 30). Train one from scratch only to learn how it works.
 
 # %% [markdown]
 # ## Exercises
 # 1. How far back does the network look? Let it predict words of the test reviews when it sees only
 #    the last 1, 2, 5, 20, 100 or 200 words before them.
 # 2. Training again for every prompt would take minutes. Write a program that loads `model.keras`
-#    and continues prompts. Does a text that begins with praise, or with a complaint, stay so?
-# 3. Which temperature writes most like people? Count which fraction of the runs of three words
-#    occurs in the training reviews, for test reviews and for texts written at temperatures 0.5,
-#    0.8, 1 and 1.5.
+#    and continues prompts. Is praise followed by praise, and blame by blame?
+# 3. Which temperature writes most like people? What fraction of all sequences of three words occur
+#    in the training reviews: in test reviews, and at temperatures 0.5, 0.8, 1 and 1.5?
 #
 # Solutions: notes/solutions/29_language_model.md

@@ -284,14 +284,16 @@ lesson.finish(model, model_history, training=f"fine-tuned-{size}", **scores)
 
 # %% [markdown]
 # ## Remember
-# - Pretrain on texts without labels, then fine-tune on the labels that you have. The fewer they
-#   are, the more pretraining matters.
-# - Fine-tune with a low learning rate, so that what was learned is adapted and not overwritten.
-# - LoRA trains two thin matrices per layer. It saves memory, for gradients and Adam's averages. It
-#   saves little time: each step still goes through the whole network, forward and backward.
+# - Pretrain on texts without labels, then fine-tune on the labels that you have. With few labels
+#   this gains much more than with many.
+# - To fine-tune all weights, use a low learning rate, so that what was learned is adapted and not
+#   overwritten.
+# - LoRA trains two thin matrices per weight matrix. It saves the memory of most gradients and of
+#   Adam's averages, but little time: each step still goes through the whole network, forward and
+#   backward.
 #
-# With few labels of your own, try first: a large pretrained network of others, fine-tuned with LoRA
-# (notes/language_models.md).
+# With few labels of your own, try first: a large network that others have pretrained, fine-tuned
+# with LoRA (notes/language_models.md).
 
 # %% [markdown]
 # ## Exercises

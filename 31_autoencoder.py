@@ -264,10 +264,12 @@ lesson.finish(
 # - An autoencoder needs no labels: its target is its input, and a bottleneck forces it to learn
 #   what the images have in common.
 # - For denoising, add noise to the input and keep the target clean.
-# - What it reconstructs badly is unlike its training data.
+# - What it reconstructs badly is probably unlike its training data, but some anomalies it
+#   reconstructs well.
 #
-# On your own data, try first: PCA with as many numbers. It takes seconds. To draw new images from
-# random codes, see lesson 32: here, nothing fixes where the codes lie.
+# On your own data, try first: PCA with as many components as your code has numbers. It takes
+# seconds. To make new images from random codes, see lesson 32: here, nothing decides which codes
+# belong to real images.
 
 # %% [markdown]
 # ## Exercises

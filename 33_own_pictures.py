@@ -8,7 +8,7 @@ colors, split them so that the test is honest, and train a convolutional network
 only a few hundred pictures. Afterwards it tells you to which class a picture file belongs.
 
 You need no pictures to begin: the lesson draws some, six letters in many fonts and colors. The
-result below is that of the letters; with photos of your own you will get another one.
+result below was measured on these letters; on photos of your own it will differ.
 
 Expect: test accuracy 1.000 (1.000 to 1.000) on the letters, median and range of three seeds.
 
@@ -63,19 +63,19 @@ from pictures.folders import load_pictures
 #
 # - stops in the middle of training at the first damaged file;
 # - skips WebP files without a word;
-# - ignores the note that a camera held upright leaves in the file (part of its *Exif* data): those
-#   pictures lie on their side;
+# - ignores the *Exif* data, in which a camera notes how it was held: photos taken upright then lie
+#   on their side;
 # - splits file by file, a trap that section 2 explains.
 #
 # So our helper `load_pictures` reads the files with the library Pillow, and *reports* what is odd:
 # which files it left out, and which pictures it had to change. Read the report each time: if a
 # class lost half its files, no network can repair that. Photos of iPhones, for example, often have
-# the format HEIC, which Pillow cannot read; export them as JPEG.
+# the format HEIC, which Pillow alone cannot read; export them as JPEG.
 #
-# All pictures of a batch must have the same size, so the longer side of each is cut to the length
-# of the shorter one, and the square scaled to 64x64 pixels. Without `--pictures` the helper draws
-# letters into the folder of this run, which is printed below: have a look at them. As in a real
-# folder, most things were pictured several times, and some files are odd.
+# All pictures of a batch must have the same size, so each is cropped to a square around its center
+# and scaled to 64x64 pixels. Without `--pictures` the helper draws letters into the folder of this
+# run, which is printed below: have a look at them. As in a real folder, most things were pictured
+# several times, and some files are odd.
 
 # %%
 images, labels, classes, files = load_pictures(lesson)
@@ -83,38 +83,38 @@ print("shape:", images.shape, "- the first pixel of the first picture:", images[
 
 # %% [markdown]
 # The shape tells the order of the axes: picture, row, column, *channel*. A pixel has three
-# channels, how much red, green and blue light it gives off, each from 0 to 255: (255, 0, 0) is red,
-# (255, 255, 0) yellow. Keras expects the channels last, and calls that *channels_last*. Other
-# programs, among them most that use PyTorch, keep three separate images, one for each color, in
-# the shape (pictures, 3, rows, columns): *channels_first*. Both hold the same numbers, and
-# `np.transpose(images, (0, 3, 1, 2))` turns the first into the second.
+# channels: how much red, green and blue light it gives off, each from 0 to 255. (255, 0, 0) is red,
+# (255, 255, 0) yellow. Keras expects the channels last, and calls that *channels_last*. Most
+# programs that use PyTorch keep three separate images, one per color, in the shape (pictures, 3,
+# rows, columns): *channels_first*. Both hold the same numbers. To convert the first into the
+# second, write `np.transpose(images, (0, 3, 1, 2))`.
 #
 # ## 2 Prepare
 # People rarely take one picture of a thing. They take three, and keep them all: *near-duplicates*.
 # If one of them is in the training set and one in the test set, the network has already seen the
-# answer. Such a test measures memory, another case of *data leakage*. So near-duplicates must stay
-# on the same side of a split.
+# answer. Such a test measures how well the network memorizes, another case of *data leakage*. So
+# near-duplicates must stay on the same side of a split.
 #
 # How do we find them, if not by eye? With a *difference hash*: scale the picture down to 8 rows of
-# 9 gray pixels, and note for each pixel whether it is brighter than its left neighbor. A row of the
-# gray values 90, 120, 80, ... begins with the bits 1, 0, ...; in all there are 8·8 = 64 bits. What
-# differs between two shots in a row (a little light, a shift by a pixel, the size of the file)
-# changes few of them. Two unrelated pictures differ in about half of the bits. We put pictures into
-# one group if they differ in at most 8. That does not find all near-duplicates: a series that you
-# took while walking around a thing has to be grouped by hand.
+# 9 gray pixels, and note for each pixel but the first of a row whether it is brighter than its left
+# neighbor. A row of the gray values 90, 120, 80, ... begins with the bits 1, 0, ...; in all there
+# are 8·8 = 64 bits. What differs between two shots taken one after the other (a little light, a
+# shift by a pixel) changes few of them. Two unrelated pictures differ in about half of the bits. We
+# put two pictures into the same group if they differ in at most 8. This misses some
+# near-duplicates: a series that you took while walking around a thing has to be grouped by hand.
 
 # %%
 groups = group_near_duplicates(images)
 print(describe_groups(groups, labels, files))
-series = np.flatnonzero(np.bincount(groups)[groups] > 1)  # pictures that are not alone
+series = np.flatnonzero(np.bincount(groups)[groups] > 1)  # in groups of two or more
 series = series[np.argsort(groups[series], kind="stable")][:16]
 if len(series):
     titles = [f"group {group}" for group in groups[series]]
     lesson.save_figure("near_duplicates", picture_grid(images[series], titles))
 
 # %% [markdown]
-# The cell prints how many groups it found; the figure `near_duplicates` shows the first ones. A
-# group of pictures that you would not call the same does no harm: they merely stay together.
+# The cell prints how many groups it found; the figure `near_duplicates` shows the first ones. If
+# different pictures landed in one group, that does no harm: they merely stay together.
 #
 # scikit-learn's `StratifiedGroupKFold` splits into five parts without tearing a group apart, and
 # keeps the fraction of each class as equal as it can. We take one fifth as the test set, then one
@@ -145,12 +145,12 @@ train = lesson.batches(train_images, train_labels)  # reshuffled for every epoch
 
 # %% [markdown]
 # ## 3 Define
-# **Augmentation.** A few hundred pictures are little for a network with about 100,000 weights: it
+# **Augmentation.** A few hundred pictures are not many for a network with about 100,000 weights: it
 # can memorize them. *Augmentation* makes many pictures out of each. In every epoch each one is
-# shifted, turned, and made brighter or darker, by other random amounts. They must stay so small
-# that you would still give the picture the same label. (A mirrored cat is a cat, so for photos of
-# things add `RandomFlip("horizontal")`. A mirrored "R" is no "R".) The layers do this only in
-# training; in prediction they pass the picture on unchanged.
+# shifted, turned, and made brighter or darker by new random amounts, so small that you would still
+# give the picture the same label. (A mirrored cat is a cat, so for photos of things add
+# `RandomFlip("horizontal")`. A mirrored "R" is no "R".) Such layers change pictures only in
+# training; in prediction they pass them on unchanged.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -167,13 +167,13 @@ variants = keras.ops.convert_to_numpy(augment(copies, training=True))
 lesson.save_figure("augmentation", picture_grid(variants, [""] * 16))
 
 # %% [markdown]
-# The figure `augmentation` shows one picture in 16 variants. Does the label still fit each of them?
+# The figure `augmentation` shows one picture in 16 variants. Does the label still fit all of them?
 #
 # **The network.** It has four convolutional layers (lessons 11 and 12). `padding="same"` puts a
 # border of zeros around the image, so that a convolution does not shrink it; pooling halves height
 # and width, from 64 to 32, 16 and 8, while the number of channels grows. A filter of the first
 # layer sees all three colors at once: it has 3·3 weights for each channel and one bias, so the 16
-# filters have 16·(3·3·3 + 1) = 448 parameters. For gray images (lesson 12) it was 160.
+# filters have 16·(3·3·3 + 1) = 448 parameters. On gray images (lesson 12) they had 160.
 #
 # `GlobalMaxPooling2D` then keeps only the largest of the 8x8 values of each channel: where in the
 # picture a thing is does not matter, only whether it is there.
@@ -210,9 +210,10 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# There are few pictures, so an epoch is short and we need many. Measured on few pictures, the
-# validation loss also jumps from epoch to epoch. So we do not stop early: we train for all epochs,
-# and then put back the weights of the one with the lowest validation loss.
+# There are few pictures, so an epoch has few steps and we need many epochs. Measured on few
+# pictures, the validation loss also jumps from epoch to epoch. So we do not stop early: we train
+# for all epochs, and then put back the weights of the epoch with the lowest validation loss.
+# `EarlyStopping` does that; with a `patience` of all epochs it never stops.
 
 # %%
 best_weights = keras.callbacks.EarlyStopping(
@@ -229,13 +230,13 @@ history = model.fit(
 
 # %% [markdown]
 # ## 6 Evaluate
-# With few test pictures the accuracy is partly luck: other pictures would give another one. Its
-# *standard error* says by how much, typically: sqrt(p·(1 - p) / n) for an accuracy p on n
-# independent pictures. About 19 times in 20, the true accuracy is less than two standard errors
-# away. Near-duplicates are not independent, so we count groups: n = 50 of them and p = 0.9 give a
-# standard error of 0.04, so the true accuracy is somewhere between 0.82 and 0.98. (Without a single
-# mistake the formula gives 0, too good to be true: up to a fraction of 3 / n of new pictures may
-# still be misclassified, 6 % if n = 50.)
+# With few test pictures the accuracy is partly luck: other pictures would give another one. How far
+# they typically lie from the true accuracy, that on all pictures of this kind, is the *standard
+# error*: sqrt(p·(1 - p) / n) for an accuracy p on n independent pictures. About 19 times in 20, the
+# true accuracy is less than two standard errors away. Near-duplicates are not independent, so we
+# count groups: n = 50 of them and p = 0.9 give a standard error of 0.04, so the true accuracy is
+# somewhere between 0.82 and 0.98. (Without a single mistake the formula gives 0, too good to be
+# true: up to a fraction of 3 / n of new pictures may still be misclassified, 6% if n = 50.)
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=500, verbose=0, return_dict=True)
@@ -251,9 +252,10 @@ lesson.save_figure("confusion_matrix", plots.confusion_matrix(test_labels, guess
 # you measure it on pictures of your own.
 #
 # ## 7 Predict
-# The figure `hardest` shows the test pictures whose true class got the lowest probability, which is
-# in the title, after the true class and, if it is wrong, the guess. With pictures of your own, look
-# here for wrong labels, things that were cut off, and things that you would not recognize either.
+# The figure `hardest` shows the test pictures whose true class got the lowest probability. Each
+# title names the true class, the guess if it is wrong, and that probability. With pictures of your
+# own, look here for wrong labels, and for things that were cut off or that you would not recognize
+# either.
 
 # %%
 true = probabilities[np.arange(len(test_labels)), test_labels]
@@ -269,8 +271,8 @@ scores = {"test_loss": test["loss"], "test_accuracy": accuracy, "standard_error"
 lesson.finish(model, history, classes=classes, **scores)
 
 # %% [markdown]
-# From now on the network answers without training. It takes the newest finished run, reads the file
-# as it read the others, and prints the three most probable classes:
+# From now on the network answers without training. This command takes the network of the newest
+# finished run, reads the file as it read the others, and prints the three most probable classes:
 #
 #     python 33_own_pictures.py --predict cat.jpg
 #
@@ -279,8 +281,8 @@ lesson.finish(model, history, classes=classes, **scores)
 #
 # ## Remember
 # - Check the files before you train: read a report of what was left out and what was changed.
-# - Near-duplicates belong on the same side of a split; otherwise the test measures memory.
-# - Augmentation makes many pictures out of few. It must not change what the label says.
+# - Near-duplicates belong on the same side of a split; otherwise the test rewards memorizing.
+# - Augmentation makes many pictures out of few. The label must still fit all of them.
 #
 # On your own pictures, try first: many different ones, taken at different places and in different
 # light, and a long look at the figure `hardest`. Then start from a trained network (lesson 11).
@@ -288,10 +290,11 @@ lesson.finish(model, history, classes=classes, **scores)
 # %% [markdown]
 # ## Exercises
 # 1. What is the shape of a batch of ten color pictures, 4 pixels high and 6 wide, in channels_last
-#    and in channels_first? How many parameters has `Conv2D(8, 3)` on them, and on gray ones?
-# 2. On a folder of your own with several shots of most things, compare the default with `--split
-#    files` and with `--augmentation no`, for the seeds 42, 43 and 44. Are the differences larger
-#    than the standard error? Which accuracy do you tell a friend who wants to use the network?
+#    and in channels_first? How many parameters does `Conv2D(8, 3)` have on them, and on gray ones?
+# 2. On a folder of your own, with several shots of most things, compare the default with
+#    `--split files` and with `--augmentation no`, for the seeds 42, 43 and 44. Are the differences
+#    larger than the standard error? Which accuracy do you tell a friend who wants to use the
+#    network?
 # 3. Make a folder of odd files and see what the report says: a text renamed `.jpg`, the first half
 #    of a photo, a photo turned in its viewer, a screenshot, an animated GIF. Which ones would you
 #    not have noticed?

@@ -2,11 +2,11 @@
 """
 # 36 Small and fast: how does a network fit on a phone?
 
-A trained network is to leave Python, for a phone, a watch or a small board without Keras. There it
-should be small and fast, and still give the same answers. In this lesson you write a network to a
-file that such devices can run, store each of its weights in two bytes or one instead of four, let
-it teach a network with a sixtieth of its weights, and classify digits with a program of about ten
-lines that needs no Keras.
+A phone, a watch or a small board has no Keras, and often not even Python. A network that is to work
+there should be small and fast, and still give the same answers. In this lesson you let a trained
+network teach another one with a sixtieth of its weights, write both to files that such devices can
+run, store each weight in two bytes or one instead of four, and classify digits with a program of
+about ten lines that needs no Keras.
 
 Expect: median test accuracy 0.988 in 379 kB; in int8 0.987 in 106 kB.
 
@@ -66,9 +66,9 @@ train_targets, val_targets, test_targets = (
 # %% [markdown]
 # ## 3 Define
 # With `width=32` this is `conv_net` of mnist/: three convolutions with 32, 64 and 64 filters, a
-# dense layer of 64 units, and the output, 93,322 parameters in all. Between two layers the number
-# of weights grows with the square of the width. So a network an eighth as wide, `width=4`, has not
-# an eighth but about a sixtieth of the parameters: 1,594.
+# dense layer of 64 units, and the output, 93,322 parameters in all. The number of weights between
+# two layers is proportional to the width of the one times the width of the other. So a network an
+# eighth as wide, `width=4`, has not an eighth but about a sixtieth of the parameters: 1,594.
 
 
 # %%
@@ -130,11 +130,11 @@ history = train(model, train_targets, "original", lesson.seed)
 # But about the images it was trained on, the teacher is nearly always sure, and 0.999 for the 4
 # leaves little for the 9. So we soften its probabilities with a *temperature* T: each is raised to
 # the power 1/T, then all are divided by their sum. With T = 3, (0.98, 0.02) become their cube
-# roots, (0.993, 0.271), divided by their sum 1.264: (0.79, 0.21). The student learns to be as
-# unsure; which class is the most probable does not change.
+# roots, (0.993, 0.271), divided by their sum 1.264: (0.79, 0.21). The student learns from these.
+# Which class is the most probable does not change.
 #
-# Does it help? We compare with a student of the labels alone: the same initial weights, the same
-# order of images, three seeds each.
+# Does it help? For each of three seeds we train two students with the same initial weights and the
+# same order of images: one learns from the labels, the other from the original's probabilities.
 
 # %%
 soft = model.predict(train_images, batch_size=1000, verbose=0) ** (1 / lesson.temperature)
@@ -144,7 +144,7 @@ for seed in range(lesson.seed, lesson.seed + lesson.repeats):
     for teacher, targets in {"labels": train_targets, "original": soft}.items():
         student = build_model(lesson.width, seed)
         fitted = train(student, targets, f"student of {teacher} {seed}", seed)
-        students.setdefault(teacher, student)  # that of the first seed
+        students.setdefault(teacher, student)  # keep that of the first seed
         _, test_accuracy = student.evaluate(test_images, test_targets, batch_size=1000, verbose=0)
         rows.append({
             "learns_from": teacher,
@@ -166,19 +166,21 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 # | the labels                   | 0.9532 (0.9480 to 0.9593) | 0.9601 (0.9516 to 0.9653) |
 # | the original's probabilities | 0.9542 (0.9470 to 0.9613) | 0.9608 (0.9568 to 0.9699) |
 #
-# Of the 9 pairs with equal seeds, the student of the original is better in 9.
+# In 9 of the 9 pairs with equal seeds, the student of the original has the higher
+# test accuracy, in 5 the higher validation accuracy.
 # <!-- end -->
 #
-# So it helps, but only by about 0.2 percentage points, less than two students with other seeds
-# differ. On MNIST the labels say nearly everything already. Expect more where the teacher knows
-# more than they do: many classes that resemble each other, or images without any label.
+# The gain is small: about 0.2 percentage points on the test images, less than the seed changes, and
+# hardly anything to be seen on the validation images. On MNIST the labels say nearly everything
+# already. Expect more where the teacher knows more than the labels do: with many classes that
+# resemble each other, or with images that have no labels.
 #
 # ## 6 Evaluate
 # ### A file for small devices
 # *LiteRT* (formerly TensorFlow Lite) runs networks on phones and small boards. Its files end in
 # `.tflite`; `export` (lesson 05) writes them with TensorFlow's converter, which is why this lesson
 # needs the TensorFlow back-end. A weight is usually a *float32*, a number of 32 bits or 4 bytes. So
-# the original needs 93,322 · 4 = 373,288 bytes, and a little for the list of its layers.
+# the original needs 93,322 · 4 = 373,288 bytes, and a little more for the list of its layers.
 #
 # ### Smaller numbers: quantization
 # *Quantization* stores the numbers of a network with fewer bits. *Post-training quantization* does
@@ -193,14 +195,15 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 #
 # For weights, the zero point is 0, and each filter or unit has its own scale, with which its
 # largest weight becomes 127 or -127. Say that the weights lie between -0.42 and 0.30. The scale is
-# 0.42 / 127 = 0.00331, and the weight 0.1 becomes 0.1 / 0.00331 = 30.2, rounded 30. Read back, it
-# is 30 · 0.00331 = 0.0992. The error is at most half a scale.
+# 0.42 / 127 = 0.00331, and the weight 0.1 becomes 0.1 / 0.00331 = 30.2, rounded to 30. Read back,
+# it is 30 · 0.00331 = 0.0992. The error is at most half a scale.
 #
 # Four int8 fit where one float32 does, so a processor multiplies several times as many at once. But
-# then the outputs of the layers must be int8, too. After `relu` they are not negative, so the zero
-# point is -128: it stands for 0. And the largest output? It depends on the images as well. So the
-# converter runs a *representative data set*, some typical inputs, and notes the range of each
-# layer. If a layer gives 0 to 6, its scale is 6 / 255 = 0.0235, and the output 2 is stored as
+# then the outputs of the layers, by which the weights are multiplied, must be int8, too. After
+# `relu` they are not negative, so the zero point is -128: the int8 -128 stands for 0. And what is
+# the largest output? That depends not only on the weights but also on the images. So the converter
+# runs a *representative data set*, some typical inputs, and notes the range of each layer. If the
+# outputs of a layer range from 0 to 6, its scale is 6 / 255 = 0.0235, and the output 2 is stored as
 # 2 / 0.0235 - 128 = -43. A later output of 7 is out of range: it is cut off at 127, which means 6.
 
 # %%
@@ -240,7 +243,8 @@ for array in interpreter.get_tensor_details():
 # A phone gets one image at a time, so that is how we measure: every test image by itself, on one
 # thread (one core). `ms` is the median time in milliseconds, on your machine. *Agreement* is the
 # fraction of test images to which a file gives the same class as the original in Keras, right or
-# wrong. It shows changes that the accuracy hides: one answer more that is right, one more wrong.
+# wrong. It shows what the accuracy hides: if one answer becomes right and another one wrong, the
+# accuracy stays the same.
 #
 # *ONNX* is another format, which programs in many languages read. It takes two more packages, so
 # its file is only in the table if they are installed.
@@ -255,7 +259,7 @@ lesson.save_table("files", table)
 
 # %% [markdown]
 # <!-- results: lesson-36-files -->
-# Medians and ranges of three seeds, times on one core of an AMD EPYC:
+# Medians and ranges of three seeds; the shortest of their times, on one core of an AMD EPYC:
 #
 # | file                      | bytes     | ms per image | test accuracy             | agreement |
 # | ------------------------- | --------- | ------------ | ------------------------- | --------- |
@@ -268,17 +272,17 @@ lesson.save_table("files", table)
 # | `student_int8.tflite`     | 8,920     | 0.0056       | 0.9599 (0.9593 to 0.9606) | 0.9602    |
 # <!-- end -->
 #
-# - *Bytes*: float16 halves the weights and int8 quarters them, but the list of layers stays. In the
-#   student's smaller files it takes more than the weights. `original.keras` is the largest, because
-#   it also holds Adam's state (lesson 05).
+# - *Bytes*: float16 halves the weights and int8 quarters them, but not the list of layers. In the
+#   student's float16 and int8 files that list takes more bytes than the weights. `original.keras`
+#   is the largest, because it also holds Adam's state (lesson 05).
 # - *Time*: float16 saves none on a processor that turns the weights back into float32 before it
-#   multiplies. int8 does, where there is much to multiply; for the student, starting a prediction
-#   takes longer than its arithmetic. Slowest by far is Keras' `predict`: it is made for large
-#   batches, and prepares a lot in every call.
+#   multiplies. int8 does, where there is much to multiply; for the student, starting each
+#   prediction takes longer than its arithmetic. Slowest by far is Keras' `predict`: it is made for
+#   large batches, and prepares a lot in every call.
 #
 # ## 7 Predict
-# A phone has no Keras. The program small/classify.py needs only NumPy and the interpreter, which is
-# also in a small package of its own, `ai-edge-litert`. These are its main lines:
+# A phone has no Keras. The program small/classify.py needs only NumPy and the interpreter, which
+# the small package `ai-edge-litert` contains. These are its main lines:
 #
 #     interpreter = Interpreter(sys.argv[1], num_threads=1)
 #     interpreter.allocate_tensors()
@@ -288,9 +292,9 @@ lesson.save_table("files", table)
 #         interpreter.invoke()
 #         print(interpreter.get_tensor(answer["index"]).argmax())
 #
-# We let it classify ten test images, in a process of its own, if the package is installed. (The
-# numbers above do not need it: TensorFlow contains the same interpreter.) It passes raw pixels, 0
-# to 255, since `Rescaling` is in the file. On a phone, the same steps are written in Kotlin or
+# If that package is installed, we let the program classify ten test images. (The measurements above
+# do not need the package: TensorFlow contains the same interpreter.) The program passes raw pixels,
+# 0 to 255, since `Rescaling` is in the file. On a phone, the same steps are written in Kotlin or
 # Swift.
 
 # %%
@@ -307,8 +311,8 @@ lesson.finish(model, history, training="original", test_accuracy=accuracy["origi
 # %% [markdown]
 # ## Remember
 # - `model.export("m.tflite", format="litert")` writes what a phone or a board can run.
-# - Whole numbers of 8 bits make the file about four times smaller. A representative data set tells
-#   the converter the range of each layer.
+# - Quantization to int8 quarters the weights. A representative data set, typical inputs, tells the
+#   converter the range of each layer's outputs.
 # - Measure size, time, accuracy and agreement on the device itself, or one like it.
 #
 # With your own network, try first: int8 with a few hundred training images, and its agreement with

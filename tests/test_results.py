@@ -342,12 +342,13 @@ def test_claims_of_lesson_32():
 
 
 def test_claims_of_lesson_36():
-    students = results("36_students").pivot(
-        index=["run_seed", "seed"], columns="learns_from", values="test_accuracy"
-    )
+    pairs = results("36_students").pivot(index=["run_seed", "seed"], columns="learns_from")
+    students, val = pairs.test_accuracy, pairs.val_accuracy
     gain = students.original - students.labels
     assert 0 < gain.median() < 0.003 and (gain >= 0).mean() > 0.7
     assert gain.median() < students.labels.std()
+    assert abs((val.original > val.labels).mean() - 0.5) < 0.25
+    assert (val.original - val.labels).median() < val.labels.std()
     files = results("36_files").groupby("file").median(numeric_only=True)
     whole, small = files.loc["original_float32.tflite"], files.loc["original_int8.tflite"]
     assert 3 < whole.bytes / small.bytes < 4 and small.ms < 0.6 * whole.ms

@@ -1,4 +1,4 @@
-"""Solution 1 of lesson 29: the perplexity if the network sees only the last words before a gap."""
+"""Solution 1 of lesson 29: the perplexity if the network sees only the last words."""
 
 from saved import newest_run
 

@@ -1,4 +1,4 @@
-"""Solution 3 of lesson 29: how many runs of three words has somebody written before?"""
+"""Solution 3 of lesson 29: how many sequences of three words are known?"""
 
 from saved import newest_run
 
@@ -20,7 +20,7 @@ length = model.input_shape[1]
 
 
 def triples(text):
-    """List the runs of three words of a text, all of them among the 9,998 that have a number."""
+    """List the sequences of three words in a text that all have a number of their own."""
     runs = ((*two, last) for two, last in zip(pairwise(text), text[2:], strict=False))
     return [run for run in runs if min(run) > 1]
 

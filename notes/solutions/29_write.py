@@ -14,9 +14,8 @@ from datasets import load_dataset, split_words
 
 PROMPTS = ["the best film i have", "the worst film i have", "my grandmother"]
 
-_, _, word_index = load_dataset("imdb", argparse.Namespace(data="auto", data_dir=None, limit=None))[
-    0
-]
+flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
+(_, _, word_index), _, _ = load_dataset("imdb", flags)
 number_of = {word: rank + 1 for word, rank in word_index.items() if rank < 9_999}
 word_of = {number: word for word, number in number_of.items()}
 model = keras.models.load_model(folder / "model.keras")

@@ -4,7 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))  # there pictures/ is
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))  # pictures/ is there
 
 import numpy as np
 from PIL import Image
