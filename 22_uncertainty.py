@@ -101,7 +101,9 @@ def build_network(train_rows, seed):
 # ## 5 Fit
 # For the first fold we train 20 networks that differ only in their *start*: the seed, which decides
 # the initial weights and the order of the rows. Each other fold gets one network, with the first
-# seed.
+# seed. (A fixed seed makes a run repeatable, but it is only one draw: how far the scores vary, only
+# several seeds show. Report all of them, or their mean, standard deviation and number, and not the
+# best.)
 
 # %%
 predicted = {"network": np.empty(rows)}  # for each row, by a network not trained on it
@@ -261,7 +263,8 @@ lesson.save_table("results", results.round(4))
 #
 # - The network beats the linear model: the interval lies far above 0, for cars and for customers.
 # - Network or forest? Both intervals contain 0, and for cars another seed puts the forest ahead:
-#   neither is shown to be better.
+#   neither is shown to be better. Nor are they shown to be equal: a small difference may be hidden
+#   in the noise.
 # - Pairing helps: forest minus network has a narrower interval than the score of either.
 #
 # ## 7 Predict
@@ -283,7 +286,9 @@ lesson.finish(model, history, training=last, **measured)
 # ## Remember
 # - Another seed or other test rows give another score. Report its confidence interval.
 # - With little data, use cross-validation: every row is tested once.
-# - Compare two models on the same rows, and look at the differences.
+# - Compare two models on the same rows, and look at the differences. The best of many variants is
+#   partly lucky, and its score too good: choose on validation data, and score only the choice on
+#   test rows.
 #
 # On your own data, try first: 10-fold cross-validation of your network, a linear model and a random
 # forest, with the intervals of their differences.

@@ -115,7 +115,8 @@ for model in models.values():
 # If 2 of 20 examples are cheap, 13 medium and 5 off the scale, the weights are 20 / (3 · 2) = 3.33,
 # 20 / (3 · 13) = 0.51 and 20 / (3 · 5) = 1.33, and each class counts 6.67 in all. scikit-learn's
 # `compute_class_weight` computes them from the labels. (*Oversampling*, which repeats the rare
-# examples in the training set, has a similar effect.)
+# examples in the training set, has a similar effect. Split first, or copies of an example are in
+# training and test.)
 
 # %%
 balanced = compute_class_weight("balanced", classes=np.arange(3), y=band["train"])
@@ -140,11 +141,14 @@ for name, model in models.items():
 # - *Accuracy*: the fraction of right answers. Our baseline is the accuracy of always saying no.
 # - *Recall*: the fraction of the positives that we find.
 # - *Precision*: the fraction of our yes answers that are right. The others are *false alarms*.
-# - The *F1 score* combines precision P and recall R: 2PR / (P + R). It is low if either of them is.
+# - The *F1 score* combines precision P and recall R: 2PR / (P + R). It is low if either of them is:
+#   0.04 for P = 1 and R = 0.02, where the ordinary mean would be 0.51. (It is their *harmonic
+#   mean*.)
 #
 # Say 5 of 100 districts are positives, we say yes to 4, and 3 of these 4 are positives. Then recall
 # is 3/5, precision 3/4 and F1 0.67. Accuracy is 0.97, since we miss 2 positives and raise 1 false
-# alarm. Always no has an accuracy of 0.95 and a recall of 0.
+# alarm. (As a *confusion matrix*, lesson 01: 3 true positives, 2 false negatives, 1 false positive,
+# 94 true negatives.) Always no has an accuracy of 0.95 and a recall of 0.
 
 # %%
 true = band["test"]
@@ -225,6 +229,9 @@ lesson.save_table("rules", rules)
 # left the high ones, with few yes answers that are mostly right, on the right the low ones, with
 # many false alarms. Guessing has the same precision at every recall: the fraction of positives. The
 # *average precision*, the area under the curve, is a score that needs no threshold; 1 is perfect.
+# (*ROC AUC*, in churn/ and lesson 31, needs none either. It sets recall against the fraction of
+# negatives with a false alarm. With few positives that flatters: a small fraction of so many
+# negatives may be more than all the positives.)
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 4.5), layout="constrained")

@@ -49,7 +49,7 @@ from pictures.folders import load_pictures
 # %% [markdown]
 # ## 1 Load
 # A common way to store labeled pictures is a folder with one sub-folder per class; the name of the
-# sub-folder is the label:
+# sub-folder is the label, and the classes are numbered in alphabetical order:
 #
 #     pictures/cat/IMG_0012.jpg
 #     pictures/cat/on the sofa.png
@@ -59,13 +59,16 @@ from pictures.folders import load_pictures
 #
 #     keras.utils.image_dataset_from_directory("pictures", image_size=(64, 64))
 #
+# It returns batches of pictures, floats from 0 to 255, and labels, and reads the files when they
+# are needed. Each picture is stretched to 64x64 pixels, unless you say `crop_to_aspect_ratio=True`.
 # That is enough for clean files. Ours may not be clean, and this function
 #
 # - stops in the middle of training at the first damaged file;
 # - skips WebP files without a word;
 # - ignores the *Exif* data, in which a camera notes how it was held: photos taken upright then lie
 #   on their side;
-# - splits file by file, a trap that section 2 explains.
+# - splits file by file, a trap that section 2 explains. (With `validation_split` you call it once
+#   for each part, and both calls need the same `seed`, or some pictures are in both.)
 #
 # So our helper `load_pictures` reads the files with the library Pillow, and *reports* what is odd:
 # which files it left out, and which pictures it had to change. Read the report each time: if a
@@ -173,7 +176,10 @@ lesson.save_figure("augmentation", picture_grid(variants, [""] * 16))
 # border of zeros around the image, so that a convolution does not shrink it; pooling halves height
 # and width, from 64 to 32, 16 and 8, while the number of channels grows. A filter of the first
 # layer sees all three colors at once: it has 3·3 weights for each channel and one bias, so the 16
-# filters have 16·(3·3·3 + 1) = 448 parameters. On gray images (lesson 12) they had 160.
+# filters have 16·(3·3·3 + 1) = 448 parameters. On gray images (lesson 12) they had 160. The same
+# few weights are used everywhere in the picture, so a convolution needs far fewer than a dense
+# layer and finds a pattern wherever it is. `Rescaling` brings pixels to 0 to 1, where training
+# works better; as it is in the model, no one can forget it in prediction.
 #
 # `GlobalMaxPooling2D` then keeps only the largest of the 8x8 values of each channel: where in the
 # picture a thing is does not matter, only whether it is there.

@@ -205,6 +205,8 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 # runs a *representative data set*, some typical inputs, and notes the range of each layer. If the
 # outputs of a layer range from 0 to 6, its scale is 6 / 255 = 0.0235, and the output 2 is stored as
 # 2 / 0.0235 - 128 = -43. A later output of 7 is out of range: it is cut off at 127, which means 6.
+# (Without a representative data set only the weights become int8, and the outputs stay float32:
+# *dynamic range* quantization.)
 
 # %%
 files = lesson.folder / "exported"
@@ -240,11 +242,12 @@ for array in interpreter.get_tensor_details():
 
 # %% [markdown]
 # ### Four numbers for each file
-# A phone gets one image at a time, so that is how we measure: every test image by itself, on one
-# thread (one core). `ms` is the median time in milliseconds, on your machine. *Agreement* is the
-# fraction of test images to which a file gives the same class as the original in Keras, right or
-# wrong. It shows what the accuracy hides: if one answer becomes right and another one wrong, the
-# accuracy stays the same.
+# A phone gets one image at a time, so that is how we measure: every test image by itself (for
+# Keras, which is slow at it, the first 20), on one thread (one core). `ms` is the median time in
+# milliseconds, on your machine: the first predictions are slower, and the median ignores them. Let
+# nothing else run meanwhile. *Agreement* is the fraction of test images to which a file gives the
+# same class as the original in Keras, right or wrong. It shows what the accuracy hides: if one
+# answer becomes right and another one wrong, the accuracy stays the same.
 #
 # *ONNX* is another format, which programs in many languages read. It takes two more packages, so
 # its file is only in the table if they are installed.
