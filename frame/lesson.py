@@ -95,11 +95,11 @@ class Lesson:
         from frame import resume
 
         earlier = resume.find_unfinished(self, backends) if self.resume else None
+        from frame.run import Run, check_out, show, spell_command
+
+        check_out(self.out)
         if keras:
             self.start_keras(backends, devices)
-
-        from frame.run import Run, show, spell_command
-
         self.run = Run(self, data, earlier)
         self.folder, self.drawn = self.run.folder, set()
         if keras and self.tensorboard:

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import statistics
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from importlib import import_module
@@ -100,7 +101,6 @@ class Run:
         versions = {name: import_module(name).__version__ for name in names}
         self.versions = {"python": platform.python_version(), **versions}
         self.device = describe_device(backend)
-        check_room(self.out)
         self.folder = earlier["folder"] if earlier else self.make_folder()
         for folder in (self.folder, self.folder.parent, self.out):
             remove_leftovers(folder)
@@ -294,17 +294,24 @@ def now_in_utc() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def check_room(out: Path) -> None:
-    """Exit if the disk is nearly full: better now than after an hour of training.
+def check_out(out: Path) -> None:
+    """Make the folder of runs, and exit if it is not writable or its disk is nearly full.
+
+    Better now than after an hour of training, or after Keras has taken its seconds to start.
 
     Raises:
-        SystemExit: with code 1, if fewer than `ROOM` bytes are free.
+        SystemExit: with code 1, if fewer than `ROOM` bytes are free; otherwise with code 2.
     """
     places = [out.absolute(), *out.absolute().parents]
     free = shutil.disk_usage(next(place for place in places if os.path.exists(place))).free
     if free < ROOM:
         remedy = f"free at least {ROOM / 1e6:.0f} MB, or give a folder on another disk"
         fail(f"--out {out}: the disk has only {free / 1e6:.1f} MB left; {remedy}", 1)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        fail(f"--out {out}: cannot write there ({error.strerror or error}); give another folder")
 
 
 def describe_device(backend: str | None) -> str:

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of com
 from common.errors import fail
 from common.flags import ROOT, Parser, home_path, whole_number
 from common.runs import finished_runs
+from datasets import named_folder
 
 
 def read_flags() -> argparse.Namespace:
@@ -66,6 +67,7 @@ def read_flags() -> argparse.Namespace:
     for name in ("latest", "host"):  # an empty host, as from an unset variable, is every address
         if getattr(flags, name) is not None and not getattr(flags, name).strip():
             parser.error(f"--{name}: must not be empty")
+    named_folder(flags.data_dir)
     if flags.latest:
         runs = finished_runs(flags.out, flags.latest)
         if not runs:

@@ -32,6 +32,7 @@ from conftest import (
 
 import datasets
 from datasets import NAMES, readers, samples
+from frame import Lesson
 from frame.run import Run
 
 LOADING = [script for script in LESSONS + PROJECTS if script not in NO_DATA_SET]
@@ -278,12 +279,14 @@ def test_pickled_arrays_are_refused(data_folder):
 
 
 @pytest.mark.parametrize("script", ALL_LESSONS + PROJECTS)
-def test_unwritable_output_folder_is_refused(tmp_path, capsys, script):
+def test_unwritable_output_folder_is_refused(tmp_path, capsys, monkeypatch, script):
+    started = []  # Keras, which takes seconds
+    monkeypatch.setattr(Lesson, "start_keras", lambda *_: started.append(True))
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         error = error_of(capsys, script, *on_sample(script), "--out", out)
         assert f"--out {out}: cannot write there" in error
-    assert (tmp_path / "file").read_text() == "mine"
+    assert (tmp_path / "file").read_text() == "mine" and not started
 
 
 def test_long_variant_is_cut_in_name_of_folder(tmp_path):

@@ -837,6 +837,7 @@ SERVE = [sys.executable, str(ROOT / "serving" / "serve.py")]
         (["a.keras", "--port", "70000"], "--port"),
         (["--latest", ""], "--latest"),
         (["a.keras", "--host", ""], "--host"),  # would be every address of this computer
+        ([__file__, "--data-dir", "nowhere"], "nowhere"),
     ],
 )
 def test_flag_errors(flags, message, tmp_path):
@@ -844,6 +845,7 @@ def test_flag_errors(flags, message, tmp_path):
         [*SERVE, *flags], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
     )
     assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not done.stdout  # Keras has not been started
 
 
 @pytest.mark.parametrize(
