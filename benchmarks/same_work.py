@@ -38,7 +38,7 @@ class Task(NamedTuple):
     plain: str | None = None  # the function in plain.py, if its name differs
 
 
-FAST = fastest_precision() == "bfloat16"
+FAST = fastest_precision("cpu") == "bfloat16"
 TASKS = [
     Task("xor", ["xor/xor.py"], "accuracy", 0.15),
     Task("churn", ["churn/churn.py"], "flawed_accuracy", 0.45, training="flawed"),

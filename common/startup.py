@@ -12,6 +12,7 @@ import gc
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import traceback
@@ -31,11 +32,19 @@ READS_JSON = os.path.join("keras", "src", "backend", "config.py")
 # its libraries are registered twice.
 HARMLESS = ("Unable to register cu",)
 HARMLESS_WITHOUT_GPU = ("cuInit", "cuda", "CUDA")
+# One of them is there if NVIDIA's driver is installed, on Linux or on the Linux within Windows.
+NVIDIA = ("/proc/driver/nvidia", "/usr/lib/wsl/lib/nvidia-smi")
+
+
+def has_nvidia_driver() -> bool:
+    """Return whether this computer has NVIDIA's driver, so that a back-end may find a GPU."""
+    found = any(map(os.path.exists, NVIDIA))
+    return found or (os.name == "nt" and shutil.which("nvidia-smi") is not None)
 
 
 def is_error(line: str) -> bool:
     """Return whether a line of TensorFlow's log reports an error (level E or F)."""
-    harmless = HARMLESS if Path("/proc/driver/nvidia").exists() else HARMLESS + HARMLESS_WITHOUT_GPU
+    harmless = HARMLESS if has_nvidia_driver() else HARMLESS + HARMLESS_WITHOUT_GPU
     return line[:2] in ("E0", "F0") and not any(text in line for text in harmless)
 
 

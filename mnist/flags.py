@@ -1,7 +1,7 @@
 """What mnist.py does after parsing its flags, before Keras starts."""
 
 from mnist import report
-from mnist.precision import choose_precision
+from mnist.precision import choose_elsewhere, choose_precision
 from mnist.recipes import NAMES, fill_in
 
 
@@ -14,9 +14,10 @@ def act_on(lesson) -> None:
     if lesson.report:
         report.write(lesson.out)
         raise SystemExit
-    choose_precision(lesson)
     if lesson.model == "all":
+        choose_elsewhere(lesson)
         from mnist.run_all import run_all  # only now, since it imports NumPy
 
         raise SystemExit(run_all(NAMES, lesson))
+    choose_precision(lesson)
     fill_in(lesson)

@@ -101,11 +101,11 @@ print("training, validation, test images:", len(train_images), len(val_images), 
 # The model is a function in models.py; compare it with the others there. The summary shows the
 # parameters of each layer and the shape of its output, where None stands for the batch size.
 #
-# If the processor has instructions for them, the layers multiply 16-bit numbers, `bfloat16`. Their
-# range is that of 32-bit numbers, but they have two to three significant digits instead of seven.
-# The weights are kept in 32 bits, or many small updates would be lost in rounding.
-# `quicken_convolutions` replaces an operation of TensorFlow that is slow on some processors, with
-# equal results up to rounding.
+# If the processor or the GPU has instructions for them, the layers multiply 16-bit numbers,
+# `bfloat16`. Their range is that of 32-bit numbers, but they have two to three significant digits
+# instead of seven. The weights are kept in 32 bits, or many small updates would be lost in
+# rounding. `quicken_convolutions` replaces an operation of TensorFlow that is slow on some
+# processors, with equal results up to rounding.
 #
 # If the model uses augmentation, a figure shows 16 variants of one image. Would you still give each
 # the same label?

@@ -28,7 +28,7 @@ from frame import Lesson
 from mnist import report
 from mnist.figures import CLASS_NAMES, surest_mistakes, variants
 from mnist.models import MODELS, conv_net_best_of_clothing
-from mnist.precision import choose_precision, fastest_precision
+from mnist.precision import choose_elsewhere, choose_precision, fastest_precision
 from mnist.recipes import NAMES, fill_in
 from mnist.run_all import run_all
 
@@ -288,22 +288,75 @@ def test_variants_are_those_of_training(name):
         plots.plt.close(figure)
 
 
-def test_bfloat16_is_chosen_if_supported(monkeypatch, tmp_path):
+def test_bfloat16_is_chosen_if_processor_supports_it(monkeypatch, tmp_path):
     from mnist import precision
 
     cpuinfo = tmp_path / "cpuinfo"
     monkeypatch.setattr(precision, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(precision, "has_nvidia_driver", lambda: False)
     assert fastest_precision() == "float32"  # not Linux
     cpuinfo.write_text("flags\t\t: fpu sse avx512f\n")
     assert fastest_precision() == "float32"
     cpuinfo.write_text("flags\t\t: fpu sse avx512f avx512_bf16\n")
     assert fastest_precision() == "bfloat16"
     for wanted, chosen in (("auto", "bfloat16"), ("float32", "float32")):
-        lesson = SimpleNamespace(precision=wanted)
+        lesson = SimpleNamespace(precision=wanted, device="auto")
         choose_precision(lesson)
         assert lesson.precision == chosen
     monkeypatch.setattr(precision, "chosen_backend", lambda: ("jax", "keras.json"))
     assert fastest_precision() == "float32"
+
+
+def with_gpus(backend: str, capabilities: list) -> SimpleNamespace:
+    """Return a module that reports GPUs as a back-end does; None is a GPU that does not say."""
+    if backend == "torch":
+        cuda = SimpleNamespace(
+            device_count=lambda: len(capabilities), get_device_capability=capabilities.__getitem__
+        )
+        return SimpleNamespace(cuda=cuda)
+    if backend == "jax":
+        said = ["gfx90a" if one is None else ".".join(map(str, one)) for one in capabilities]
+        devices = [SimpleNamespace(platform="gpu", compute_capability=one) for one in said]
+        return SimpleNamespace(devices=lambda: devices or [SimpleNamespace(platform="cpu")])
+    details = [{} if one is None else {"compute_capability": one} for one in capabilities]
+    experimental = SimpleNamespace(get_device_details=lambda gpu: gpu)
+    listed = {"GPU": details, "CPU": [{}]}
+    config = SimpleNamespace(list_physical_devices=listed.get, experimental=experimental)
+    return SimpleNamespace(config=config)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+@pytest.mark.parametrize(
+    ("capabilities", "device", "chosen"),
+    [
+        ([(8, 0)], "auto", "bfloat16"),
+        ([(9, 0), (10, 3)], "auto", "bfloat16"),
+        ([(7, 5)], "auto", "float32"),
+        ([(9, 0), (7, 5)], "auto", "float32"),  # the slowest counts: they share every batch
+        ([None], "auto", "float32"),
+        ([], "auto", "float32"),  # a driver, but a back-end that does not use the GPU
+        ([(8, 0)], "cpu", "float32"),
+    ],
+)
+def test_bfloat16_is_chosen_if_gpu_supports_it(
+    monkeypatch, tmp_path, backend, capabilities, device, chosen
+):
+    from mnist import precision
+
+    if backend == "torch" and None in capabilities:  # says a number for every GPU
+        capabilities = [(0, 0)]
+    monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(precision, "has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(precision, "chosen_backend", lambda: (backend, "keras.json"))
+    monkeypatch.setattr(precision, "start_keras", lambda: None)
+    monkeypatch.setitem(sys.modules, backend, with_gpus(backend, capabilities))
+    assert fastest_precision(device) == chosen
+
+
+def test_precision_of_all_models_is_chosen_in_another_process():
+    lesson = SimpleNamespace(precision="auto", device="cpu")
+    choose_elsewhere(lesson)
+    assert lesson.precision == fastest_precision("cpu")
 
 
 @pytest.mark.slow
