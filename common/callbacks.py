@@ -11,7 +11,7 @@ from pathlib import Path
 
 import keras
 
-from common.files import atomic_write, fsync, remove_leftovers, temporary_path
+from common.files import atomic_write, fsync, remove_leftovers, replace, temporary_path
 from common.flags import in_notebook
 
 
@@ -149,7 +149,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             super().on_epoch_end(epoch, logs)
             for path in named.parent.glob(f"{prefix}*"):
                 fsync(path)
-                path.replace(path.with_name(path.name.removeprefix(prefix)))
+                replace(path, path.with_name(path.name.removeprefix(prefix)))
         finally:
             self.filepath = str(named)
             for path in named.parent.glob(f"{prefix}*"):

@@ -14,7 +14,6 @@ import errno
 import hashlib
 import io
 import json
-import os
 import sys
 import time
 import weakref
@@ -26,7 +25,7 @@ import numpy as np
 
 from common.batches import EpochCounter
 from common.errors import fail, finish_first
-from common.files import atomic_write, fsync
+from common.files import atomic_write, fsync, replace
 
 SUM = 32  # bytes of SHA-256 appended to the `.npz` file
 EVERY = 5.0  # seconds between two checkpoints: at most this much work is lost
@@ -153,7 +152,7 @@ class Checkpoints(keras.callbacks.Callback):
                 file.write(hashlib.file_digest(file, "sha256").digest())
             fsync(temporary)  # on disk before the previous one is replaced
             if self.path.exists():
-                os.replace(self.path, before(self.path))
+                replace(self.path, before(self.path))
         self.written = True
 
 
@@ -181,7 +180,7 @@ def read(path: Path) -> Saved | None:
     for candidate in filter(Path.exists, [path, before(path)]):
         if saved := read_whole(candidate):
             break
-        candidate.rename(f"{candidate}.damaged")
+        replace(candidate, Path(f"{candidate}.damaged"))  # even if there is one already
         damaged.append(candidate.name)
     if damaged:
         instead = f"from {candidate.name}, the previous one" if saved else "from the beginning"

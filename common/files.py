@@ -4,10 +4,14 @@ import contextlib
 import json
 import os
 import platform
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 WRITING = f".writing-{platform.node()}-"  # prefix of this computer's temporary files
+# Windows does not replace a file that another program has open, such as a virus scanner: `replace`
+# tries again after these pauses, in seconds.
+PAUSES = (0.05, 0.2, 1, 3) if os.name == "nt" else ()
 
 
 @contextlib.contextmanager
@@ -19,10 +23,24 @@ def atomic_write(path: Path) -> Iterator[Path]:
     temporary = temporary_path(path)
     try:
         yield temporary
-        os.replace(temporary, path)
+        replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename a file, replacing another; on Windows, wait until no program has it open.
+
+    Raises:
+        OSError: if it cannot be renamed.
+    """
+    for pause in PAUSES:
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(source, target)
 
 
 def temporary_path(path: Path) -> Path:

@@ -167,12 +167,14 @@ class Lesson:
             package documents for the data set of this name.
         """
         from datasets import load_dataset
+        from frame import resume
 
         began = time.perf_counter()
         try:
             arrays, data, source = load_dataset(name, self)
         except SystemExit:
             if not self.resume:  # a run that could not start leaves no folder
+                resume.release(self.folder)
                 shutil.rmtree(self.folder)
             raise
         usual = self.flags()
@@ -287,7 +289,7 @@ class Lesson:
         from common.files import atomic_write
 
         with atomic_write(self.folder / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False)
+            table.to_csv(temporary, index=False, lineterminator="\n")
         print(table.to_string(index=False))
         self.tell("table", f"{name}.csv")
 

@@ -106,11 +106,15 @@ def claim(folder: Path) -> bool:
     return True
 
 
-def release(folder: Path) -> None:
-    """Unlock the folder of a finished run."""
+def release(folder: Path) -> bool:
+    """Unlock a run's folder; return whether this process had locked it.
+
+    Windows neither moves nor removes a folder with an open file, such as the lock.
+    """
     if file := CLAIMED.pop(folder.resolve(), None):
         file.close()
         Path(file.name).unlink(missing_ok=True)
+    return file is not None
 
 
 def is_live(record: dict) -> bool:

@@ -23,7 +23,9 @@ from datasets import REAL, SAMPLE
 from frame import resume
 
 ROOM = 300_000_000  # bytes of free disk space: more than any lesson writes
-LONGEST = 120  # characters in a folder's name: some file systems allow 143; run.json has the rest
+# Characters in a folder's name; run.json has the rest. Some file systems allow 143, and Windows 259
+# in a whole path.
+LONGEST = 60 if os.name == "nt" else 120
 SAMPLE_WARNING = (
     "*** BUILT-IN SAMPLE: small stand-in data. These are not the lesson's numbers. For the real "
     "data go online or give --data-dir DIR (notes/running.md). ***"
@@ -151,8 +153,11 @@ class Run:
         """Move the run and all its files to another output folder; return its new folder."""
         earlier, self.out = self.folder, out
         self.folder = self.make_folder()
+        claimed = resume.release(earlier)
         shutil.copytree(earlier, self.folder, dirs_exist_ok=True)
         shutil.rmtree(earlier)
+        if claimed:
+            resume.claim(self.folder)
         return self.folder
 
     def loaded(self, name: str, data: str, source: str, seconds: float) -> None:
@@ -318,9 +323,11 @@ def describe_device(backend: str | None) -> str:
     """Return the training device, such as `CPU (2 cores)` or `GPU (1)`; without Keras the CPU."""
     gpus = 0
     if backend == "torch":  # keras.distribution does not support PyTorch
+        import keras
         import torch
 
-        gpus = torch.cuda.device_count()
+        kind = keras.ops.zeros(1).device.type  # "mps" is the GPU of a Mac
+        gpus = torch.cuda.device_count() if kind == "cuda" else int(kind != "cpu")
     elif backend:
         from keras import distribution
 

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import ipaddress
 import json
+import os
 import re
 import socket
 import sys
@@ -24,6 +25,7 @@ from common.errors import fail
 from common.flags import ROOT, Parser, home_path, whole_number
 from common.runs import finished_runs
 from datasets import named_folder
+from frame.run import spell_command
 
 
 def read_flags() -> argparse.Namespace:
@@ -117,7 +119,10 @@ def listen(host: str, port: int) -> socket.socket:
     # response waits until the client acknowledges the first, which can take 40 ms.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # A port whose service has just ended is free. On Windows that needs no option, and SO_REUSEADDR
+    # would share the port of a service that runs.
+    option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+    listener.setsockopt(socket.SOL_SOCKET, option, 1)
     try:
         listener.bind((host, port))
         listener.listen(1024)
@@ -135,6 +140,11 @@ def listen(host: str, port: int) -> socket.socket:
 def url(host: str, port: int) -> str:
     """Return the URL of the service."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def curl(*words: str, windows: bool = os.name == "nt") -> str:
+    """Spell a call of curl for the shell; in PowerShell on Windows, `curl` is another program."""
+    return spell_command(["curl.exe" if windows else "curl", *words], windows)
 
 
 def is_loopback(host: str) -> bool:
@@ -172,10 +182,11 @@ def main() -> None:
     print(f"documentation: {address}/docs")
     if digits is not None:
         print(f"draw a digit: {address}/")
-        print(f"  curl -F image=@digit.png {address}/predict")
+        print(f"  {curl('-F', 'image=@digit.png', f'{address}/predict')}")
     row = json.dumps(example_row(model))
     row = row if len(row) < 500 else "ROW"
-    print(f"  curl -d '{{\"instances\": [{row}]}}' {address}/v1/models/{flags.name}:predict")
+    rows, predict = f'{{"instances": [{row}]}}', f"{address}/v1/models/{flags.name}:predict"
+    print(f"  {curl('-d', rows, predict)}")
     print("Press Ctrl-C to stop.", flush=True)
     app = create_app(model, digits, only_local=is_loopback(flags.host))
     make_server(app).run(sockets=[listener])

@@ -31,6 +31,9 @@ from benchmarks.measure import RESULTS, TRIAL, replace_rows
 from common.flags import whole_number
 
 KILLS = 30
+KILLED = (
+    -signal.SIGKILL if hasattr(signal, "SIGKILL") else 1
+)  # the exit code; Windows has no signals
 
 SMALL = ["--data", "sample", "--limit", "600"]
 LESSONS = {
@@ -65,7 +68,8 @@ def epochs_of(lesson: str) -> int:
 def start(lesson: str, out: Path, *more: str) -> subprocess.Popen:
     """Start a lesson in its own process."""
     command = [sys.executable, __file__, "--child", *LESSONS[lesson], "--out", str(out), *more]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, errors="replace", **options)
 
 
 def check_end(process: subprocess.Popen, lesson: str) -> None:
@@ -138,8 +142,8 @@ def contents(run: Path) -> dict:
                 )
     for path in run.glob("*.png"):
         Image.open(path).verify()
-    found["metrics"] = json.loads((run / "run.json").read_text())["metrics"]
-    with (run / "history.csv").open() as file:
+    found["metrics"] = json.loads((run / "run.json").read_text(encoding="utf-8"))["metrics"]
+    with (run / "history.csv").open(newline="", encoding="utf-8") as file:
         found["history"] = [{**row, "seconds": None} for row in csv.DictReader(file)]
     return found
 
@@ -172,10 +176,10 @@ def one_kill(lesson: str, whole: dict, seconds: float, in_a_write: bool, chance)
             caught = kill_in_a_write(process, out, chance.randint(1, epochs_of(lesson)))
         else:
             kill_after(process, chance.uniform(0, 1.25 * seconds))
-        killed = process.returncode == -signal.SIGKILL
+        killed = process.returncode == KILLED
         folder = run_folder(out)
         epoch = None  # if the run had already finished
-        if not json.loads((folder / "run.json").read_text())["finished"]:
+        if not json.loads((folder / "run.json").read_text(encoding="utf-8"))["finished"]:
             epoch = load_checkpoints().next_epoch(folder / "checkpoint.npz")
             check_end(start(lesson, out, "--resume"), lesson)
             assert not list(folder.glob(".*")) and not list(folder.glob("checkpoint*")), "leftovers"
