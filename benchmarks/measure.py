@@ -1,5 +1,6 @@
 """Shared by the benchmarks: run and measure commands, describe this computer, write tables."""
 
+import contextlib
 import csv
 import io
 import json
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from common import flags
@@ -65,7 +66,9 @@ def run(script: str, *flags, backend: str = "tensorflow") -> tuple[float, str]:
     command = [sys.executable, str(ROOT / script), *map(str, flags)]
     began = time.perf_counter()
     environment = {**os.environ, "KERAS_BACKEND": backend}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", env=environment
+    )
     seconds = time.perf_counter() - began
     if done.returncode:
         last = "\n".join(done.stderr.splitlines()[-5:])
@@ -113,17 +116,19 @@ def run_plain(task: str, *flags) -> dict:
 def machine() -> str:
     """Describe this computer in one line: cores, processor, bfloat16 instructions, versions."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
+    lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.exists() else []
     name = next(
         (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
         platform.processor() or platform.machine(),
     )
     abilities = sorted(INSTRUCTIONS & set(" ".join(lines).split()))
-    packages = ["keras", "tensorflow", "numpy", "scikit-learn"]
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    versions = []
+    for package in ("keras", "tensorflow", "numpy", "scikit-learn"):
+        with contextlib.suppress(PackageNotFoundError):  # lessons on JAX need no TensorFlow
+            versions.append(f"{package} {version(package)}")
     return (
         f"{cores} cores of {name} ({' '.join(abilities) or 'no bfloat16 instructions'}); "
-        f"{platform.system()}, Python {platform.python_version()}, {versions}"
+        f"{platform.system()}, Python {platform.python_version()}, {', '.join(versions)}"
     )
 
 
