@@ -5,7 +5,8 @@
 When one device, a GPU or a processor, is too slow, several can share the work. You will see how
 *data parallelism* splits every batch among them, why the result is the same as with one device, and
 how much faster it is. One computer will do: on TensorFlow one process uses two devices, on JAX
-there are two processes. With the third command below, these may also run on two computers.
+there are two processes. With the third command below, these may also run on two computers
+(notes/several_computers.md says how).
 
 Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 
@@ -18,7 +19,7 @@ Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 from distributed import workers
 from frame import Lesson
 
-# `workers.FLAGS` are the flags `--addresses` and `--process`, which connect JAX processes.
+# `workers.FLAGS` are `--addresses`, `--process` and `--launched`, which connect JAX processes.
 lesson = Lesson(
     __doc__, epochs=3, batch_size=256, backends=("tensorflow", "jax"), devices=2, **workers.FLAGS
 )

@@ -1,14 +1,17 @@
 """Train one model in several processes, on the JAX back-end.
 
 Keras reads the addresses of the processes from the environment (`KERAS_DISTRIBUTION_...`); they
-connect to the first address. On a single computer, one process starts and monitors the others.
+connect to the first address. On a single computer, one process starts and monitors the others. On
+several, you start each by hand, or a launcher starts them: SLURM's `srun`, or `torchrun`.
 
 Imports no large library before Keras starts, so that a mistyped flag is reported immediately.
 """
 
 import atexit
 import hashlib
+import ipaddress
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -32,19 +35,26 @@ def take_part(lesson) -> None:
 
     Args:
         lesson: its attribute `addresses` lists the HOST:PORT of every process; its attribute
-            `process` is the index of this one, from 0. Both are None for a single process.
+            `process` is the index of this one, from 0. Both are None for a single process, and if
+            `launched` is true: then the launcher's variables say the same, and replace them.
 
     Raises:
-        SystemExit: if only one of them is given, or the index is out of range.
+        SystemExit: if only one of them is given, the index is out of range, no launcher has started
+            this process, or the others could not reach it.
     """
-    addresses, process = lesson.addresses, lesson.process
     help_line = f"(see {lesson.name}.py --help)"
+    if lesson.launched:
+        if lesson.addresses or lesson.process is not None:
+            fail(f"--launched takes --addresses and --process from the launcher {help_line}")
+        lesson.addresses, lesson.process = said_by_launcher(os.environ)
+    addresses, process = lesson.addresses, lesson.process
     if (addresses is None) != (process is None):
         fail(f"--addresses and --process belong together {help_line}")
     if addresses is None:
         return
     if process >= len(addresses):
         fail(f"--process {process}: there are {len(addresses)} addresses {help_line}")
+    check_own_address(addresses)
     os.environ["KERAS_DISTRIBUTION_JOB_ADDRESSES"] = ",".join(addresses)
     os.environ["KERAS_DISTRIBUTION_NUM_PROCESSES"] = str(len(addresses))
     os.environ["KERAS_DISTRIBUTION_PROCESS_ID"] = str(process)
@@ -63,8 +73,49 @@ FLAGS = {  # for `frame.lesson.Lesson`
     "process": Flag(
         int, "with --addresses: index of this process, from 0", at_least=0, role="free"
     ),
+    "launched": Flag(False, "instead: srun or torchrun has started this process"),
     "on_flags": take_part,
 }
+
+
+def said_by_launcher(variables) -> tuple[list[str], int]:
+    """Return addresses, one for each process, and the index of this process.
+
+    Only the first address is used, and the others equal it.
+
+    Args:
+        variables: the environment that `torchrun` or `srun` has set.
+
+    Raises:
+        SystemExit: if neither has.
+    """
+    if "TORCHELASTIC_RUN_ID" in variables:
+        # torchrun itself listens on its port.
+        host, port = variables["MASTER_ADDR"], int(variables["MASTER_PORT"]) + 1
+        count, process = variables["WORLD_SIZE"], variables["RANK"]
+    elif "SLURM_STEP_NODELIST" in variables:  # absent in a batch script outside of srun
+        # The first computer of a list such as "node[07-09,12],gpu3".
+        name, number = re.match(r"([^,\[]+)(?:\[(\w+))?", variables["SLURM_STEP_NODELIST"]).groups()
+        host, port = name + (number or ""), 61_440 + int(variables["SLURM_JOB_ID"]) % 4096
+        count, process = variables["SLURM_STEP_NUM_TASKS"], variables["SLURM_PROCID"]
+    else:
+        fail("--launched: start this with srun or torchrun, or give --addresses and --process")
+    return [f"{host}:{port}"] * int(count), int(process)
+
+
+def check_own_address(addresses: list[str]) -> None:
+    """Exit if this computer's name stands for an address that other computers cannot connect to.
+
+    JAX tells the other processes that address. On many systems it is 127.0.1.1, by /etc/hosts.
+    """
+    name = socket.gethostname()
+    try:
+        first, own = map(socket.gethostbyname, (addresses[0].rpartition(":")[0], name))
+    except OSError:  # one is not found: JAX says so
+        return
+    if ipaddress.ip_address(own).is_loopback and not ipaddress.ip_address(first).is_loopback:
+        remedy = "give it the address that the others know, in /etc/hosts"
+        fail(f"--addresses: this computer's own name, {name}, stands for {own}; {remedy}")
 
 
 def end_with_parent() -> None:
@@ -98,7 +149,8 @@ def train_together(lesson, count: int) -> tuple:
 
     folder = lesson.folder / "together"
     if not runs.finished_runs(folder):
-        start_and_wait(count, flags_for(lesson, folder), lesson.run.how_to_go_on())
+        devices = devices_for(count, keras.distribution.list_devices())
+        start_and_wait(count, flags_for(lesson, folder), lesson.run.how_to_go_on(), devices)
     record = runs.finished_runs(folder)[-1]
     history = runs.read_history(record["folder"])
     del history["epoch"]
@@ -108,7 +160,34 @@ def train_together(lesson, count: int) -> tuple:
     return model, history, bool(record["metrics"]["equal"]), timer.total
 
 
-def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:
+def devices_for(count: int, found: list[str]) -> list[dict]:
+    """Return, for each of `count` processes of this computer, variables that give it a device.
+
+    Each process gets a GPU of its own. With fewer GPUs than processes all of them use the CPU,
+    because two processes cannot share a GPU for an all-reduce.
+
+    Args:
+        count: the number of processes.
+        found: the names of this computer's devices, such as "gpu:0".
+    """
+    gpus = sum(name.lower().startswith("gpu") for name in found)
+    if not gpus:
+        return [{}] * count
+    if gpus < count:
+        print(f"{gpus} of {count} GPUs found, so the processes use the CPU: see --device cpu")
+        return [{"JAX_PLATFORMS": "cpu"}] * count
+    numbers = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    numbers = numbers if all(numbers) else list(map(str, range(gpus)))
+    # This process, which has trained alone, keeps the memory that JAX reserved on the first GPU.
+    return [
+        {"CUDA_VISIBLE_DEVICES": one, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        for one in numbers[:count]
+    ]
+
+
+def start_and_wait(
+    count: int, flags: list[str], how_to_go_on: str, devices: list[dict] | None = None
+) -> None:
     """Run this script in `count` processes that train one model together.
 
     Only the output of process 0 is shown. If a process fails or is killed, the others are stopped
@@ -118,6 +197,7 @@ def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:
         count: the number of processes.
         flags: command-line flags of every process.
         how_to_go_on: how to continue after a failure, for the error message.
+        devices: further environment variables of each process, see `devices_for`.
 
     Raises:
         SystemExit: with code 1, if a process fails.
@@ -129,11 +209,12 @@ def start_and_wait(count: int, flags: list[str], how_to_go_on: str) -> None:
     processes = [
         subprocess.Popen(
             [*command, str(number)],
-            env=environment,
+            env={**environment, **(devices[number] if devices else {})},
             stdin=subprocess.PIPE,
             stdout=None if number == 0 else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",  # a library may write in another encoding
         )
         for number in range(count)
     ]

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,14 @@ from conftest import DISTRIBUTED, ENVIRONMENT, QUICK_JAX, ROOT
 
 from common import checkpoints
 from common.runs import all_runs, finished_runs, read_history
-from distributed.workers import free_addresses, share_file, start_and_wait
+from distributed.workers import (
+    check_own_address,
+    devices_for,
+    free_addresses,
+    said_by_launcher,
+    share_file,
+    start_and_wait,
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +57,8 @@ def test_shares_partition_each_batch(run):
         (["--process", "1"], "belong together"),
         (["--addresses", "a:1", "b:2"], "belong together"),
         (["--addresses", "a:1", "b:2", "--process", "2"], "there are 2 addresses"),
+        (["--launched"], "srun"),
+        (["--launched", "--process", "1"], "--launched takes"),
     ],
 )
 def test_flag_errors(flags, message):
@@ -59,6 +69,53 @@ def test_flag_errors(flags, message):
         text=True,
     )
     assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("nodes", "first"),
+    [
+        ("pc1", "pc1"),
+        ("pc1,pc2", "pc1"),
+        ("node[07-09,12],gpu3", "node07"),
+        ("node-a[3,5]", "node-a3"),
+    ],
+)
+def test_slurm_says_the_first_address(nodes, first):
+    variables = {"SLURM_STEP_NODELIST": nodes, "SLURM_STEP_NUM_TASKS": "3", "SLURM_PROCID": "2"}
+    addresses, process = said_by_launcher({**variables, "SLURM_JOB_ID": "5001"})
+    assert process == 2 and addresses == [f"{first}:{61440 + 5001 - 4096}"] * 3
+
+
+def test_torchrun_says_the_first_address():
+    variables = {"TORCHELASTIC_RUN_ID": "none", "MASTER_ADDR": "pc1", "MASTER_PORT": "29400"}
+    found = said_by_launcher({**variables, "WORLD_SIZE": "2", "RANK": "0"})
+    assert found == (["pc1:29401"] * 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("first", "own", "refused"),
+    [
+        ("10.0.0.1", "127.0.1.1", True),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("127.0.0.1", "127.0.1.1", False),  # all on this computer
+        (None, "127.0.1.1", False),
+    ],
+)
+def test_own_name_must_not_be_local(monkeypatch, capsys, first, own, refused):
+    def look_up(name):
+        address = {"pc1": first, "pc2": own}[name]
+        if address is None:
+            raise socket.gaierror(-2, "Name or service not known")
+        return address
+
+    monkeypatch.setattr(socket, "gethostname", lambda: "pc2")
+    monkeypatch.setattr(socket, "gethostbyname", look_up)
+    try:
+        check_own_address(["pc1:7000", "pc2:7000"])
+    except SystemExit as stop:
+        assert refused and stop.code == 2 and "pc2" in capsys.readouterr().err
+    else:
+        assert not refused
 
 
 @pytest.mark.parametrize(
@@ -88,11 +145,41 @@ def test_processes_go_on_from_the_same_checkpoint(tmp_path, monkeypatch, damaged
     assert 0 in damaged or first.stat().st_ino == before
 
 
+@pytest.mark.parametrize(
+    ("found", "visible", "numbers"),
+    [
+        (["cpu:0"], None, [None, None]),
+        (["gpu:0", "gpu:1", "gpu:2"], None, ["0", "1"]),
+        (["gpu:0", "gpu:1"], "5,3", ["5", "3"]),
+    ],
+)
+def test_every_process_gets_its_own_gpu(monkeypatch, found, visible, numbers):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [one.get("CUDA_VISIBLE_DEVICES") for one in devices_for(2, found)] == numbers
+
+
+def test_processes_do_not_share_a_gpu(capsys):
+    assert [one["JAX_PLATFORMS"] for one in devices_for(2, ["gpu:0"])] == ["cpu", "cpu"]
+    assert "CPU" in capsys.readouterr().out
+
+
+def test_process_sees_its_device(tmp_path, monkeypatch):
+    source = "import os, sys; open(sys.argv[0] + sys.argv[-1], 'w').write(os.environ['GIVEN'])"
+    (tmp_path / "lesson.py").write_text(source)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "lesson.py")])
+    start_and_wait(2, [], "", [{"GIVEN": "a"}, {"GIVEN": "b"}])
+    assert [(tmp_path / f"lesson.py{number}").read_text() for number in (0, 1)] == ["a", "b"]
+
+
 PROCESS = """
 import os, sys, time
 from types import SimpleNamespace
 from distributed import workers
-lesson = SimpleNamespace(name="13", addresses=["a:1", "b:1"], process=int(sys.argv[-1]))
+lesson = SimpleNamespace(
+    name="13", addresses=["127.0.0.1:1"] * 2, process=int(sys.argv[-1]), launched=False
+)
 workers.take_part(lesson)
 if lesson.process:
     print(lesson.out)
