@@ -58,6 +58,9 @@ def on_interrupt(message: Callable[[], str]) -> None:
                 known = "error: the disk is full"
         elif isinstance(error, ImportError | AttributeError) and (hides := hiding_file()):
             known = f"error: {hides}"
+        elif isinstance(error, ImportError) and "`pip install" in str(error):
+            # A layer of Keras says what it needs besides the back-end.
+            known = f"error: {' '.join(str(error).split()).removesuffix('.')}"
         if known is None or debugging():
             sys.__excepthook__(kind, error, trace)
         if known and not (interrupted and CHILD_PROCESS in os.environ):

@@ -155,6 +155,14 @@ def test_file_that_hides_a_package_of_a_lesson_is_found(tmp_path, monkeypatch):
     assert hiding_file() == f"rename {tmp_path / 'pandas.py'}, which hides the package pandas"
 
 
+def test_layer_that_needs_tensorflow_says_so():
+    code = "from common.errors import on_interrupt\non_interrupt(lambda: 'then run it again')\n"
+    code += "raise ImportError('Layer A requires B. Install it via `pip install b`.')"
+    result = python("-c", code, PYTHONPATH=str(ROOT))
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 1 and "`pip install b`; then run it again" in line
+
+
 def test_no_file_hides_a_module_of_python(tmp_path):
     for name in ("random", "math", "types", "copy", "string", "calendar", "shutil", "tempfile"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not mine')\n")
