@@ -112,6 +112,8 @@ def by_hand(name: str, folder: Path, failed: str) -> str:
 def fetch_file(address: str, folder: Path) -> Path:
     """Return the path of a file in a cache folder, downloading it if necessary.
 
+    It is verified if its SHA-256 is listed above.
+
     Raises:
         DownloadError: if all `TRIES` attempts fail. No partial file is left behind.
     """
@@ -125,7 +127,8 @@ def fetch_file(address: str, folder: Path) -> Path:
     # pooch's own retries include permanent errors and do not report the reason.
     for attempt in range(1, TRIES + 1):
         try:
-            pooch.retrieve(address, SHA256[path.name], path.name, folder, downloader=receive)
+            known = SHA256.get(path.name)
+            pooch.retrieve(address, known, path.name, folder, downloader=receive)
             return path
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason, permanent = explain(error)

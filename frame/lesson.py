@@ -38,7 +38,7 @@ class Lesson:
         doc: the docstring of the script, printed by `--help`.
         epochs, batch_size: defaults of these flags, which every lesson with Keras has.
         data: a description of the data, for a lesson that generates them. It then has no flags
-            that select a data set.
+            that select a data set. Or the `Flag` `--data` of a lesson that finds its data itself.
         keras: false if the lesson needs only NumPy. Keras, which takes seconds, is not started.
         backends: the supported back-ends, the preferred one first; by default all.
         devices: the minimum number of TensorFlow devices.
@@ -61,7 +61,7 @@ class Lesson:
         *,
         epochs: int | Flag | None,
         batch_size: int | Flag | None = None,
-        data: str | None = None,
+        data: str | Flag | None = None,
         keras: bool = True,
         backends: tuple[str, ...] = (),
         devices: int = 1,
@@ -73,6 +73,8 @@ class Lesson:
             board = Flag(False, "write the curves for TensorBoard too (notes/running.md)")
             own = {"batch_size": batch_size, "tensorboard": board, **own}
         own = {"epochs": epochs, **own}
+        if isinstance(data, Flag):
+            own["data"] = data
         parser = LessonParser(self.name, doc, own, data=data is None)
         vars(self).update(vars(parser.parse_args()))
         self.training_flags, self.leading_flag = parser.training, parser.leading
@@ -100,7 +102,7 @@ class Lesson:
         check_out(self.out)
         if keras:
             self.start_keras(backends, devices)
-        self.run = Run(self, data, earlier)
+        self.run = Run(self, None if isinstance(data, Flag) else data, earlier)
         self.folder, self.drawn = self.run.folder, set()
         if keras and self.tensorboard:
             print(f"to watch: {spell_command(['tensorboard', '--logdir', show(self.folder)])}")

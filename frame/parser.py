@@ -200,6 +200,6 @@ class LessonParser(Parser):
             setattr(flags, name, self.get_default(name))
         for name in self.several:
             setattr(flags, name, list(dict.fromkeys(getattr(flags, name))))  # each once
-        if getattr(flags, "data", None) == "sample" and flags.data_dir:
+        if getattr(flags, "data", None) == "sample" and getattr(flags, "data_dir", None):
             self.error("--data sample and --data-dir exclude each other: give only one of them")
         return flags

@@ -96,6 +96,7 @@ class Run:
         self.lesson, self.variant, self.read_flags = lesson.name, lesson.variant(), lesson.flags
         self.out, self.resumed = lesson.out, lesson.resume
         self.load_seconds, self.finished = 0.0, False
+        self.sample_warning = SAMPLE_WARNING
         self.data_sets = {"made by the lesson": (REAL, source)} if source else {}
         backend = sys.modules["keras"].backend.backend() if lesson.keras else None
         # From the modules, not the installed packages: TensorFlow's may be tensorflow-cpu.
@@ -187,7 +188,7 @@ class Run:
     def warn_of_sample(self) -> None:
         """If the data are the built-in sample, warn that its numbers are not the lesson's."""
         if self.data == SAMPLE:
-            print(SAMPLE_WARNING)
+            print(self.sample_warning)
 
     def training(self, name: str, seed: int | None = None) -> Training:
         """Start one of several trainings, each with its own name and checkpoint.

@@ -1,10 +1,16 @@
-"""Find pictures that are nearly the same, with a difference hash."""
+"""Find pictures that belong together: nearly the same, by a difference hash, or of one series."""
+
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from common.errors import fail
+
 CLOSE = 8  # of 64 bits may differ
+FEWEST = 3  # groups of a class, so that two parts of a split can have some
 
 
 def difference_hash(images):
@@ -60,3 +66,38 @@ def describe_groups(groups, labels, files: list[str]) -> str:
             ]
             lines.append(f"look at these, alike but of different classes: {', '.join(names)}")
     return "\n".join(lines)
+
+
+def group_series(groups, files: list[str], labels, classes: list[str]):
+    """Join groups of pictures that are in folders of the same name within their classes' folders.
+
+    Args:
+        groups, labels: int arrays of shape (n,).
+        files: the names of the n files, such as "cat/in the garden/1.jpg".
+        classes: the names of the classes.
+
+    Returns:
+        The group of each picture, as from `group_near_duplicates`.
+
+    Raises:
+        SystemExit: with code 2, if a class has too few groups to split.
+    """
+    inside = [Path(file).parts[1:-1] for file in files]
+    series = {name: number for number, name in enumerate(dict.fromkeys(filter(None, inside)))}
+    size = len(files) + len(series)  # the nodes of a graph: pictures, then series
+    pictures = np.arange(len(files))
+    firsts = np.unique(groups, return_index=True)[1]  # a picture of each group
+    among = np.array([series.get(name, -1) for name in inside])
+    named = pictures[among >= 0]
+    ends = (
+        np.concatenate([pictures, named]),
+        np.concatenate([firsts[groups], len(files) + among[named]]),
+    )
+    graph = coo_array((np.ones(len(ends[0])), ends), (size, size))
+    _, joined = connected_components(graph, directed=False)
+    joined = np.unique(joined[: len(files)], return_inverse=True)[1]
+    for label, name in enumerate(classes):
+        if (count := len(set(joined[labels == label]))) < FEWEST:
+            why = f"{count} groups of pictures that belong together"
+            fail(f"--pictures: the class {name} has only {why}; give at least {FEWEST}")
+    return joined

@@ -39,11 +39,15 @@ class Found(NamedTuple):
     seconds: float
 
 
-def load_pictures(lesson):
+def load_pictures(lesson, draw=draw_letters):
     """Load the pictures in the folder given by `--pictures`, by default letters that are drawn.
 
     The report is printed and saved as `files.txt`, the letters as `letters/`, both in the run's
     folder.
+
+    Args:
+        lesson: the `frame.lesson.Lesson`.
+        draw: draws the letters into a folder.
 
     Returns:
         The images, labels, classes and files of `Found`.
@@ -55,14 +59,15 @@ def load_pictures(lesson):
         found = vars(lesson).pop("found", None) or read_folder(lesson.pictures, lesson.side)
         where = printable(lesson.pictures.resolve())
     else:
-        draw_letters(lesson.folder / "letters")
+        draw(lesson.folder / "letters")
         found = read_folder(lesson.folder / "letters", lesson.side)
         where = "drawn by pictures/letters.py"
     source = f"{where}, {len(found.images)} pictures"
     earlier = lesson.run.data_sets.get("pictures", (REAL, source))[1]
     if lesson.resume and earlier != source:
         fail(f"--resume: {lesson.folder} was started on {earlier}, not on {source}; start anew")
-    lesson.run.data_sets = {}  # of an earlier call, in a notebook
+    for name in ("pictures", "made by the lesson"):  # of an earlier call, in a notebook
+        lesson.run.data_sets.pop(name, None)
     lesson.run.loaded("pictures", REAL, source, found.seconds)
     lesson.save_text("files", found.report)
     return found.images, found.labels, found.classes, found.files

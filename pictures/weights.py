@@ -1,0 +1,121 @@
+"""Find pretrained weights for lesson 34: in a file, in the Keras cache, by a download, or here."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+from common.errors import fail
+from datasets import REAL, SAMPLE
+
+# Parsing the flags needs this module and must not import NumPy: the functions import what they use.
+
+ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2"
+FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_{}_no_top.h5"
+SIDES = [96, 128, 160, 192, 224]  # of the photos that the published weights were trained on
+SIGNATURE = b"\x89HDF\r\n\x1a\n"  # how each HDF5 file begins
+WARNING = (
+    "*** BUILT-IN SAMPLE: these weights were trained here, on drawn letters, not on the photos of "
+    "ImageNet. For those go online or give --weights FILE. ***"
+)
+
+
+def check_flags(lesson) -> None:
+    """Answer `--predict`, read the pictures and check `--weights`, before Keras starts.
+
+    Raises:
+        SystemExit: after the answer, or if a file or a folder does not suit.
+    """
+    from pictures.answer import read_flags
+
+    if lesson.weights:
+        if lesson.data == "sample":
+            fail("--data sample and --weights exclude each other: give only one of them")
+        if why := refuse(lesson.weights):
+            fail(f"--weights {lesson.weights}: {why}; give an HDF5 file, {FILE.format(96)}")
+    read_flags(lesson)
+
+
+def refuse(path: Path) -> str:
+    """Say why a file cannot hold weights; an empty string if it looks as if it could."""
+    try:
+        with path.open("rb") as file:
+            return "" if file.read(len(SIGNATURE)) == SIGNATURE else "not a file of weights"
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def find_weights(lesson) -> Path:
+    """Return a file with weights for MobileNetV2, from the source that `--data` allows.
+
+    That is the file given by `--weights`, or ImageNet's from the Keras cache or a download; or, as
+    a sample, weights that are trained here.
+
+    Raises:
+        SystemExit: if `--data` is "real" and there are none, or a run is resumed with others.
+    """
+    began = time.perf_counter()
+    path, source = None, "trained by pictures/pretraining.py on letters, not on ImageNet"
+    if lesson.weights:
+        path = lesson.weights
+    elif lesson.data != "sample":
+        from datasets.download import DownloadError
+
+        try:
+            path = fetch(lesson.side)
+        except DownloadError as error:
+            if lesson.data == "real":
+                if not lesson.resume:  # a run that could not start leaves no folder
+                    shutil.rmtree(lesson.folder)
+                remedy = "Go online, or give --weights FILE, or use --data sample"
+                fail(f"the weights from ImageNet: {error}. {remedy}", 1)
+            source += f", because those are not available: {error}"
+    if path:
+        source = f"{path.resolve()}, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+        earlier = lesson.run.data_sets.get("weights", (REAL, source))
+        if lesson.resume and earlier[0] == REAL and earlier[1][-12:] != source[-12:]:
+            fail(f"--resume: {lesson.folder} was started with {earlier[1]}, not with {source}")
+    lesson.run.sample_warning = WARNING
+    kind = REAL if path else SAMPLE
+    lesson.run.loaded("weights", kind, source, time.perf_counter() - began)
+    if not path:
+        from pictures.pretraining import pretrain_body
+
+        path = pretrain_body(lesson)
+    return path
+
+
+def fetch(side: int) -> Path:
+    """Return the published file for pictures of about this size, downloaded if necessary.
+
+    Raises:
+        datasets.download.DownloadError: if it is not in the Keras cache and cannot be downloaded.
+    """
+    from datasets.download import DownloadError, fetch_file
+
+    name = FILE.format(min(SIDES, key=lambda published: abs(published - side)))
+    home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
+    try:
+        path = fetch_file(f"{ADDRESS}/{name}", home / "models")
+    except OSError as error:
+        raise DownloadError(f"cannot download into {home / 'models'} ({error})") from error
+    if why := refuse(path):
+        path.unlink(missing_ok=True)
+        raise DownloadError(f"{ADDRESS}/{name} is {why}")
+    return path
+
+
+@contextlib.contextmanager
+def readable(path: Path):
+    """Exit with a clear line if the block cannot load these weights.
+
+    Raises:
+        SystemExit: if they are those of another network, or damaged.
+    """
+    try:
+        yield
+    except Exception as error:  # Keras and h5py raise many types
+        why = str(error).splitlines()[0][:150]
+        fail(f"--weights {path}: not the weights of this MobileNetV2 without its head ({why})")
