@@ -37,23 +37,24 @@ lesson = Lesson(
     examples=Flag(
         int, "use only N training pictures per class (default: 12 letters, all of yours)"
     ),
-    side=Flag(64, "scale all pictures to N x N pixels", at_least=32, at_most=224),
-    unfreeze=Flag(13, "fine-tune the blocks from this one on", at_least=1, at_most=16),
-    pretraining=Flag(200, "without ImageNet: pictures of each of 20 letters to pretrain on"),
+    side=Flag(48, "scale all pictures to N x N pixels", at_least=32, at_most=224),
+    unfreeze=Flag(13, "fine-tune from this block on", at_least=1, at_most=16),
+    pretraining=Flag(120, "without ImageNet: pictures of each of 20 letters to pretrain on"),
 )
+
+import math
 
 import keras
 import numpy as np
 import pandas as pd
 from keras import layers
-from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
 from common.introspection import input_gradients
+from pictures.cluttered import draw_series
 from pictures.duplicates import group_near_duplicates, group_series
-from pictures.figures import picture_grid
+from pictures.figures import heat_over, picture_grid
 from pictures.folders import load_pictures
-from pictures.letters import draw_series
 from pictures.weights import find_weights, readable
 
 # %% [markdown]
@@ -106,8 +107,7 @@ train_rows = np.concatenate([
 ])
 train_images, train_labels = images[train_rows], labels[train_rows]
 test_images, test_labels = images[test_rows], labels[test_rows]
-print(f"{len(train_rows)} training pictures, {len(test_rows)} test pictures of other series")
-train = lesson.batches(train_images, train_labels)  # reshuffled for every epoch
+print(f"{len(train_rows)} training pictures, {len(test_rows)} test pictures of other groups")
 
 # %% [markdown]
 # ## 3 Define
@@ -115,8 +115,8 @@ train = lesson.batches(train_images, train_labels)  # reshuffled for every epoch
 # layer (`include_top=False`). A new *head* for our classes goes on top.
 #
 # MobileNetV2 was trained on pixels from -1 to 1, so ours must be scaled likewise. Each network of
-# `keras.applications` comes with a function `preprocess_input` that does it, but for this one a
-# `Rescaling` layer does the same and is saved with the model.
+# `keras.applications` comes with a function `preprocess_input` that does it. Here a `Rescaling`
+# layer does the same, and is saved with the model. Augmentation is explained in lesson 33.
 
 
 # %%
@@ -129,30 +129,38 @@ def build_model(weights):
     body = keras.applications.MobileNetV2(
         input_tensor=x, alpha=0.35, include_top=False, weights=weights
     )
-    x = layers.GlobalAveragePooling2D()(body.output)  # one number for each channel
+    x = layers.GlobalAveragePooling2D(name="features")(body.output)  # one for each channel
     x = layers.Dropout(0.2)(x)
     x = layers.Dense(len(classes), name="scores")(x)
     return body, keras.Model(inputs, layers.Softmax()(x))
 
 
 keras.utils.set_random_seed(lesson.seed)
-with readable(weights):  # of lesson: a clear error if the file holds other weights
+with readable(weights):  # for a clear error, should a file not fit (from pictures/)
     body, model = build_model(weights)
 print(f"body: {body.count_params():,} parameters, output {body.output.shape[1:]}")
 
 # %% [markdown]
-# ## 4 Compile
-# *Freezing* the body means that training leaves its weights as they are. Its layers of batch
-# normalization (lesson 04) need a word of their own. In training, such a layer normalizes each
-# channel by the mean and variance of the current batch, in prediction by *moving averages* of both,
-# which it collected in training. What do 16 pictures know about the mean of a channel? Next to
-# nothing, so the averages from pretraining are better. In Keras, a frozen batch normalization also
-# computes as in prediction, and keeps its averages.
+# A body that does not change returns the same 1,280 features for the same picture, however long the
+# head is trained. So we compute them once, and train the head on them as a small network of its
+# own, in a second. (That is only possible without augmentation, which changes the pictures.)
 
 # %%
-body.trainable = False
+extract = keras.Model(model.input, model.get_layer("features").output)
+train_features = extract.predict(train_images, batch_size=100, verbose=0)
+test_features = extract.predict(test_images, batch_size=100, verbose=0)
+head = keras.Sequential([
+    keras.Input((train_features.shape[1],)),
+    layers.Dropout(0.2),
+    layers.Dense(len(classes)),
+    layers.Softmax(),
+])
+
+# %% [markdown]
+# ## 4 Compile
 
 
+# %%
 def compile_model(model, rate):
     """Compile a model for training with this learning rate."""
     model.compile(
@@ -165,47 +173,55 @@ def compile_model(model, rate):
 
 # %% [markdown]
 # ## 5 Fit
-# Step one: only the head is trained, 1,280 weights per class and a bias. It starts random, so that
-# its first gradients are large and mean little. They would ruin the body, if that were not frozen.
+# **Step one: the head.** It starts random, so that its first gradients are large and mean little.
+# They would ruin the body, if that were trained as well. As it is not, it is called *frozen*.
 
 # %%
-trained = {}  # the accuracy on the test pictures
+results = {}  # the accuracy on the test pictures
 
 
-def fit(name, model, epochs):
-    """Train a compiled model on the few pictures, and evaluate it once."""
-    print(f"{name}: trains {sum(map(np.size, model.trainable_weights)):,} parameters")
-    callbacks = lesson.callbacks(training=name)
-    history = model.fit(train, epochs=epochs, callbacks=callbacks, verbose=0)
-    _, trained[name] = model.evaluate(test_images, test_labels, batch_size=100, verbose=0)
+def fit(way, model, epochs, train, test_inputs):
+    """Train a compiled model, evaluate it once on the test pictures, and return its history."""
+    trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    print(f"{way}: trains {trained:,} parameters")
+    history = model.fit(train, epochs=epochs, callbacks=lesson.callbacks(training=way), verbose=0)
+    _, results[way] = model.evaluate(test_inputs, test_labels, batch_size=100, verbose=0)
     return history
 
 
-compile_model(model, 0.003)
-fit("frozen", model, lesson.epochs)
+train = lesson.batches(train_features, train_labels)
+compile_model(head, 0.003)
+fit("frozen", head, lesson.epochs, train, test_features)
+model.get_layer("scores").set_weights(head.layers[-2].get_weights())
 
 # %% [markdown]
-# Step two: *fine-tuning*. The first blocks of the network find edges and colors, which are the same
-# for all pictures. The last ones are the most special, so these are unfrozen, from block 13 of 16
-# on, and trained with a learning rate that is ten times smaller. The layers of batch normalization
-# stay frozen, for the same reason as before. `compile` notes which weights are trained, so compile
-# again after each change of `trainable`.
+# **Step two: fine-tuning.** The first blocks of the network find edges and colors, which all
+# pictures have in common. The last ones are the most specialized. So we train these, from block 13
+# of 16 on, together with the head, at a learning rate that is ten times smaller. The others stay
+# frozen: `layer.trainable = False`. `compile` notes what is trained, so set it before.
+#
+# The layers of *batch normalization* (lesson 04) stay frozen, too, wherever they are. In training,
+# such a layer normalizes each channel by the mean and variance of the current batch, in prediction
+# by *moving averages* of both, which it collected in training. What do 16 pictures tell about the
+# mean of a channel? Very little; the averages from pretraining are better, and the layers after it
+# rely on them. In Keras, a frozen batch normalization computes as in prediction and keeps its
+# averages.
 
 # %%
-body.trainable = True
 names = [layer.name for layer in body.layers]
-first = names.index(f"block_{lesson.unfreeze}_expand") if lesson.unfreeze > 1 else 0
+first = names.index(f"block_{lesson.unfreeze}_expand")
 for number, layer in enumerate(body.layers):
     normalizes = isinstance(layer, layers.BatchNormalization)
     layer.trainable = number >= first and not normalizes
+train = lesson.batches(train_images, train_labels)  # reshuffled for every epoch
 compile_model(model, 0.0003)
-history = fit("fine-tuned", model, lesson.epochs)
+history = fit("fine-tuned", model, lesson.epochs, train, test_images)
 
 # %% [markdown]
-# For comparison, the same network *from scratch*: random weights, all of them trained, for as many
-# epochs as both steps together. Here batch normalization must learn its averages. In MobileNetV2
-# they go over about 1,000 steps, and we have a few hundred, so we shorten them to 10 steps. Without
-# that, its predictions would be no better than chance.
+# **For comparison, from scratch:** the same network with random weights, all of them trained, at
+# the usual learning rate. Now batch normalization must learn its averages. In MobileNetV2 they go
+# over about 1,000 steps, and we have a few hundred, so we let them go over 10. Without that, its
+# predictions would be no better than chance.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -214,46 +230,75 @@ for layer in new_body.layers:
     if isinstance(layer, layers.BatchNormalization):
         layer.momentum = 0.9
 compile_model(scratch, 0.001)
-fit("from-scratch", scratch, 2 * lesson.epochs)
+fit("from-scratch", scratch, 2 * lesson.epochs, train, test_images)
 
 # %% [markdown]
 # ## 6 Evaluate
 
 # %%
-table = pd.DataFrame(trained.items(), columns=["way", "test accuracy"])
+table = pd.DataFrame(results.items(), columns=["way", "test accuracy"])
 lesson.save_table("ways", table.round(4))
 
 # %% [markdown]
 # ## 7 Predict
-# Is it the letter that the network looks at, or something else that happens to be in the pictures?
+# Does the network look at the letter, or at something else that happens to be in the pictures?
 # *Grad-CAM* answers with a coarse map. Take the *feature maps* of a late layer: each is an image
-# that is bright where its channel has found something. Compute the gradient of the score of a class
-# with respect to these maps (lesson 12). Its average over a map tells how much that map speaks for
-# the class. Weight the maps with these numbers, add them up, and keep what is positive. The score
-# is the output before `Softmax`. Our helper `input_gradients` computes gradients on every back-end;
-# in TensorFlow alone, `GradientTape` would do (lesson 07).
+# that is bright where its channel has found something. Compute the gradient of a class's score with
+# respect to these maps, as lesson 12 does for the pixels. Its average over one map tells how much
+# this map speaks for the class. Multiply each map by that number, add them up, and keep what is
+# positive. The score is the number before `Softmax`.
+#
+# `keras.Model` cuts the network in two at that layer. Our helper `input_gradients` works with every
+# back-end; with TensorFlow alone, `tf.GradientTape` would do (lesson 07). The last layer has only
+# 2x2 places, so we take an earlier one.
 
 
 # %%
 def grad_cam(model, layer, picture, label):
-    """Compute Grad-CAM: how much each place in a layer's feature maps speaks for a class.
+    """Return how much each place in the feature maps of a layer speaks for a class.
 
-    It works for functional and Sequential models whose last layer is a `Softmax`.
+    The model is functional or Sequential, and its last layer is `Softmax`.
     """
     to_maps = keras.Model(model.inputs, layer.output)
     to_scores = keras.Model(layer.output, model.layers[-1].input)
     maps = to_maps.predict(picture[np.newaxis], verbose=0)  # (1, rows, columns, channels)
-    gradients = input_gradients(to_scores, maps, [label])
+    gradients = input_gradients(to_scores, maps, [label])  # likewise
     importance = gradients.mean(axis=(1, 2), keepdims=True)  # (1, 1, 1, channels)
     return np.maximum((importance * maps).sum(axis=-1), 0)[0]  # (rows, columns)
 
 
-def overlay(picture, heat):
-    """Darken a picture where the heat is low."""
-    heat = Image.fromarray(heat / max(heat.max(), 1e-9)).resize(picture.shape[:2])
-    return (picture * (0.15 + 0.85 * np.clip(heat, 0, 1)[..., np.newaxis])).astype("uint8")
-
-
 probabilities = model.predict(test_images, batch_size=100, verbose=0)
 guesses = probabilities.argmax(axis=1)
-lesson.finish(model, history, training="fine-tuned", classes=classes)
+shown, titles = [], []
+for row in range(0, len(test_images), len(test_images) // 8)[:8]:
+    heat = grad_cam(model, model.get_layer("block_6_expand_relu"), test_images[row], guesses[row])
+    shown += [test_images[row], heat_over(test_images[row], heat)]
+    titles += [classes[test_labels[row]], f"{classes[guesses[row]]} {probabilities[row].max():.2f}"]
+lesson.save_figure("grad_cam", picture_grid(shown, titles))
+scores = {f"test_accuracy_{way.replace('-', '_')}": value for way, value in results.items()}
+lesson.finish(model, history, training="fine-tuned", classes=classes, **scores)
+
+# %% [markdown]
+# Each picture of the figure `grad_cam` stands beside its map, which darkens what did not matter.
+#
+# From now on the network answers without training, for a file:
+#
+#     python 34_pretrained_network.py --predict letter.jpg
+#
+# ## Remember
+# - With few pictures, start from a network that others have trained, and scale pixels as they did.
+# - First train a new head on the frozen body, then the last blocks at a tiny learning rate. Batch
+#   normalization stays frozen.
+# - Grad-CAM shows where a network looked. Check it before you trust a high accuracy.
+#
+# With photos of your own, try first: ImageNet's weights, frozen, at `--side 96` or more, the size
+# that they were trained on.
+
+# %% [markdown]
+# ## Exercises
+# 1. How many pictures is pretraining worth? Compare `--examples 4`, 12 and 40. With how many does
+#    training from scratch reach what the frozen body reaches with 12?
+# 2. How much pretraining is needed? With `--data sample`, try `--pretraining 20` and 400.
+# 3. How many parameters are trained with `--unfreeze 16`, 13 and 6, and which is best?
+#
+# Solutions: notes/solutions/34_pretrained_network.md

@@ -1,1 +1,1 @@
-"""What lesson 33 needs beside Keras: reading pictures from folders, and drawing some."""
+"""What lessons 33 and 34 need beside Keras: reading pictures, drawing some, pretraining."""

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from common.files import atomic_write
-from pictures.letters import draw_array
+from pictures.cluttered import draw_array
 
 OTHERS = "CDGHIJKLMNOQSTUVWXYZ"  # not the letters of the lesson
 EPOCHS, BATCH_SIZE, RATE = 8, 64, 0.003

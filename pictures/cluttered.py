@@ -1,0 +1,136 @@
+"""Draw colored letters that are hard to read.
+
+They are turned, slanted, blurred, of little contrast, with lines and shapes behind them and in
+front. Lesson 34 learns from them, and benchmarks/split_by.py compares ways to split them.
+"""
+
+import functools
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+from matplotlib import get_data_path
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from pictures.letters import FONTS, LETTERS
+
+SEED = 34
+
+
+def draw_shots(folder: Path, scenes: int = 40) -> None:
+    """Draw a sub-folder of PNG files for each letter, with two shots of each scene."""
+    random = np.random.default_rng(SEED)
+    for letter in LETTERS:
+        (folder / letter).mkdir(parents=True, exist_ok=True)
+        for scene in range(scenes):
+            size = tuple(random.integers(70, 120, 2).tolist())
+            for shot, picture in enumerate(draw_scene(letter, random, size, shots=2)):
+                picture.save(folder / letter / f"{scene:02}_{shot}.png")
+
+
+def draw_series(folder: Path, scenes: int = 6) -> None:
+    """Draw a sub-folder for each letter, and in it one for each font, the same on every call.
+
+    Args:
+        folder: where to draw.
+        scenes: pictures of each letter in each font.
+    """
+    random = np.random.default_rng(SEED + 1)
+    for letter in LETTERS:
+        for font in fonts():
+            series = folder / letter / font.stem
+            series.mkdir(parents=True, exist_ok=True)
+            for scene in range(scenes):
+                size = tuple(random.integers(70, 120, 2).tolist())
+                for picture in draw_scene(letter, random, size, font=font):
+                    picture.save(series / f"{scene:02}.png")
+
+
+def draw_array(letters: str, each: int, side: int):
+    """Draw letters without files, the same on every call.
+
+    Returns:
+        A uint8 array of shape (pictures, side, side, 3), and the places of their letters.
+    """
+    random = np.random.default_rng(SEED + 2)
+    labels = np.repeat(np.arange(len(letters), dtype="uint16"), each)
+    pictures = [next(draw_scene(letters[label], random, (side, side))) for label in labels]
+    return np.array([np.asarray(picture) for picture in pictures]), labels
+
+
+@functools.cache
+def fonts() -> list[Path]:
+    """Return the font files of Matplotlib that have all letters."""
+    found = sorted(Path(get_data_path(), "fonts", "ttf").glob("*.ttf"))
+    return [font for font in found if re.match(FONTS, font.name)]
+
+
+read_font = functools.cache(ImageFont.truetype)
+
+
+def draw_scene(letter: str, random, size: tuple, shots: int = 1, font: Path | None = None):
+    """Yield some pictures of a letter, all of the same scene.
+
+    Args:
+        letter: the letter.
+        random: NumPy's random generator.
+        size: width and height of the pictures.
+        shots: how many there are; they differ a little in place, angle, light and grain.
+        font: the file of its font, by default a random one.
+    """
+    font = font or random.choice(fonts())
+    small = min(size)
+    background, ink = draw_colors(random)
+    paper = background + random.normal(0, random.uniform(8, 30), (5, 5, 3))
+    paper = Image.fromarray(paper.clip(0, 255).astype("uint8"))
+    paper = paper.resize(size, Image.Resampling.BICUBIC)
+    for _ in range(random.integers(3, 9)):
+        draw_shape(paper, random)
+    across = random.uniform(0.45, 0.85) * small  # of the letter [pixels]
+    center = random.uniform(0.4, 0.6, 2) * size
+    angle, slant = random.normal(0, 10), random.normal(0, 0.12)
+    in_front = [draw_line(size, random, 0.03) for _ in range(random.integers(0, 4))]
+    blur, grain = random.uniform(0, 0.014) * small, random.uniform(2, 14)
+    for _ in range(shots):
+        x, y = center + random.normal(0, 0.008 * small, 2)
+        mask = Image.new("L", size)
+        ImageDraw.Draw(mask).text((x, y), letter, 255, read_font(font, round(across)), anchor="mm")
+        turn = angle + random.normal(0, 0.5)
+        mask = mask.rotate(turn, Image.Resampling.BILINEAR, center=(x, y))
+        slanted = (1, slant, -slant * y, 0, 1, 0)
+        mask = mask.transform(size, Image.Transform.AFFINE, slanted, Image.Resampling.BILINEAR)
+        picture = paper.copy()
+        picture.paste(tuple(map(int, ink)), mask=mask)
+        for ends, color, width in in_front:
+            ImageDraw.Draw(picture).line(ends, color, width)
+        pixels = np.asarray(picture.filter(ImageFilter.GaussianBlur(blur)), "float32")
+        pixels = pixels * random.normal(1, 0.05) + random.normal(0, grain, pixels.shape)
+        yield Image.fromarray(pixels.clip(0, 255).astype("uint8"))
+
+
+def draw_colors(random):
+    """Draw the color of the background and that of the letter, which differ in brightness."""
+    while True:
+        background, ink = random.uniform(30, 225, 3), random.uniform(0, 255, 3)
+        if math.dist(background, ink) > 80 and abs(background.mean() - ink.mean()) > 35:
+            return background, ink
+
+
+def draw_line(size: tuple, random, widest: float):
+    """Draw the ends, color and width of a line; `widest` is a fraction of the smaller side."""
+    ends = [tuple(random.uniform(0, 1, 2) * size) for _ in range(2)]
+    color = tuple(map(int, random.uniform(0, 255, 3)))
+    return ends, color, max(1, int(random.uniform(0.3, 1) * widest * min(size)))
+
+
+def draw_shape(picture, random) -> None:
+    """Draw a line, or the outline of an ellipse or a rectangle, anywhere on a picture."""
+    draw, small = ImageDraw.Draw(picture), min(picture.size)
+    ends, color, width = draw_line(picture.size, random, 0.07)
+    if random.random() < 0.5:
+        draw.line(ends, color, width)
+        return
+    (x, y), (a, b) = ends[0], random.uniform(0.05, 0.25, 2) * small
+    outline = draw.ellipse if random.random() < 0.5 else draw.rectangle
+    outline([x - a, y - b, x + a, y + b], outline=color, width=width)
