@@ -98,9 +98,10 @@ def run_lesson(script: str, *flags, backend="tensorflow", out: Path | None = Non
 
 
 def no_data_or_real(*words) -> list[str]:
-    """Return the flag for real data, unless the script generates its data and has no such flag."""
+    """Return the flag for real data, unless it is given, or the script has none."""
     names = {Path(str(word)).name for word in words}
-    return [] if names & COMPUTE_THEIR_DATA else ["--data", "real"]
+    chosen = names & COMPUTE_THEIR_DATA or "--data" in words
+    return [] if chosen else ["--data", "real"]
 
 
 def run_plain(task: str, *flags) -> dict:

@@ -63,6 +63,11 @@ class Figure(NamedTuple):
         return Path(self.command[0]).stem
 
     @property
+    def data(self) -> str:
+        """The data that it is measured on: "real", unless the command says otherwise."""
+        return "sample" if "sample" in self.command else "real"
+
+    @property
     def bar(self) -> str:
         """The range of values that reproduce the result, in words."""
         return f"at least {self.least:g}" if self.least > -math.inf else f"at most {self.most:g}"
@@ -343,11 +348,12 @@ def run_missing(figure: Figure, seeds, out: Path, rows: list[dict]) -> None:
 
 
 def rows_of(figure: Figure, rows: list[dict]) -> list[dict]:
-    """Return the newest run of a figure's command on real data for each seed."""
+    """Return the newest run of a figure's command on its data for each seed."""
     mine = {
         row["seed"]: row
         for row in rows
-        if (row["lesson"], row["variant"], row["data"]) == (figure.lesson, figure.variant, "real")
+        if (row["lesson"], row["variant"], row["data"])
+        == (figure.lesson, figure.variant, figure.data)
     }
     return list(mine.values())
 

@@ -46,11 +46,13 @@ FINE_TUNING = "30_fine_tuning.py"
 AUTOENCODER = "31_autoencoder.py"
 VAE = "32_variational_autoencoder.py"
 OWN_PICTURES = "33_own_pictures.py"
+PRETRAINED = "34_pretrained_network.py"
 SMALL_AND_FAST = "36_small_and_fast.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 # They generate their data, or have flags of their own for it.
 NO_DATA_SET = [NEURON, AUTODIFF, TIME_SERIES, ATTENTION, OWN_PICTURES, XOR]
+NO_LIMIT = [*NO_DATA_SET, PRETRAINED]  # nor --data-dir
 SHORTER = {  # fewer trainings, where a lesson has many
     REGULARIZATION: ["--models", "baseline", "L2_dropout", "a_fifth"],
     TUNING: ["--trials", "2"],
@@ -74,6 +76,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     FINE_TUNING: ["--limit", "300", "--labels", "20", "20", "--pretraining", "1"],
     AUTOENCODER: ["--limit", "500"],
     VAE: ["--limit", "500"],
+    PRETRAINED: ["--pretraining", "3", "--examples", "5"],
     SMALL_AND_FAST: ["--limit", "1000"],
 }
 OWN_FILE = {  # the main test file of a lesson
@@ -110,6 +113,7 @@ OWN_FILE = {  # the main test file of a lesson
     AUTOENCODER: "test_autoencoder.py",
     VAE: "test_variational_autoencoder.py",
     OWN_PICTURES: "test_own_pictures.py",
+    PRETRAINED: "test_pretrained_network.py",
     SMALL_AND_FAST: "test_small_and_fast.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",

@@ -19,6 +19,8 @@ from conftest import (
     MNIST,
     NEURON,
     NO_DATA_SET,
+    NO_LIMIT,
+    PRETRAINED,
     PROJECTS,
     REGULARIZATION,
     ROOT,
@@ -35,7 +37,7 @@ from datasets import NAMES, readers, samples
 from frame import Lesson
 from frame.run import Run
 
-LOADING = [script for script in LESSONS + PROJECTS if script not in NO_DATA_SET]
+LOADING = [script for script in LESSONS + PROJECTS if script not in NO_LIMIT]
 
 
 def error_of(capsys, script, *flags, code=2) -> str:
@@ -68,8 +70,11 @@ def error_of(capsys, script, *flags, code=2) -> str:
     ],
 )
 def test_common_flag_errors(tmp_path, capsys, script, flags, message):
-    missing = ["--limit", "--data", "--data-dir"] * (script in NO_DATA_SET)
-    if flags[0] in [*missing, *["--batch-size"] * (script == NEURON)]:
+    missing = ["--limit", "--data-dir"] * (script in NO_LIMIT)
+    missing += ["--data"] * (script in NO_DATA_SET)
+    if script == PRETRAINED and flags[-2] == "--data-dir":
+        message = f"unrecognized arguments: --data-dir {flags[-1]}"
+    elif flags[0] in [*missing, *["--batch-size"] * (script == NEURON)]:
         message = f"unrecognized arguments: {' '.join(flags)}"
     assert message in error_of(capsys, script, "--out", tmp_path, *flags)
 

@@ -21,8 +21,6 @@ from conftest import (
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
-from frame.run import SAMPLE_WARNING
-
 MARKS = {script: [pytest.mark.slow] for script in [*ALL_LESSONS, *PROJECTS]} | {FASHION: []}
 LESSONS = [pytest.param(script, marks=marks) for script, marks in MARKS.items()]
 
@@ -104,7 +102,7 @@ def test_all_cells_in_order(collection, script):
     assert record["lesson"] == (ROOT / script).stem
     assert record["finished"] and record["flags"]["epochs"] == 1
     assert any("image/png" in one.get("data", ()) for one in cells[-1].outputs)  # its history
-    loud = [cell for cell in cells if SAMPLE_WARNING in printed(cell)]
+    loud = [cell for cell in cells if "*** BUILT-IN SAMPLE" in printed(cell)]
     assert len(loud) == (0 if script in NO_DATA_SET else 2)  # at the start and at the end
 
 

@@ -39,6 +39,7 @@ from conftest import (
     NO_DATA_SET,
     OUTPUTS,
     OWN_PICTURES,
+    PRETRAINED,
     PROJECTS,
     RAW_TEXT,
     REGULARIZATION,
@@ -84,6 +85,7 @@ PARAMETERS = {
     TRANSFORMER: 10_000 * 32 + 201 * 32 + 4 * 1_056 + 2_112 + 2_080 + 2 * 64 + 33,
     LOCATE: 416 + 4_640 + 18_496 + 36_928 + 73_856 + 1_290 + 4_096 * 128 + 128 + 516,
     OWN_PICTURES: 448 + 4_640 + 18_496 + 73_856 + 128 * 6 + 6,
+    PRETRAINED: 410_208 + 1280 * 6 + 6,
     SMALL_AND_FAST: 320 + 18_496 + 2 * 36_928 + 650,
     ATTENTION: 27 * 32 + 11 * 32 + 6 * 32 + 4 * (32 * 32 + 32) + 330,  # --longest 5
     LANGUAGE_MODEL: 1_702_400,  # counted in test_language_model.py
@@ -144,6 +146,7 @@ FIGURES = {
     RAW_TEXT: ["accuracy", "loss", "epoch_times"],
     SUBWORDS: ["accuracy", "loss", "epoch_times"],
     TRANSFORMER: ["attention", "accuracy", "loss", "epoch_times"],
+    PRETRAINED: ["pictures", "grad_cam", "accuracy", "loss", "epoch_times"],
     SMALL_AND_FAST: ["accuracy", "loss", "epoch_times"],
     ATTENTION: ["lengths", "weights", "accuracy", "loss", "epoch_times"],
     OWN_PICTURES: [
@@ -202,13 +205,15 @@ OTHERS = {
     AUTOENCODER: {"results.csv"},
     SMALL_AND_FAST: {"files.csv", "students.csv", "exported"},
     OWN_PICTURES: {"files.txt", "letters"},
+    PRETRAINED: {"files.txt", "letters", "body.weights.h5", "ways.csv"},
     CHURN: {"models.csv"},
     XOR: {"decision.gif"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},
 }
 DIGITS = list("0123456789")
 # Those of digits are needed by serving/.
-CLASSES = {SAVING: DIGITS, TRANSFER: DIGITS[5:], MNIST: DIGITS, OWN_PICTURES: list("ABEFPR")}
+CLASSES = {SAVING: DIGITS, TRANSFER: DIGITS[5:], MNIST: DIGITS}
+CLASSES |= {script: list("ABEFPR") for script in (OWN_PICTURES, PRETRAINED)}
 # Five times as many for the winner; 10 steps, one per epoch; five times as many with few labels.
 EPOCHS = {TUNING: 10, TRANSFER: 10, FINE_TUNING: 10}
 STEPS = ["Load", "Prepare", "Define", "Compile", "Fit", "Evaluate", "Predict"]
@@ -264,6 +269,7 @@ def test_loss_is_finite_and_decreases(smoke_runs, script):
         (TRANSFORMER, "test_numbers"),
         (ATTENTION, "test_lines"),
         (OWN_PICTURES, "test_images"),
+        (PRETRAINED, "test_images"),
         (MNIST, "test_images"),
         (XOR, "inputs"),
     ],

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 from conftest import ALL_LESSONS as LESSONS
-from conftest import FASHION, NO_DATA_SET, ROOT, on_sample, run_lesson, run_script
+from conftest import FASHION, NO_LIMIT, ROOT, on_sample, run_lesson, run_script
 
 FOLDER = ROOT / "notes" / "solutions"
 PAGES = {script: FOLDER / f"{script.removesuffix('.py')}.md" for script in LESSONS}
@@ -81,13 +81,14 @@ LAST_COMMANDS = {
 def test_last_solution_command_runs(script, tmp_path):
     words = LAST_COMMANDS[script]
     few = ["--epochs", "1", *on_sample(words[0])]
-    few += [] if "--limit" in words or words[0] in NO_DATA_SET else ["--limit", "300"]
+    few += [] if "--limit" in words or words[0] in NO_LIMIT else ["--limit", "300"]
     fewer = {
         "09": ["--trials", "1"],
         "10": ["--series", "300"],
         "16": ["--repeats", "1"],
         "20": ["--repeats", "1"],
         "27": ["--lists", "300"],
+        "34": ["--pretraining", "3"],
     }
     few += fewer.get(script[:2], [])
     assert run_lesson(words[0], tmp_path, *words[1:], *few).record["finished"]

@@ -19,6 +19,8 @@ from conftest import (
     LESSONS,
     NEURON,
     NO_DATA_SET,
+    NO_LIMIT,
+    PRETRAINED,
     PROJECTS,
     QUICK_JAX,
     ROOT,
@@ -53,7 +55,8 @@ def test_help_avoids_heavy_imports(script):
     result = python("-X", "importtime", ROOT / script, "--help")
     assert result.returncode == 0
     shared = ["--epochs", "--seed", "--out", "--resume"] + ["--batch-size"] * (script != NEURON)
-    for flag in shared + ["--limit", "--data", "--data-dir"] * (script not in NO_DATA_SET):
+    shared += ["--data"] * (script not in NO_DATA_SET)
+    for flag in shared + ["--limit", "--data-dir"] * (script not in NO_LIMIT):
         assert f" {flag} " in result.stdout
     assert "`" not in result.stdout and "\n# " not in result.stdout  # Markdown is for the pages
     imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
@@ -318,7 +321,8 @@ def run_quietly(lessons, out, backend):
     """Run lessons in one process, since a back-end takes seconds to start; expect no noise."""
     flags = {
         str(ROOT / script): [
-            *(["--epochs", "1"] if script in NO_DATA_SET else FLAGS),
+            *(["--epochs", "1"] if script in NO_LIMIT else FLAGS),
+            *(["--data", "sample"] if script == PRETRAINED else []),
             *MORE.get(script, []),
         ]
         for script in lessons

@@ -1,0 +1,299 @@
+"""Lesson 34: sources of weights, what each step trains, series on one side, Grad-CAM."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from conftest import PRETRAINED, run_lesson, run_script
+from keras import layers
+from keras.src.legacy.saving import legacy_h5_format
+from PIL import Image
+
+from datasets import download
+from frame.run import Run
+from pictures import cluttered, weights
+from pictures.duplicates import group_series
+from pictures.figures import heat_over
+
+FEW = ["--epochs", "1", "--examples", "2", "--side", "32"]
+
+
+@pytest.fixture(scope="module")
+def run(smoke_runs):
+    return smoke_runs[PRETRAINED]
+
+
+@pytest.fixture(scope="module")
+def body():
+    keras.utils.set_random_seed(1)
+    return keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, include_top=False, weights=None)
+
+
+@pytest.fixture(scope="module")
+def published(body, tmp_path_factory):
+    """A file in the format of the published ones, with random weights."""
+    path = tmp_path_factory.mktemp("weights") / weights.FILE.format(96)
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, body)
+    return path
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty Keras cache."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(download, "PAUSE", 0)
+    return tmp_path / "home"
+
+
+def refused(capsys, *flags, code=2) -> str:
+    """Return the line with which the lesson refuses these flags."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        run_script(PRETRAINED, *flags)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert stop.value.code == code and line.startswith("error: ")
+    return line
+
+
+def weights_by_layer(model) -> dict:
+    return {layer.name: layer.get_weights() for layer in model.layers}
+
+
+def is_equal(first: dict, second: dict, name: str) -> bool:
+    return all(map(np.array_equal, first[name], second[name]))
+
+
+def test_only_the_last_blocks_and_the_head_are_fine_tuned(run):
+    names = run.names
+    loaded, _ = names["build_model"](run.folder / "body.weights.h5")
+    before, after = weights_by_layer(loaded), weights_by_layer(names["model"])
+    first = [layer.name for layer in loaded.layers].index("block_13_expand")
+    for number, layer in enumerate(loaded.layers):
+        if layer.get_weights() and "random" not in layer.name:
+            trained = number >= first and not isinstance(layer, layers.BatchNormalization)
+            assert is_equal(before, after, layer.name) != trained, layer.name
+    head = names["head"].layers[-2].get_weights()
+    assert not all(map(np.array_equal, head, after["scores"]))
+
+
+def test_head_is_trained_on_the_features_of_the_body(run):
+    names = run.names
+    assert names["train_features"].shape == (len(names["train_rows"]), 1280)
+    assert names["results"].keys() == {"frozen", "fine-tuned", "from-scratch"}
+    accuracy = run.record["metrics"]["test_accuracy_fine_tuned"]
+    assert accuracy == pytest.approx(np.mean(names["guesses"] == names["test_labels"]), abs=1e-6)
+
+
+def test_network_from_scratch_trains_everything(run):
+    _, new = run.names["build_model"](None)
+    before, after = weights_by_layer(new), weights_by_layer(run.names["scratch"])
+    assert not any(is_equal(before, after, name) for name in ("Conv1", "bn_Conv1", "Conv_1"))
+
+
+def test_no_font_is_on_both_sides(run):
+    names = run.names
+    fonts = np.array([Path(file).parts[1] for file in names["files"]])
+    assert not set(fonts[names["rest"]]) & set(fonts[names["test_rows"]])
+    assert set(names["train_rows"]) <= set(names["rest"])
+    assert np.bincount(names["train_labels"]).tolist() == 6 * [names["examples"]]
+    assert set(names["test_labels"]) == set(range(6))
+
+
+def test_series_join_groups_across_classes(capsys):
+    files = ["a/day 1/0", "a/day 1/1", "a/2", "a/day 2/3", "b/day 1/4", "b/5", "b/6", "b/day 3/7"]
+    groups, labels = np.array([0, 1, 2, 3, 4, 5, 3, 6]), np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    joined = group_series(groups, files, labels, ["a", "b"])
+    same = joined[:, np.newaxis] == joined
+    expected = np.eye(8, dtype=bool)
+    for some in ((0, 1, 4), (3, 6)):  # a series; near-duplicates
+        expected[np.ix_(some, some)] = True
+    np.testing.assert_array_equal(same, expected)
+    with pytest.raises(SystemExit) as stop:
+        group_series(groups[:4], files[:2] * 2, labels[:4], ["a"])
+    assert stop.value.code == 2 and "the class a" in capsys.readouterr().err
+
+
+def test_grad_cam_of_the_last_maps_is_that_of_their_weights(run):
+    """With global average pooling, the gradient is known: a weight over the number of places."""
+    names = run.names
+    model, picture = names["model"], names["test_images"][0]
+    heat = names["grad_cam"](model, model.get_layer("out_relu"), picture, 2)
+    maps = keras.Model(model.inputs, names["body"].output).predict(picture[None], verbose=0)[0]
+    kernel = model.get_layer("scores").get_weights()[0][:, 2]
+    expected = np.maximum(maps @ kernel / np.prod(maps.shape[:2]), 0)
+    np.testing.assert_allclose(heat, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_grad_cam_of_a_sequential_model(run):
+    model = keras.Sequential([
+        keras.Input((8, 8, 3)),
+        layers.Conv2D(4, 1, use_bias=False, name="maps"),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(2, use_bias=False),
+        layers.Softmax(),
+    ])
+    kernel = np.zeros((1, 1, 3, 4), "float32")
+    kernel[0, 0, 0, 0] = kernel[0, 0, 1, 1] = 1  # map 0 finds red, map 1 finds green
+    model.set_weights([kernel, np.eye(4, 2, dtype="float32")])
+    picture = np.zeros((8, 8, 3), "float32")
+    picture[:4, :, 0] = picture[4:, :, 1] = 1
+    for label, rows in ((0, slice(0, 4)), (1, slice(4, 8))):
+        heat = run.names["grad_cam"](model, model.get_layer("maps"), picture, label)
+        expected = np.zeros((8, 8))
+        expected[rows] = 1 / 64
+        np.testing.assert_allclose(heat, expected, atol=1e-7)
+
+
+def test_heat_darkens_what_did_not_matter():
+    picture = np.full((32, 32, 3), 200, "uint8")
+    shown = heat_over(picture, np.array([[0, 0], [0, 1.0]]))
+    assert shown[-1, -1].min() > 190 and shown[0, 0].max() < 60
+    assert heat_over(picture, np.zeros((2, 2))).max() < 60
+
+
+def test_prediction_for_a_file(run, capsys):
+    row = run.names["test_rows"][0]
+    file = run.folder / "letters" / run.names["files"][row]
+    with pytest.raises(SystemExit):
+        run_script(PRETRAINED, "--out", run.out, "--predict", file)
+    line = capsys.readouterr().out.splitlines()[-1]
+    best = run.names["classes"][run.names["guesses"][0]]
+    assert line.startswith(f"{file.name}: {best} {run.names['probabilities'][0].max():.3f}")
+
+
+def test_weights_in_the_cache_are_those_of_imagenet(home, body, published, tmp_path):
+    (home / "models").mkdir(parents=True)
+    (home / "models" / published.name).write_bytes(published.read_bytes())
+    found = run_lesson(PRETRAINED, tmp_path / "out", *FEW, "--data", "auto")
+    assert found.record["data"] == "real" and published.name in found.record["source"]
+    assert not list(found.folder.glob("*.h5"))
+    loaded, expected = weights_by_layer(found.names["body"]), weights_by_layer(body)
+    assert is_equal(loaded, expected, "Conv1") and is_equal(loaded, expected, "block_12_project")
+
+
+def test_weights_are_downloaded_once(home, published, monkeypatch):
+    asked = []
+
+    def receive(address, path, _):
+        asked.append(address)
+        Path(path).write_bytes(published.read_bytes())
+
+    monkeypatch.setattr(download, "receive", receive)
+    for side in (48, 96, 90):
+        assert weights.fetch(side) == home / "models" / published.name
+    assert asked == [f"{weights.ADDRESS}/{published.name}"]
+    assert weights.fetch(224).name == weights.FILE.format(224)
+
+
+def test_page_instead_of_the_file_is_not_kept(home, monkeypatch):
+    page = "<html>please log in</html>"
+    monkeypatch.setattr(download, "receive", lambda address, path, _: Path(path).write_text(page))
+    with pytest.raises(download.DownloadError):
+        weights.fetch(96)
+    assert not list((home / "models").iterdir())
+
+
+def lesson_of(tmp_path, **flags):
+    """What `find_weights` needs of a lesson."""
+    (tmp_path / "run").mkdir()
+    values = {"weights": None, "data": "auto", "resume": None, "side": 32} | flags
+    told = []
+    run = SimpleNamespace(data_sets={}, loaded=lambda *found: told.append(found[:3]))
+    return SimpleNamespace(folder=tmp_path / "run", run=run, told=told, **values)
+
+
+def test_without_network_auto_pretrains_and_real_fails(home, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("pictures.pretraining.pretrain_body", lambda lesson: "trained here")
+    lesson = lesson_of(tmp_path)
+    assert weights.find_weights(lesson) == "trained here"
+    ((name, kind, source),) = lesson.told
+    assert (name, kind) == ("weights", "sample") and "Name or service not known" in source
+    assert lesson.run.sample_warning != Run.__dict__.get("sample_warning")
+    out = tmp_path / "out"
+    line = refused(
+        capsys, "--data", "real", "--out", out, "--pictures", small_folder(tmp_path), code=1
+    )
+    assert "--weights FILE" in line and weights.ADDRESS in line
+    assert not list(out.glob("*/*"))
+
+
+def small_folder(tmp_path):
+    random = np.random.default_rng(3)
+    for letter in "AB":
+        (tmp_path / "p" / letter).mkdir(parents=True)
+        for number in range(10):
+            (picture,) = cluttered.draw_scene(letter, random, (40, 40))
+            picture.save(tmp_path / "p" / letter / f"{number}.png")
+    return tmp_path / "p"
+
+
+def test_sample_does_not_ask_the_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "fetch", lambda side: pytest.fail("the network was asked"))
+    monkeypatch.setattr("pictures.pretraining.pretrain_body", lambda lesson: "trained here")
+    assert weights.find_weights(lesson_of(tmp_path, data="sample")) == "trained here"
+
+
+def test_resumed_with_other_weights_is_refused(tmp_path, published, capsys):
+    lesson = lesson_of(tmp_path, weights=published)
+    assert weights.find_weights(lesson) == published
+    lesson.run.data_sets["weights"] = lesson.told[0][1:]
+    lesson.resume = "newest"
+    assert weights.find_weights(lesson) == published
+    other = published.with_name("other.h5")
+    other.write_bytes(published.read_bytes() + b"\0")
+    lesson.weights = other
+    with pytest.raises(SystemExit) as stop:
+        weights.find_weights(lesson)
+    assert stop.value.code == 2 and "other.h5" in capsys.readouterr().err
+
+
+def test_bad_weights_are_refused_before_keras_starts(tmp_path, capsys, monkeypatch, published):
+    monkeypatch.setattr("common.startup.start_keras", lambda *_: pytest.fail("Keras was started"))
+    (tmp_path / "text.h5").write_text("weights")
+    for name in ("text.h5", "missing.h5", "."):
+        path = tmp_path / name
+        line = refused(capsys, "--out", tmp_path / "out", "--weights", path)
+        assert line.startswith(f"error: --weights {path}: ")
+    both = ["--weights", published, "--data", "sample"]
+    assert "exclude each other" in refused(capsys, "--out", tmp_path / "out", *both)
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_of_another_network_are_refused(tmp_path, capsys):
+    other = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    other.save_weights(tmp_path / "other.weights.h5")
+    whole = (tmp_path / "other.weights.h5").read_bytes()
+    (tmp_path / "half.weights.h5").write_bytes(whole[: len(whole) // 2])
+    folder = small_folder(tmp_path)
+    for name in ("other", "half"):
+        path = tmp_path / f"{name}.weights.h5"
+        flags = ["--out", tmp_path / "out", "--pictures", folder, "--weights", path]
+        assert refused(capsys, *flags).startswith(f"error: --weights {path}: ")
+
+
+def test_letters_are_the_same_twice(tmp_path):
+    first, second = (cluttered.draw_array("CD", 2, 32) for _ in range(2))
+    np.testing.assert_array_equal(first[0], second[0])
+    assert first[0].shape == (4, 32, 32, 3) and first[1].tolist() == [0, 0, 1, 1]
+    assert len(cluttered.fonts()) == 21
+    random = np.random.default_rng(0)
+    shots = [*cluttered.draw_scene("A", random, (40, 40), shots=2)]
+    other = next(cluttered.draw_scene("A", random, (40, 40)))
+    near, far = (
+        np.abs(np.subtract(shots[0], one, dtype=float)).mean() for one in (shots[1], other)
+    )
+    assert 0 < near < far and isinstance(other, Image.Image)
+
+
+def test_every_file_is_found_in_the_keras_cache_of_home(monkeypatch, tmp_path, published):
+    monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: str(tmp_path / ".keras"))
+    (tmp_path / ".keras" / "models").mkdir(parents=True)
+    cached = tmp_path / ".keras" / "models" / published.name
+    cached.write_bytes(published.read_bytes())
+    assert weights.fetch(96) == cached
