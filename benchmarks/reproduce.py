@@ -349,11 +349,9 @@ def run_missing(figure: Figure, seeds, out: Path, rows: list[dict]) -> None:
 
 def rows_of(figure: Figure, rows: list[dict]) -> list[dict]:
     """Return the newest run of a figure's command on its data for each seed."""
+    wanted = figure.lesson, figure.variant, figure.data
     mine = {
-        row["seed"]: row
-        for row in rows
-        if (row["lesson"], row["variant"], row["data"])
-        == (figure.lesson, figure.variant, figure.data)
+        row["seed"]: row for row in rows if (row["lesson"], row["variant"], row["data"]) == wanted
     }
     return list(mine.values())
 
