@@ -291,7 +291,7 @@ lesson.finish(
 # variance of each batch; in prediction, its *moving averages* of both. The layers after it rely on
 # the averages from ImageNet, and your few photos would soon spoil them. A frozen layer keeps and
 # uses them. (Many examples call `base(x, training=False)` instead, which means "compute as in
-# prediction". In Keras 3 that is not enough: `fit` overrides it.)
+# prediction". In Keras 3 that is not enough: `fit` overrides it.) Lesson 34 does all this.
 #
 # ## Remember
 # - Transfer learning reuses the feature extractor of a related task and puts a new head on it.

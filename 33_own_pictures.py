@@ -291,7 +291,7 @@ lesson.finish(model, history, classes=classes, **scores)
 # - Augmentation makes many pictures out of few. The label must still fit all of them.
 #
 # On your own pictures, try first: many different ones, taken at different places and in different
-# light, and a long look at the figure `hardest`. Then start from a trained network (lesson 11).
+# light, and a long look at the figure `hardest`. Then start from a pretrained network (lesson 34).
 
 # %% [markdown]
 # ## Exercises

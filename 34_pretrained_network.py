@@ -8,7 +8,7 @@ put a new head on such a network, train only that, and then carefully adapt the 
 (*fine-tuning*). You compare this with training from scratch on the same pictures, and look at the
 places that the network looks at.
 
-Expect: median test accuracy with 12 pictures of each letter: from scratch 0.3, fine-tuned 0.7.
+Expect: the accuracies of the three ways are still to be measured.
 
     python 34_pretrained_network.py
     python 34_pretrained_network.py --pictures DIR    # your own: one sub-folder per class

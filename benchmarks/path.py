@@ -40,6 +40,7 @@ mnist | convolutional networks, pooling, augmentation, regularization: twelve mo
 31 | learning without labels: compression, denoising, anomaly detection, principal component analysis
 32 | variational autoencoder: latent variables, KL divergence, ELBO, a loss over several outputs, interpolation
 33 | a folder of photos: odd files, color channels, near-duplicates, augmentation, one file answered
+34 | a network of `keras.applications`, freezing and fine-tuning, batch normalization, Grad-CAM
 
 Text and series
 14 | n-grams, starting from naive Bayes, dropout
