@@ -71,7 +71,7 @@ some = np.random.default_rng(lesson.seed).permutation(len(images))[:16]
 lesson.save_figure("pictures", picture_grid(images[some], [classes[labels[i]] for i in some]))
 
 # %% [markdown]
-# The package `keras.applications` contains some forty networks for images, together with weights
+# The package `keras.applications` contains about forty networks for images, together with weights
 # from *ImageNet*, more than a million photos of 1,000 classes. We take MobileNetV2, which was made
 # for phones, in its smallest version (`alpha=0.35`: 35% of the filters). Its weights, without the
 # last layer, are a file of two megabytes, which is downloaded once. You can also pass a file of
@@ -79,8 +79,9 @@ lesson.save_figure("pictures", picture_grid(images[some], [classes[labels[i]] fo
 #
 # Where neither is possible, the lesson says so and uses a substitute: it trains the same network
 # here, for less than a minute, on pictures of 20 *other* letters, saves its weights and continues
-# with that file, just as it would with that of ImageNet. It has never seen an A or a B. Our
-# measurements are those of the substitute, so that everybody can repeat them.
+# with that file, just as it would with that of ImageNet. It has never seen an A or a B, although it
+# knows all fonts from the other letters. Our measurements are those of the substitute, so that
+# everybody can repeat them.
 
 # %%
 weights = find_weights(lesson)
@@ -94,7 +95,7 @@ weights = find_weights(lesson)
 # groups is the test set.
 #
 # Of the rest, we pretend to have only a few: 12 pictures of each letter. We can spare none for
-# validation. So the learning rates and numbers of epochs were chosen once, on other drawings.
+# validation, so we fix the learning rates and the numbers of epochs beforehand.
 
 # %%
 groups = group_series(group_near_duplicates(images), files, labels, classes)

@@ -62,12 +62,14 @@ def find_weights(lesson) -> Path:
         path = lesson.weights
     elif lesson.data != "sample":
         from datasets.download import DownloadError
+        from frame.resume import release
 
         try:
             path = fetch(lesson.side)
         except DownloadError as error:
             if lesson.data == "real":
                 if not lesson.resume:  # a run that could not start leaves no folder
+                    release(lesson.folder)
                     shutil.rmtree(lesson.folder)
                 remedy = "Go online, or give --weights FILE, or use --data sample"
                 fail(f"the weights from ImageNet: {error}. {remedy}", 1)
