@@ -75,6 +75,8 @@ def test_only_the_last_blocks_and_the_head_are_fine_tuned(run):
         if layer.get_weights() and "random" not in layer.name:
             trained = number >= first and not isinstance(layer, layers.BatchNormalization)
             assert is_equal(before, after, layer.name) != trained, layer.name
+    trained = names["model"].trainable_weights
+    assert sum(np.prod(weight.shape) for weight in trained) == 310_454  # as the solutions say
     head = names["head"].layers[-2].get_weights()
     assert not all(map(np.array_equal, head, after["scores"]))
 
