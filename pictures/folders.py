@@ -61,7 +61,7 @@ def load_pictures(lesson, draw=draw_letters):
     else:
         draw(lesson.folder / "letters")
         found = read_folder(lesson.folder / "letters", lesson.side)
-        where = "drawn by pictures/letters.py"
+        where = f"drawn by {draw.__module__.replace('.', '/')}.py"
     source = f"{where}, {len(found.images)} pictures"
     earlier = lesson.run.data_sets.get("pictures", (REAL, source))[1]
     if lesson.resume and earlier != source:
