@@ -255,24 +255,25 @@ lesson.save_table("ways", table.round(4))
 
 
 # %%
-def grad_cam(model, layer, picture, label):
-    """Return how much each place in the feature maps of a layer speaks for a class.
+def grad_cam(model, layer, pictures, labels):
+    """Return how much each place in the feature maps of a layer speaks for the pictures' classes.
 
     The model is functional or Sequential, and its last layer is `Softmax`.
     """
     to_maps = keras.Model(model.inputs, layer.output)
     to_scores = keras.Model(layer.output, model.layers[-1].input)
-    maps = to_maps.predict(picture[np.newaxis], verbose=0)  # (1, rows, columns, channels)
-    gradients = input_gradients(to_scores, maps, [label])  # likewise
-    importance = gradients.mean(axis=(1, 2), keepdims=True)  # (1, 1, 1, channels)
-    return np.maximum((importance * maps).sum(axis=-1), 0)[0]  # (rows, columns)
+    maps = to_maps.predict(pictures, verbose=0)  # (pictures, rows, columns, channels)
+    gradients = input_gradients(to_scores, maps, labels)  # likewise
+    importance = gradients.mean(axis=(1, 2), keepdims=True)  # (pictures, 1, 1, channels)
+    return np.maximum((importance * maps).sum(axis=-1), 0)  # (pictures, rows, columns)
 
 
 probabilities = model.predict(test_images, batch_size=100, verbose=0)
 guesses = probabilities.argmax(axis=1)
+some = np.linspace(0, len(test_images) - 1, 8).astype(int)
+heats = grad_cam(model, model.get_layer("block_6_expand_relu"), test_images[some], guesses[some])
 shown, titles = [], []
-for row in range(0, len(test_images), len(test_images) // 8)[:8]:
-    heat = grad_cam(model, model.get_layer("block_6_expand_relu"), test_images[row], guesses[row])
+for row, heat in zip(some, heats, strict=True):
     shown += [test_images[row], heat_over(test_images[row], heat)]
     titles += [classes[test_labels[row]], f"{classes[guesses[row]]} {probabilities[row].max():.2f}"]
 lesson.save_figure("grad_cam", picture_grid(shown, titles))
