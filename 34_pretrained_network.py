@@ -8,7 +8,7 @@ put a new head on such a network, train only that, and then carefully adapt the 
 (*fine-tuning*). You compare this with training from scratch on the same pictures, and look at the
 places that the network looks at.
 
-Expect: the accuracies of the three ways are still to be measured.
+Expect: not measured yet.
 
     python 34_pretrained_network.py
     python 34_pretrained_network.py --pictures DIR    # your own: one sub-folder per class
@@ -78,10 +78,9 @@ lesson.save_figure("pictures", picture_grid(images[some], [classes[labels[i]] fo
 # weights that you have: `--weights FILE`.
 #
 # Where neither is possible, the lesson says so and uses a substitute: it trains the same network
-# here, for less than a minute, on pictures of 20 *other* letters, saves its weights and continues
+# here, for some minutes, on pictures of 20 *other* letters, saves its weights and continues
 # with that file, just as it would with that of ImageNet. It has never seen an A or a B, although it
-# knows all fonts from the other letters. Our measurements are those of the substitute, so that
-# everybody can repeat them.
+# knows all fonts from the other letters. It is no match for ImageNet.
 
 # %%
 weights = find_weights(lesson)
