@@ -23,23 +23,24 @@ from pictures.weights import check_flags
 
 lesson = Lesson(
     __doc__,
-    epochs=Flag(40, "epochs of the new head, and again of fine-tuning"),
-    batch_size=16,
+    epochs=Flag(10, "epochs of the new head, and again of fine-tuning"),
+    batch_size=32,
     data=Flag(
         ["auto", "real", "sample"],
-        "weights: of ImageNet if available, else trained here on letters",
+        "network: of ImageNet if available, else trained here on letters",
         role="free",
     ),
     on_flags=check_flags,  # with --predict, nothing is trained
     pictures=Flag(Path, "folder with your own pictures: one sub-folder per class"),
     predict=Flag(Path, "let the newest trained model classify this picture, and exit"),
-    weights=Flag(Path, "file with weights for the body, instead of a download"),
+    weights=Flag(Path, "file with a pretrained network, instead of a download"),
     examples=Flag(
         int, "use only N training pictures per class (default: 12 letters, all of yours)"
     ),
-    side=Flag(48, "scale all pictures to N x N pixels", at_least=32, at_most=224),
-    unfreeze=Flag(13, "fine-tune from this block on", at_least=1, at_most=16),
-    pretraining=Flag(120, "without ImageNet: pictures of each of 20 letters to pretrain on"),
+    variants=Flag(10, "augmented variants of each training picture"),
+    side=Flag(40, "scale all pictures to N x N pixels", at_least=32, at_most=224),
+    unfreeze=Flag(50, "percentage of the body's layers to fine-tune", at_least=1, at_most=100),
+    pretraining=Flag(200, "without ImageNet: pictures of each of 20 letters to pretrain on"),
 )
 
 import math
@@ -55,7 +56,7 @@ from pictures.cluttered import draw_series
 from pictures.duplicates import group_near_duplicates, group_series
 from pictures.figures import heat_over, picture_grid
 from pictures.folders import load_pictures
-from pictures.weights import find_weights, readable
+from pictures.weights import check_input, find_weights, readable
 
 # %% [markdown]
 # ## 1 Load
@@ -74,13 +75,16 @@ lesson.save_figure("pictures", picture_grid(images[some], [classes[labels[i]] fo
 # The package `keras.applications` contains about forty networks for images, together with weights
 # from *ImageNet*, more than a million photos of 1,000 classes. We take MobileNetV2, which was made
 # for phones, in its smallest version (`alpha=0.35`: 35% of the filters). Its weights, without the
-# last layer, are a file of two megabytes, which is downloaded once. You can also pass a file of
-# weights that you have: `--weights FILE`.
+# last layer, are a file of two megabytes, which is downloaded once. With `--weights FILE` you can
+# also start from a file that you have: these weights (`.h5`), or a model for images that you saved
+# with `model.save` (`.keras`), such as that of lesson 33.
 #
-# Where neither is possible, the lesson says so and uses a substitute: it trains the same network
-# here, for some minutes, on pictures of 20 *other* letters, saves its weights and continues
-# with that file, just as it would with that of ImageNet. It has never seen an A or a B, although it
-# knows all fonts from the other letters. It is no match for ImageNet.
+# Without internet, the lesson says so and makes such a file: it trains a small network like that
+# of lesson 33, for about a minute, on drawings of 20 *other* letters. This substitute has never
+# seen an A or a B, although it has seen all fonts. It is no match for ImageNet, which serves for
+# photos of almost anything; it has only learned what strokes are, and to ignore the rest. The
+# lesson is the same with both. What differs is the size: the substitute has 4 convolutional layers
+# and about 100,000 parameters, MobileNetV2 has 52 and 410,208.
 
 # %%
 weights = find_weights(lesson)
@@ -110,40 +114,72 @@ test_images, test_labels = images[test_rows], labels[test_rows]
 print(f"{len(train_rows)} training pictures, {len(test_rows)} test pictures of other groups")
 
 # %% [markdown]
+# Augmentation (lesson 33) makes more of them. There it was part of the model and drew new variants
+# in every epoch. Here we draw ten variants of each picture beforehand. You will soon see why.
+
+# %%
+keras.utils.set_random_seed(lesson.seed)
+augment = keras.Sequential([layers.RandomTranslation(0.1, 0.1), layers.RandomRotation(0.03)])
+variants = [augment(train_images, training=True) for _ in range(lesson.variants)]
+train_images = np.concatenate([keras.ops.convert_to_numpy(some) for some in variants])
+train_images = train_images.round().astype("uint8")
+train_labels = np.tile(train_labels, lesson.variants)
+
+# %% [markdown]
 # ## 3 Define
 # The pretrained part is the *body*, or *feature extractor* (lesson 11): everything but the last
-# layer (`include_top=False`). A new *head* for our classes goes on top.
-#
-# MobileNetV2 was trained on pixels from -1 to 1, so ours must be scaled likewise. Each network of
-# `keras.applications` comes with a function `preprocess_input` that does it. Here a `Rescaling`
-# layer does the same, and is saved with the model. Augmentation is explained in lesson 33.
+# layers, which are made for other classes. It ends with *feature maps*. Each is an image that is
+# bright where one of the last filters found something. From a whole model we cut the body off
+# ourselves: `keras.Model` can begin and end at any layer. For MobileNetV2, `include_top=False` does
+# it. That network was trained on pixels from -1 to 1, so ours must be scaled likewise. Each network
+# of `keras.applications` comes with a function `preprocess_input` that does it. Here a `Rescaling`
+# layer does the same, and is saved with the model. (The substitute begins with such a layer, too.)
 
 
 # %%
-def build_model(weights):
-    """Build a classifier: a body with the weights from a file, or random ones, and a new head."""
+def load_body(weights):
+    """Load a pretrained body, which turns pictures into feature maps, from a file."""
+    if weights.suffix == ".keras":
+        whole = keras.models.load_model(weights)
+        last = [layer for layer in whole.layers if len(layer.output.shape) == 4][-1]
+        return keras.Model(whole.inputs, last.output)  # without the head
     inputs = keras.Input((lesson.side, lesson.side, 3), dtype="uint8")
     x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
-    x = layers.RandomTranslation(0.1, 0.1)(x)
-    x = layers.RandomRotation(0.03)(x)
-    body = keras.applications.MobileNetV2(
+    return keras.applications.MobileNetV2(
         input_tensor=x, alpha=0.35, include_top=False, weights=weights
     )
-    x = layers.GlobalAveragePooling2D(name="features")(body.output)  # one for each channel
-    x = layers.Dropout(0.2)(x)
+
+
+with readable(weights):  # for a clear error, should a file not fit (from pictures/)
+    body = load_body(weights)
+check_input(body, lesson)
+print(f"body: {body.count_params():,} parameters, feature maps {body.output.shape[1:]}")
+
+# %% [markdown]
+# Now put a new *head* for our classes on top. Global average pooling turns each feature map into
+# one number, its mean. These numbers are the *features* of a picture.
+#
+# For comparison we also need the same network with random weights. `clone_model` copies layers, but
+# not their weights.
+
+
+# %%
+def build_model(body):
+    """Put a new head on a body."""
+    x = layers.GlobalAveragePooling2D(name="features")(body.output)
+    x = layers.Dropout(0.2, name="head_dropout")(x)
     x = layers.Dense(len(classes), name="scores")(x)
-    return body, keras.Model(inputs, layers.Softmax()(x))
+    return keras.Model(body.inputs, layers.Softmax(name="probabilities")(x))
 
 
 keras.utils.set_random_seed(lesson.seed)
-with readable(weights):  # for a clear error, should a file not fit (from pictures/)
-    body, model = build_model(weights)
-print(f"body: {body.count_params():,} parameters, output {body.output.shape[1:]}")
+random_body = keras.models.clone_model(body)
+model, scratch = build_model(body), build_model(random_body)
 
 # %% [markdown]
-# A body that does not change returns the same 1,280 features for the same picture, however long the
-# head is trained. So we compute them once, and train the head on them as a small network of its
-# own, in a second. (That is only possible without augmentation, which changes the pictures.)
+# A body that does not change returns the same features for the same picture, however long the head
+# is trained. So we compute them once, and train the head on them as a small network of its own, in
+# seconds. That is why we drew the variants beforehand.
 
 # %%
 extract = keras.Model(model.input, model.get_layer("features").output)
@@ -195,21 +231,20 @@ fit("frozen", head, lesson.epochs, train, test_features)
 model.get_layer("scores").set_weights(head.layers[-2].get_weights())
 
 # %% [markdown]
-# **Step two: fine-tuning.** The first blocks of the network find edges and colors, which all
-# pictures have in common. The last ones are the most specialized. So we train these, from block 13
-# of 16 on, together with the head, at a learning rate that is ten times smaller. The others stay
-# frozen: `layer.trainable = False`. `compile` notes what is trained, so set it before.
+# **Step two: fine-tuning.** The first layers of the network find edges and colors, which all
+# pictures have in common. The last ones are the most specialized. So we train these, the last half,
+# together with the head, at a learning rate that is ten times smaller. The others stay frozen:
+# `layer.trainable = False`. `compile` notes what is trained, so set it before.
 #
 # The layers of *batch normalization* (lesson 04) stay frozen, too, wherever they are. In training,
 # such a layer normalizes each channel by the mean and variance of the current batch, in prediction
-# by *moving averages* of both, which it collected in training. What do 16 pictures tell about the
-# mean of a channel? Very little; the averages from pretraining are better, and the layers after it
+# by *moving averages* of both, which it collected in training. What do 32 pictures tell about the
+# mean of a channel? Little; the averages from pretraining are better, and the layers after it
 # rely on them. In Keras, a frozen batch normalization computes as in prediction and keeps its
 # averages.
 
 # %%
-names = [layer.name for layer in body.layers]
-first = names.index(f"block_{lesson.unfreeze}_expand")
+first = len(body.layers) * (100 - lesson.unfreeze) // 100
 for number, layer in enumerate(body.layers):
     normalizes = isinstance(layer, layers.BatchNormalization)
     layer.trainable = number >= first and not normalizes
@@ -218,18 +253,18 @@ compile_model(model, 0.0003)
 history = fit("fine-tuned", model, lesson.epochs, train, test_images)
 
 # %% [markdown]
-# **For comparison, from scratch:** the same network with random weights, all of them trained, at
-# the usual learning rate. Now batch normalization must learn its averages. In MobileNetV2 they go
-# over about 1,000 steps, and we have a few hundred, so we let them go over 10. Without that, its
-# predictions would be no better than chance.
+# **For comparison, from scratch:** the network with random weights, all of them trained, for as
+# many epochs as both steps had together, at the learning rate of the first. Now batch normalization
+# must learn its averages. In MobileNetV2 they go over about 1,000 steps, and we have a few hundred,
+# so we let them go over 10. Otherwise they would not get far from where they start.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
-new_body, scratch = build_model(weights=None)
-for layer in new_body.layers:
+for layer in random_body.layers:
     if isinstance(layer, layers.BatchNormalization):
         layer.momentum = 0.9
-compile_model(scratch, 0.001)
+train = lesson.batches(train_images, train_labels)
+compile_model(scratch, 0.003)
 fit("from-scratch", scratch, 2 * lesson.epochs, train, test_images)
 
 # %% [markdown]
@@ -242,15 +277,14 @@ lesson.save_table("ways", table.round(4))
 # %% [markdown]
 # ## 7 Predict
 # Does the network look at the letter, or at something else that happens to be in the pictures?
-# *Grad-CAM* answers with a coarse map. Take the *feature maps* of a late layer: each is an image
-# that is bright where its channel has found something. Compute the gradient of a class's score with
-# respect to these maps, as lesson 12 does for the pixels. Its average over one map tells how much
-# this map speaks for the class. Multiply each map by that number, add them up, and keep what is
-# positive. The score is the number before `Softmax`.
+# *Grad-CAM* answers with a coarse map. Take the feature maps of a late layer. Compute the gradient
+# of a class's score with respect to these maps, as lesson 12 does for the pixels. Its average over
+# one map tells how much this map speaks for the class. Multiply each map by that number, add them
+# up, and keep what is positive. The score is the number before `Softmax`.
 #
 # `keras.Model` cuts the network in two at that layer. Our helper `input_gradients` works with every
-# back-end; with TensorFlow alone, `tf.GradientTape` would do (lesson 07). The last layer has only
-# 2x2 places, so we take an earlier one.
+# back-end; with TensorFlow alone, `tf.GradientTape` would do (lesson 07). We take the last layer
+# that still has at least 5x5 places.
 
 
 # %%
@@ -270,7 +304,8 @@ def grad_cam(model, layer, pictures, labels):
 probabilities = model.predict(test_images, batch_size=100, verbose=0)
 guesses = probabilities.argmax(axis=1)
 some = np.linspace(0, len(test_images) - 1, 8).astype(int)
-heats = grad_cam(model, model.get_layer("block_6_expand_relu"), test_images[some], guesses[some])
+late = [layer for layer in body.layers if layer.output.shape[1] >= 5][-1]
+heats = grad_cam(model, late, test_images[some], guesses[some])
 shown, titles = [], []
 for row, heat in zip(some, heats, strict=True):
     shown += [test_images[row], heat_over(test_images[row], heat)]
@@ -300,6 +335,6 @@ lesson.finish(model, history, training="fine-tuned", classes=classes, **scores)
 # 1. How many pictures is pretraining worth? Compare `--examples 4`, 12 and 40. With how many does
 #    training from scratch reach what the frozen body reaches with 12?
 # 2. How much pretraining is needed? With `--data sample`, try `--pretraining 20` and 400.
-# 3. How many parameters are trained with `--unfreeze 16`, 13 and 6, and which is best?
+# 3. How many parameters are trained with `--unfreeze 10`, 50 and 100, and which is best?
 #
 # Solutions: notes/solutions/34_pretrained_network.md

@@ -5,7 +5,6 @@ front. Lesson 34 learns from them, and benchmarks/split_by.py compares ways to s
 """
 
 import functools
-import math
 import re
 from pathlib import Path
 
@@ -82,16 +81,16 @@ def draw_scene(letter: str, random, size: tuple, shots: int = 1, font: Path | No
     font = font or random.choice(fonts())
     small = min(size)
     background, ink = draw_colors(random)
-    paper = background + random.normal(0, random.uniform(8, 30), (5, 5, 3))
+    paper = background + random.normal(0, random.uniform(5, 20), (5, 5, 3))
     paper = Image.fromarray(paper.clip(0, 255).astype("uint8"))
     paper = paper.resize(size, Image.Resampling.BICUBIC)
-    for _ in range(random.integers(3, 9)):
+    for _ in range(random.integers(1, 5)):
         draw_shape(paper, random)
-    across = random.uniform(0.45, 0.85) * small  # of the letter [pixels]
+    across = random.uniform(0.6, 0.95) * small  # of the letter [pixels]
     center = random.uniform(0.4, 0.6, 2) * size
     angle, slant = random.normal(0, 10), random.normal(0, 0.12)
-    in_front = [draw_line(size, random, 0.03) for _ in range(random.integers(0, 4))]
-    blur, grain = random.uniform(0, 0.014) * small, random.uniform(2, 14)
+    in_front = [draw_line(size, random, 0.03) for _ in range(random.integers(0, 3))]
+    blur, grain = random.uniform(0, 0.014) * small, random.uniform(2, 10)
     for _ in range(shots):
         x, y = center + random.normal(0, 0.008 * small, 2)
         mask = Image.new("L", size)
@@ -110,10 +109,10 @@ def draw_scene(letter: str, random, size: tuple, shots: int = 1, font: Path | No
 
 
 def draw_colors(random):
-    """Draw the color of the background and that of the letter, which differ in brightness."""
+    """Draw the color of the background and that of the letter, which is darker."""
     while True:
-        background, ink = random.uniform(30, 225, 3), random.uniform(0, 255, 3)
-        if math.dist(background, ink) > 80 and abs(background.mean() - ink.mean()) > 35:
+        background, ink = random.uniform(90, 240, 3), random.uniform(0, 160, 3)
+        if background.mean() - ink.mean() > 60:
             return background, ink
 
 

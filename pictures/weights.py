@@ -15,9 +15,9 @@ from datasets import REAL, SAMPLE
 ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2"
 FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_{}_no_top.h5"
 SIDES = [96, 128, 160, 192, 224]  # of the photos that the published weights were trained on
-SIGNATURE = b"\x89HDF\r\n\x1a\n"  # how each HDF5 file begins
+HDF5, ZIP = b"\x89HDF\r\n\x1a\n", b"PK"  # how these files begin; a .keras file is a ZIP file
 WARNING = (
-    "*** BUILT-IN SAMPLE: these weights were trained here, on drawn letters, not on the photos of "
+    "*** BUILT-IN SAMPLE: this network was pretrained here, on drawn letters, not on the photos of "
     "ImageNet. For those go online or give --weights FILE. ***"
 )
 
@@ -34,30 +34,35 @@ def check_flags(lesson) -> None:
         if lesson.data == "sample":
             fail("--data sample and --weights exclude each other: give only one of them")
         if why := refuse(lesson.weights):
-            fail(f"--weights {lesson.weights}: {why}; give an HDF5 file, {FILE.format(96)}")
+            remedy = "give a model saved by Keras, NAME.keras, or weights of MobileNetV2, NAME.h5"
+            fail(f"--weights {lesson.weights}: {why}; {remedy}")
     read_flags(lesson)
 
 
 def refuse(path: Path) -> str:
     """Say why a file cannot hold weights; an empty string if it looks as if it could."""
+    signature = ZIP if path.suffix == ".keras" else HDF5
     try:
         with path.open("rb") as file:
-            return "" if file.read(len(SIGNATURE)) == SIGNATURE else "not a file of weights"
+            return "" if file.read(len(signature)) == signature else "not a file of weights"
     except OSError as error:
         return error.strerror or str(error)
 
 
 def find_weights(lesson) -> Path:
-    """Return a file with weights for MobileNetV2, from the source that `--data` allows.
+    """Return a file with a pretrained network, from the source that `--data` allows.
 
-    That is the file given by `--weights`, or ImageNet's from the Keras cache or a download; or, as
-    a sample, weights that are trained here.
+    That is the file given by `--weights`, or the weights of MobileNetV2 from ImageNet, from the
+    Keras cache or a download; or, as a sample, a smaller model that is trained here.
 
     Raises:
         SystemExit: if `--data` is "real" and there are none, or a run is resumed with others.
     """
     began = time.perf_counter()
-    path, source = None, "trained by pictures/pretraining.py on letters, not on ImageNet"
+    path, source = (
+        None,
+        "a small network pretrained by pictures/pretraining.py on letters, not on ImageNet",
+    )
     if lesson.weights:
         path = lesson.weights
     elif lesson.data != "sample":
@@ -83,9 +88,9 @@ def find_weights(lesson) -> Path:
     kind = REAL if path else SAMPLE
     lesson.run.loaded("weights", kind, source, time.perf_counter() - began)
     if not path:
-        from pictures.pretraining import pretrain_body
+        from pictures.pretraining import pretrain
 
-        path = pretrain_body(lesson)
+        path = pretrain(lesson)
     return path
 
 
@@ -111,13 +116,26 @@ def fetch(side: int) -> Path:
 
 @contextlib.contextmanager
 def readable(path: Path):
-    """Exit with a clear line if the block cannot load these weights.
+    """Exit with a clear line if the block cannot load a body from this file.
 
     Raises:
-        SystemExit: if they are those of another network, or damaged.
+        SystemExit: if it is damaged or holds another kind of network.
     """
     try:
         yield
     except Exception as error:  # Keras and h5py raise many types
         why = str(error).splitlines()[0][:150]
-        fail(f"--weights {path}: not the weights of this MobileNetV2 without its head ({why})")
+        fail(f"--weights {path}: neither weights of MobileNetV2 nor a network for images ({why})")
+
+
+def check_input(body, lesson) -> None:
+    """Exit unless the body takes color pictures as large as those of the lesson.
+
+    Raises:
+        SystemExit: if it takes others.
+    """
+    taken, ours = body.input_shape[1:], (lesson.side, lesson.side, 3)
+    if taken != ours:
+        square = taken[0] == taken[1] and taken[2:] == (3,) and taken[0]
+        remedy = f"give --side {taken[0]}" if square else "give another file"
+        fail(f"--weights {lesson.weights}: for inputs of shape {taken}, not {ours}; {remedy}")
