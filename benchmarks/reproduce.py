@@ -270,6 +270,14 @@ FIGURES = [
         most=105,
     ),
     Figure("33 letters", ["33_own_pictures.py"], "test_accuracy", "none", "", least=0.98),
+    Figure(
+        "34 fine-tuned, pretrained on letters",
+        ["34_pretrained_network.py", "--data", "sample"],
+        "test_accuracy_fine_tuned",
+        "none",
+        "",
+        least=0.7,
+    ),
     Figure("36 original", ["36_small_and_fast.py"], "test_accuracy", "none", "", least=0.985),
     Figure(
         "xor",

@@ -445,6 +445,14 @@ def lesson_30_ways() -> list[str]:
     return [about, "", *in_columns([fill(line, runs) for line in lines])]
 
 
+def lesson_34_ways() -> list[str]:
+    """Compare the ways in which lesson 34 trains a classifier with few pictures."""
+    ways = ("from_scratch", "frozen", "fine_tuned")
+    rows = [f"| {way.replace('_', ' ')} | {{test_accuracy_{way}:2~}} |" for way in ways]
+    lines = [fill(line, runs_of("34")) for line in layout("| way | test accuracy |", rows)]
+    return ["Medians and ranges of three seeds:", "", *in_columns(lines)]
+
+
 def lesson_31_scores() -> list[str]:
     """Compare PCA and the autoencoders of lesson 31 by its three questions."""
     names = {"pca": "PCA", "plain": "autoencoder", "denoising": "denoising autoencoder"}
@@ -609,6 +617,7 @@ BLOCKS = {
     "lesson-30-ways": lesson_30_ways,
     "lesson-31-scores": lesson_31_scores,
     "lesson-32-terms": lesson_32_terms,
+    "lesson-34-ways": lesson_34_ways,
     "lesson-36-files": lesson_36_files,
     "lesson-36-students": lesson_36_students,
     "two-processors": two_processors,

@@ -1,7 +1,7 @@
 """Draw colored letters that are hard to read.
 
-They are turned, slanted, blurred, of little contrast, with lines and shapes behind them and in
-front. Lesson 34 learns from them, and benchmarks/split_by.py compares ways to split them.
+They are turned, slanted and blurred, with lines and shapes behind them and in front.
+Lesson 34 learns from them, and benchmarks/split_by.py compares ways to split them.
 """
 
 import functools

@@ -85,7 +85,7 @@ PARAMETERS = {
     TRANSFORMER: 10_000 * 32 + 201 * 32 + 4 * 1_056 + 2_112 + 2_080 + 2 * 64 + 33,
     LOCATE: 416 + 4_640 + 18_496 + 36_928 + 73_856 + 1_290 + 4_096 * 128 + 128 + 516,
     OWN_PICTURES: 448 + 4_640 + 18_496 + 73_856 + 128 * 6 + 6,
-    PRETRAINED: 410_208 + 1280 * 6 + 6,
+    PRETRAINED: 98_160 + 128 * 6 + 6,
     SMALL_AND_FAST: 320 + 18_496 + 2 * 36_928 + 650,
     ATTENTION: 27 * 32 + 11 * 32 + 6 * 32 + 4 * (32 * 32 + 32) + 330,  # --longest 5
     LANGUAGE_MODEL: 1_702_400,  # counted in test_language_model.py
@@ -205,7 +205,7 @@ OTHERS = {
     AUTOENCODER: {"results.csv"},
     SMALL_AND_FAST: {"files.csv", "students.csv", "exported"},
     OWN_PICTURES: {"files.txt", "letters"},
-    PRETRAINED: {"files.txt", "letters", "body.weights.h5", "ways.csv"},
+    PRETRAINED: {"files.txt", "letters", "pretrained.keras", "ways.csv"},
     CHURN: {"models.csv"},
     XOR: {"decision.gif"},
     MNIST: {"best.keras", "summary.txt", "classification_report.txt"},

@@ -66,33 +66,44 @@ def is_equal(first: dict, second: dict, name: str) -> bool:
     return all(map(np.array_equal, first[name], second[name]))
 
 
-def test_only_the_last_blocks_and_the_head_are_fine_tuned(run):
+def test_only_the_last_layers_and_the_head_are_fine_tuned(run):
     names = run.names
-    loaded, _ = names["build_model"](run.folder / "body.weights.h5")
+    loaded = names["load_body"](run.folder / "pretrained.keras")
     before, after = weights_by_layer(loaded), weights_by_layer(names["model"])
-    first = [layer.name for layer in loaded.layers].index("block_13_expand")
+    first = len(loaded.layers) // 2
     for number, layer in enumerate(loaded.layers):
-        if layer.get_weights() and "random" not in layer.name:
+        if layer.get_weights():
             trained = number >= first and not isinstance(layer, layers.BatchNormalization)
             assert is_equal(before, after, layer.name) != trained, layer.name
     trained = names["model"].trainable_weights
-    assert sum(np.prod(weight.shape) for weight in trained) == 310_454  # as the solutions say
+    assert sum(np.prod(weight.shape) for weight in trained) == 92_934  # as the solutions say
     head = names["head"].layers[-2].get_weights()
     assert not all(map(np.array_equal, head, after["scores"]))
 
 
 def test_head_is_trained_on_the_features_of_the_body(run):
     names = run.names
-    assert names["train_features"].shape == (len(names["train_rows"]), 1280)
+    assert names["train_features"].shape == (10 * len(names["train_rows"]), 128)
     assert names["results"].keys() == {"frozen", "fine-tuned", "from-scratch"}
     accuracy = run.record["metrics"]["test_accuracy_fine_tuned"]
     assert accuracy == pytest.approx(np.mean(names["guesses"] == names["test_labels"]), abs=1e-6)
 
 
 def test_network_from_scratch_trains_everything(run):
-    _, new = run.names["build_model"](None)
-    before, after = weights_by_layer(new), weights_by_layer(run.names["scratch"])
-    assert not any(is_equal(before, after, name) for name in ("Conv1", "bn_Conv1", "Conv_1"))
+    pretrained, after = weights_by_layer(run.names["body"]), weights_by_layer(run.names["scratch"])
+    with_weights = {name for name, values in pretrained.items() if values}
+    assert len(with_weights) == 8
+    assert not any(is_equal(pretrained, after, name) for name in with_weights)
+    assert all(layer.trainable for layer in run.names["scratch"].layers)
+
+
+def test_variants_keep_pictures_and_labels_together(run):
+    names = run.names
+    rows = np.tile(names["train_rows"], 10)
+    np.testing.assert_array_equal(names["labels"][rows], names["train_labels"])
+    far = names["train_images"].astype(float)
+    own, other = (np.abs(far - names["images"][some]).mean() for some in (rows, rows[::-1]))
+    assert names["train_images"].dtype == np.uint8 and 0 < own < other / 1.5
 
 
 def test_sample_is_announced_at_the_start_and_at_the_end(run):
@@ -128,7 +139,7 @@ def test_grad_cam_of_the_last_maps_is_that_of_their_weights(run):
     """With global average pooling, the gradient is known: a weight over the number of places."""
     names = run.names
     model, pictures, labels = names["model"], names["test_images"][:3], [2, 0, 5]
-    heat = names["grad_cam"](model, model.get_layer("out_relu"), pictures, labels)
+    heat = names["grad_cam"](model, names["body"].layers[-1], pictures, labels)
     maps = keras.Model(model.inputs, names["body"].output).predict(pictures, verbose=0)
     kernels = model.get_layer("scores").get_weights()[0][:, labels]
     expected = np.einsum("nrcm,mn->nrc", maps, kernels) / np.prod(maps.shape[1:3])
@@ -180,7 +191,33 @@ def test_weights_in_the_cache_are_those_of_imagenet(home, body, published, tmp_p
     assert found.record["data"] == "real" and published.name in found.record["source"]
     assert not list(found.folder.glob("*.h5"))
     loaded, expected = weights_by_layer(found.names["body"]), weights_by_layer(body)
-    assert is_equal(loaded, expected, "Conv1") and is_equal(loaded, expected, "block_12_project")
+    assert is_equal(loaded, expected, "Conv1") and is_equal(loaded, expected, "block_3_project")
+    assert not is_equal(loaded, expected, "Conv_1")  # fine-tuned
+    assert found.names["train_features"].shape[1] == 1280
+    momenta = {
+        layer.momentum
+        for layer in found.names["random_body"].layers
+        if isinstance(layer, layers.BatchNormalization)
+    }
+    assert momenta == {0.9}
+
+
+def test_saved_model_is_cut_before_its_head(run, tmp_path):
+    whole = keras.Sequential([
+        keras.Input((32, 32, 3)),
+        layers.Conv2D(4, 3, strides=4, name="maps"),
+        layers.Flatten(),
+        layers.Dense(5),
+        layers.Dense(2, activation="softmax"),
+    ])
+    whole.save(tmp_path / "mine.keras")
+    found = run_lesson(PRETRAINED, tmp_path / "out", *FEW, "--weights", tmp_path / "mine.keras")
+    assert found.record["data"] == "real" and "mine.keras" in found.record["source"]
+    assert found.names["body"].output.shape == (None, 8, 8, 4)
+    kernel, _ = whole.get_layer("maps").get_weights()
+    loaded = found.names["load_body"](tmp_path / "mine.keras").get_layer("maps").get_weights()[0]
+    np.testing.assert_array_equal(kernel, loaded)
+    assert not list(found.folder.glob("pretrained*"))
 
 
 def test_weights_are_downloaded_once(home, published, monkeypatch):
@@ -215,7 +252,7 @@ def lesson_of(tmp_path, **flags):
 
 
 def test_without_network_auto_pretrains_and_real_fails(home, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("pictures.pretraining.pretrain_body", lambda lesson: "trained here")
+    monkeypatch.setattr("pictures.pretraining.pretrain", lambda lesson: "trained here")
     lesson = lesson_of(tmp_path)
     assert weights.find_weights(lesson) == "trained here"
     ((name, kind, source),) = lesson.told
@@ -240,7 +277,7 @@ def small_folder(tmp_path):
 
 def test_sample_does_not_ask_the_network(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "fetch", lambda side: pytest.fail("the network was asked"))
-    monkeypatch.setattr("pictures.pretraining.pretrain_body", lambda lesson: "trained here")
+    monkeypatch.setattr("pictures.pretraining.pretrain", lambda lesson: "trained here")
     assert weights.find_weights(lesson_of(tmp_path, data="sample")) == "trained here"
 
 
@@ -260,8 +297,9 @@ def test_resumed_with_other_weights_is_refused(tmp_path, published, capsys):
 
 def test_bad_weights_are_refused_before_keras_starts(tmp_path, capsys, monkeypatch, published):
     monkeypatch.setattr("common.startup.start_keras", lambda *_: pytest.fail("Keras was started"))
-    (tmp_path / "text.h5").write_text("weights")
-    for name in ("text.h5", "missing.h5", "."):
+    for name in ("text.h5", "text.keras"):
+        (tmp_path / name).write_text("weights")
+    for name in ("text.h5", "text.keras", "missing.h5", "."):
         path = tmp_path / name
         line = refused(capsys, "--out", tmp_path / "out", "--weights", path)
         assert line.startswith(f"error: --weights {path}: ")
@@ -273,13 +311,21 @@ def test_bad_weights_are_refused_before_keras_starts(tmp_path, capsys, monkeypat
 def test_weights_of_another_network_are_refused(tmp_path, capsys):
     other = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
     other.save_weights(tmp_path / "other.weights.h5")
+    other.save(tmp_path / "no_maps.keras")
+    images = keras.Sequential([keras.Input((40, 40, 1)), layers.Conv2D(2, 3)])
+    images.save(tmp_path / "gray.keras")
+    images = keras.Sequential([keras.Input((64, 64, 3)), layers.Conv2D(2, 3)])
+    images.save(tmp_path / "large.keras")
     whole = (tmp_path / "other.weights.h5").read_bytes()
     (tmp_path / "half.weights.h5").write_bytes(whole[: len(whole) // 2])
     folder = small_folder(tmp_path)
-    for name in ("other", "half"):
-        path = tmp_path / f"{name}.weights.h5"
+    names = ("other.weights.h5", "half.weights.h5", "no_maps.keras", "gray.keras", "large.keras")
+    for name in names:
+        path = tmp_path / name
         flags = ["--out", tmp_path / "out", "--pictures", folder, "--weights", path]
-        assert refused(capsys, *flags).startswith(f"error: --weights {path}: ")
+        line = refused(capsys, *flags)
+        assert line.startswith(f"error: --weights {path}: ")
+        assert ("--side 64" in line) == (name == "large.keras")
 
 
 def test_letters_are_the_same_twice(tmp_path):

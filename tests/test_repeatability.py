@@ -198,7 +198,7 @@ FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
         (TRANSFORMER, FEW, 3, []),  # dropout of words and within the block, warmup
         (LANGUAGE_MODEL, FEW, 3, ["written.txt"]),  # epochs that are parts of a pass
         (FINE_TUNING, [*FEW, "--labels", "20", "--pretraining", "2"], 4, []),
-        (PRETRAINED, [*FEW[:4], "--pretraining", "3", "--examples", "3"], 13, ["ways.csv"]),
+        (PRETRAINED, [*FEW[:4], "--pretraining", "3", "--examples", "3"], 14, ["ways.csv"]),
         (AUTOENCODER, FEW, 5, ["results.csv"]),  # noise
         (SUBWORDS, FEW, 5, ["scores.csv"]),
     ],

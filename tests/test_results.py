@@ -38,7 +38,10 @@ def test_tables_import_without_keras_and_common():
 def test_all_bars_are_met():
     assert set(results("reproduce").met) == {"yes"}
     for name in ("lessons", "mnist", "mnist_recipes", "churn"):
-        assert {*results(name).data, *results(name).device} == {"real", "CPU (2 cores)"}
+        runs = results(name)
+        sample = runs.lesson == "34_pretrained_network"  # without the weights from ImageNet
+        assert set(runs.data[sample]) <= {"sample"} and set(runs.data[~sample]) == {"real"}
+        assert set(runs.device) == {"CPU (2 cores)"}
     lessons = results("lessons")
     assert all(runs_of(number).seed.tolist() == [42, 52, 62] for number in ("22", "25"))
     alone = {"16", "20", "22", "25"}  # several seeds in a run
@@ -115,6 +118,16 @@ def test_claims_of_lesson_26():
     assert (cut["last_256"] > cut["first_256"]).all()
     assert (cut["last_64"] > runs.val_accuracy_first_64).all()
     assert runs.peak_memory_mb.max() < 3000
+
+
+def test_claims_of_lesson_34():
+    runs = results("lessons").query("lesson == '34_pretrained_network'")
+    assert set(runs.seed) == {42, 43, 44}
+    scratch, frozen, tuned = (
+        runs[f"test_accuracy_{way}"] for way in ("from_scratch", "frozen", "fine_tuned")
+    )
+    assert scratch.max() < 0.5 and frozen.min() > scratch.max() + 0.2
+    assert (tuned > frozen).all()
 
 
 def test_claims_of_lesson_35():
