@@ -8,7 +8,7 @@ put a new head on such a network, train only that, and then carefully adapt the 
 (*fine-tuning*). You compare this with training from scratch on the same pictures, and look at the
 places that the network looks at.
 
-Expect: not measured yet.
+Expect: median test accuracy on the sample: from scratch 0.36, frozen 0.73, fine-tuned 0.75.
 
     python 34_pretrained_network.py
     python 34_pretrained_network.py --pictures DIR    # your own: one sub-folder per class
@@ -276,12 +276,19 @@ lesson.save_table("ways", table.round(4))
 
 # %% [markdown]
 # <!-- results: lesson-34-ways -->
+# Medians and ranges of three seeds:
+#
+# | way          | test accuracy       |
+# | ------------ | ------------------- |
+# | from scratch | 0.36 (0.35 to 0.38) |
+# | frozen       | 0.73 (0.71 to 0.73) |
+# | fine-tuned   | 0.75 (0.74 to 0.82) |
 # <!-- end -->
 #
-# (Measured with the substitute: `--data sample`.) With so few pictures, training from scratch
-# memorizes them: it classifies every training picture correctly, and most test pictures wrongly.
-# The frozen body was trained on none of these letters, and yet its features, with a head of 774
-# parameters, are right far more often. Fine-tuning then adapts them to the new letters.
+# (Measured with the substitute: `--data sample`.) Training from scratch memorizes the few pictures
+# and gets most test pictures wrong. The frozen body was trained on none of these letters, and yet
+# a head of 774 parameters on its features is right about twice as often. Fine-tuning then adapts
+# the features to the new letters, which gained something with each of the three seeds.
 
 # %% [markdown]
 # ## 7 Predict

@@ -759,7 +759,7 @@ PROMISES = {
     "31_autoencoder": "median test MSE: autoencoder {mse_plain:.4f}, PCA {mse_pca:.4f}; ROC AUC of digits {auc_plain:.2f} and {auc_pca:.2f}.",
     "32_variational_autoencoder": f"negative ELBO {{test_loss:1~}} nats per test image, {RANGE}",
     "33_own_pictures": f"test accuracy {{test_accuracy:3~}} on the letters, {RANGE}",
-    "34_pretrained_network": "median test accuracy, 12 pictures per class: from scratch {test_accuracy_from_scratch:.2f}, frozen {test_accuracy_frozen:.2f}, fine-tuned {test_accuracy_fine_tuned:.2f}, if pretrained on letters.",
+    "34_pretrained_network": "median test accuracy on the sample: from scratch {test_accuracy_from_scratch:.2f}, frozen {test_accuracy_frozen:.2f}, fine-tuned {test_accuracy_fine_tuned:.2f}.",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

@@ -447,8 +447,8 @@ def lesson_30_ways() -> list[str]:
 
 def lesson_34_ways() -> list[str]:
     """Compare the ways in which lesson 34 trains a classifier with few pictures."""
-    ways = ("from_scratch", "frozen", "fine_tuned")
-    rows = [f"| {way.replace('_', ' ')} | {{test_accuracy_{way}:2~}} |" for way in ways]
+    ways = {"from_scratch": "from scratch", "frozen": "frozen", "fine_tuned": "fine-tuned"}
+    rows = [f"| {name} | {{test_accuracy_{way}:2~}} |" for way, name in ways.items()]
     lines = [fill(line, runs_of("34")) for line in layout("| way | test accuracy |", rows)]
     return ["Medians and ranges of three seeds:", "", *in_columns(lines)]
 
