@@ -47,6 +47,7 @@ AUTOENCODER = "31_autoencoder.py"
 VAE = "32_variational_autoencoder.py"
 OWN_PICTURES = "33_own_pictures.py"
 SMALL_AND_FAST = "36_small_and_fast.py"
+DIFFUSION = "37_diffusion.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 # They generate their data, or have flags of their own for it.
@@ -75,6 +76,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     AUTOENCODER: ["--limit", "500"],
     VAE: ["--limit", "500"],
     SMALL_AND_FAST: ["--limit", "1000"],
+    DIFFUSION: ["--limit", "300", "--steps", "2"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -111,6 +113,7 @@ OWN_FILE = {  # the main test file of a lesson
     VAE: "test_variational_autoencoder.py",
     OWN_PICTURES: "test_own_pictures.py",
     SMALL_AND_FAST: "test_small_and_fast.py",
+    DIFFUSION: "test_diffusion.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

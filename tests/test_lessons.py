@@ -20,6 +20,7 @@ from conftest import (
     CHURN,
     DEBUGGING,
     DEPTH_AND_WIDTH,
+    DIFFUSION,
     DISTRIBUTED,
     ENSEMBLES,
     FASHION,
@@ -145,6 +146,7 @@ FIGURES = {
     SUBWORDS: ["accuracy", "loss", "epoch_times"],
     TRANSFORMER: ["attention", "accuracy", "loss", "epoch_times"],
     SMALL_AND_FAST: ["accuracy", "loss", "epoch_times"],
+    DIFFUSION: ["noising", "drawn", "denoising", "loss", "epoch_times"],
     ATTENTION: ["lengths", "weights", "accuracy", "loss", "epoch_times"],
     OWN_PICTURES: [
         "near_duplicates",
@@ -201,6 +203,7 @@ OTHERS = {
     FINE_TUNING: {"ways.csv"},
     AUTOENCODER: {"results.csv"},
     SMALL_AND_FAST: {"files.csv", "students.csv", "exported"},
+    DIFFUSION: {"scores.csv", "training_on_drawn.csv", "denoising.gif"},
     OWN_PICTURES: {"files.txt", "letters"},
     CHURN: {"models.csv"},
     XOR: {"decision.gif"},
