@@ -76,7 +76,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     AUTOENCODER: ["--limit", "500"],
     VAE: ["--limit", "500"],
     SMALL_AND_FAST: ["--limit", "1000"],
-    DIFFUSION: ["--limit", "300", "--steps", "2"],
+    DIFFUSION: ["--limit", "300", "--steps", "2", "--judge-epochs", "1"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",

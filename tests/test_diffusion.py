@@ -9,7 +9,7 @@ from common import checkpoints
 from common.callbacks import EpochTimer
 from frame import Lesson
 
-FEW = ["--data", "sample", "--limit", "200", "--epochs", "2", "--width", "8", "--steps", "2"]
+FEW = ["--data", "sample", "--limit", "200", "--epochs", "2", "--steps", "2", "--judge-epochs", "1"]
 
 
 @pytest.fixture(scope="module")

@@ -203,7 +203,7 @@ OTHERS = {
     FINE_TUNING: {"ways.csv"},
     AUTOENCODER: {"results.csv"},
     SMALL_AND_FAST: {"files.csv", "students.csv", "exported"},
-    DIFFUSION: {"scores.csv", "training_on_drawn.csv", "denoising.gif"},
+    DIFFUSION: {"scores.csv", "denoising.gif", "drawn.npz", "judge.keras"},
     OWN_PICTURES: {"files.txt", "letters"},
     CHURN: {"models.csv"},
     XOR: {"decision.gif"},
