@@ -259,6 +259,7 @@ if lesson.latent == 2:
     lesson.save_figure("map", figure)
 
 nats = {name: f"{name} [nats per image]" for name in ("loss", "reconstruction", "kl")}
+model.decoder.save(lesson.folder / "decoder.keras")  # all that drawing takes
 lesson.finish(model, history, units=nats, **scores)
 
 # %% [markdown]

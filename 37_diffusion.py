@@ -192,7 +192,7 @@ class Diffusion(keras.Model):
         """Return the images, from -1 to 1, and the guesses that the network makes of them."""
         images, labels = inputs
         images = ops.expand_dims(ops.cast(images, "float32"), -1) / 127.5 - 1
-        count = len(labels) if isinstance(labels, np.ndarray) else ops.shape(labels)[0]
+        count = ops.shape(images)[0]
         t = keras.random.uniform((count, 1), seed=self.random)
         noise = keras.random.normal(ops.shape(images), seed=self.random)
         hidden = keras.random.uniform((count,), seed=self.random) < 0.1
@@ -216,7 +216,8 @@ print(f"{network.count_params():,} parameters")
 # The loss of a step depends on the noise and the times that were drawn, so the weights tremble to
 # the end. `use_ema=True` keeps an *exponential moving average* of each weight: after every step,
 # 99.5% of the old average and 0.5% of the new weight. When training ends, `fit` puts the averages
-# in the place of the weights. Nearly all diffusion models do this.
+# in the place of the weights. Nearly all diffusion models do this. Warmup and cosine are as in
+# lesson 28.
 
 # %%
 steps = len(train) * lesson.epochs
@@ -275,7 +276,7 @@ def draw(labels, steps, guidance):
 #
 # **The Fréchet distance** asks more: are they as varied as real ones? A generator that draws the
 # same perfect seven again and again satisfies the judge. So we compare *distributions*. The judge's
-# layer before the last turns each image into 512 numbers, its *features*. We take their means m and
+# last convolution turns each image into 512 numbers, its *features*. We take their means m and
 # covariances C, for real and for drawn digits, and compute
 #
 #     |m1 - m2|² + trace(C1 + C2 - 2·(C1·C2)^½)
@@ -385,6 +386,6 @@ lesson.finish(network, history, training="diffusion", **measured)
 #    noise.
 # 3. A *GAN* (generative adversarial network) is another generator: one network draws, a second one
 #    tells drawn images from real ones, and each learns from the other. Write one with two
-#    `Sequential` models and `train_on_batch`. How does its share of readable digits compare?
+#    small networks and `train_on_batch`. How does its share of readable digits compare?
 #
 # Solutions: notes/solutions/37_diffusion.md

@@ -202,6 +202,7 @@ OTHERS = {
     LANGUAGE_MODEL: {"perplexities.csv", "written.txt"},
     FINE_TUNING: {"ways.csv"},
     AUTOENCODER: {"results.csv"},
+    VAE: {"decoder.keras"},
     SMALL_AND_FAST: {"files.csv", "students.csv", "exported"},
     DIFFUSION: {"scores.csv", "denoising.gif", "drawn.npz", "judge.keras"},
     OWN_PICTURES: {"files.txt", "letters"},
