@@ -266,6 +266,7 @@ FIGURES = [
     ),
     Figure("33 letters", ["33_own_pictures.py"], "test_accuracy", "none", "", least=0.98),
     Figure("36 original", ["36_small_and_fast.py"], "test_accuracy", "none", "", least=0.985),
+    Figure("37 read as asked", ["37_diffusion.py"], "as_asked", "none", "", least=0.95),
     Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],

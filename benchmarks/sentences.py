@@ -759,6 +759,7 @@ PROMISES = {
     "31_autoencoder": "median test MSE: autoencoder {mse_plain:.4f}, PCA {mse_pca:.4f}; ROC AUC of digits {auc_plain:.2f} and {auc_pca:.2f}.",
     "32_variational_autoencoder": f"negative ELBO {{test_loss:1~}} nats per test image, {RANGE}",
     "33_own_pictures": f"test accuracy {{test_accuracy:3~}} on the letters, {RANGE}",
+    "37_diffusion": "of 1,000 drawn digits {as_asked:.1%} are read as asked, of real test digits {test_accuracy:.1%}; Fréchet distance {frechet:.0f}, of real ones {frechet_real:.0f}: medians of COUNT seeds.",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }
