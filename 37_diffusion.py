@@ -3,7 +3,7 @@
 # 37 Diffusion: how do digits come out of noise?
 
 Today's image generators, such as Stable Diffusion, begin with pure noise and remove it step by
-step, until an image is left that no one has drawn before. In this lesson you build a small
+step, until a new image is left. In this lesson you build a small
 *diffusion model* that draws handwritten digits, and it draws the digit you ask for. You do not only
 look at the results: a second network reads them, and a distance tells how much they resemble real
 digits.
@@ -28,7 +28,6 @@ lesson = Lesson(
     digits=Flag([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], "what to draw", at_least=0, at_most=9),
     scored=Flag(1_000, "digits to draw for each score", at_least=100, sample=100),
     judge_epochs=Flag(2, "epochs of the network that reads the digits", sample=12),
-    learn_from=Flag(60_000, "real digits from which the diffusion model learns", at_least=10),
 )
 
 import itertools
@@ -60,9 +59,11 @@ labels, test_labels = labels.astype("int32"), test_labels.astype("int32")
 #     noisy image = signal(t) * image + spread(t) * noise
 #
 # with signal(t) = cos(t·π/2), which falls from 1 to 0, and spread(t) = sin(t·π/2), which rises from
-# 0 to 1. This is the *noise schedule*. The squares of the two add up to 1. So if the pixels have a
-# variance of about 1, noisy images of all times have, too, and the network always sees numbers of
-# the same size. We scale pixels to -1 to 1 for that. The figure `noising` shows the way.
+# 0 to 1. This is the *noise schedule*. The squares of the two add up to 1. So if the squares of the
+# pixels are 1 on average, those of noisy images are, too, at all times, and the network always sees
+# numbers of the same size. Scaled to -1 to 1, the pixels come close. (Adding a little noise many
+# times leads to the same, since a sum of normal noises is normal, too; the formula reaches any t at
+# once.) The figure `noising` shows three digits at eight times.
 
 
 # %%
@@ -85,40 +86,45 @@ titles = [f"t = {t:.2f}" for t in times.ravel()]
 lesson.save_figure("noising", plots.image_grid(noisy * 127.5 + 127.5, titles * 3, columns=8))
 
 # %% [markdown]
-# **The reverse process** is what we want to learn: from noise to image. No network can undo it in a
-# single step. What it can do is *denoise*, like the autoencoder of lesson 31: given a noisy image
-# and its time, guess the clean one. If there is little noise, the guess is nearly perfect. If there
-# is nothing but noise, the best guess is the average of all digits, a gray cloud. But it is a
-# beginning: we take a small step toward the guess, guess again, and so on.
+# **The reverse process** is what we want to learn: from noise to image. No network can undo strong
+# noise in a single step: too many images would fit. What it can do is *denoise*, like the
+# autoencoder of lesson 31: given a noisy image and its time, guess the clean one. If there is
+# little noise, the guess is nearly perfect. If there is nothing but noise, every digit is possible,
+# and the guess with the smallest mean squared error is the average of all, a gray cloud. But it is
+# a beginning: we take a small step toward the guess, guess again, and so on. With each step fewer
+# digits are possible, and the guess becomes sharper.
 #
 # So an image, a random time and random noise make a training example: the input is the noisy image,
-# the target the clean one. No one has to prepare them; each step of training draws new ones.
+# the target the clean one. No one has to prepare such examples; each batch draws new times and new
+# noise.
 
 # %%
-some = images[: lesson.learn_from], labels[: lesson.learn_from]
-train = lesson.batches(some, some[1])
+# Images and labels are both inputs. The labels stand in for the target, which nobody uses.
+train = lesson.batches((images, labels), labels)
 
 # %% [markdown]
 # ## 3 Define
 # Three things go into the network: the noisy image, the time and the label.
 #
-# **The time** is a number from 0 to 1. A network tells small differences of a single number badly,
-# so we give it sines and cosines of 16 frequencies, as a clock has hands for hours, minutes and
-# seconds. This *time embedding* and an `Embedding` of the label are added up and make the
-# *condition*, which every block gets to see.
+# **The time** is a number from 0 to 1. The network needs it because the task changes with it: in
+# strong noise it has to invent a shape, in weak noise only to clean the details. It can hardly tell
+# apart two close values of a single number, so we give it sines and cosines of 16 frequencies, as a
+# clock has hands for hours, minutes and seconds. This *time embedding* and an `Embedding` of the
+# label are added up and make the *condition*, which every block gets to see.
 #
-# **The network** is a *U-Net*. It has to recognize the whole (what is it going to be?) and to draw
-# the details (where exactly does the line end?). On its way down, convolutions with a stride of 2
-# halve height and width, 28 to 14 to 7 pixels, so that the units at the bottom see the whole image.
-# On its way up the size is doubled again. *Skip connections* bring the details: what was computed
-# at 14 x 14 on the way down is appended on the way up. Drawn with the small sizes at the bottom,
-# this looks like a U.
+# **The network** is a *U-Net*: drawn with its smallest images at the bottom, it looks like a U. It
+# has to recognize the whole (what is it going to be?) and to draw the details (where exactly does
+# the line end?). On its way down, convolutions with a stride of 2 halve height and width, 28 to 14
+# to 7 pixels, so that the units at the bottom see the whole image. On its way up the size is
+# doubled again. *Skip connections* bring the details: what was computed at 14 x 14 on the way down
+# is appended on the way up.
 #
-# **A residual block** adds two convolutions to its input (lesson 08). Between them, the condition
+# **A residual block** adds two convolutions to its input (lesson 28). Between them, the condition
 # is added to every pixel, one number per filter. The second convolution starts with zeros: at first
-# each block returns what it gets, which makes training deep networks easier. *Group normalization*
-# brings 8 groups of filters to mean 0 and variance 1, in each image by itself. Batch normalization
-# (lesson 04) would mix images of all noise levels.
+# each block returns what it gets (up to a 1 x 1 convolution where the number of filters changes),
+# which makes training deep networks easier. *Group normalization* brings 8 groups of filters to
+# mean 0 and variance 1, in each image by itself. Batch normalization (lesson 04) would mix images
+# of all noise levels.
 
 
 # %%
@@ -167,16 +173,17 @@ def build_network(width):
 # %% [markdown]
 # `silu`, x · sigmoid(x), is a smooth relative of `relu`. `Conv2DTranspose` is the opposite of a
 # convolution with a stride: from each pixel it paints a patch of 4 x 4 pixels, and the patches
-# overlap.
+# overlap. It has no activation; later we clip guesses to -1 to 1.
 #
 # **Training** needs another class, which makes the examples: `call` draws times and noise and mixes
-# them with the images. The loss is the mean squared error of the guess. As in lesson 32 we override
-# `compute_loss`, which runs on every back-end.
+# them with the images. It returns the clean images, too, since it has scaled them. The loss is the
+# mean squared error of the guess. As in lesson 32 we override `compute_loss`, which runs on every
+# back-end.
 #
 # **Guidance.** In a tenth of the examples we replace the label by `NO_LABEL`. So the same network
 # also learns to denoise without knowing the digit. Later we ask it twice, with and without label:
 # the difference of the guesses is what the label changes, and we exaggerate it. This is
-# *classifier-free guidance*.
+# *classifier-free guidance*: an earlier method needed a classifier of noisy images.
 
 
 # %%
@@ -213,16 +220,16 @@ print(f"{network.count_params():,} parameters")
 
 # %% [markdown]
 # ## 4 Compile
-# The loss of a step depends on the noise and the times that were drawn, so the weights tremble to
-# the end. `use_ema=True` keeps an *exponential moving average* of each weight: after every step,
-# 99.5% of the old average and 0.5% of the new weight. When training ends, `fit` puts the averages
-# in the place of the weights. Nearly all diffusion models do this. Warmup and cosine are as in
-# lesson 28.
+# The loss of a batch depends on the noise and the times that were drawn, so the weights fluctuate
+# to the end. `use_ema=True` keeps an *exponential moving average* of each weight: after every
+# batch, 99.5% of the old average and 0.5% of the new weight. When training ends, `fit` puts the
+# averages in the place of the weights. Nearly all diffusion models do this. Warmup and cosine are
+# as in lesson 28.
 
 # %%
-steps = len(train) * lesson.epochs
+batches = len(train) * lesson.epochs
 schedule = keras.optimizers.schedules.CosineDecay(
-    0.0, 19 * steps // 20 + 1, warmup_target=0.004, warmup_steps=steps // 20
+    0.0, 19 * batches // 20 + 1, warmup_target=0.004, warmup_steps=batches // 20
 )
 model.compile(keras.optimizers.Adam(schedule, use_ema=True, ema_momentum=0.995))
 
@@ -236,10 +243,12 @@ history = model.fit(
 
 # %% [markdown]
 # ## 6 Evaluate
-# **Drawing.** We begin with noise at t = 1. In each step the network guesses the clean image. From
-# the guess and the noisy image follows the noise, by the formula of section 2. Then we mix guess
-# and noise again, for a time that is a little earlier. (This way of drawing is called *DDIM*. Many
-# diffusion models guess the noise instead of the image; then the image follows from it.)
+# **Drawing.** We begin with noise at t = 1. In each step the network guesses the clean image.
+# Solved for the noise, the formula of section 2 says: noise = (noisy image - signal · guess) /
+# spread. Then we mix guess and noise again, for a slightly smaller t. No fresh noise is added, so
+# the same start and label always give the same image, and large steps are possible. (This way of
+# drawing is called *DDIM*, denoising diffusion implicit models. Many diffusion models guess the
+# noise instead of the image; then the image follows from it.)
 #
 # The guidance w counts how strongly the label acts: guess without label + w · (guess with label -
 # guess without). With w = 0 the label is ignored, with w = 1 the guess is the one with label, and
@@ -251,7 +260,8 @@ def guess_images(noisy, t, labels, guidance):
     """Guess the clean images, shape (n, 28, 28, 1), from -1 to 1."""
     times = np.full((len(noisy), 1), t, "float32")
     nothing = np.full(len(noisy), NO_LABEL, "int32")
-    inputs = {1.0: [labels], 0.0: [nothing]}.get(guidance, [nothing, labels])
+    # With w = 0 or w = 1 a single guess is enough; the difference below is then 0.
+    inputs = {0: [nothing], 1: [labels]}.get(guidance, [nothing, labels])
     guesses = [network.predict([noisy, times, one], batch_size=500, verbose=0) for one in inputs]
     return np.clip(guesses[0] + guidance * (guesses[-1] - guesses[0]), -1, 1)
 
@@ -261,11 +271,12 @@ def draw(labels, steps, guidance):
     rng = np.random.default_rng(lesson.seed)
     x = rng.normal(size=(len(labels), 28, 28, 1)).astype("float32")
     frames = []
-    for now, then in itertools.pairwise(np.linspace(1, 0, steps + 1) * np.pi / 2):
-        guess = guess_images(x, now / (np.pi / 2), labels, guidance)
-        noise = (x - np.cos(now) * guess) / np.sin(now)
-        x = np.float32(np.cos(then) * guess + np.sin(then) * noise)
-        frames.append(np.clip(x[..., 0] * 127.5 + 128, 0, 255).astype("uint8"))
+    for t, smaller in itertools.pairwise(np.linspace(1, 0, steps + 1)):
+        guess = guess_images(x, t, labels, guidance)
+        angle, next_angle = t * np.pi / 2, smaller * np.pi / 2  # their cosine is the signal
+        noise = (x - np.cos(angle) * guess) / np.sin(angle)
+        x = np.float32(np.cos(next_angle) * guess + np.sin(next_angle) * noise)
+        frames.append(np.clip(x[..., 0] * 127.5 + 128, 0, 255).astype("uint8"))  # + 0.5: rounds
     return np.stack(frames)
 
 
@@ -281,10 +292,13 @@ def draw(labels, steps, guidance):
 #
 #     |m1 - m2|² + trace(C1 + C2 - 2·(C1·C2)^½)
 #
-# the squared distance of two normal distributions with these means and covariances. It is 0 if they
-# are equal. With the features of a network trained on photographs, this is the *FID* (Fréchet
-# inception distance), by which image generators are ranked. It shrinks with the number of images,
-# so compare only scores of the same number, and only from the same judge.
+# where R = M^½ is the root of a matrix M, R·R = M. This is the squared *Fréchet distance* of two
+# normal distributions with these means and covariances. It is 0 if they are equal. With the
+# features of a network trained on photographs, this is the *FID* (Fréchet inception distance), by
+# which image generators are ranked. With few images, means and covariances are inexact, which makes
+# it larger: even that of real test digits is not 0. So compare only scores of equally many images,
+# and only from the same judge. And it does not see everything: right digits under wrong labels have
+# the same distance.
 
 # %%
 judge = conv_net_fast()
@@ -295,6 +309,7 @@ judge.fit(
     judge_train, epochs=lesson.judge_epochs, callbacks=lesson.callbacks(training="judge"), verbose=0
 )
 judge.save(lesson.folder / "judge.keras")
+# Fourth from the end: the 512 outputs of the last convolution, after batch normalization.
 reader = keras.Model(judge.inputs, [judge.layers[-4].output, judge.outputs[0]])
 
 
@@ -316,7 +331,8 @@ def frechet_distance(features, others):
 # %% [markdown]
 # We draw 1,000 digits, a hundred of each class, from the same noise each time: with few steps and
 # many, with more guidance and less. For comparison the table has real test digits. All distances
-# are to 10,000 training images.
+# are to 10,000 training images, from which the judge has learned, too: compare with the row of test
+# digits.
 
 # %%
 real_features, _ = read(images[:10_000])
@@ -329,8 +345,9 @@ scores = [
     )
 ]
 wanted = np.arange(lesson.scored, dtype="int32") % 10
-settings = [(lesson.steps, lesson.guidance), (5, 2.0), (10, 2.0), (20, 2.0), (20, 0.0), (20, 1.0)]
-for number, guidance in dict.fromkeys([*settings, (20, 4.0)]):
+settings = [(5, 2), (10, 2), (20, 2), (20, 0), (20, 1), (20, 4)]  # steps and guidance
+settings.insert(0, (lesson.steps, lesson.guidance))
+for number, guidance in dict.fromkeys(settings):  # without duplicates, in this order
     digits = draw(wanted, number, guidance)[-1]
     features, answers = read(digits)
     name = f"{number} steps, guidance {guidance:g}"
@@ -349,13 +366,14 @@ np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
 # <!-- results: lesson-37-scores -->
 # <!-- end -->
 #
-# - *Guidance trades variety for clarity.* With w = 1 the digits are about as far from the training
-#   digits as real test digits are, but the judge reads one in ten as another digit than we asked
-#   for. With w = 2 it reads nearly all as asked, and with w = 4 all. But the distance grows: they
-#   resemble each other more than real digits do. With w = 0 the label is ignored, and a tenth is
-#   read as asked by chance.
-# - *Few steps are enough.* With 5 steps the digits are as readable as with 20, and not quite as
-#   close to real ones.
+# - *Guidance makes digits clear, and less real.* With w = 1 the digits are about as far from the
+#   training digits as real test digits are, but the judge reads one in ten as another digit than we
+#   asked for. With w = 2 it reads nearly all as asked, and with w = 4 practically all. But the
+#   distance grows: exaggerated digits are less like real ones. With w = 0 the label is ignored, and
+#   a tenth is read as asked by chance. The distance is the largest, perhaps because only a tenth of
+#   the examples trained the guess without label.
+# - *Ten steps are nearly as good as 20.* With 5 the digits are as readable, but clearly farther
+#   from real ones.
 # - The judge alone would mislead: it reads drawn digits better than real ones.
 #
 # ## 7 Predict
@@ -374,18 +392,18 @@ with atomic_write(lesson.folder / "denoising.gif") as file:
 lesson.tell("animation", "denoising.gif")
 
 real, generated = scores.iloc[0], scores.iloc[1]
-measured = {"test_accuracy": real["read as asked"], "frechet_real": real["Fréchet distance"]}
+measured = {"judge_accuracy": real["read as asked"], "frechet_real": real["Fréchet distance"]}
 measured |= {"as_asked": generated["read as asked"], "frechet": generated["Fréchet distance"]}
 lesson.finish(network, history, training="diffusion", **measured)
 
 # %% [markdown]
 # ## Remember
 # - A diffusion model learns to denoise: from a noisy image, its time and a label it guesses the
-#   clean image. The loss is a mean squared error, and training is stable.
+#   clean image. The loss is a mean squared error.
 # - To draw, begin with noise and go step by step toward the guess. Guidance exaggerates what the
-#   label changes: the digits become clearer, and less varied.
-# - Measure what a generator draws: does it match what was asked, and are the results as varied as
-#   real images?
+#   label changes: the digits become clearer, and less like real ones.
+# - Measure what a generator draws: does it match what was asked, and is it distributed as real
+#   images are?
 #
 # On your own images, try first: a pretrained diffusion model, fine-tuned with LoRA (lesson 30).
 # Training one from scratch takes many images and a GPU.

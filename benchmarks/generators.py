@@ -2,7 +2,6 @@
 
     python 32_variational_autoencoder.py
     python 37_diffusion.py
-    python 37_diffusion.py --learn-from 100 --epochs 350
     python benchmarks/generators.py
 
 For each seed with finished runs of the first two commands on real data, results/37_distances.csv
@@ -29,7 +28,6 @@ from datasets import load_dataset
 
 FEW, STEPS, BATCH = 100, 500, 50
 LESSONS = {"VAE": "32_variational_autoencoder", "diffusion": "37_diffusion"}
-FROM_FEW = f"learn-from-{FEW}"
 
 
 def newest(out: Path) -> dict:
@@ -39,8 +37,6 @@ def newest(out: Path) -> dict:
         for record in finished_runs(out, lesson):
             if record["data"] == "real" and not record["variant"]:
                 found.setdefault(record["seed"], {})[name] = record["folder"]
-            elif record["data"] == "real" and record["variant"].startswith(FROM_FEW):
-                found.setdefault(record["seed"], {})["diffusion from few"] = record["folder"]
     return {seed: runs for seed, runs in found.items() if set(LESSONS) <= set(runs)}
 
 
@@ -103,26 +99,17 @@ def main() -> None:
     where = argparse.Namespace(data="real", data_dir=None, limit=None)
     ((images, labels), test), _, _ = load_dataset("mnist", where)
     for seed, runs in found.items():
-        drawn = {
-            name: (saved["images"], saved["labels"])
-            for name in runs
-            if name != "VAE"
-            for saved in [np.load(runs[name] / "drawn.npz")]
-        }
+        saved = np.load(runs["diffusion"] / "drawn.npz")
+        drawn = saved["images"], saved["labels"]
         decoder = keras.models.load_model(runs["VAE"] / "decoder.keras")
         codes = np.random.default_rng(seed).normal(size=(1000, decoder.input_shape[1]))
         logits = decoder.predict(codes.astype("float32"), batch_size=500, verbose=0)
         vae = np.round(255 / (1 + np.exp(-logits))).astype("uint8")
-        digits = {"real test digits": test[0][:1000], "VAE": vae}
-        digits |= {name: some for name, (some, _) in drawn.items()}
+        digits = {"real test digits": test[0][:1000], "VAE": vae, "diffusion": drawn[0]}
         few = images[:FEW], labels[:FEW]
-        sets = {"100 real": few}
-        for name, some in drawn.items():
-            sets[f"100 real and 1,000 of {name}"] = tuple(
-                np.concatenate(pair) for pair in zip(few, some, strict=True)
-            )
-        sets["1,000 of diffusion"] = drawn["diffusion"]
-        sets["1,100 real"] = images[: FEW + 1000], labels[: FEW + 1000]
+        both = tuple(np.concatenate(pair) for pair in zip(few, drawn, strict=True))
+        sets = {"100 real digits": few, "100 real and 1,000 drawn": both, "1,000 drawn": drawn}
+        sets["1,100 real digits"] = images[: FEW + 1000], labels[: FEW + 1000]
         found_now = distances(seed, runs, digits, images[:10_000])
         replace_rows(RESULTS / "37_distances.csv", found_now, "seed")
         replace_rows(RESULTS / "37_training.csv", training(seed, sets, test), "seed")

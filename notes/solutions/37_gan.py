@@ -33,6 +33,7 @@ def network(inputs, outputs, activation, dropout):
 
 generator = network(NOISE, 784, "tanh", 0)
 critic = network(784, 1, "sigmoid", 0.3)
+# With less momentum than by default (0.9) and dropout in the critic, the two stay in balance.
 critic.compile(keras.optimizers.Adam(2e-4, beta_1=0.5), "binary_crossentropy")
 judged = critic([generator.output, generator.inputs[1]])
 both = keras.Model(generator.inputs, judged)  # noise and label to "is it real?"
