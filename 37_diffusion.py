@@ -376,6 +376,11 @@ np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
 #   from real ones.
 # - The judge alone would mislead: it reads drawn digits better than real ones.
 #
+# How good is the VAE of lesson 32, by the same distance (`python benchmarks/generators.py`)?
+#
+# <!-- results: lesson-37-generators -->
+# <!-- end -->
+#
 # ## 7 Predict
 # Draw any number: `--digits 2 0 2 6`. The figure `denoising` shows each digit on its way out of the
 # noise, from top to bottom, and `denoising.gif` shows it moving.
