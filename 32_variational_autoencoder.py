@@ -259,6 +259,7 @@ if lesson.latent == 2:
     lesson.save_figure("map", figure)
 
 nats = {name: f"{name} [nats per image]" for name in ("loss", "reconstruction", "kl")}
+model.decoder.save(lesson.folder / "decoder.keras")  # all that drawing takes
 lesson.finish(model, history, units=nats, **scores)
 
 # %% [markdown]
@@ -269,7 +270,8 @@ lesson.finish(model, history, units=nats, **scores)
 # - For an unusual loss, override `compute_loss`: it runs on every back-end.
 #
 # On your own images, try first: a plain autoencoder (lesson 31), unless you want to draw new ones.
-# Today's image generators are diffusion models; many of them work on the codes of a VAE.
+# Today's image generators are diffusion models (lesson 37); many of them work on the codes of a
+# VAE.
 
 # %% [markdown]
 # ## Exercises

@@ -39,6 +39,7 @@ mnist | convolutional networks, pooling, augmentation, regularization: twelve mo
 23 | localization: bounding boxes, intersection over union, losses on different scales
 31 | learning without labels: compression, denoising, anomaly detection, principal component analysis
 32 | variational autoencoder: latent variables, KL divergence, ELBO, a loss over several outputs, interpolation
+37 | diffusion: noise schedule, U-Net, time embedding, classifier-free guidance, Fréchet distance
 33 | a folder of photos: odd files, color channels, near-duplicates, augmentation, one file answered
 34 | a network of `keras.applications`, freezing and fine-tuning, batch normalization, Grad-CAM
 

@@ -279,6 +279,7 @@ FIGURES = [
         least=0.7,
     ),
     Figure("36 original", ["36_small_and_fast.py"], "test_accuracy", "none", "", least=0.985),
+    Figure("37 read as asked", ["37_diffusion.py"], "as_asked", "none", "", least=0.95),
     Figure(
         "xor",
         ["xor/xor.py", "--seeds", 20, "--activation", "tanh", "--learning-rate", 0.01],

@@ -482,6 +482,33 @@ def lesson_32_terms() -> list[str]:
     return [about, "", *in_columns(layout(header, rows))]
 
 
+def lesson_37_scores() -> list[str]:
+    """Compare what lesson 37 draws with few steps and many, and with more guidance and less."""
+    header = "| digits | read as asked | Fréchet distance |"
+    row = "| {digits} | {as_asked:3~} | {frechet:0~} |"
+    about = "1,000 digits each, medians and ranges of three seeds:"
+    return [about, "", *in_columns(table(results("37_scores"), "digits", header, row))]
+
+
+def lesson_37_generators() -> list[str]:
+    """Compare the generators of lessons 32 and 37 by their Fréchet distance."""
+    rows = table(
+        results("37_distances"),
+        "digits",
+        "| digits | Fréchet distance |",
+        "| {digits} | {frechet:0~} |",
+    )
+    return rows
+
+
+def lesson_37_training() -> list[str]:
+    """Compare the test accuracies after training on real and on drawn digits."""
+    header = "| trained on | test accuracy |"
+    return table(
+        results("37_training"), "trained_on", header, "| {trained_on} | {test_accuracy:3~} |"
+    )
+
+
 def lesson_36_files() -> list[str]:
     """Compare the files of lesson 36: size, time, accuracy and agreement with the original."""
     files = results("36_files")
@@ -620,6 +647,9 @@ BLOCKS = {
     "lesson-34-ways": lesson_34_ways,
     "lesson-36-files": lesson_36_files,
     "lesson-36-students": lesson_36_students,
+    "lesson-37-scores": lesson_37_scores,
+    "lesson-37-generators": lesson_37_generators,
+    "lesson-37-training": lesson_37_training,
     "two-processors": two_processors,
     "lesson-27-cost": lesson_27_cost,
     "attention-cost": attention_cost,

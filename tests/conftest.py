@@ -48,6 +48,7 @@ VAE = "32_variational_autoencoder.py"
 OWN_PICTURES = "33_own_pictures.py"
 PRETRAINED = "34_pretrained_network.py"
 SMALL_AND_FAST = "36_small_and_fast.py"
+DIFFUSION = "37_diffusion.py"
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 # They generate their data, or have flags of their own for it.
@@ -78,6 +79,7 @@ SHORTER = {  # fewer trainings, where a lesson has many
     VAE: ["--limit", "500"],
     PRETRAINED: ["--pretraining", "3", "--examples", "5"],
     SMALL_AND_FAST: ["--limit", "1000"],
+    DIFFUSION: ["--limit", "300", "--steps", "2", "--judge-epochs", "1"],
 }
 OWN_FILE = {  # the main test file of a lesson
     NEURON: "test_neuron.py",
@@ -115,6 +117,7 @@ OWN_FILE = {  # the main test file of a lesson
     OWN_PICTURES: "test_own_pictures.py",
     PRETRAINED: "test_pretrained_network.py",
     SMALL_AND_FAST: "test_small_and_fast.py",
+    DIFFUSION: "test_diffusion.py",
     NGRAMS: "test_lessons.py",
     LSTM_REVIEWS: "test_lessons.py",
     CHURN: "test_churn.py",

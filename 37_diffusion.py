@@ -1,0 +1,426 @@
+# %% [markdown]
+"""
+# 37 Diffusion: how do digits come out of noise?
+
+Today's image generators, such as Stable Diffusion, begin with pure noise and remove it step by
+step, until a new image is left. In this lesson you build a small
+*diffusion model* that draws handwritten digits, and it draws the digit you ask for. You do not only
+look at the results: a second network reads them, and a distance tells how much they resemble real
+digits.
+
+Expect: in a later commit.
+Takes: about 15 minutes on two CPU cores, at full length.
+
+    python 37_diffusion.py
+    python 37_diffusion.py --digits 2 0 2 6
+    python 37_diffusion.py --steps 5 --guidance 1
+"""
+
+# %%
+from frame import Flag, Lesson
+
+lesson = Lesson(
+    __doc__,
+    epochs=Flag(3, sample=8),
+    batch_size=64,
+    steps=Flag(20, "steps from noise to digit", at_most=1000),
+    guidance=Flag(2.0, "how strongly the label guides the drawing", at_least=0),
+    digits=Flag([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], "what to draw", at_least=0, at_most=9),
+    scored=Flag(1_000, "digits to draw for each score", at_least=100, sample=100),
+    judge_epochs=Flag(2, "epochs of the network that reads the digits", sample=12),
+)
+
+import itertools
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import layers, ops
+
+from common import plots
+from common.files import atomic_write
+from diffusion.animation import save_animation
+from mnist.models import conv_net_fast
+
+# %% [markdown]
+# ## 1 Load
+# The digits of MNIST, this time with their labels: they will tell the network what to draw.
+
+# %%
+(images, labels), (test_images, test_labels) = lesson.load("mnist")
+labels, test_labels = labels.astype("int32"), test_labels.astype("int32")
+
+# %% [markdown]
+# ## 2 Prepare
+# **The forward process** turns an image into noise. At time t = 0 there is only the image, at t = 1
+# only noise: in every pixel a random number from a normal distribution with mean 0 and variance 1.
+# In between, the two are mixed:
+#
+#     noisy image = signal(t) * image + spread(t) * noise
+#
+# with signal(t) = cos(t·π/2), which falls from 1 to 0, and spread(t) = sin(t·π/2), which rises from
+# 0 to 1. This is the *noise schedule*. The squares of the two add up to 1. So if the squares of the
+# pixels are 1 on average, those of noisy images are, too, at all times, and the network always sees
+# numbers of the same size. Scaled to -1 to 1, the pixels come close. (Adding a little noise many
+# times leads to the same, since a sum of normal noises is normal, too; the formula reaches any t at
+# once.) The figure `noising` shows three digits at eight times.
+
+
+# %%
+def signal(t):
+    return ops.cos(t * np.pi / 2)
+
+
+def spread(t):
+    return ops.sin(t * np.pi / 2)
+
+
+rng = np.random.default_rng(lesson.seed)
+times = np.linspace(0, 1, 8, dtype="float32").reshape(-1, 1, 1)
+rows = []
+for image in images[:3]:
+    noise = rng.normal(size=(28, 28)).astype("float32")
+    rows.append(signal(times) * (image / 127.5 - 1) + spread(times) * noise)
+noisy = ops.convert_to_numpy(ops.concatenate(rows))
+titles = [f"t = {t:.2f}" for t in times.ravel()]
+lesson.save_figure("noising", plots.image_grid(noisy * 127.5 + 127.5, titles * 3, columns=8))
+
+# %% [markdown]
+# **The reverse process** is what we want to learn: from noise to image. No network can undo strong
+# noise in a single step: too many images would fit. What it can do is *denoise*, like the
+# autoencoder of lesson 31: given a noisy image and its time, guess the clean one. If there is
+# little noise, the guess is nearly perfect. If there is nothing but noise, every digit is possible,
+# and the guess with the smallest mean squared error is the average of all, a gray cloud. But it is
+# a beginning: we take a small step toward the guess, guess again, and so on. With each step fewer
+# digits are possible, and the guess becomes sharper.
+#
+# So an image, a random time and random noise make a training example: the input is the noisy image,
+# the target the clean one. No one has to prepare such examples; each batch draws new times and new
+# noise.
+
+# %%
+# Images and labels are both inputs. The labels stand in for the target, which nobody uses.
+train = lesson.batches((images, labels), labels)
+
+# %% [markdown]
+# ## 3 Define
+# Three things go into the network: the noisy image, the time and the label.
+#
+# **The time** is a number from 0 to 1. The network needs it because the task changes with it: in
+# strong noise it has to invent a shape, in weak noise only to clean the details. It can hardly tell
+# apart two close values of a single number, so we give it sines and cosines of 16 frequencies, as a
+# clock has hands for hours, minutes and seconds. This *time embedding* and an `Embedding` of the
+# label are added up and make the *condition*, which every block gets to see.
+#
+# **The network** is a *U-Net*: drawn with its smallest images at the bottom, it looks like a U. It
+# has to recognize the whole (what is it going to be?) and to draw the details (where exactly does
+# the line end?). On its way down, convolutions with a stride of 2 halve height and width, 28 to 14
+# to 7 pixels, so that the units at the bottom see the whole image. On its way up the size is
+# doubled again. *Skip connections* bring the details: what was computed at 14 x 14 on the way down
+# is appended on the way up.
+#
+# **A residual block** adds two convolutions to its input (lesson 28). Between them, the condition
+# is added to every pixel, one number per filter. The second convolution starts with zeros: at first
+# each block returns what it gets (up to a 1 x 1 convolution where the number of filters changes),
+# which makes training deep networks easier. *Group normalization* brings 8 groups of filters to
+# mean 0 and variance 1, in each image by itself. Batch normalization (lesson 04) would mix images
+# of all noise levels.
+
+
+# %%
+FREQUENCIES = np.geomspace(1, 100, 16, dtype="float32") * np.float32(2 * np.pi)
+NO_LABEL = 10  # the eleventh label: "any digit"
+
+
+def residual_block(x, condition, filters):
+    """Return x, shape (n, height, width, channels), with `filters` channels."""
+    if x.shape[-1] != filters:
+        x = layers.Conv2D(filters, 1)(x)
+    y = ops.silu(layers.GroupNormalization(8)(x))
+    y = layers.Conv2D(filters, 3, padding="same")(y)
+    y = y + layers.Reshape((1, 1, filters))(layers.Dense(filters)(condition))
+    y = ops.silu(layers.GroupNormalization(8)(y))
+    return x + layers.Conv2D(filters, 3, padding="same", kernel_initializer="zeros")(y)
+
+
+def build_network(width):
+    """Build a U-Net that guesses clean images.
+
+    Its inputs are the noisy images, shape (n, 28, 28, 1), their times, (n, 1), and labels, (n,).
+    """
+    noisy = keras.Input((28, 28, 1))
+    t = keras.Input((1,))
+    label = keras.Input((), dtype="int32")
+
+    waves = ops.concatenate([ops.sin(t * FREQUENCIES), ops.cos(t * FREQUENCIES)], axis=1)
+    condition = layers.Dense(4 * width)(waves) + layers.Embedding(11, 4 * width)(label)
+    condition = layers.Dense(4 * width, activation="silu")(ops.silu(condition))
+
+    x = layers.Conv2D(width, 3, strides=2, padding="same")(noisy)  # 14 x 14
+    skip = x = residual_block(x, condition, width)
+    x = layers.Conv2D(2 * width, 3, strides=2, padding="same")(x)  # 7 x 7
+    for _ in range(3):
+        x = residual_block(x, condition, 2 * width)
+    x = layers.UpSampling2D()(layers.Conv2D(width, 1)(x))  # 14 x 14
+    x = layers.Concatenate()([x, skip])
+    for _ in range(2):
+        x = residual_block(x, condition, width)
+    x = ops.silu(layers.GroupNormalization(8)(x))
+    guess = layers.Conv2DTranspose(1, 4, strides=2, padding="same")(x)  # 28 x 28
+    return keras.Model([noisy, t, label], guess)
+
+
+# %% [markdown]
+# `silu`, x · sigmoid(x), is a smooth relative of `relu`. `Conv2DTranspose` is the opposite of a
+# convolution with a stride: from each pixel it paints a patch of 4 x 4 pixels, and the patches
+# overlap. It has no activation; later we clip guesses to -1 to 1.
+#
+# **Training** needs another class, which makes the examples: `call` draws times and noise and mixes
+# them with the images. It returns the clean images, too, since it has scaled them. The loss is the
+# mean squared error of the guess. As in lesson 32 we override `compute_loss`, which runs on every
+# back-end.
+#
+# **Guidance.** In a tenth of the examples we replace the label by `NO_LABEL`. So the same network
+# also learns to denoise without knowing the digit. Later we ask it twice, with and without label:
+# the difference of the guesses is what the label changes, and we exaggerate it. This is
+# *classifier-free guidance*: an earlier method needed a classifier of noisy images.
+
+
+# %%
+class Diffusion(keras.Model):
+    """Trains a network that guesses clean images."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+        self.random = keras.random.SeedGenerator(lesson.seed)
+
+    def call(self, inputs):
+        """Return the images, from -1 to 1, and the guesses that the network makes of them."""
+        images, labels = inputs
+        images = ops.expand_dims(ops.cast(images, "float32"), -1) / 127.5 - 1
+        count = ops.shape(images)[0]
+        t = keras.random.uniform((count, 1), seed=self.random)
+        noise = keras.random.normal(ops.shape(images), seed=self.random)
+        hidden = keras.random.uniform((count,), seed=self.random) < 0.1
+        labels = ops.where(hidden, NO_LABEL, labels)
+        times = ops.reshape(t, (-1, 1, 1, 1))
+        noisy = signal(times) * images + spread(times) * noise
+        return images, self.network([noisy, t, labels])
+
+    def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
+        """Return the mean squared error of the guesses."""
+        images, guesses = y_pred
+        return ops.mean((images - guesses) ** 2)
+
+
+network = build_network(24)
+model = Diffusion(network)
+print(f"{network.count_params():,} parameters")
+
+# %% [markdown]
+# ## 4 Compile
+# The loss of a batch depends on the noise and the times that were drawn, so the weights fluctuate
+# to the end. `use_ema=True` keeps an *exponential moving average* of each weight: after every
+# batch, 99.5% of the old average and 0.5% of the new weight. When training ends, `fit` puts the
+# averages in the place of the weights. Nearly all diffusion models do this. Warmup and cosine are
+# as in lesson 28.
+
+# %%
+batches = len(train) * lesson.epochs
+schedule = keras.optimizers.schedules.CosineDecay(
+    0.0, 19 * batches // 20 + 1, warmup_target=0.004, warmup_steps=batches // 20
+)
+model.compile(keras.optimizers.Adam(schedule, use_ema=True, ema_momentum=0.995))
+
+# %% [markdown]
+# ## 5 Fit
+
+# %%
+history = model.fit(
+    train, epochs=lesson.epochs, callbacks=lesson.callbacks(training="diffusion"), verbose=0
+)
+
+# %% [markdown]
+# ## 6 Evaluate
+# **Drawing.** We begin with noise at t = 1. In each step the network guesses the clean image.
+# Solved for the noise, the formula of section 2 says: noise = (noisy image - signal · guess) /
+# spread. Then we mix guess and noise again, for a slightly smaller t. No fresh noise is added, so
+# the same start and label always give the same image, and large steps are possible. (This way of
+# drawing is called *DDIM*, denoising diffusion implicit models. Many diffusion models guess the
+# noise instead of the image; then the image follows from it.)
+#
+# The guidance w counts how strongly the label acts: guess without label + w · (guess with label -
+# guess without). With w = 0 the label is ignored, with w = 1 the guess is the one with label, and
+# above 1 what distinguishes the digit is exaggerated.
+
+
+# %%
+def guess_images(noisy, t, labels, guidance):
+    """Guess the clean images, shape (n, 28, 28, 1), from -1 to 1."""
+    times = np.full((len(noisy), 1), t, "float32")
+    nothing = np.full(len(noisy), NO_LABEL, "int32")
+    # With w = 0 or w = 1 a single guess is enough; the difference below is then 0.
+    inputs = {0: [nothing], 1: [labels]}.get(guidance, [nothing, labels])
+    guesses = [network.predict([noisy, times, one], batch_size=500, verbose=0) for one in inputs]
+    return np.clip(guesses[0] + guidance * (guesses[-1] - guesses[0]), -1, 1)
+
+
+def draw(labels, steps, guidance):
+    """Draw digits; return the images after each step, uint8 of shape (steps, n, 28, 28)."""
+    rng = np.random.default_rng(lesson.seed)
+    x = rng.normal(size=(len(labels), 28, 28, 1)).astype("float32")
+    frames = []
+    for t, smaller in itertools.pairwise(np.linspace(1, 0, steps + 1)):
+        guess = guess_images(x, t, labels, guidance)
+        angle, next_angle = t * np.pi / 2, smaller * np.pi / 2  # their cosine is the signal
+        noise = (x - np.cos(angle) * guess) / np.sin(angle)
+        x = np.float32(np.cos(next_angle) * guess + np.sin(next_angle) * noise)
+        frames.append(np.clip(x[..., 0] * 127.5 + 128, 0, 255).astype("uint8"))  # + 0.5: rounds
+    return np.stack(frames)
+
+
+# %% [markdown]
+# **A judge.** Are they digits, and the right ones? We train `conv_net_fast` of mnist/ on the real
+# digits, and let it read the drawn ones. The share that it reads as asked should be as high as for
+# real test digits.
+#
+# **The Fréchet distance** asks more: are they as varied as real ones? A generator that draws the
+# same perfect seven again and again satisfies the judge. So we compare *distributions*. The judge's
+# last convolution turns each image into 512 numbers, its *features*. We take their means m and
+# covariances C, for real and for drawn digits, and compute
+#
+#     |m1 - m2|² + trace(C1 + C2 - 2·(C1·C2)^½)
+#
+# where R = M^½ is the root of a matrix M, R·R = M. This is the squared *Fréchet distance* of two
+# normal distributions with these means and covariances. It is 0 if they are equal. With the
+# features of a network trained on photographs, this is the *FID* (Fréchet inception distance), by
+# which image generators are ranked. With few images, means and covariances are inexact, which makes
+# it larger: even that of real test digits is not 0. So compare only scores of equally many images,
+# and only from the same judge. And it does not see everything: right digits under wrong labels have
+# the same distance.
+
+# %%
+judge = conv_net_fast()
+judge_train = lesson.batches(images[..., np.newaxis], labels, 64)
+rate = keras.optimizers.schedules.CosineDecay(0.002, lesson.judge_epochs * len(judge_train))
+judge.compile(keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy")
+judge.fit(
+    judge_train, epochs=lesson.judge_epochs, callbacks=lesson.callbacks(training="judge"), verbose=0
+)
+judge.save(lesson.folder / "judge.keras")
+# Fourth from the end: the 512 outputs of the last convolution, after batch normalization.
+reader = keras.Model(judge.inputs, [judge.layers[-4].output, judge.outputs[0]])
+
+
+def read(images):
+    """Return the features of images, shape (n, 512), and the digits that the judge reads."""
+    features, probabilities = reader.predict(images[..., np.newaxis], batch_size=500, verbose=0)
+    return features, probabilities.argmax(axis=1)
+
+
+def frechet_distance(features, others):
+    """Return the squared Fréchet distance of two normal distributions fitted to features."""
+    difference = features.mean(axis=0) - others.mean(axis=0)
+    one, other = np.cov(features, rowvar=False), np.cov(others, rowvar=False)
+    # The trace of a root is the sum of the roots of the eigenvalues. Rounding makes some negative.
+    roots = np.sqrt(np.maximum(np.linalg.eigvals(one @ other).real, 0))
+    return difference @ difference + np.trace(one + other) - 2 * roots.sum()
+
+
+# %% [markdown]
+# We draw 1,000 digits, a hundred of each class, from the same noise each time: with few steps and
+# many, with more guidance and less. For comparison the table has real test digits. All distances
+# are to 10,000 training images, from which the judge has learned, too: compare with the row of test
+# digits.
+
+# %%
+real_features, _ = read(images[:10_000])
+test_features, test_answers = read(test_images[: lesson.scored])
+scores = [
+    (
+        "real test digits",
+        np.mean(test_answers == test_labels[: lesson.scored]),
+        frechet_distance(test_features, real_features),
+    )
+]
+wanted = np.arange(lesson.scored, dtype="int32") % 10
+settings = [(5, 2), (10, 2), (20, 2), (20, 0), (20, 1), (20, 4)]  # steps and guidance
+settings.insert(0, (lesson.steps, lesson.guidance))
+for number, guidance in dict.fromkeys(settings):  # without duplicates, in this order
+    digits = draw(wanted, number, guidance)[-1]
+    features, answers = read(digits)
+    name = f"{number} steps, guidance {guidance:g}"
+    scores.append((name, np.mean(answers == wanted), frechet_distance(features, real_features)))
+    if len(scores) == 2:  # the setting of the flags
+        drawn, drawn_answers = digits, answers
+scores = pd.DataFrame(scores, columns=["digits", "read as asked", "Fréchet distance"])
+lesson.save_table("scores", scores.round(4))
+
+colors = list(np.where(drawn_answers == wanted, "black", "tab:red"))
+figure = plots.image_grid(drawn[:50], [str(one) for one in drawn_answers[:50]], colors, columns=10)
+lesson.save_figure("drawn", figure)
+np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
+
+# %% [markdown]
+# <!-- results: lesson-37-scores -->
+# <!-- end -->
+#
+# - *Guidance makes digits clear, and less real.* With w = 1 the digits are about as far from the
+#   training digits as real test digits are, but the judge reads one in ten as another digit than we
+#   asked for. With w = 2 it reads nearly all as asked, and with w = 4 practically all. But the
+#   distance grows: exaggerated digits are less like real ones. With w = 0 the label is ignored, and
+#   a tenth is read as asked by chance. The distance is the largest, perhaps because only a tenth of
+#   the examples trained the guess without label.
+# - *Ten steps are nearly as good as 20.* With 5 the digits are as readable, but clearly farther
+#   from real ones.
+# - The judge alone would mislead: it reads drawn digits better than real ones.
+#
+# How good is the VAE of lesson 32, by the same distance (`python benchmarks/generators.py`)?
+#
+# <!-- results: lesson-37-generators -->
+# <!-- end -->
+#
+# ## 7 Predict
+# Draw any number: `--digits 2 0 2 6`. The figure `denoising` shows each digit on its way out of the
+# noise, from top to bottom, and `denoising.gif` shows it moving.
+
+# %%
+wish = np.array(lesson.digits, dtype="int32")
+frames = draw(wish, lesson.steps, lesson.guidance)
+shown = np.linspace(0, lesson.steps - 1, min(8, lesson.steps)).astype(int)
+titles = [f"step {step + 1}" for step in shown for _ in wish]
+figure = plots.image_grid(np.concatenate(frames[shown]), titles, columns=len(wish))
+lesson.save_figure("denoising", figure)
+with atomic_write(lesson.folder / "denoising.gif") as file:
+    save_animation(file, frames)
+lesson.tell("animation", "denoising.gif")
+
+real, generated = scores.iloc[0], scores.iloc[1]
+measured = {"judge_accuracy": real["read as asked"], "frechet_real": real["Fréchet distance"]}
+measured |= {"as_asked": generated["read as asked"], "frechet": generated["Fréchet distance"]}
+lesson.finish(network, history, training="diffusion", **measured)
+
+# %% [markdown]
+# ## Remember
+# - A diffusion model learns to denoise: from a noisy image, its time and a label it guesses the
+#   clean image. The loss is a mean squared error.
+# - To draw, begin with noise and go step by step toward the guess. Guidance exaggerates what the
+#   label changes: the digits become clearer, and less like real ones.
+# - Measure what a generator draws: does it match what was asked, and is it distributed as real
+#   images are?
+#
+# On your own images, try first: a pretrained diffusion model, fine-tuned with LoRA (lesson 30).
+# Training one from scratch takes many images and a GPU.
+
+# %% [markdown]
+# ## Exercises
+# 1. Load the saved network and draw with one step, with 2, with 50. What does a single step draw,
+#    and why?
+# 2. Where does the digit come from, the noise or the label? Draw all ten digits from the same
+#    noise.
+# 3. A *GAN* (generative adversarial network) is another generator: one network draws, a second one
+#    tells drawn images from real ones, and each learns from the other. Write one with two
+#    small networks and `train_on_batch`. How does its share of readable digits compare?
+#
+# Solutions: notes/solutions/37_diffusion.md

@@ -1,0 +1,1 @@
+"""What only lesson 37 needs."""
