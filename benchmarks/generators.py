@@ -87,7 +87,7 @@ def training(seed: int, sets: dict, test) -> list[dict]:
 
 def main() -> None:
     """Measure every seed that has runs, and write the tables."""
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--out", type=home_path, default=ROOT / "outputs", metavar="DIR")
     flags = parser.parse_args()
     found = newest(flags.out)

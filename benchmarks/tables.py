@@ -492,21 +492,18 @@ def lesson_37_scores() -> list[str]:
 
 def lesson_37_generators() -> list[str]:
     """Compare the generators of lessons 32 and 37 by their Fréchet distance."""
-    rows = table(
-        results("37_distances"),
-        "digits",
-        "| digits | Fréchet distance |",
-        "| {digits} | {frechet:0~} |",
-    )
-    return rows
+    found = results("37_distances")
+    header, row = "| digits | Fréchet distance |", "| {digits} | {frechet:0~} |"
+    about = f"1,000 digits each, seeds {Values(found.seed.drop_duplicates()):all}:"
+    return [about, "", *in_columns(table(found, "digits", header, row))]
 
 
 def lesson_37_training() -> list[str]:
     """Compare the test accuracies after training on real and on drawn digits."""
-    header = "| trained on | test accuracy |"
-    return table(
-        results("37_training"), "trained_on", header, "| {trained_on} | {test_accuracy:3~} |"
-    )
+    found = results("37_training")
+    header, row = "| trained on | test accuracy |", "| {trained_on} | {test_accuracy:3~} |"
+    about = f"Seeds {Values(found.seed.drop_duplicates()):all}:"
+    return [about, "", *table(found, "trained_on", header, row)]
 
 
 def lesson_36_files() -> list[str]:

@@ -358,6 +358,34 @@ def test_claims_of_lesson_32():
     assert (runs.test_loss < runs.mean_image).all()
 
 
+def test_claims_of_lesson_37():
+    scores = results("37_scores").set_index(["digits", "seed"])
+    distance, asked = scores.frechet.unstack("seed"), scores.as_asked.unstack("seed")
+    two = "20 steps, guidance 2"
+    none, one, four = (f"20 steps, guidance {w}" for w in (0, 1, 4))
+    assert list(asked.columns) == [42, 43, 44] and asked.loc[two].min() >= 0.95
+    assert (distance.loc[one] < distance.loc[two]).all()
+    assert (distance.loc[two] < distance.loc[four]).all()
+    assert distance.idxmax().eq(none).all() and asked.loc[none].between(0.05, 0.15).all()
+    assert (asked.loc[one] < asked.loc[two]).all() and asked.loc[four].min() > 0.995
+    assert (asked.loc[two] >= asked.loc["real test digits"]).all()
+    near = (distance.loc[one] - distance.loc["real test digits"]).abs()
+    assert near.max() < 0.25 * distance.loc["real test digits"].min()
+    steps = distance.loc[[two, "10 steps, guidance 2", "5 steps, guidance 2"]]
+    assert (steps.diff().iloc[1:] > 0).all(axis=None)
+    assert (steps.diff().iloc[2] > steps.diff().iloc[1]).all()
+    assert asked.loc["5 steps, guidance 2"].min() >= asked.loc[two].min()
+
+
+def test_claims_about_generators():
+    distance = results("37_distances").pivot(index="seed", columns="digits", values="frechet")
+    assert (distance.VAE > 2 * distance.diffusion).all()
+    accuracy = results("37_training").pivot(
+        index="seed", columns="trained_on", values="test_accuracy"
+    )
+    assert (accuracy["100 real and 1,000 drawn"] > accuracy["100 real digits"]).all()
+
+
 def test_claims_of_lesson_36():
     pairs = results("36_students").pivot(index=["run_seed", "seed"], columns="learns_from")
     students, val = pairs.test_accuracy, pairs.val_accuracy
