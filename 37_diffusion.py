@@ -8,7 +8,7 @@ step, until a new image is left. In this lesson you build a small
 look at the results: a second network reads them, and a distance tells how much they resemble real
 digits.
 
-Expect: in a later commit.
+Expect: 99.0% of the drawn digits are read as asked; Fréchet distance 36, real ones 30.
 Takes: about 15 minutes on two CPU cores, at full length.
 
     python 37_diffusion.py
@@ -364,6 +364,17 @@ np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
 
 # %% [markdown]
 # <!-- results: lesson-37-scores -->
+# 1,000 digits each, medians and ranges of three seeds:
+#
+# | digits               | read as asked          | Fréchet distance |
+# | -------------------- | ---------------------- | ---------------- |
+# | real test digits     | 0.987 (0.987 to 0.988) | 30 (29 to 30)    |
+# | 20 steps, guidance 2 | 0.990 (0.990 to 0.992) | 36 (35 to 39)    |
+# | 5 steps, guidance 2  | 0.995 (0.992 to 0.998) | 47 (45 to 50)    |
+# | 10 steps, guidance 2 | 0.992 (0.991 to 0.992) | 39 (38 to 41)    |
+# | 20 steps, guidance 0 | 0.099 (0.097 to 0.112) | 91 (87 to 91)    |
+# | 20 steps, guidance 1 | 0.893 (0.890 to 0.899) | 28 (27 to 28)    |
+# | 20 steps, guidance 4 | 0.999 (0.999 to 1.000) | 71 (69 to 74)    |
 # <!-- end -->
 #
 # - *Guidance makes digits clear, and less real.* With w = 1 the digits are about as far from the
@@ -379,6 +390,13 @@ np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
 # How good is the VAE of lesson 32, by the same distance (`python benchmarks/generators.py`)?
 #
 # <!-- results: lesson-37-generators -->
+# 1,000 digits each, seed 42:
+#
+# | digits           | Fréchet distance |
+# | ---------------- | ---------------- |
+# | real test digits | 30               |
+# | VAE              | 110              |
+# | diffusion        | 36               |
 # <!-- end -->
 #
 # ## 7 Predict

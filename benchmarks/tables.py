@@ -494,7 +494,7 @@ def lesson_37_generators() -> list[str]:
     """Compare the generators of lessons 32 and 37 by their Fréchet distance."""
     found = results("37_distances")
     header, row = "| digits | Fréchet distance |", "| {digits} | {frechet:0~} |"
-    about = f"1,000 digits each, seeds {Values(found.seed.drop_duplicates()):all}:"
+    about = f"1,000 digits each, seed {Values(found.seed.drop_duplicates()):all}:"
     return [about, "", *in_columns(table(found, "digits", header, row))]
 
 
@@ -502,7 +502,7 @@ def lesson_37_training() -> list[str]:
     """Compare the test accuracies after training on real and on drawn digits."""
     found = results("37_training")
     header, row = "| trained on | test accuracy |", "| {trained_on} | {test_accuracy:3~} |"
-    about = f"Seeds {Values(found.seed.drop_duplicates()):all}:"
+    about = f"Seed {Values(found.seed.drop_duplicates()):all}:"
     return [about, "", *table(found, "trained_on", header, row)]
 
 
