@@ -61,9 +61,9 @@ labels, test_labels = labels.astype("int32"), test_labels.astype("int32")
 # with signal(t) = cos(t·π/2), which falls from 1 to 0, and spread(t) = sin(t·π/2), which rises from
 # 0 to 1. This is the *noise schedule*. The squares of the two add up to 1. So if the squares of the
 # pixels are 1 on average, those of noisy images are, too, at all times, and the network always sees
-# numbers of the same size. Scaled to -1 to 1, the pixels come close. (Adding a little noise many
-# times leads to the same, since a sum of normal noises is normal, too; the formula reaches any t at
-# once.) The figure `noising` shows three digits at eight times.
+# numbers of the same size. Scaled to -1 to 1, the pixels come close. (Shrinking the image a little
+# and adding a little noise, many times, leads to the same, since a sum of normal noises is normal,
+# too; the formula reaches any t at once.) The figure `noising` shows three digits at eight times.
 
 
 # %%
@@ -90,16 +90,16 @@ lesson.save_figure("noising", plots.image_grid(noisy * 127.5 + 127.5, titles * 3
 # noise in a single step: too many images would fit. What it can do is *denoise*, like the
 # autoencoder of lesson 31: given a noisy image and its time, guess the clean one. If there is
 # little noise, the guess is nearly perfect. If there is nothing but noise, every digit is possible,
-# and the guess with the smallest mean squared error is the average of all, a gray cloud. But it is
-# a beginning: we take a small step toward the guess, guess again, and so on. With each step fewer
-# digits are possible, and the guess becomes sharper.
+# and the guess with the smallest mean squared error is the average of all, a gray cloud (with a
+# label: of all images of that digit). But it is a beginning: we take a small step toward the guess,
+# guess again, and so on. With each step fewer digits are possible, and the guess becomes sharper.
 #
 # So an image, a random time and random noise make a training example: the input is the noisy image,
 # the target the clean one. No one has to prepare such examples; each batch draws new times and new
 # noise.
 
 # %%
-# Images and labels are both inputs. The labels stand in for the target, which nobody uses.
+# Both are inputs. A batch has a target, too: we pass the labels again, and the loss ignores them.
 train = lesson.batches((images, labels), labels)
 
 # %% [markdown]
@@ -117,14 +117,15 @@ train = lesson.batches((images, labels), labels)
 # the line end?). On its way down, convolutions with a stride of 2 halve height and width, 28 to 14
 # to 7 pixels, so that the units at the bottom see the whole image. On its way up the size is
 # doubled again. *Skip connections* bring the details: what was computed at 14 x 14 on the way down
-# is appended on the way up.
+# is appended on the way up. Without them, where a line ends would have to pass through the 7 x 7
+# pixels at the bottom.
 #
 # **A residual block** adds two convolutions to its input (lesson 28). Between them, the condition
 # is added to every pixel, one number per filter. The second convolution starts with zeros: at first
-# each block returns what it gets (up to a 1 x 1 convolution where the number of filters changes),
-# which makes training deep networks easier. *Group normalization* brings 8 groups of filters to
-# mean 0 and variance 1, in each image by itself. Batch normalization (lesson 04) would mix images
-# of all noise levels.
+# each block returns what it gets (apart from a 1 x 1 convolution where the number of filters
+# changes), which makes training deep networks easier. *Group normalization* brings 8 groups of
+# filters to mean 0 and variance 1, in each image by itself. Batch normalization (lesson 04) would
+# mix images of all noise levels.
 
 
 # %%
@@ -220,11 +221,11 @@ print(f"{network.count_params():,} parameters")
 
 # %% [markdown]
 # ## 4 Compile
-# The loss of a batch depends on the noise and the times that were drawn, so the weights fluctuate
-# to the end. `use_ema=True` keeps an *exponential moving average* of each weight: after every
-# batch, 99.5% of the old average and 0.5% of the new weight. When training ends, `fit` puts the
-# averages in the place of the weights. Nearly all diffusion models do this. Warmup and cosine are
-# as in lesson 28.
+# The loss of a batch depends on the noise and the times that were drawn, so the weights fluctuate.
+# Their average does less so, and usually draws better. `use_ema=True` keeps an *exponential moving
+# average* of each weight: after every batch, 99.5% of the old average and 0.5% of the new weight.
+# When training ends, `fit` puts the averages in the place of the weights. Nearly all diffusion
+# models do this. Warmup and cosine are as in lesson 28.
 
 # %%
 batches = len(train) * lesson.epochs
@@ -276,7 +277,7 @@ def draw(labels, steps, guidance):
         angle, next_angle = t * np.pi / 2, smaller * np.pi / 2  # their cosine is the signal
         noise = (x - np.cos(angle) * guess) / np.sin(angle)
         x = np.float32(np.cos(next_angle) * guess + np.sin(next_angle) * noise)
-        frames.append(np.clip(x[..., 0] * 127.5 + 128, 0, 255).astype("uint8"))  # + 0.5: rounds
+        frames.append(np.clip(x[..., 0] * 127.5 + 128, 0, 255).astype("uint8"))  # 0.5 more: rounded
     return np.stack(frames)
 
 
@@ -286,19 +287,20 @@ def draw(labels, steps, guidance):
 # real test digits.
 #
 # **The Fréchet distance** asks more: are they as varied as real ones? A generator that draws the
-# same perfect seven again and again satisfies the judge. So we compare *distributions*. The judge's
-# last convolution turns each image into 512 numbers, its *features*. We take their means m and
-# covariances C, for real and for drawn digits, and compute
+# same perfect seven for each wish of a seven satisfies the judge. So we compare *distributions*.
+# The judge's last convolution turns each image into 512 numbers, its *features*. We take their
+# means m and covariances C, for real and for drawn digits, and compute
 #
 #     |m1 - m2|² + trace(C1 + C2 - 2·(C1·C2)^½)
 #
-# where R = M^½ is the root of a matrix M, R·R = M. This is the squared *Fréchet distance* of two
-# normal distributions with these means and covariances. It is 0 if they are equal. With the
-# features of a network trained on photographs, this is the *FID* (Fréchet inception distance), by
-# which image generators are ranked. With few images, means and covariances are inexact, which makes
-# it larger: even that of real test digits is not 0. So compare only scores of equally many images,
-# and only from the same judge. And it does not see everything: right digits under wrong labels have
-# the same distance.
+# Each C is a matrix of 512 x 512 numbers, the trace is the sum of a matrix's diagonal, and the root
+# X^½ of a matrix X is the matrix that times itself gives X. This is the squared *Fréchet distance*
+# (below simply: the distance) of two normal distributions with these means and covariances. It is 0
+# if they are equal. With the features of a network trained on photographs, this is the *FID*
+# (Fréchet inception distance), by which image generators are ranked. With few images, means and
+# covariances are inexact, which makes it larger: even that of real test digits is not 0. So compare
+# only scores of equally many images, and only from the same judge. And it does not see everything:
+# right digits under wrong labels have the same distance.
 
 # %%
 judge = conv_net_fast()
@@ -331,7 +333,7 @@ def frechet_distance(features, others):
 # %% [markdown]
 # We draw 1,000 digits, a hundred of each class, from the same noise each time: with few steps and
 # many, with more guidance and less. For comparison the table has real test digits. All distances
-# are to 10,000 training images, from which the judge has learned, too: compare with the row of test
+# are to 10,000 training images, which are familiar to the judge, so compare with the row of test
 # digits.
 
 # %%
@@ -377,15 +379,17 @@ np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
 # | 20 steps, guidance 4 | 0.999 (0.999 to 1.000) | 71 (69 to 74)    |
 # <!-- end -->
 #
-# - *Guidance makes digits clear, and less real.* With w = 1 the digits are about as far from the
-#   training digits as real test digits are, but the judge reads one in ten as another digit than we
-#   asked for. With w = 2 it reads nearly all as asked, and with w = 4 practically all. But the
-#   distance grows: exaggerated digits are less like real ones. With w = 0 the label is ignored, and
-#   a tenth is read as asked by chance. The distance is the largest, perhaps because only a tenth of
-#   the examples trained the guess without label.
-# - *Ten steps are nearly as good as 20.* With 5 the digits are as readable, but clearly farther
-#   from real ones.
-# - The judge alone would mislead: it reads drawn digits better than real ones.
+# - *Guidance makes digits clear, and less real.* With w = 1 the digits are even a little nearer to
+#   the training digits, from which the network has learned, than real test digits are. But the
+#   judge reads one in ten as another digit than we asked for. With w = 2 it reads nearly all as
+#   asked, and with w = 4 practically all. But the distance grows: exaggerated digits are less like
+#   real ones, and usually less varied, too. With w = 0 the label is ignored, and a tenth is read as
+#   asked by chance. The distance is the largest, perhaps because only a tenth of the examples
+#   trained the guess without label.
+# - *Ten steps are nearly as good as 20.* With 5 the digits are read even slightly better, but they
+#   are clearly farther from real ones.
+# - The judge alone would mislead: with w = 2 and more it reads drawn digits better than real ones,
+#   and it likes w = 4 best, where the distance is twice that of w = 2.
 #
 # How good is the VAE of lesson 32, by the same distance (`python benchmarks/generators.py`)?
 #
@@ -398,6 +402,9 @@ np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
 # | VAE              | 110              |
 # | diffusion        | 36               |
 # <!-- end -->
+#
+# The digits of the VAE are about three times as far from real ones. But diffusion knew the labels:
+# without them, with w = 0, its distance is not much smaller.
 #
 # ## 7 Predict
 # Draw any number: `--digits 2 0 2 6`. The figure `denoising` shows each digit on its way out of the
@@ -429,7 +436,7 @@ lesson.finish(network, history, training="diffusion", **measured)
 #   images are?
 #
 # On your own images, try first: a pretrained diffusion model, fine-tuned with LoRA (lesson 30).
-# Training one from scratch takes many images and a GPU.
+# Training one from scratch for photographs takes many images and a GPU.
 
 # %% [markdown]
 # ## Exercises
@@ -438,7 +445,7 @@ lesson.finish(network, history, training="diffusion", **measured)
 # 2. Where does the digit come from, the noise or the label? Draw all ten digits from the same
 #    noise.
 # 3. A *GAN* (generative adversarial network) is another generator: one network draws, a second one
-#    tells drawn images from real ones, and each learns from the other. Write one with two
-#    small networks and `train_on_batch`. How does its share of readable digits compare?
+#    tells drawn images from real ones, and each learns from the other. Write one with two small
+#    networks and `train_on_batch`. How many of its digits are read as asked?
 #
 # Solutions: notes/solutions/37_diffusion.md

@@ -369,8 +369,8 @@ def test_claims_of_lesson_37():
     assert distance.idxmax().eq(none).all() and asked.loc[none].between(0.05, 0.15).all()
     assert (asked.loc[one] < asked.loc[two]).all() and asked.loc[four].min() > 0.995
     assert (asked.loc[two] >= asked.loc["real test digits"]).all()
-    near = (distance.loc[one] - distance.loc["real test digits"]).abs()
-    assert near.max() < 0.25 * distance.loc["real test digits"].min()
+    assert (distance.loc[one] < distance.loc["real test digits"]).all()
+    assert (distance.loc[four] / distance.loc[two]).between(1.7, 2.3).all()
     steps = distance.loc[[two, "10 steps, guidance 2", "5 steps, guidance 2"]]
     assert (steps.diff().iloc[1:] > 0).all(axis=None)
     assert (steps.diff().iloc[2] > steps.diff().iloc[1]).all()
@@ -379,7 +379,7 @@ def test_claims_of_lesson_37():
 
 def test_claims_about_generators():
     distance = results("37_distances").pivot(index="seed", columns="digits", values="frechet")
-    assert (distance.VAE > 2 * distance.diffusion).all()
+    assert (distance.VAE > 2.5 * distance.diffusion).all()
     accuracy = results("37_training").pivot(
         index="seed", columns="trained_on", values="test_accuracy"
     )
