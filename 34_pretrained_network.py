@@ -61,8 +61,8 @@ from pictures.weights import check_input, find_weights, readable
 # %% [markdown]
 # ## 1 Load
 # The pictures are read as in lesson 33, odd files are reported. Without `--pictures` the helper
-# draws six letters. They are turned, slanted and blurred, with lines and shapes behind them and in
-# front. Within the folder of a class there is one for each font:
+# draws the letters A, B, E, F, P and R. They are turned, slanted and blurred, with lines and shapes
+# behind them and in front. Within the folder of a class there is one for each font:
 #
 #     letters/A/cmr10/00.png
 
@@ -77,14 +77,15 @@ lesson.save_figure("pictures", picture_grid(images[some], [classes[labels[i]] fo
 # for phones, in its smallest version (`alpha=0.35`: 35% of the filters). Its weights, without the
 # last layer, are a file of two megabytes, which is downloaded once. With `--weights FILE` you can
 # also start from a file that you have: these weights (`.h5`), or a model for images that you saved
-# with `model.save` (`.keras`), such as that of lesson 33.
+# with `model.save` (`.keras`), such as that of lesson 33 (which knows our letters already: use it
+# with pictures of your own, and `--side 64`).
 #
-# Without internet, the lesson says so and makes such a file: it trains a small network like that
-# of lesson 33, for about a minute, on drawings of 20 *other* letters. This substitute has never
-# seen an A or a B, although it has seen all fonts. It is no match for ImageNet, which serves for
-# photos of almost anything; it has only learned what strokes are, and to ignore the rest. The
-# lesson is the same with both. What differs is the size: the substitute has 4 convolutional layers
-# and about 100,000 parameters, MobileNetV2 has 52 and 410,208.
+# Without internet, the lesson says so and makes such a file: it trains a small network like that of
+# lesson 33, but with batch normalization, for about a minute, on drawings of 20 *other* letters.
+# This substitute has never seen an A or a B, although it has seen all fonts. For photos it is no
+# match for a network trained on ImageNet: it has only learned what strokes are, and to ignore the
+# rest. The lesson is the same with both. What differs is the size: the substitute has 4
+# convolutional layers and about 100,000 parameters, MobileNetV2 has 52 and 410,208.
 
 # %%
 weights = find_weights(lesson)
@@ -92,10 +93,12 @@ weights = find_weights(lesson)
 # %% [markdown]
 # ## 2 Prepare
 # In lesson 33, near-duplicates stayed on one side of the split. More can tie pictures together: the
-# same place, the same day, the same person; here, the same font. We want to know how well the
-# network reads fonts that it has not seen. For that, put each such *series* into a folder of its
-# own, within that of its class: pictures in folders of the same name form one group. A third of the
-# groups is the test set.
+# same place, the same day, the same person; here, the same font. If such a *series* is in both
+# parts, the network may recognize the place instead of the class, and its test accuracy is too high
+# for new places. So we split by font: no training picture has a font of the test. (The substitute
+# has seen other letters in all fonts, which helps it here.) With your own pictures, put each series
+# into a folder of its own, within that of its class. Folders of the same name, even in different
+# classes, form one group. A third of the groups is the test set.
 #
 # Of the rest, we pretend to have only a few: 12 pictures of each letter. We can spare none for
 # validation, so we fix the learning rates and the numbers of epochs beforehand.
@@ -121,7 +124,7 @@ print(f"{len(train_rows)} training pictures, {len(test_rows)} test pictures of o
 keras.utils.set_random_seed(lesson.seed)
 augment = keras.Sequential([layers.RandomTranslation(0.1, 0.1), layers.RandomRotation(0.03)])
 variants = [augment(train_images, training=True) for _ in range(lesson.variants)]
-train_images = np.concatenate([keras.ops.convert_to_numpy(some) for some in variants])
+train_images = np.concatenate([keras.ops.convert_to_numpy(variant) for variant in variants])
 train_images = train_images.round().astype("uint8")
 train_labels = np.tile(train_labels, lesson.variants)
 
@@ -130,10 +133,11 @@ train_labels = np.tile(train_labels, lesson.variants)
 # The pretrained part is the *body*, or *feature extractor* (lesson 11): everything but the last
 # layers, which are made for other classes. It ends with *feature maps*. Each is an image that is
 # bright where one of the last filters found something. From a whole model we cut the body off
-# ourselves: `keras.Model` can begin and end at any layer. For MobileNetV2, `include_top=False` does
-# it. That network was trained on pixels from -1 to 1, so ours must be scaled likewise. Each network
-# of `keras.applications` comes with a function `preprocess_input` that does it. Here a `Rescaling`
-# layer does the same, and is saved with the model. (The substitute begins with such a layer, too.)
+# ourselves: `keras.Model` can end at any layer, and begin at any that no skip connection passes by.
+# For MobileNetV2, `include_top=False` does it. That network was trained on pixels from -1 to 1, so
+# ours must be scaled likewise. Each network of `keras.applications` comes with a function
+# `preprocess_input` that does it. Here a `Rescaling` layer does the same, and is saved with the
+# model. (The substitute begins with such a layer, too.)
 
 
 # %%
@@ -179,7 +183,8 @@ model, scratch = build_model(body), build_model(random_body)
 # %% [markdown]
 # A body that does not change returns the same features for the same picture, however long the head
 # is trained. So we compute them once, and train the head on them as a small network of its own, in
-# seconds. That is why we drew the variants beforehand.
+# seconds. That is why we drew the variants beforehand. The price: there are no new variants in each
+# epoch, and when the body changes, all features must be computed again.
 
 # %%
 extract = keras.Model(model.input, model.get_layer("features").output)
@@ -210,7 +215,8 @@ def compile_model(model, rate):
 # %% [markdown]
 # ## 5 Fit
 # **Step one: the head.** It starts random, so that its first gradients are large and mean little.
-# They would ruin the body, if that were trained as well. As it is not, it is called *frozen*.
+# They would ruin the body, if that were trained as well. So the body stays as it is, *frozen*: the
+# network `head` does not even contain it. Afterwards we copy the trained head into the whole model.
 
 # %%
 results = {}  # the accuracy on the test pictures
@@ -232,15 +238,16 @@ model.get_layer("scores").set_weights(head.layers[-2].get_weights())
 
 # %% [markdown]
 # **Step two: fine-tuning.** The first layers of the network find edges and colors, which all
-# pictures have in common. The last ones are the most specialized. So we train these, the last half,
-# together with the head, at a learning rate that is ten times smaller. The others stay frozen:
-# `layer.trainable = False`. `compile` notes what is trained, so set it before.
+# pictures have in common. The last ones are the most specialized. So we train these, the last half
+# of the layers (most of the parameters), together with the head, at a learning rate that is ten
+# times smaller: the features are good already, and large steps would overwrite them. The others
+# stay frozen: `layer.trainable = False`. `compile` notes what is trained, so set it before.
 #
 # The layers of *batch normalization* (lesson 04) stay frozen, too, wherever they are. In training,
 # such a layer normalizes each channel by the mean and variance of the current batch, in prediction
-# by *moving averages* of both, which it collected in training. What do 32 pictures tell about the
-# mean of a channel? Little; the averages from pretraining are better, and the layers after it rely
-# on them. In Keras, a frozen batch normalization computes as in prediction and keeps its
+# by *moving averages* of both, which it collected in training. A few new pictures have other means
+# in every batch, and soon other averages. Those from pretraining fit the layers after it, which
+# rely on them. In Keras, a frozen batch normalization computes as in prediction and keeps its
 # averages.
 
 # %%
@@ -285,22 +292,24 @@ lesson.save_table("ways", table.round(4))
 # | fine-tuned   | 0.75 (0.74 to 0.82) |
 # <!-- end -->
 #
-# (Measured with the substitute: `--data sample`.) Training from scratch memorizes the few pictures
-# and gets most test pictures wrong. The frozen body was trained on none of these letters, and yet
-# a head of 774 parameters on its features is right about twice as often. Fine-tuning then adapts
-# the features to the new letters, which gained something with each of the three seeds.
+# (Measured with the substitute: `--data sample`. With ImageNet's weights your numbers will differ.)
+# The network from scratch gets most test pictures wrong; guessing gets 0.17. The frozen body was
+# trained on none of these letters, and yet a head of 774 parameters on its features is right about
+# twice as often. Fine-tuning then adapts the features to the new letters. It gained something with
+# each of the three seeds, though part of that may come from training the head ten epochs longer.
+# With more pictures of your own, the three should come closer to each other (exercise 1).
 
 # %% [markdown]
 # ## 7 Predict
 # Does the network look at the letter, or at something else that happens to be in the pictures?
 # *Grad-CAM* answers with a coarse map. Take the feature maps of a late layer. Compute the gradient
-# of a class's score with respect to these maps, as lesson 12 does for the pixels. Its average over
-# one map tells how much this map speaks for the class. Multiply each map by that number, add them
-# up, and keep what is positive. The score is the number before `Softmax`.
+# of a class's score, the number before `Softmax`, with respect to these maps, as lesson 12 does for
+# the pixels. Its average over one map tells how much this map speaks for the class. Multiply each
+# map by that number, add them up, and keep what is positive.
 #
 # `keras.Model` cuts the network in two at that layer. Our helper `input_gradients` works with every
 # back-end; with TensorFlow alone, `tf.GradientTape` would do (lesson 07). We take the last layer
-# that still has at least 5x5 places.
+# that still has at least 5x5 places (and is no padding, which only adds zeros).
 
 
 # %%
@@ -320,7 +329,11 @@ def grad_cam(model, layer, pictures, labels):
 probabilities = model.predict(test_images, batch_size=100, verbose=0)
 guesses = probabilities.argmax(axis=1)
 some = np.linspace(0, len(test_images) - 1, 8).astype(int)
-late = [layer for layer in body.layers if layer.output.shape[1] >= 5][-1]
+late = [
+    layer
+    for layer in body.layers
+    if layer.output.shape[1] >= 5 and not isinstance(layer, layers.ZeroPadding2D)
+][-1]
 heats = grad_cam(model, late, test_images[some], guesses[some])
 shown, titles = [], []
 for row, heat in zip(some, heats, strict=True):
@@ -331,7 +344,9 @@ scores = {f"test_accuracy_{way.replace('-', '_')}": value for way, value in resu
 lesson.finish(model, history, training="fine-tuned", classes=classes, **scores)
 
 # %% [markdown]
-# Each picture of the figure `grad_cam` stands beside its map, which darkens what did not matter.
+# In the figure `grad_cam`, each picture, with its true class, stands beside itself, darkened where
+# the map is low, with the network's guess and its probability. Is the letter bright, or a line
+# beside it?
 #
 # From now on the network answers without training, for a file:
 #
@@ -343,8 +358,8 @@ lesson.finish(model, history, training="fine-tuned", classes=classes, **scores)
 #   times smaller. Batch normalization stays frozen.
 # - Grad-CAM shows where a network looked. Check it before you trust a high accuracy.
 #
-# With photos of your own, try first: ImageNet's weights, frozen, at `--side 96` or more, the size
-# that they were trained on.
+# With photos of your own, try first: ImageNet's weights at `--side 96` or more, the sizes that they
+# were trained on, and compare the rows *frozen* and *fine-tuned*.
 
 # %% [markdown]
 # ## Exercises

@@ -183,6 +183,7 @@ def test_prediction_for_a_file(run, capsys):
     assert line.startswith(f"{file.name}: {best} {run.names['probabilities'][0].max():.3f}")
 
 
+@pytest.mark.slow
 def test_weights_in_the_cache_are_those_of_imagenet(home, body, published, tmp_path):
     (home / "models").mkdir(parents=True)
     (home / "models" / published.name).write_bytes(published.read_bytes())
@@ -193,6 +194,7 @@ def test_weights_in_the_cache_are_those_of_imagenet(home, body, published, tmp_p
     assert is_equal(loaded, expected, "Conv1") and is_equal(loaded, expected, "block_3_project")
     assert not is_equal(loaded, expected, "Conv_1")  # fine-tuned
     assert found.names["train_features"].shape[1] == 1280
+    assert found.names["late"].name == "block_3_expand_relu"  # not the padding after it
     momenta = {
         layer.momentum
         for layer in found.names["random_body"].layers
