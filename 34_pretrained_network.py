@@ -75,10 +75,11 @@ lesson.save_figure("pictures", picture_grid(images[some], [classes[labels[i]] fo
 # The package `keras.applications` contains about forty networks for images, together with weights
 # from *ImageNet*, more than a million photos of 1,000 classes. We take MobileNetV2, which was made
 # for phones, in its smallest version (`alpha=0.35`: 35% of the filters). Its weights, without the
-# last layer, are a file of two megabytes, which is downloaded once. With `--weights FILE` you can
-# also start from a file that you have: these weights (`.h5`), or a model for images that you saved
-# with `model.save` (`.keras`), such as that of lesson 33 (which knows our letters already: use it
-# with pictures of your own, and `--side 64`).
+# last layer, are a file of two megabytes, which is downloaded once. (They were trained on pictures
+# of 96 pixels or more; our 40 are there to be quick.) With `--weights FILE` you can also start from
+# a file that you have: these weights (`.h5`), or a model for images that you saved with
+# `model.save` (`.keras`), such as that of lesson 33 (which knows our letters already: use it with
+# pictures of your own, and `--side 64`).
 #
 # Without internet, the lesson says so and makes such a file: it trains a small network like that of
 # lesson 33, but with batch normalization, for about a minute, on drawings of 20 *other* letters.
@@ -161,7 +162,8 @@ print(f"body: {body.count_params():,} parameters, feature maps {body.output.shap
 
 # %% [markdown]
 # Now put a new *head* for our classes on top. Global average pooling turns each feature map into
-# one number, its mean. These numbers are the *features* of a picture.
+# one number, its mean. These numbers are the *features* of a picture. Only the step from them to
+# our classes has to be learned: a few hundred parameters, for which a few pictures can be enough.
 #
 # For comparison we also need the same network with random weights. `clone_model` copies layers, but
 # not their weights.
@@ -202,20 +204,21 @@ head = keras.Sequential([
 
 
 # %%
-def compile_model(model, rate):
-    """Compile a model for training with this learning rate."""
+def compile_model(model, rate, steps):
+    """Compile a model for training with this learning rate and so many steps per epoch."""
     model.compile(
         optimizer=keras.optimizers.Adam(rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=len(train),  # return to Python once per epoch: faster
+        steps_per_execution=steps,  # return to Python once per epoch: faster
     )
 
 
 # %% [markdown]
 # ## 5 Fit
 # **Step one: the head.** It starts random, so that its first gradients are large and mean little.
-# They would ruin the body, if that were trained as well. So the body stays as it is, *frozen*: the
+# They would ruin the body, if that were trained as well. And with that many weights, the network
+# could simply memorize our few pictures (*overfitting*). So the body stays as it is, *frozen*: the
 # network `head` does not even contain it. Afterwards we copy the trained head into the whole model.
 
 # %%
@@ -232,7 +235,7 @@ def fit(way, model, epochs, train, test_inputs):
 
 
 train = lesson.batches(train_features, train_labels)
-compile_model(head, 0.003)
+compile_model(head, 0.003, len(train))
 fit("frozen", head, lesson.epochs, train, test_features)
 model.get_layer("scores").set_weights(head.layers[-2].get_weights())
 
@@ -241,7 +244,8 @@ model.get_layer("scores").set_weights(head.layers[-2].get_weights())
 # pictures have in common. The last ones are the most specialized. So we train these, the last half
 # of the layers (most of the parameters), together with the head, at a learning rate that is ten
 # times smaller: the features are good already, and large steps would overwrite them. The others
-# stay frozen: `layer.trainable = False`. `compile` notes what is trained, so set it before.
+# stay frozen: `layer.trainable = False`. (`model` contains the layers of `body` themselves, no
+# copies.) `compile` notes what is trained, so set it before.
 #
 # The layers of *batch normalization* (lesson 04) stay frozen, too, wherever they are. In training,
 # such a layer normalizes each channel by the mean and variance of the current batch, in prediction
@@ -256,14 +260,15 @@ for number, layer in enumerate(body.layers):
     normalizes = isinstance(layer, layers.BatchNormalization)
     layer.trainable = number >= first and not normalizes
 train = lesson.batches(train_images, train_labels)  # reshuffled for every epoch
-compile_model(model, 0.0003)
+compile_model(model, 0.0003, len(train))
 history = fit("fine-tuned", model, lesson.epochs, train, test_images)
 
 # %% [markdown]
 # **For comparison, from scratch:** the network with random weights, all of them trained, for as
 # many epochs as both steps had together, at the learning rate of the first. Now batch normalization
 # must learn its averages. In MobileNetV2 they go over about 1,000 steps, and we have a few hundred,
-# so we let them go over 10. Otherwise they would not get far from where they start.
+# so we let them go over about 10: with `momentum = 0.9`, each step keeps 90% of the old average.
+# Otherwise they would not get far from where they start.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -271,7 +276,7 @@ for layer in random_body.layers:
     if isinstance(layer, layers.BatchNormalization):
         layer.momentum = 0.9
 train = lesson.batches(train_images, train_labels)
-compile_model(scratch, 0.003)
+compile_model(scratch, 0.003, len(train))
 fit("from-scratch", scratch, 2 * lesson.epochs, train, test_images)
 
 # %% [markdown]
@@ -297,24 +302,26 @@ lesson.save_table("ways", table.round(4))
 # trained on none of these letters, and yet a head of 774 parameters on its features is right about
 # twice as often. Fine-tuning then adapts the features to the new letters. It gained something with
 # each of the three seeds, though part of that may come from training the head ten epochs longer.
-# With more pictures of your own, the three should come closer to each other (exercise 1).
+# With more training pictures, the three should come closer to each other (exercise 1).
 
 # %% [markdown]
 # ## 7 Predict
 # Does the network look at the letter, or at something else that happens to be in the pictures?
 # *Grad-CAM* answers with a coarse map. Take the feature maps of a late layer. Compute the gradient
-# of a class's score, the number before `Softmax`, with respect to these maps, as lesson 12 does for
-# the pixels. Its average over one map tells how much this map speaks for the class. Multiply each
-# map by that number, add them up, and keep what is positive.
+# of the score of one class, here the one that the network guesses, with respect to these maps, as
+# lesson 12 does for the pixels. (The score is the number before `Softmax`.) Its average over one
+# map tells how much this map speaks for the class. Multiply each map by that number, add them up,
+# and keep what is positive.
 #
 # `keras.Model` cuts the network in two at that layer. Our helper `input_gradients` works with every
-# back-end; with TensorFlow alone, `tf.GradientTape` would do (lesson 07). We take the last layer
-# that still has at least 5x5 places (and is no padding, which only adds zeros).
+# back-end; with TensorFlow alone, `tf.GradientTape` would do (lesson 07). The last maps can be
+# tiny, too coarse to show a place. So we take the last layer whose maps have at least 5 rows (and
+# that is no padding, which only adds zeros).
 
 
 # %%
 def grad_cam(model, layer, pictures, labels):
-    """Return how much each place in the feature maps of a layer speaks for the pictures' classes.
+    """Return how much each place in the feature maps of a layer speaks for the given labels.
 
     The model is functional or Sequential, and its last layer is `Softmax`.
     """
@@ -344,9 +351,9 @@ scores = {f"test_accuracy_{way.replace('-', '_')}": value for way, value in resu
 lesson.finish(model, history, training="fine-tuned", classes=classes, **scores)
 
 # %% [markdown]
-# In the figure `grad_cam`, each picture, with its true class, stands beside itself, darkened where
-# the map is low, with the network's guess and its probability. Is the letter bright, or a line
-# beside it?
+# The figure `grad_cam` shows each picture twice: first under its true class, then under the
+# network's guess and its probability, darkened where the map is low. Is the letter bright, or a
+# line beside it?
 #
 # From now on the network answers without training, for a file:
 #
@@ -358,7 +365,7 @@ lesson.finish(model, history, training="fine-tuned", classes=classes, **scores)
 #   times smaller. Batch normalization stays frozen.
 # - Grad-CAM shows where a network looked. Check it before you trust a high accuracy.
 #
-# With photos of your own, try first: ImageNet's weights at `--side 96` or more, the sizes that they
+# With photos of your own, try first: ImageNet's weights at `--side 96` to 224, the sizes that they
 # were trained on, and compare the rows *frozen* and *fine-tuned*.
 
 # %% [markdown]

@@ -760,7 +760,7 @@ PROMISES = {
     "32_variational_autoencoder": f"negative ELBO {{test_loss:1~}} nats per test image, {RANGE}",
     "33_own_pictures": f"test accuracy {{test_accuracy:3~}} on the letters, {RANGE}",
     "34_pretrained_network": "median test accuracy on the sample: from scratch {test_accuracy_from_scratch:.2f}, frozen {test_accuracy_frozen:.2f}, fine-tuned {test_accuracy_fine_tuned:.2f}.",
-    "37_diffusion": "{as_asked:.1%} of the drawn digits are read as asked; Fréchet distance {frechet:.0f}, real ones {frechet_real:.0f}.",
+    "37_diffusion": "{as_asked:.1%} of the drawn digits are read as asked; Fréchet distance {frechet:.0f}, real ones {frechet_real:.0f}: medians.",
     "churn": "test ROC AUC {test_auc:3~}, median and range of COUNT splits.",
     "mnist": f"test accuracy {{test_accuracy:4~}} with mlp_one_layer, {RANGE}",
 }

@@ -53,7 +53,8 @@ def as_code(flags: list[str]) -> str:
     for name, *words in map(str.split, " ".join(flags).split("--")[1:]):
         values = [int(word) if word.isdigit() else word for word in words]
         one_number = len(values) == 1 and isinstance(values[0], int)
-        lines.append(f"lesson.{name} = {values[0] if one_number else values}")
+        attribute = name.replace("-", "_")
+        lines.append(f"lesson.{attribute} = {values[0] if one_number else values}")
     return "\n".join(lines)
 
 
