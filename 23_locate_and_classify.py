@@ -52,9 +52,10 @@ from localization.figures import boxes_figure, iou_figure
 #
 # A *bounding box* says where the digit is: it is the smallest rectangle, with sides parallel to
 # those of the canvas, that holds all of the digit's ink. Four numbers describe it: its left, top,
-# right and bottom edge. We know them, since we put the digit there. (Whoever shifts or flips such
-# images, for augmentation, must change the boxes in the same way.) In photographs, people have to
-# draw the boxes by hand. (The center, width and height of the box would do as well.)
+# right and bottom edge. We know them, since we put the digit there. (If you shift or flip such
+# images for augmentation, change the boxes in the same way: otherwise the network learns the wrong
+# place.) In photographs, people have to draw the boxes by hand. (The center, width and height of
+# the box would do as well.)
 #
 # We give the edges as fractions of the canvas, from 0 (left or top) to 1 (right or bottom). Such
 # *relative coordinates* do not depend on the resolution: if the image is enlarged, the same box

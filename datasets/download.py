@@ -1,7 +1,7 @@
 """Download data sets from their publishers into the Keras cache, `~/.keras/datasets` by default.
 
-Every file of a data set is verified by its SHA-256. Files in other formats are converted once, in the cache,
-to the formats expected in a `--data-dir`.
+Every file of a data set is verified by its SHA-256. Files in other formats are converted once, in
+the cache, to the formats expected in a `--data-dir`.
 """
 
 import functools

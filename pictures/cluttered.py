@@ -1,7 +1,7 @@
 """Draw colored letters that are hard to read.
 
 They are turned, slanted and blurred, with lines and shapes behind them and in front.
-Lesson 34 learns from them, and benchmarks/split_by.py compares ways to split them.
+Lesson 34 learns from them.
 """
 
 import functools
@@ -15,17 +15,6 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from pictures.letters import FONTS, LETTERS
 
 SEED = 34
-
-
-def draw_shots(folder: Path, scenes: int = 40) -> None:
-    """Draw a sub-folder of PNG files for each letter, with two shots of each scene."""
-    random = np.random.default_rng(SEED)
-    for letter in LETTERS:
-        (folder / letter).mkdir(parents=True, exist_ok=True)
-        for scene in range(scenes):
-            size = tuple(random.integers(70, 120, 2).tolist())
-            for shot, picture in enumerate(draw_scene(letter, random, size, shots=2)):
-                picture.save(folder / letter / f"{scene:02}_{shot}.png")
 
 
 def draw_series(folder: Path, scenes: int = 6) -> None:

@@ -22,6 +22,7 @@ from conftest import (
     ATTENTION,
     AUTO_MPG,
     AUTOENCODER,
+    DIFFUSION,
     FINE_TUNING,
     LANGUAGE_MODEL,
     LESSONS,
@@ -199,6 +200,8 @@ FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
         (LANGUAGE_MODEL, FEW, 3, ["written.txt"]),  # epochs that are parts of a pass
         (FINE_TUNING, [*FEW, "--labels", "20", "--pretraining", "2"], 4, []),
         (PRETRAINED, [*FEW[:4], "--pretraining", "3", "--examples", "3"], 14, ["ways.csv"]),
+        (DIFFUSION, [*FEW, "--steps", "2", "--judge-epochs", "2"], 3, ["scores.csv"]),
+        (DIFFUSION, [*FEW, "--steps", "2", "--judge-epochs", "2"], 5, ["scores.csv"]),  # the judge
         (AUTOENCODER, FEW, 5, ["results.csv"]),  # noise
         (SUBWORDS, FEW, 5, ["scores.csv"]),
     ],
