@@ -31,8 +31,7 @@ def draw_series(folder: Path, scenes: int = 6) -> None:
             series.mkdir(parents=True, exist_ok=True)
             for scene in range(scenes):
                 size = tuple(random.integers(70, 120, 2).tolist())
-                for picture in draw_scene(letter, random, size, font=font):
-                    picture.save(series / f"{scene:02}.png")
+                draw_scene(letter, random, size, font).save(series / f"{scene:02}.png")
 
 
 def draw_array(letters: str, each: int, side: int):
@@ -43,7 +42,7 @@ def draw_array(letters: str, each: int, side: int):
     """
     random = np.random.default_rng(SEED + 2)
     labels = np.repeat(np.arange(len(letters), dtype="uint16"), each)
-    pictures = [next(draw_scene(letters[label], random, (side, side))) for label in labels]
+    pictures = [draw_scene(letters[label], random, (side, side)) for label in labels]
     return np.array([np.asarray(picture) for picture in pictures]), labels
 
 
@@ -57,14 +56,13 @@ def fonts() -> list[Path]:
 read_font = functools.cache(ImageFont.truetype)
 
 
-def draw_scene(letter: str, random, size: tuple, shots: int = 1, font: Path | None = None):
-    """Yield some pictures of a letter, all of the same scene.
+def draw_scene(letter: str, random, size: tuple, font: Path | None = None):
+    """Draw a picture of a letter.
 
     Args:
         letter: the letter.
         random: NumPy's random generator.
-        size: width and height of the pictures.
-        shots: how many there are; they differ a little in place, angle, light and grain.
+        size: width and height of the picture.
         font: the file of its font, by default a random one.
     """
     font = font or random.choice(fonts())
@@ -80,21 +78,19 @@ def draw_scene(letter: str, random, size: tuple, shots: int = 1, font: Path | No
     angle, slant = random.normal(0, 10), random.normal(0, 0.12)
     in_front = [draw_line(size, random, 0.03) for _ in range(random.integers(0, 3))]
     blur, grain = random.uniform(0, 0.014) * small, random.uniform(2, 10)
-    for _ in range(shots):
-        x, y = center + random.normal(0, 0.008 * small, 2)
-        mask = Image.new("L", size)
-        ImageDraw.Draw(mask).text((x, y), letter, 255, read_font(font, round(across)), anchor="mm")
-        turn = angle + random.normal(0, 0.5)
-        mask = mask.rotate(turn, Image.Resampling.BILINEAR, center=(x, y))
-        slanted = (1, slant, -slant * y, 0, 1, 0)
-        mask = mask.transform(size, Image.Transform.AFFINE, slanted, Image.Resampling.BILINEAR)
-        picture = paper.copy()
-        picture.paste(tuple(map(int, ink)), mask=mask)
-        for ends, color, width in in_front:
-            ImageDraw.Draw(picture).line(ends, color, width)
-        pixels = np.asarray(picture.filter(ImageFilter.GaussianBlur(blur)), "float32")
-        pixels = pixels * random.normal(1, 0.05) + random.normal(0, grain, pixels.shape)
-        yield Image.fromarray(pixels.clip(0, 255).astype("uint8"))
+    x, y = center + random.normal(0, 0.008 * small, 2)
+    mask = Image.new("L", size)
+    ImageDraw.Draw(mask).text((x, y), letter, 255, read_font(font, round(across)), anchor="mm")
+    turn = angle + random.normal(0, 0.5)
+    mask = mask.rotate(turn, Image.Resampling.BILINEAR, center=(x, y))
+    slanted = (1, slant, -slant * y, 0, 1, 0)
+    mask = mask.transform(size, Image.Transform.AFFINE, slanted, Image.Resampling.BILINEAR)
+    paper.paste(tuple(map(int, ink)), mask=mask)
+    for ends, color, width in in_front:
+        ImageDraw.Draw(paper).line(ends, color, width)
+    pixels = np.asarray(paper.filter(ImageFilter.GaussianBlur(blur)), "float32")
+    pixels = pixels * random.normal(1, 0.05) + random.normal(0, grain, pixels.shape)
+    return Image.fromarray(pixels.clip(0, 255).astype("uint8"))
 
 
 def draw_colors(random):
