@@ -52,7 +52,8 @@ def test_networks_differ_in_last_layer_only(names):
 
 def test_last_layer_limits_answers(names):
     answers = names["answers"]
-    assert (answers["shoe_wrong"] == 1).all()
+    # Some processors round the softmax of a single number to 0.99999994, the next float32.
+    np.testing.assert_allclose(answers["shoe_wrong"], 1, rtol=1e-7)
     assert answers["value_wrong"].max() <= 1 < names["value"]["test"].max()
     np.testing.assert_allclose(answers["attributes_wrong"].sum(axis=1), 1, rtol=1e-4)
     assert answers["households"].min() > 0
