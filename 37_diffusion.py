@@ -312,7 +312,7 @@ judge.fit(
 )
 judge.save(lesson.folder / "judge.keras")
 # Fourth from the end: the 512 outputs of the last convolution, after batch normalization.
-reader = keras.Model(judge.inputs, [judge.layers[-4].output, judge.outputs[0]])
+reader = keras.Model(judge.inputs[0], [judge.layers[-4].output, judge.outputs[0]])
 
 
 def read(images):

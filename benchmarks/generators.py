@@ -59,7 +59,7 @@ def distances(seed: int, runs: dict, digits: dict, reference) -> list[dict]:
     import keras
 
     judge = keras.models.load_model(runs["diffusion"] / "judge.keras")
-    reader = keras.Model(judge.inputs, judge.layers[-4].output)
+    reader = keras.Model(judge.inputs[0], judge.layers[-4].output)
 
     def features(images):
         return reader.predict(images[..., np.newaxis], batch_size=500, verbose=0)

@@ -6,6 +6,7 @@ errors in that file are printed, or the whole file if the start fails.
 """
 
 import contextlib
+import ctypes
 import faulthandler
 import functools
 import gc
@@ -26,6 +27,9 @@ from common.flags import in_notebook
 BACKENDS = ("tensorflow", "jax", "torch")  # those that can train
 NAMES_DEVICES = {"jax": "JAX_PLATFORMS", "torch": "KERAS_TORCH_DEVICE"}  # variables
 XLA_VARIABLES = ("TF_XLA_FLAGS", "XLA_FLAGS")  # variables in which an unknown flag ends the process
+# For C's mallopt, by their numbers in <malloc.h>: one heap (M_ARENA_MAX) for arrays of any size
+# (M_MMAP_MAX), which never shrinks (M_TRIM_THRESHOLD) and grows by 64 MB (M_TOP_PAD).
+KEEP_MEMORY = ((-8, 1), (-4, 0), (-1, 2**31 - 1), (-2, 2**26))
 READS_JSON = os.path.join("keras", "src", "backend", "config.py")
 
 # Lines logged at level E that are not errors: without a GPU, the search for one fails; with one,
@@ -122,6 +126,17 @@ def chosen_backend(usual: str = "") -> tuple[str, str]:
     return name or "tensorflow", f"{keras_json()} names the back-end {name}"
 
 
+def keep_memory() -> None:
+    """Make the C library keep freed memory for the next arrays, on Linux.
+
+    By default it returns each large array to the system, which clears the pages of the next one:
+    every step of a training then waits for that.
+    """
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        for setting, value in KEEP_MEMORY:
+            mallopt(setting, value)
+
+
 def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "auto") -> None:
     """Import Keras and initialize its back-end, so that `import keras` is then fast and silent.
 
@@ -142,6 +157,7 @@ def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "aut
     if device == "cpu":
         os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu", KERAS_TORCH_DEVICE="cpu")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # from now on, errors only
+    keep_memory()
     gc.disable()  # Keras creates 700,000 permanent objects, which slow down the collector
     try:
         with quiet_stderr():

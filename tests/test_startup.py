@@ -377,6 +377,26 @@ def test_tensorflow_exception_is_printed(capfd):
     assert printed.endswith("written below Python\n")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts page faults like this")
+def test_freed_memory_is_kept_for_the_next_array():
+    code = (
+        "import resource\n"
+        "import numpy as np\n"
+        "from common.startup import keep_memory\n"
+        "keep_memory()\n"
+        "def faults():\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(3):\n"
+        "    before = faults()\n"
+        "    np.ones(20_000_000)\n"
+        "    print(faults() - before)\n"
+    )
+    result = python("-c", code, cwd=ROOT)
+    assert result.stderr == ""
+    first, second, third = map(int, result.stdout.split())
+    assert first > 100 > 10 * max(second, third)
+
+
 def test_failed_import_output_is_shown(tmp_path):
     (tmp_path / "tensorflow.py").write_text(
         "import os\nos.write(2, b'libsomething.so is missing\\n')\nraise ImportError('broken')\n"
