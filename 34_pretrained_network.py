@@ -155,7 +155,7 @@ def load_body(weights):
     )
 
 
-with readable(weights):  # for a clear error, should a file not fit (from pictures/)
+with readable(weights, lesson):  # for a clear error, should a file not fit (from pictures/)
     body = load_body(weights)
 check_input(body, lesson)
 print(f"body: {body.count_params():,} parameters, feature maps {body.output.shape[1:]}")

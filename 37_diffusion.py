@@ -25,7 +25,7 @@ lesson = Lesson(
     batch_size=64,
     steps=Flag(20, "steps from noise to digit", at_most=100),
     guidance=Flag(2.0, "how strongly the label guides the drawing", at_least=0),
-    digits=Flag([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], "what to draw", at_least=0, at_most=9),
+    digits=Flag([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], "what to draw", role="free", at_least=0, at_most=9),
     scored=Flag(1_000, "digits to draw for each score", at_least=100, at_most=10_000, sample=100),
     judge_epochs=Flag(2, "epochs of the network that reads the digits", sample=12),
 )

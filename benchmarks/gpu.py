@@ -57,7 +57,7 @@ def describe_gpus(backend: str) -> dict:
 
         gpus = [device for device in jax.local_devices() if device.platform != "cpu"]
         names = [gpu.device_kind for gpu in gpus]
-        peaks = [gpu.memory_stats()["peak_bytes_in_use"] for gpu in gpus]
+        peaks = [(gpu.memory_stats() or {}).get("peak_bytes_in_use", 0) for gpu in gpus]
     else:
         import tensorflow as tf
 

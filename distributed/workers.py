@@ -95,8 +95,9 @@ def said_by_launcher(variables) -> tuple[list[str], int]:
         count, process = variables["WORLD_SIZE"], variables["RANK"]
     elif "SLURM_STEP_NODELIST" in variables:  # absent in a batch script outside of srun
         # The first computer of a list such as "node[07-09,12],gpu3".
-        name, number = re.match(r"([^,\[]+)(?:\[(\w+))?", variables["SLURM_STEP_NODELIST"]).groups()
-        host, port = name + (number or ""), 61_440 + int(variables["SLURM_JOB_ID"]) % 4096
+        (first,) = re.match(r"((?:[^,\[]|\[[^\]]*\])+)", variables["SLURM_STEP_NODELIST"]).groups()
+        host = re.sub(r"\[(\w+)[^\]]*\]", r"\1", first)  # rack[1-2]node[3-4]: rack1node3
+        port = 61_440 + int(variables["SLURM_JOB_ID"]) % 4096
         count, process = variables["SLURM_STEP_NUM_TASKS"], variables["SLURM_PROCID"]
     else:
         fail("--launched: start this with srun or torchrun, or give --addresses and --process")

@@ -4,6 +4,7 @@ python -m mnist.precision          prints what `--precision auto` stands for her
 python -m mnist.precision cpu      the same with `--device cpu`
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,8 @@ def gpu_capabilities(backend: str) -> list[tuple[int, ...]]:
     if backend == "torch":
         import torch
 
+        if os.environ.get("KERAS_TORCH_DEVICE", "").startswith("cpu"):
+            return []
         return [torch.cuda.get_device_capability(gpu) for gpu in range(torch.cuda.device_count())]
     if backend == "jax":
         import jax

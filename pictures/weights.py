@@ -115,7 +115,7 @@ def fetch(side: int) -> Path:
 
 
 @contextlib.contextmanager
-def readable(path: Path):
+def readable(path: Path, lesson):
     """Exit with a clear line if the block cannot load a body from this file.
 
     Raises:
@@ -124,7 +124,9 @@ def readable(path: Path):
     try:
         yield
     except Exception as error:  # Keras and h5py raise many types
-        why = str(error).splitlines()[0][:150]
+        why = f"{type(error).__name__}: {error}".splitlines()[0][:150]
+        if path != lesson.weights:
+            fail(f"{path}: damaged ({why}); delete it and run again")
         fail(f"--weights {path}: neither weights of MobileNetV2 nor a network for images ({why})")
 
 
@@ -134,7 +136,9 @@ def check_input(body, lesson) -> None:
     Raises:
         SystemExit: if it takes others.
     """
-    taken, ours = body.input_shape[1:], (lesson.side, lesson.side, 3)
+    taken, ours = body.inputs[0].shape[1:], (lesson.side, lesson.side, 3)
+    if len(body.inputs) > 1:
+        fail(f"--weights {lesson.weights}: a network with {len(body.inputs)} inputs; give another")
     if taken != ours:
         square = taken[0] == taken[1] and taken[2:] == (3,) and taken[0]
         remedy = f"give --side {taken[0]}" if square else "give another file"

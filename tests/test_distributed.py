@@ -78,6 +78,7 @@ def test_flag_errors(flags, message):
         ("pc1,pc2", "pc1"),
         ("node[07-09,12],gpu3", "node07"),
         ("node-a[3,5]", "node-a3"),
+        ("rack[1-2]node[3-4],pc1", "rack1node3"),
     ],
 )
 def test_slurm_says_the_first_address(nodes, first):

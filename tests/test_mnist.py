@@ -353,6 +353,15 @@ def test_bfloat16_is_chosen_if_gpu_supports_it(
     assert fastest_precision(device) == chosen
 
 
+def test_gpu_that_pytorch_is_told_not_to_use_does_not_count(monkeypatch):
+    from mnist import precision
+
+    monkeypatch.setitem(sys.modules, "torch", with_gpus("torch", [(9, 0)]))
+    assert precision.gpu_capabilities("torch") == [(9, 0)]
+    monkeypatch.setenv("KERAS_TORCH_DEVICE", "cpu")
+    assert precision.gpu_capabilities("torch") == []
+
+
 def test_precision_of_all_models_is_chosen_in_another_process():
     lesson = SimpleNamespace(precision="auto", device="cpu")
     choose_elsewhere(lesson)

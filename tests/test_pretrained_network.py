@@ -245,7 +245,7 @@ def test_page_instead_of_the_file_is_not_kept(home, monkeypatch):
 
 def lesson_of(tmp_path, **flags):
     """What `find_weights` needs of a lesson."""
-    (tmp_path / "run").mkdir()
+    (tmp_path / "run").mkdir(parents=True)
     values = {"weights": None, "data": "auto", "resume": None, "side": 32} | flags
     told = []
     run = SimpleNamespace(data_sets={}, loaded=lambda *found: told.append(found[:3]))
@@ -317,16 +317,31 @@ def test_weights_of_another_network_are_refused(tmp_path, capsys):
     images.save(tmp_path / "gray.keras")
     images = keras.Sequential([keras.Input((64, 64, 3)), layers.Conv2D(2, 3)])
     images.save(tmp_path / "large.keras")
+    first, second = (keras.Input((40, 40, 3)) for _ in range(2))
+    maps = layers.Conv2D(2, 3)(layers.Add()([first, second]))
+    keras.Model([first, second], maps).save(tmp_path / "two.keras")
     whole = (tmp_path / "other.weights.h5").read_bytes()
     (tmp_path / "half.weights.h5").write_bytes(whole[: len(whole) // 2])
     folder = small_folder(tmp_path)
     names = ("other.weights.h5", "half.weights.h5", "no_maps.keras", "gray.keras", "large.keras")
-    for name in names:
+    for name in (*names, "two.keras"):
         path = tmp_path / name
         flags = ["--out", tmp_path / "out", "--pictures", folder, "--weights", path]
         line = refused(capsys, *flags)
         assert line.startswith(f"error: --weights {path}: ")
         assert ("--side 64" in line) == (name == "large.keras")
+
+
+def test_damaged_file_in_the_cache_is_named_and_not_the_flag(tmp_path, capsys):
+    for error in (OSError("file is truncated"), ValueError()):
+        with (
+            pytest.raises(SystemExit) as stop,
+            weights.readable(tmp_path / "cached.h5", lesson_of(tmp_path / type(error).__name__)),
+        ):
+            raise error
+        line = capsys.readouterr().err
+        assert stop.value.code == 2 and f"{tmp_path / 'cached.h5'}: damaged" in line
+        assert "--weights" not in line
 
 
 def test_letters_are_the_same_twice(tmp_path):

@@ -32,10 +32,10 @@ def network(inputs, outputs, activation, dropout):
 
 
 generator = network(NOISE, 784, "tanh", 0)
-critic = network(784, 1, "sigmoid", 0.3)
-# With less momentum than by default (0.9) and dropout in the critic, the two stay in balance.
-critic.compile(keras.optimizers.Adam(2e-4, beta_1=0.5), "binary_crossentropy")
-judged = critic([generator.output, generator.inputs[1]])
+discriminator = network(784, 1, "sigmoid", 0.3)
+# Less momentum than by default (0.9) and the dropout of the discriminator keep the two in balance.
+discriminator.compile(keras.optimizers.Adam(2e-4, beta_1=0.5), "binary_crossentropy")
+judged = discriminator([generator.output, generator.inputs[1]])
 both = keras.Model(generator.inputs, judged)  # noise and label to "is it real?"
 both.compile(keras.optimizers.Adam(2e-4, beta_1=0.5), "binary_crossentropy")
 
@@ -52,12 +52,13 @@ for epoch in range(EPOCHS):
     order = random.permutation(len(real))
     for rows in np.split(order, range(BATCH, len(order), BATCH))[: len(order) // BATCH]:
         drawn = generator.predict_on_batch([noise_for(BATCH), labels[rows]])
-        critic.trainable = True  # it learns to tell drawn images from real ones ...
+        discriminator.trainable = True  # it learns to tell drawn images from real ones ...
         pair = [np.concatenate([real[rows], drawn]), np.tile(labels[rows], 2)]
-        loss = critic.train_on_batch(pair, np.concatenate([ones, zeros]))
-        critic.trainable = False  # ... and the generator to be taken for real
+        loss = discriminator.train_on_batch(pair, np.concatenate([ones, zeros]))
+        discriminator.trainable = False  # ... and the generator to be taken for real
         losses.append([loss, both.train_on_batch([noise_for(BATCH), labels[rows]], ones)])
-    print(f"epoch {epoch + 1}: losses of critic and generator", np.mean(losses, axis=0).round(2))
+    discriminator_loss, generator_loss = np.mean(losses, axis=0).round(2)
+    print(f"epoch {epoch + 1}: discriminator {discriminator_loss}, generator {generator_loss}")
 
 judge = keras.models.load_model(folder / "judge.keras")
 wanted = np.arange(1000, dtype="int32") % 10
