@@ -174,6 +174,10 @@ clothing-step: clothing_step
 | network | fastest of five turns [ms] | median | slowest |
 | {network} | {least_ms:.0f} | {median_ms:.0f} | {most_ms:.0f} |
 
+kept-memory: kept_memory by kept
+| freed memory is kept | turns | training [s] | work of the system [s] | page faults | peak memory [MB] |
+| {kept} | {count} | {fit_seconds:1~} | {system_seconds:1~} | {page_faults:,.0f} | {peak_memory_mb:,.0f} |
+
 resume-cost: checkpoints by task
 | task | turns | training with checkpoints [s] | without [s] | ratio |
 | `{task}` | {count} | {fit_seconds:2~} | {fit_seconds_without:2~} | {ratio:.3f} |

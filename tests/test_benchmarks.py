@@ -288,6 +288,7 @@ def test_measure_run_sets_backend(monkeypatch):
         ("peers", ["--only", "nonsense"], "nonsense"),
         ("mnist_tries", ["--only", "nonsense"], "nonsense"),
         ("clothing_step", ["--steps", "0"], "--steps: must be a whole number"),
+        ("kept_memory", ["--turns", "0"], "--turns: must be a whole number"),
         ("serving_load", ["--seconds", "nan"], "--seconds: must be a number"),
         ("attention_cost", ["--lengths", "-5"], "--lengths: must be a whole number"),
     ],

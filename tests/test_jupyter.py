@@ -21,7 +21,7 @@ from conftest import (
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
-MARKS = {script: [pytest.mark.slow] for script in [*ALL_LESSONS, *PROJECTS]} | {FASHION: []}
+MARKS = {script: [pytest.mark.release] for script in [*ALL_LESSONS, *PROJECTS]} | {FASHION: []}
 LESSONS = [pytest.param(script, marks=marks) for script, marks in MARKS.items()]
 
 
@@ -107,7 +107,7 @@ def test_all_cells_in_order(collection, script):
     assert len(loud) == (0 if script in NO_DATA_SET else 2)  # at the start and at the end
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_readers_do(collection):
     """A flag set in the first cell, Fit and all below it once more, a whole lesson with flags."""
     notebook, first = open_notebook(AUTO_MPG)

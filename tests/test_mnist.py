@@ -101,7 +101,7 @@ def test_clothing_model_filters_and_batch_norm():
     assert [layer.filters for layer in of_clothing[::2]] == [1.5 * number for number in filters]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("name", MODELS)
 def test_model_trains_and_reloads(name, tmp_path):
     keras.utils.clear_session()
@@ -149,7 +149,7 @@ def test_augmentation_is_seeded_and_training_only(name, moves):
     assert moved(1)[0, 0].max() == 0  # empty margins are black
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_fast_model_one_cycle_schedule(tmp_path):
     run = run_lesson(MNIST, tmp_path, "--data", "sample", "-m", "conv_net_fast")
     assert run.record["flags"]["epochs"] == run.record["epochs"] == 5
@@ -212,7 +212,7 @@ def test_recipe_fills_omitted_flags(read_flags, words, filled, folder):
     assert lesson.variant() == folder
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_clothing_label_smoothing_and_test_time_augmentation(tmp_path):
     run = run_lesson(CLOTHING, tmp_path, "--data", "sample", "--epochs", "1")
     assert (run.record["lesson"], run.record["variant"]) == ("clothing", "")
@@ -368,7 +368,7 @@ def test_precision_of_all_models_is_chosen_in_another_process():
     assert lesson.precision == fastest_precision("cpu")
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_bfloat16_keeps_weights_in_float32(small_runs):
     run = small_runs[MNIST]
     model = run.names["model"]
@@ -378,7 +378,7 @@ def test_bfloat16_keeps_weights_in_float32(small_runs):
     assert run.names["probabilities"].dtype == np.float32
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_fashion_mnist_class_names_and_folder(small_runs):
     run = small_runs[MNIST]
     assert run.record["variant"] == "conv_net_dataset-fashion_mnist"
@@ -408,7 +408,7 @@ def run_in_process(command) -> int:
     return 0
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("fresh", [False, True])
 def test_run_all_resumes(finished, tmp_path, monkeypatch, capfd, fresh):
     names, lesson = ["mlp_one_layer", "mlp_two_layers"], finished

@@ -56,7 +56,10 @@ def equal(one, other) -> bool:
 # 04 and 06 are trained twice below, and 05 trains an epoch twice itself.
 @pytest.mark.parametrize(
     "script",
-    [AUTO_MPG, *(pytest.param(s, marks=pytest.mark.slow) for s in (*LESSONS[:2], TRAINING_LOOP))],
+    [
+        AUTO_MPG,
+        *(pytest.param(s, marks=pytest.mark.release) for s in (*LESSONS[:2], TRAINING_LOOP)),
+    ],
 )
 def test_weights_are_determined_by_seed(smoke_runs, tmp_path, script):
     flags = ["--data", "sample", "--epochs", "2"]
@@ -132,7 +135,7 @@ def whole_training(tmp_path_factory):
     [
         (-1, 7, 5),  # early stopping is already counting at the stop
         *(
-            pytest.param(*task, marks=pytest.mark.slow)
+            pytest.param(*task, marks=pytest.mark.release)
             for task in ((1, 4, 1), (1, 4, 5), (1, 4, 11), (-1, 20, 9))
         ),
     ],
@@ -185,7 +188,7 @@ def without_times(metrics: dict) -> dict:
 FEW = ["--data", "sample", "--epochs", "3", "--limit", "300"]
 
 
-@pytest.mark.slow  # lesson 03 covers these, below
+@pytest.mark.release  # lesson 03 covers these, below
 @pytest.mark.parametrize(
     ("script", "flags", "count", "files"),
     [

@@ -511,6 +511,15 @@ def test_convolutions_dominate_step_time():
     assert (whole / plain).between(0.82, 0.84).all()
 
 
+def test_kept_memory_claims():
+    runs = results("kept_memory").set_index(["kept", "turn"]).sort_index()
+    kept, freed = runs.loc["yes"], runs.loc["no"]
+    assert len(kept) == len(freed) == 3 and runs.test_accuracy.nunique() == 1
+    assert (kept.fit_seconds / freed.fit_seconds).median() < 1
+    assert (kept.page_faults < freed.page_faults / 5).all()
+    assert kept.peak_memory_mb.median() <= freed.peak_memory_mb.median()
+
+
 def test_tables_name_their_machine():
     amx, usual = (line.partition("`: ")[2] for line in computers())
     assert "(amx_bf16 " in amx and "amx" not in usual

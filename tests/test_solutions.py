@@ -48,7 +48,7 @@ def test_other_commands_are_solution_scripts():
     assert sorted(named) == [f"notes/solutions/{script}" for script in SCRIPTS]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("script", [name for name in SCRIPTS if name != "11_imagenet.py"])
 def test_solution_script_runs(script, smoke_runs, monkeypatch, capsys):
     monkeypatch.syspath_prepend(FOLDER)
@@ -76,7 +76,7 @@ LAST_COMMANDS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("script", LAST_COMMANDS)
 def test_last_solution_command_runs(script, tmp_path):
     words = LAST_COMMANDS[script]
