@@ -98,11 +98,10 @@ def measure_all(lengths: list[int], turns: int) -> list[dict]:
 
 def draw() -> None:
     """Draw time and memory by length, medians of the turns, on logarithmic axes."""
-    from benchmarks.measured import results
+    from benchmarks.tables import attention_costs
     from common import plots
 
-    runs = results("attention_cost")
-    runs["ms"] = runs[["plain_ms", "xla_ms"]].min(axis=1)
+    runs = attention_costs()
     figure, panels = plots.new_figure(10, 4.2, 1, 2)
     labels = {"ms": "processor time [ms]", "memory_mb": "memory [MB]"}
     for panel, (column, label) in zip(panels, labels.items(), strict=True):

@@ -56,7 +56,7 @@ def measure(kept: str) -> dict:
 
 def main() -> None:
     """Measure and write the table."""
-    parser = Parser(prog="kept_memory.py", description=__doc__)
+    parser = Parser(__doc__)
     parser.add_argument("--turns", type=whole_number(1), default=TURNS)
     turns = parser.parse_args().turns
     rows = []

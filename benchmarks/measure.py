@@ -50,7 +50,7 @@ class Parser(flags.Parser):
 
 
 def run(script: str, *flags, backend: str = "tensorflow") -> tuple[float, str]:
-    """Run a script of the project on the real data.
+    """Run a script of the project in a process of its own.
 
     Args:
         script: its path relative to the project's folder.

@@ -27,16 +27,20 @@ def train(side: str, script: str, *flags: str) -> None:
 
     start_keras()
     if side == "without":
-        from common import run
+        import keras
 
-        class Nothing(run.keras.callbacks.Callback):
+        from common import checkpoints
+
+        class Nothing(keras.callbacks.Callback):
+            written = False
+
             def __init__(self, *_, **__):
                 super().__init__()
 
             def on_train_begin(self, logs=None):  # as with checkpoints, since it saves time
                 self.model.optimizer.build(self.model.trainable_variables)
 
-        run.Checkpoints = Nothing
+        checkpoints.Checkpoints = Nothing
     sys.argv = [str(ROOT / script), *flags]
     runpy.run_path(sys.argv[0], run_name="__main__")
 

@@ -103,11 +103,16 @@ def start_matplotlib() -> None:
         matplotlib.use("agg")
 
 
-def keras_json() -> Path:
-    """Return the path of Keras' configuration file."""
+def keras_home() -> Path:
+    """Return the folder of Keras' settings, data sets and weights."""
     home = os.path.expanduser("~")
     home = home if os.access(home, os.W_OK) else "/tmp"  # as Keras does
-    return Path(os.environ.get("KERAS_HOME", f"{home}/.keras"), "keras.json").expanduser()
+    return Path(os.environ.get("KERAS_HOME") or f"{home}/.keras").expanduser()
+
+
+def keras_json() -> Path:
+    """Return the path of Keras' configuration file."""
+    return keras_home() / "keras.json"
 
 
 def chosen_backend(usual: str = "") -> tuple[str, str]:

@@ -24,6 +24,7 @@ import numpy as np
 
 from common.errors import FULL
 from common.files import atomic_write, remove_leftovers
+from common.startup import keras_home
 from datasets import split_review
 
 TIMEOUT = 20  # seconds to wait for a server that sends no data
@@ -71,9 +72,8 @@ def cache_folder(name: str, published: bool = False) -> Path:
 
     Like Keras' own cache, it is inside `$KERAS_HOME` or `~/.keras`.
     """
-    home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
     own = name in CONVERTERS and not published
-    return home / "datasets" / (OWN_FOLDER if own else KERAS_FOLDERS.get(name, OWN_FOLDER))
+    return keras_home() / "datasets" / (OWN_FOLDER if own else KERAS_FOLDERS.get(name, OWN_FOLDER))
 
 
 def fetch(name: str) -> None:

@@ -116,7 +116,7 @@ def check_own_address(addresses: list[str]) -> None:
         return
     if ipaddress.ip_address(own).is_loopback and not ipaddress.ip_address(first).is_loopback:
         remedy = "give it the address that the others know, in /etc/hosts"
-        fail(f"--addresses: this computer's own name, {name}, stands for {own}; {remedy}")
+        fail(f"this computer's own name, {name}, stands for {own}; {remedy}")
 
 
 def end_with_parent() -> None:
@@ -220,8 +220,12 @@ def start_and_wait(
         for number in range(count)
     ]
     errors = [[] for _ in processes]
-    for process, lines in zip(processes, errors, strict=True):
-        threading.Thread(target=lambda p=process, e=lines: e.extend(p.stderr), daemon=True).start()
+    readers = [
+        threading.Thread(target=lambda p=process, e=lines: e.extend(p.stderr), daemon=True)
+        for process, lines in zip(processes, errors, strict=True)
+    ]
+    for reader in readers:
+        reader.start()
     try:
         while any(process.poll() is None for process in processes):
             failed = [number for number, process in enumerate(processes) if process.poll()]
@@ -230,6 +234,8 @@ def start_and_wait(
             time.sleep(0.1)
     finally:
         stop(processes)
+        for reader in readers:
+            reader.join(2)
         shutil.rmtree(scratch, ignore_errors=True)
     failed = failed or [number for number, process in enumerate(processes) if process.returncode]
     if failed:

@@ -6,7 +6,6 @@ Imports no large library before the flags are parsed, so that `--help` responds 
 import contextlib
 import linecache
 import re
-import shutil
 import sys
 import textwrap
 import time
@@ -175,9 +174,7 @@ class Lesson:
         try:
             arrays, data, source = load_dataset(name, self)
         except SystemExit:
-            if not self.resume:  # a run that could not start leaves no folder
-                resume.release(self.folder)
-                shutil.rmtree(self.folder)
+            resume.abandon(self)
             raise
         usual = self.flags()
         vars(self).update(self.flags(data))  # before they are recorded
@@ -188,7 +185,7 @@ class Lesson:
             if value != usual[flag]
         ]
         if shorter:
-            print(f"shorter on the sample: {', '.join(shorter)}")
+            print(f"on the sample: {', '.join(shorter)}")
         return arrays
 
     def batches(

@@ -35,8 +35,8 @@ class Flag(NamedTuple):
             any other number above 0.
         choices: what it may be, if the default does not say.
         short: a second, short name, such as "-m".
-        sample: the default if the data turn out to be the built-in sample: a smaller number, in a
-            lesson that would take minutes.
+        sample: the default if the data turn out to be the built-in sample: usually a smaller
+            number, in a lesson that would take minutes.
         role: "variant", if a value other than the default is part of the name of the run's folder;
             "name", if its value always begins that name; "training", if it must be the same again
             to resume a run; "free", if it may change; "data", if it names the reader's own data,

@@ -3,11 +3,13 @@
 import errno
 import os
 import platform
+import shutil
 from pathlib import Path
 
 from common import runs
 from common.errors import fail
 from common.files import is_another_running
+from common.flags import in_notebook
 from common.startup import chosen_backend
 from frame.parser import NEWEST
 
@@ -115,6 +117,13 @@ def release(folder: Path) -> bool:
         file.close()
         Path(file.name).unlink(missing_ok=True)
     return file is not None
+
+
+def abandon(lesson) -> None:
+    """Remove the folder of a run that could not start, except in a notebook, which tries again."""
+    if not lesson.resume and not in_notebook():
+        release(lesson.folder)
+        shutil.rmtree(lesson.folder)
 
 
 def is_live(record: dict) -> bool:

@@ -166,7 +166,7 @@ class Run:
         self.load_seconds += seconds
         resume.claim(self.folder)  # only now: without data, the folder would be removed
         earlier, where = self.data_sets.get(name, (data, source))
-        if data != earlier:
+        if self.resumed and data != earlier:
             begun = f"{show(self.folder)} was started on {earlier} data ({where})"
             fail(f"--resume: {begun}, not on {data} data; give the same --data-dir or --data")
         self.data_sets[name] = (data, source)

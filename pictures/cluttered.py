@@ -5,14 +5,12 @@ Lesson 34 learns from them.
 """
 
 import functools
-import re
 from pathlib import Path
 
 import numpy as np
-from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from pictures.letters import FONTS, LETTERS
+from pictures.letters import LETTERS, fonts
 
 SEED = 34
 
@@ -44,13 +42,6 @@ def draw_array(letters: str, each: int, side: int):
     labels = np.repeat(np.arange(len(letters), dtype="uint16"), each)
     pictures = [draw_scene(letters[label], random, (side, side)) for label in labels]
     return np.array([np.asarray(picture) for picture in pictures]), labels
-
-
-@functools.cache
-def fonts() -> list[Path]:
-    """Return the font files of Matplotlib that have all letters."""
-    found = sorted(Path(get_data_path(), "fonts", "ttf").glob("*.ttf"))
-    return [font for font in found if re.match(FONTS, font.name)]
 
 
 read_font = functools.cache(ImageFont.truetype)

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+Image.init()  # fills Image.OPEN; the oldest version of Pillow that we allow has no AVIF
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
+FORMATS = [name for name in FORMATS if name in Image.OPEN]
 MOST_PIXELS = 120_000_000  # four bytes each while a picture is open: half a gigabyte
 
 

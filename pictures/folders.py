@@ -134,6 +134,7 @@ def find_files(folder: Path) -> dict[str, list[Path]]:
             name: sorted(
                 Path(place, file)
                 for place, _, inside in os.walk(folder / name)
+                if not any(part[0] == "." for part in Path(place).relative_to(folder).parts)
                 for file in inside
                 if not file.startswith(".") and Path(place, file).is_file()
             )

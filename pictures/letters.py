@@ -1,5 +1,6 @@
 """Draw a folder of colored letters, for those who have no pictures of their own at hand."""
 
+import functools
 import math
 import re
 from pathlib import Path
@@ -14,6 +15,13 @@ SCENES = 60  # for each letter
 FONTS = r"(DejaVuSans|DejaVuSerif|STIXGeneral)(?!Display).*|cm(b|r|ss|ti|tt)10.*"
 
 
+@functools.cache
+def fonts() -> list[Path]:
+    """Return the font files of Matplotlib that have all letters."""
+    found = sorted(Path(get_data_path(), "fonts", "ttf").glob("*.ttf"))
+    return [font for font in found if re.match(FONTS, font.name)]
+
+
 def draw_letters(folder: Path) -> None:
     """Draw a sub-folder of PNG files for each letter, the same on every call.
 
@@ -21,12 +29,10 @@ def draw_letters(folder: Path) -> None:
     with small differences. Some files are odd, as in any folder.
     """
     random = np.random.default_rng(SEED)
-    fonts = sorted(Path(get_data_path(), "fonts", "ttf").glob("*.ttf"))
-    fonts = [font for font in fonts if re.match(FONTS, font.name)]
     for letter in LETTERS:
         (folder / letter).mkdir(parents=True, exist_ok=True)
         for scene in range(SCENES):
-            for shot, picture in enumerate(draw_scene(letter, random.choice(fonts), random)):
+            for shot, picture in enumerate(draw_scene(letter, random.choice(fonts()), random)):
                 picture.save(folder / letter / f"{scene:02}_{shot}.png")
     add_odd_files(folder)
 

@@ -2,12 +2,11 @@
 
 import contextlib
 import hashlib
-import os
-import shutil
 import time
 from pathlib import Path
 
 from common.errors import fail
+from common.startup import keras_home
 from datasets import REAL, SAMPLE
 
 # Parsing the flags needs this module and must not import NumPy: the functions import what they use.
@@ -67,15 +66,13 @@ def find_weights(lesson) -> Path:
         path = lesson.weights
     elif lesson.data != "sample":
         from datasets.download import DownloadError
-        from frame.resume import release
+        from frame.resume import abandon
 
         try:
             path = fetch(lesson.side)
         except DownloadError as error:
             if lesson.data == "real":
-                if not lesson.resume:  # a run that could not start leaves no folder
-                    release(lesson.folder)
-                    shutil.rmtree(lesson.folder)
+                abandon(lesson)
                 remedy = "Go online, or give --weights FILE, or use --data sample"
                 fail(f"the weights from ImageNet: {error}. {remedy}", 1)
             source += f", because those are not available: {error}"
@@ -103,11 +100,11 @@ def fetch(side: int) -> Path:
     from datasets.download import DownloadError, fetch_file
 
     name = FILE.format(min(SIDES, key=lambda published: abs(published - side)))
-    home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
+    folder = keras_home() / "models"
     try:
-        path = fetch_file(f"{ADDRESS}/{name}", home / "models")
+        path = fetch_file(f"{ADDRESS}/{name}", folder)
     except OSError as error:
-        raise DownloadError(f"cannot download into {home / 'models'} ({error})") from error
+        raise DownloadError(f"cannot download into {folder} ({error})") from error
     if why := refuse(path):
         path.unlink(missing_ok=True)
         raise DownloadError(f"{ADDRESS}/{name} is {why}")
@@ -140,6 +137,6 @@ def check_input(body, lesson) -> None:
     if len(body.inputs) > 1:
         fail(f"--weights {lesson.weights}: a network with {len(body.inputs)} inputs; give another")
     if taken != ours:
-        square = taken[0] == taken[1] and taken[2:] == (3,) and taken[0]
+        square = len(taken) == 3 and taken[0] == taken[1] and taken[2] == 3 and taken[0]
         remedy = f"give --side {taken[0]}" if square else "give another file"
         fail(f"--weights {lesson.weights}: for inputs of shape {taken}, not {ours}; {remedy}")

@@ -1,6 +1,5 @@
 """Texts with labels: a folder with one sub-folder of `.txt` files per class, or film reviews."""
 
-import shutil
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from sklearn.model_selection import train_test_split
 from common.errors import fail
 from common.files import read_text
 from datasets import REAL
+from frame.resume import abandon
 
 FEWEST = 20  # texts per class, so that each part of a split has some of both
 
@@ -59,8 +59,7 @@ def load_folder(lesson):
         if lesson.limit and lesson.limit < len(train[0]):
             train, _ = split(*train, len(train[0]) - lesson.limit, lesson.seed)
     except SystemExit:
-        if not lesson.resume:  # a run that could not start leaves no folder
-            shutil.rmtree(lesson.folder)
+        abandon(lesson)
         raise
     lesson.run.loaded("texts", REAL, str(folder), time.perf_counter() - began)
     return train, test, classes

@@ -115,14 +115,14 @@ def as_array(values: list, field: Field) -> np.ndarray:
     array = np.array(values, dtype=object)
     if field.shape[-1:] == (1,) and array.ndim == len(field.shape):
         array = array[..., np.newaxis]  # the last axis of size 1 is optional
+    kinds = set(map(type, array.flat))
+    if list in kinds:
+        raise NoAnswer(f"{field.name}: the rows have different shapes")
     shape = array.shape[1:]
     if not (array.size and field.takes(shape)):
         raise NoAnswer(
             f"{field.name}: a row must have the shape {list(field.shape)}, not {list(shape)}"
         )
-    kinds = set(map(type, array.flat))
-    if list in kinds:
-        raise NoAnswer(f"{field.name}: the rows have different shapes")
     if field.dtype == "string":
         if not kinds <= {str, dict}:
             raise NoAnswer(f"{field.name}: must be text")

@@ -37,7 +37,9 @@ def read_flags() -> argparse.Namespace:
         metavar="LESSON",
         help="instead of FILE: serve the newest finished run of this lesson, such as mnist",
     )
-    parser.add_argument("--name", help="name of the model in URLs (default: the lesson's name)")
+    parser.add_argument(
+        "--name", help="name of the model in URLs (default: LESSON, or the name of FILE)"
+    )
     parser.add_argument(
         "--host",
         default="127.0.0.1",

@@ -220,6 +220,23 @@ def run_script(script: str, *flags: str) -> dict:
         sys.modules["keras"].config.set_dtype_policy("float32")  # mnist/ sets another
 
 
+def stop_in_epoch(monkeypatch, count: int):
+    """Interrupt the next run of a lesson at the start of its `count`-th epoch."""
+    from common import callbacks, checkpoints
+
+    begun = []
+    begin = callbacks.EpochTimer.on_epoch_begin
+
+    def stop(self, epoch, logs=None):
+        begun.append(epoch)
+        if len(begun) == count:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    monkeypatch.setattr(checkpoints, "EVERY", 0)
+    monkeypatch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop)
+
+
 def run_lesson(script: str, out: Path, *flags: str, figures: bool = False) -> SimpleNamespace:
     """Run a lesson and return its global `names`, and the `folder` and `record` of its run.
 

@@ -321,6 +321,13 @@ def test_broken_download_is_retried(cars, tmp_path, capsys):
     assert "trying again" in capsys.readouterr().err
 
 
+def test_home_of_keras_may_begin_with_a_tilde(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", "~/keras")
+    assert download.cache_folder("mnist") == tmp_path / "keras" / "datasets" / "keras-lessons"
+
+
 def test_file_from_concurrent_download_is_used(data_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
     folder = download.cache_folder("imdb")

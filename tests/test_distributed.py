@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -332,4 +331,3 @@ def test_processes_connect_by_address(tmp_path):
         assert process.returncode == 0, errors
     (record,) = finished_runs(tmp_path)
     assert record["metrics"]["equal"] == 1
-    shutil.rmtree(tmp_path)

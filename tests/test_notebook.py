@@ -31,7 +31,6 @@ from conftest import (
 
 from common import callbacks, checkpoints
 from common.runs import read_history
-from frame import lesson, run  # noqa: F401  likewise
 
 SET = 'lesson.data, lesson.limit, lesson.epochs = "sample", 300, 2'  # in a cell below the first
 
@@ -230,6 +229,23 @@ def test_projects_start_without_file(notebook, monkeypatch, script, folder):
 @pytest.mark.parametrize("script", ALL_LESSONS)
 def test_lesson_has_its_name(notebook, script):
     assert f"{notebook(script).run(0).lesson.name}.py" == script
+
+
+def test_data_may_be_named_again_after_a_mistake(notebook, tmp_path, capsys):
+    cells = notebook(AUTO_MPG)
+    cells.run(0)
+    cells.run_text(f"lesson.data, lesson.data_dir = 'real', {str(tmp_path / 'typo')!r}")
+    with pytest.raises(SystemExit):
+        cells.run(1)
+    cells.run_text("lesson.data, lesson.data_dir = 'sample', None")
+    assert cells.run(1).lesson.run.data == "sample"
+
+
+def test_data_may_change_in_a_notebook(notebook, data_folder):
+    cells = notebook(AUTO_MPG)
+    cells.run(0, 1)
+    cells.run_text(f"lesson.data, lesson.data_dir = 'real', {str(data_folder)!r}")
+    assert cells.run(1).lesson.run.data == "real"
 
 
 def test_seed_set_in_a_cell_is_that_of_the_flag(notebook, tmp_path, monkeypatch):

@@ -1,11 +1,12 @@
 """Lesson 33: odd files, near-duplicates, the split, folders of pictures, and `--predict`."""
 
+import shutil
+
 import numpy as np
 import pytest
-from conftest import OWN_PICTURES, run_and_capture, run_lesson, run_script
+from conftest import OWN_PICTURES, run_and_capture, run_lesson, run_script, stop_in_epoch
 from PIL import Image
 
-from common import callbacks, checkpoints
 from pictures import files as files_module
 from pictures.duplicates import describe_groups, group_near_duplicates
 from pictures.files import UnreadableError, read_picture
@@ -179,6 +180,8 @@ def test_folder_of_ones_own(tmp_path, capsys):
     write_pictures(folder, ["Gro\u00df $^^$", "small", "thing"])
     good, bad = write_odd_files(folder / "thing" / "below")
     (folder / "small" / ".hidden").write_text("x")
+    (folder / "small" / ".thumbnails").mkdir()
+    shutil.copy(next((folder / "small").glob("*.*")), folder / "small" / ".thumbnails" / "1.png")
     (folder / "readme.txt").write_text("not in a sub-folder")
     flags = ["--pictures", folder, "--epochs", "2", "--side", "32"]
     run = run_and_capture(OWN_PICTURES, tmp_path / "out", *flags, figures=True)
@@ -262,19 +265,13 @@ def test_bad_folders_are_refused_before_keras_starts(tmp_path, capsys, monkeypat
 
 
 @pytest.mark.slow
-def test_resumed_run_is_exact_and_needs_the_same_pictures(tmp_path, monkeypatch, capsys):
+def test_resumed_run_is_exact_and_needs_the_same_pictures(tmp_path, capsys):
     write_pictures(tmp_path / "p")
     flags = ["--pictures", tmp_path / "p", "--side", "32", "--epochs", "3"]
     whole = run_lesson(OWN_PICTURES, tmp_path / "whole", *flags)
 
-    def stop(self, epoch, logs=None):
-        if epoch == 2:
-            raise KeyboardInterrupt
-        self._earlier = self._epoch_began = 0.0
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints, "EVERY", 0)
-        patch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop)
+        stop_in_epoch(patch, 3)
         with pytest.raises(KeyboardInterrupt):
             run_lesson(OWN_PICTURES, tmp_path / "out", *flags)
     scene(1).save(tmp_path / "p" / "cat" / "new.png")

@@ -203,7 +203,7 @@ def test_weights_in_the_cache_are_those_of_imagenet(home, body, published, tmp_p
     assert momenta == {0.9}
 
 
-def test_saved_model_is_cut_before_its_head(run, tmp_path):
+def test_saved_model_is_cut_before_its_head(tmp_path):
     whole = keras.Sequential([
         keras.Input((32, 32, 3)),
         layers.Conv2D(4, 3, strides=4, name="maps"),
@@ -324,7 +324,9 @@ def test_weights_of_another_network_are_refused(tmp_path, capsys):
     (tmp_path / "half.weights.h5").write_bytes(whole[: len(whole) // 2])
     folder = small_folder(tmp_path)
     names = ("other.weights.h5", "half.weights.h5", "no_maps.keras", "gray.keras", "large.keras")
-    for name in (*names, "two.keras"):
+    flat = [keras.Input((4800,)), layers.Reshape((40, 40, 3)), layers.Conv2D(2, 3)]
+    keras.Sequential(flat).save(tmp_path / "flat.keras")
+    for name in (*names, "two.keras", "flat.keras"):
         path = tmp_path / name
         flags = ["--out", tmp_path / "out", "--pictures", folder, "--weights", path]
         line = refused(capsys, *flags)
@@ -344,7 +346,7 @@ def test_damaged_file_in_the_cache_is_named_and_not_the_flag(tmp_path, capsys):
         assert "--weights" not in line
 
 
-def test_letters_are_the_same_twice(tmp_path):
+def test_letters_are_the_same_twice():
     first, second = (cluttered.draw_array("CD", 2, 32) for _ in range(2))
     np.testing.assert_array_equal(first[0], second[0])
     assert first[0].shape == (4, 32, 32, 3) and first[1].tolist() == [0, 0, 1, 1]

@@ -35,9 +35,10 @@ from conftest import (
     XOR,
     run_lesson,
     run_script,
+    stop_in_epoch,
 )
 
-from common import callbacks, checkpoints
+from common import checkpoints
 from common.batches import EpochCounter, shuffled_batches
 from common.callbacks import EpochTimer
 from common.checkpoints import Checkpoints, next_epoch
@@ -166,21 +167,6 @@ def test_finished_training_is_not_repeated(whole_training, tmp_path):
     assert equal(again[0], whole[0]) and again[1:] == whole[1:]
 
 
-def stop_in_epoch(monkeypatch, count: int):
-    """Interrupt the next run of a lesson at the start of its `count`-th epoch."""
-    begun = []
-    begin = callbacks.EpochTimer.on_epoch_begin
-
-    def stop(self, epoch, logs=None):
-        begun.append(epoch)
-        if len(begun) == count:
-            raise KeyboardInterrupt
-        begin(self, epoch, logs)
-
-    monkeypatch.setattr(checkpoints, "EVERY", 0)
-    monkeypatch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop)
-
-
 def without_times(metrics: dict) -> dict:
     return {name: value for name, value in metrics.items() if not name.startswith(("ms_", "sec"))}
 
@@ -276,8 +262,7 @@ def stopped_once(tmp_path_factory):
     """An output folder with a run of lesson 03, interrupted in the second of two epochs."""
     out = tmp_path_factory.mktemp("stopped")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints, "EVERY", 0)
-        patch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop_in_second_epoch)
+        stop_in_epoch(patch, 2)
         with pytest.raises(KeyboardInterrupt):
             run_lesson(AUTO_MPG, out, "--data", "sample", "--epochs", "2")
     return out
@@ -291,12 +276,6 @@ def stopped(stopped_once, tmp_path):
     assert not json.loads((folder / "run.json").read_text())["finished"]
     assert (folder / "checkpoint.npz").exists()
     return folder
-
-
-def stop_in_second_epoch(self, epoch, logs=None):
-    if epoch == 1:
-        raise KeyboardInterrupt
-    self._earlier = self._epoch_began = 0.0
 
 
 def columns(folder) -> list[dict]:
@@ -387,7 +366,7 @@ def test_early_stopping_min_delta_survives_resume(tmp_path):
 
 
 @pytest.mark.parametrize("resume", [[], ["--resume"], ["--resume", "a folder"]])
-def test_resume_command_after_interrupt(tmp_path, monkeypatch, resume):
+def test_resume_command_after_interrupt(monkeypatch, resume):
     run = SimpleNamespace(finished=False, resumed=resume[-1] if resume else None)
     monkeypatch.setattr("sys.argv", ["lesson.py", "--epochs", "6", *resume])
     command = shlex.split(Run.how_to_go_on(run).removeprefix("continue with: "))

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import run_and_capture, run_lesson, run_script
+from conftest import run_and_capture, run_lesson, run_script, stop_in_epoch
 
-from common import callbacks, checkpoints
 from frame.parser import LessonParser
 
 LESSON = """
@@ -40,14 +39,8 @@ def script(tmp_path):
 
 
 def stop_after_an_epoch(script, out, *flags) -> None:
-    def stop(self, epoch, logs=None):
-        if epoch == 1:
-            raise KeyboardInterrupt
-        self._earlier = self._epoch_began = 0.0
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints, "EVERY", 0)
-        patch.setattr(callbacks.EpochTimer, "on_epoch_begin", stop)
+        stop_in_epoch(patch, 2)
         with pytest.raises(KeyboardInterrupt):
             run_lesson(script, out, *flags)
 

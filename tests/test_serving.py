@@ -258,6 +258,12 @@ def test_oversized_request_is_413(client, monkeypatch):
     assert client.post(PREDICT, content=parts).status_code == 413
 
 
+def test_rows_of_different_shapes_are_called_that(model):
+    body = json.dumps({"instances": [PICTURE, [[0] * 27] * 28]}).encode()
+    with pytest.raises(NoAnswer, match="different shapes"):
+        contract.read_rows(body, model)
+
+
 def test_text_beside_numbers_takes_no_memory(model):
     body = json.dumps({"instances": ["x" * 300_000] + [""] * 1023}).encode()
     tracemalloc.start()
@@ -680,7 +686,7 @@ def test_concurrent_requests_are_batched(client, model, digits, monkeypatch):
     assert sum(sizes) == 20 and len(sizes) < 15
 
 
-def test_overload_is_429(model, digits, monkeypatch):
+def test_overload_is_429(model, monkeypatch):
     monkeypatch.setattr(batching, "MOST_WAITING", 2)
     monkeypatch.setattr(batching, "LONGEST_WAIT", 0.5)
     monkeypatch.setattr(model, "predict", lambda columns: time.sleep(1))

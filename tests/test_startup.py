@@ -214,7 +214,7 @@ def test_narrow_terminal(columns, taken):
     assert int(result.stdout) == taken  # a table of Keras needs about 30
 
 
-def test_empty_keras_home_is_none(tmp_path):
+def test_empty_keras_home_is_none():
     code = "import common, os; print('KERAS_HOME' in os.environ)"
     assert python("-c", code, PYTHONPATH=str(ROOT), KERAS_HOME=" ").stdout == "False\n"
 
@@ -357,7 +357,7 @@ def test_project_runs_from_own_folder(script):
 
 
 if find_spec("jax"):
-    OTHERS = [script for script in LESSONS[15:] if script != SMALL_AND_FAST]  # from 16 on
+    OTHERS = [script for script in LESSONS[13:] if script not in ONLY_TENSORFLOW]  # from 14 on
     HALVES = [LESSONS[:5] + PROJECTS, LESSONS[7:12] + OTHERS]
 
     @pytest.mark.slow

@@ -67,7 +67,7 @@ def test_history_has_both_terms(run):
 
 
 @pytest.mark.slow
-def test_without_weight_the_kl_divergence_grows(run, tmp_path):
+def test_without_weight_the_kl_divergence_grows(tmp_path):
     without = run_lesson(VAE, tmp_path, *FEW, "--epochs", "6", "--kl-weight", "0")
     history = read_history(without.folder)
     assert history["loss"] == pytest.approx(history["reconstruction"])
@@ -99,10 +99,14 @@ def test_saved_model_can_be_loaded(run):
     assert loaded.latent == 20 and loaded.kl_weight == 1
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return run_lesson(VAE, tmp_path_factory.mktemp("whole"), *FEW)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("ended", [False, True])  # stopped in the second epoch, or after the last
-def test_resumed_run_is_exact(tmp_path, monkeypatch, ended):
-    whole = run_lesson(VAE, tmp_path / "whole", *FEW)
+def test_resumed_run_is_exact(whole, tmp_path, monkeypatch, ended):
     begin = EpochTimer.on_epoch_begin
 
     def stop(self, epoch, logs=None):

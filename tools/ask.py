@@ -1,7 +1,7 @@
 """Send serving/ thousands of requests, most of them invalid, and count the responses.
 
     python tools/ask.py                  10,000 requests: a few minutes
-    python tools/ask.py --requests 300   a few, as in the tests
+    python tools/ask.py --requests 400   a few, as in the tests
 
 Needs schemathesis (pip install schemathesis), which generates valid and invalid requests from the
 service's OpenAPI schema, `/openapi.json`. A quarter of the requests are generated here: pictures
@@ -177,7 +177,7 @@ def damaged(address: str, name: str, count: int, asked: Asked) -> None:
 
     session = requests.Session()
     usual = dict(
-        max_examples=count // 2,
+        max_examples=max(1, count // 2),
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
