@@ -325,7 +325,7 @@ def test_home_of_keras_may_begin_with_a_tilde(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", "~/keras")
-    assert download.cache_folder("mnist") == tmp_path / "keras" / "datasets" / "keras-lessons"
+    assert download.cache_folder("mnist") == tmp_path / "keras" / "datasets"
 
 
 def test_file_from_concurrent_download_is_used(data_folder, tmp_path, monkeypatch):

@@ -514,7 +514,7 @@ def test_kept_memory_claims():
     runs = results("kept_memory").set_index(["kept", "turn"]).sort_index()
     kept, freed = runs.loc["yes"], runs.loc["no"]
     assert len(kept) == len(freed) == 3 and runs.test_accuracy.nunique() == 1
-    assert (kept.fit_seconds / freed.fit_seconds).median() < 1
+    assert (kept.fit_seconds / freed.fit_seconds).median() < 0.8
     assert (kept.page_faults < freed.page_faults / 5).all()
     assert kept.peak_memory_mb.median() <= freed.peak_memory_mb.median()
 
