@@ -510,6 +510,13 @@ def test_convolutions_dominate_step_time():
     assert (whole / plain).between(0.82, 0.84).all()
 
 
+def test_killed_computers_claims():
+    kills = results("computers").set_index("killed")
+    assert kills.equal.all() and len(kills) == 2
+    ended = kills.other_ended_after_seconds
+    assert ended["lesson13-a"] < 1 and 30 < ended["lesson13-b"] < 120
+
+
 def test_kept_memory_claims():
     runs = results("kept_memory").set_index(["kept", "turn"]).sort_index()
     kept, freed = runs.loc["yes"], runs.loc["no"]
@@ -604,9 +611,11 @@ def test_uncertainty_claims():
         ends = found.loc[table]
         width = (ends.high - ends.low).unstack()
         assert (width.loc["folds"] > width.loc["starts"]).all()
-        assert (ends.low["linear model - network"] > 0).all()
+        for pairs in ("", ", by fold"):
+            assert (ends.low[f"linear model - network{pairs}"] > 0).all()
+            rival = f"random forest - network{pairs}"
+            assert ((ends.low[rival] < 0) & (ends.high[rival] > 0)).all()
         rival = "random forest - network"
-        assert ((ends.low[rival] < 0) & (ends.high[rival] > 0)).all()
         assert (width.loc[rival] < width.loc[["network", "random forest"]].min()).all()
     signs = np.sign(found.value["auto_mpg", "random forest - network"])
     assert set(signs) == {-1, 1}  # with another seed, another model is ahead
