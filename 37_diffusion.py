@@ -394,17 +394,17 @@ np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
 # How good is the VAE of lesson 32, by the same distance (`python benchmarks/generators.py`)?
 #
 # <!-- results: lesson-37-generators -->
-# 1,000 digits each, seed 42:
+# 1,000 digits each, medians and ranges of three seeds:
 #
 # | digits           | Fréchet distance |
 # | ---------------- | ---------------- |
-# | real test digits | 30               |
-# | VAE              | 110              |
-# | diffusion        | 36               |
+# | real test digits | 30 (29 to 30)    |
+# | VAE              | 118 (110 to 139) |
+# | diffusion        | 36 (35 to 39)    |
 # <!-- end -->
 #
 # The digits of the VAE are about three times as far from real ones. But diffusion knew the labels:
-# without them, with w = 0, its distance is not much smaller.
+# without them, with w = 0, most of the advantage is gone.
 #
 # ## 7 Predict
 # Draw any number: `--digits 2 0 2 6`. The figure `denoising` shows each digit on its way out of the

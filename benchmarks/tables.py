@@ -498,7 +498,7 @@ def lesson_37_generators() -> list[str]:
     """Compare the generators of lessons 32 and 37 by their Fréchet distance."""
     found = results("37_distances")
     header, row = "| digits | Fréchet distance |", "| {digits} | {frechet:0~} |"
-    about = f"1,000 digits each, seed {Values(found.seed.drop_duplicates()):all}:"
+    about = "1,000 digits each, medians and ranges of three seeds:"
     return [about, "", *in_columns(table(found, "digits", header, row))]
 
 
@@ -506,7 +506,7 @@ def lesson_37_training() -> list[str]:
     """Compare the test accuracies after training on real and on drawn digits."""
     found = results("37_training")
     header, row = "| trained on | test accuracy |", "| {trained_on} | {test_accuracy:3~} |"
-    about = f"Seed {Values(found.seed.drop_duplicates()):all}:"
+    about = "Medians and ranges of three seeds:"
     return [about, "", *table(found, "trained_on", header, row)]
 
 

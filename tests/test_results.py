@@ -383,6 +383,7 @@ def test_claims_about_generators():
         index="seed", columns="trained_on", values="test_accuracy"
     )
     assert (accuracy["100 real and 1,000 drawn"] > accuracy["100 real digits"]).all()
+    assert len(distance) == len(accuracy) == 3
 
 
 def test_claims_of_lesson_36():
