@@ -166,9 +166,8 @@ train("shoe_wrong", garments, shoe, 1, "softmax", BINARY, "accuracy")
 # logarithm). Its sparse and its one-hot form give the same number.
 #
 # *Wrong:* one unit that predicts the class number, with `mse`. If the network hesitates between
-# T-shirt (0) and shirt (6), the squared error is lowest at their mean: 3, a dress. How often is the
-# rounded prediction right? We write this metric with `keras.ops`, NumPy's functions for every
-# back-end. From true and predicted values, it returns a number per example.
+# T-shirt (0) and shirt (6), the squared error is lowest at their mean: 3, a dress. Our metric for
+# it, written with `keras.ops`, NumPy's functions for every back-end, returns a number per example.
 
 
 # %%
@@ -187,9 +186,8 @@ train("garment_wrong", garments, numbers, 1, None, "mse", nearest_class)
 # units with `sigmoid`. The loss is the mean of four binary cross-entropies. *Wrong:* `softmax`. A
 # coat has three attributes, but of four probabilities that sum to 1, only one can exceed 0.5.
 #
-# Which metric? `"accuracy"` would only check which output is largest, and `BinaryAccuracy` counts
-# single answers: if labels are rare, always no scores well. We take the *exact match*: are all four
-# right?
+# Which metric? `"accuracy"` only checks which output is largest, and `BinaryAccuracy` counts single
+# answers: if labels are rare, always no scores well. We take the *exact match*: are all four right?
 
 
 # %%
@@ -216,8 +214,7 @@ train("attributes_wrong", garments, several, 4, "softmax", BINARY, exact_match)
 # distribution*, which gives the probabilities that 0, 1, 2, … independent events happen. Such
 # counts typically differ from the mean by its square root: by 5 if it is 25, by 45 if it is 2,000.
 # So an error of 10 is large in the first case and small in the second. The *Poisson loss*,
-# `prediction - count * log(prediction)`, takes that into account: it is -log of the probability of
-# the count, minus a term that does not depend on the prediction, so it may be negative. The
+# `prediction - count * log(prediction)`, takes that into account (and may be negative). The
 # prediction must be above 0, as the activation `exponential`, e^x, always is. *Plausible, too:* no
 # activation, with `mse`. It treats an error of 10 the same in every district.
 
@@ -235,9 +232,8 @@ train("households_mse", places, households, 1, None, "mse", "mae")
 # predicting a dollar too little costs 0.9, a dollar too much 0.1. If one true value of ten is above
 # the prediction, a dollar more saves 0.9 once and costs 0.1 nine times: no gain.
 #
-# You write a loss like a metric and pass the function itself: `model.compile("adam", pinball)`. But
-# a loss must be differentiable, as gradient descent minimizes it. A metric is only reported and may
-# round, as `nearest_class` does.
+# You write a loss like a metric and pass the function itself. But a loss must be differentiable, as
+# gradient descent minimizes it; a metric is only reported and may round, as `nearest_class` does.
 
 
 # %%
@@ -285,8 +281,7 @@ lesson.save_table("answers", scores)
 #
 # - `shoe_wrong` says yes to every image, `attributes_wrong` to at most one attribute of each. Their
 #   training losses (below) do not show it: Keras with TensorFlow computes this loss from the
-#   logits, as if the activation were a sigmoid. So the network does learn; only its predictions
-#   pass through the wrong activation.
+#   logits, as if the activation were a sigmoid. Only the predictions pass through the wrong one.
 # - `garment_wrong` beats the baseline, so only the comparison with the right pair gives it away.
 # - `value_wrong` is worse than the baseline: it cannot exceed 1, and most houses cost more.
 #

@@ -49,10 +49,9 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 
 # %% [markdown]
 # ## 2 Prepare
-# As in lesson 28, a word's number is its rank plus 1, from 2 to 9,999, and 1 stands for any other
-# word. But 0 now marks the boundary between two reviews. We join all reviews to one long text and
-# cut it into *windows* of 200 words. The targets are the same text, one word later: after each word
-# the network has to predict the next one. So a window is not one exercise but 200.
+# As in lesson 28, a word's number is its rank plus 1, and 1 is any other word. But 0 now marks the
+# boundary between two reviews. We join the reviews to one text and cut it into *windows* of 200
+# words. The targets are the same text, one word later, so a window is 200 exercises.
 #
 # | input  | (boundary) | this | film | is    | not  |
 # |--------|------------|------|------|-------|------|
@@ -96,10 +95,9 @@ print(f"{len(train_text):,} words for training, {len(test_text):,} for the test"
 # %% [markdown]
 # ### How good is a guess?
 # A language model gives each word of the vocabulary a probability. Its loss is the cross-entropy of
-# lesson 01: -log p, where p is the probability of the word that really came. The exponential of the
-# average loss is the *perplexity*. A model that always wavers between 100 words, all equally likely
-# to it, has a loss of -log(1/100) = 4.61 and a perplexity of e^4.61 = 100. Guessing among all words
-# would have 10,000, perfect foresight 1. (Boundaries and unknown words have to be predicted, too.)
+# lesson 01: -log p, where p is the probability of the word that came. The exponential of the
+# average loss is the *perplexity*. A model that always wavers between 100 equally likely words has
+# a loss of -log(1/100) = 4.61 and a perplexity of 100. Guessing has 10,000, perfect foresight 1.
 #
 # How far does counting get? A *unigram* model gives each word its frequency in the training text. A
 # *bigram* model looks one word back: what fraction of all occurrences of "film" was followed by
@@ -281,9 +279,8 @@ lesson.save_table("perplexities", table.round(1))
 # is *greedy decoding*. Drawing at random with these probabilities is *sampling*. But thousands of
 # unlikely words add up, and a single one can derail the text. Three cautious ways:
 #
-# - The *temperature* T divides the logits. With T = 0.5, odds of 3 to 1 become 9 to 1: likely words
-#   become even likelier; near 0, only the likeliest word is left. With T above 1, the text becomes
-#   wilder.
+# - The *temperature* T divides the logits. With T = 0.5, odds of 3 to 1 become 9 to 1; near 0, only
+#   the likeliest word is left. With T above 1, the text becomes wilder.
 # - *Top-k* keeps only the k likeliest words.
 # - *Top-p* (*nucleus sampling*) keeps the likeliest words until their probabilities add up to p:
 #   few words where the network is sure, and many where it is not.
@@ -369,11 +366,10 @@ for name, sampling in ways.items():
 lesson.save_text("written", "\n".join(texts))
 
 # %% [markdown]
-# (The "br" is a line break on the web pages that the reviews come from.) Greedy decoding soon
-# repeats itself: the likeliest continuation of a phrase is the phrase again. With temperature 1
-# each word fits those before it, but the text drifts; at 1.5 it falls apart. With a lower
-# temperature, top-k or top-p it reads best, and still says nothing: the network has learned which
-# words follow each other, not what films are like.
+# ("br" is a line break in HTML.) Greedy decoding soon repeats itself: the likeliest continuation of
+# a phrase is the phrase again. With temperature 1 each word fits those before it, but the text
+# drifts; at 1.5 it falls apart. With a lower temperature, top-k or top-p it reads best, and still
+# says nothing: the network has learned which words follow each other, not what films are like.
 #
 # How much time does the cache save? (Measured with three seeds: notes/language_models.md.)
 

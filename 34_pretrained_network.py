@@ -60,9 +60,8 @@ from pictures.weights import check_input, find_weights, readable
 
 # %% [markdown]
 # ## 1 Load
-# The pictures are read as in lesson 33, odd files are reported. Without `--pictures` the helper
-# draws the letters A, B, E, F, P and R. They are turned, slanted and blurred, with lines and shapes
-# behind them and in front. Within the folder of a class there is one for each font:
+# The pictures are read as in lesson 33. Without `--pictures` the helper draws the letters A, B, E,
+# F, P and R among lines and shapes. Within the folder of a class there is one for each font:
 #
 #     letters/A/cmr10/00.png
 
@@ -94,12 +93,11 @@ weights = find_weights(lesson)
 # %% [markdown]
 # ## 2 Prepare
 # In lesson 33, near-duplicates stayed on one side of the split. More can tie pictures together: the
-# same place, the same day, the same person; here, the same font. If such a *series* is in both
-# parts, the network may recognize the place instead of the class, and its test accuracy is too high
-# for new places. So we split by font: no training picture has a font of the test. (The substitute
-# has seen other letters in all fonts, which helps it here.) With your own pictures, put each series
-# into a folder of its own, within that of its class. Folders of the same name, even in different
-# classes, form one group. A third of the groups is the test set.
+# same place or day; here, the same font. If such a *series* is in both parts, the network may
+# recognize the place instead of the class, and its test accuracy is too high for new places. So we
+# split by font: no training picture has a font of the test. (The substitute has seen other letters
+# in all fonts, which helps it.) Put each series of your own pictures into a folder within that of
+# its class; folders of the same name form one group. A third of the groups is the test set.
 #
 # Of the rest, we pretend to have only a few: 12 pictures of each letter. We can spare none for
 # validation, so we fix the learning rates and the numbers of epochs beforehand.
@@ -134,11 +132,8 @@ train_labels = np.tile(train_labels, lesson.variants)
 # The pretrained part is the *body*, or *feature extractor* (lesson 11): everything but the last
 # layers, which are made for other classes. It ends with *feature maps*. Each is an image that is
 # bright where one of the last filters found something. From a whole model we cut the body off
-# ourselves: `keras.Model` can end at any layer, and begin at any that no skip connection passes by.
-# For MobileNetV2, `include_top=False` does it. That network was trained on pixels from -1 to 1, so
-# ours must be scaled likewise. Each network of `keras.applications` comes with a function
-# `preprocess_input` that does it. Here a `Rescaling` layer does the same, and is saved with the
-# model. (The substitute begins with such a layer, too.)
+# ourselves: `keras.Model` can end at any layer. For MobileNetV2, `include_top=False` does it. That
+# network was trained on pixels from -1 to 1, so a `Rescaling` layer must scale ours likewise.
 
 
 # %%
@@ -266,9 +261,8 @@ history = fit("fine-tuned", model, lesson.epochs, train, test_images)
 # %% [markdown]
 # **For comparison, from scratch:** the network with random weights, all of them trained, for as
 # many epochs as both steps had together, at the learning rate of the first. Now batch normalization
-# must learn its averages. In MobileNetV2 they go over about 1,000 steps, and we have a few hundred,
-# so we let them go over about 10: with `momentum = 0.9`, each step keeps 90% of the old average.
-# Otherwise they would not get far from where they start.
+# must learn its averages, in a few hundred steps. So each step keeps only 90% of the old average
+# (`momentum = 0.9`), not 99.9% as in MobileNetV2.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -313,10 +307,8 @@ lesson.save_table("ways", table.round(4))
 # map tells how much this map speaks for the class. Multiply each map by that number, add them up,
 # and keep what is positive.
 #
-# `keras.Model` cuts the network in two at that layer. Our helper `input_gradients` works with every
-# back-end; with TensorFlow alone, `tf.GradientTape` would do (lesson 07). The last maps can be
-# tiny, too coarse to show a place. So we take the last layer whose maps have at least 5 rows (and
-# that is no padding, which only adds zeros).
+# `keras.Model` cuts the network in two at that layer; our helper `input_gradients` computes the
+# gradient. Very small maps show no place, so we take the last with 5 rows or more (no padding).
 
 
 # %%

@@ -74,9 +74,8 @@ print(f"{len(counts):,} different words in the training texts")
 # Most occur only once or twice, too rarely to learn from. If only a few thousand are in the
 # vocabulary, all others are *unknown* (out of vocabulary): they share one number.
 #
-# At the other extreme, every letter (or digit, any *character*) is a token. Fewer than two hundred
-# spell every word, so nothing is unknown. But texts become more than four times as long, and a
-# letter means nothing by itself.
+# At the other extreme, every letter or digit is a token. Fewer than 200 spell all words, so nothing
+# is unknown. But texts become more than four times as long, and a letter means nothing by itself.
 #
 # *Subwords* lie between: frequent words are tokens of their own, rare ones are spelled from pieces.
 # *Byte-pair encoding* (BPE) learns the pieces from data:
@@ -212,8 +211,7 @@ lesson.save_table("sizes", pd.DataFrame(rows).round(4))
 # less than a third more tokens than words.
 #
 # **Pad and truncate.** We pad short rows with zeros and keep the last 256 tokens of long ones: the
-# verdict is often at the end (lesson 26). Words and pieces get equally long rows, because each
-# position costs computing time. So with pieces the network sees less of a long text.
+# verdict is often at the end (lesson 26). Pieces get no longer rows, as each position costs time.
 
 # %%
 LENGTH = 256
@@ -245,9 +243,7 @@ def to_numbers(texts, kind):
 # `able_` are two tokens somewhere in the text. It has to read neighbors together. `Conv1D` does:
 # each of its 64 *filters* is a unit that slides along the text, sees five neighbors at a time
 # (`--window`) and learns one pattern of them. `GlobalMaxPooling1D` keeps its largest output.
-#
-# `Conv1D` ignores masks, so it reads padding like any token. That matters little here: many zeros
-# would pull an average down, but not a maximum.
+# Padding hardly changes a maximum, so we need no mask.
 
 
 # %%

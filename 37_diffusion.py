@@ -59,11 +59,8 @@ labels, test_labels = labels.astype("int32"), test_labels.astype("int32")
 #     noisy image = signal(t) * image + spread(t) * noise
 #
 # with signal(t) = cos(t·π/2), which falls from 1 to 0, and spread(t) = sin(t·π/2), which rises from
-# 0 to 1. This is the *noise schedule*. The squares of the two add up to 1. So if the squares of the
-# pixels are 1 on average, those of noisy images are, too, at all times, and the network always sees
-# numbers of the same size. Scaled to -1 to 1, the pixels come close. (Shrinking the image a little
-# and adding a little noise, many times, leads to the same, since a sum of normal noises is normal,
-# too; the formula reaches any t at once.) The figure `noising` shows three digits at eight times.
+# 0 to 1. This is the *noise schedule*. The squares add up to 1, so with pixels from -1 to 1 the
+# network always sees numbers of about the same size. The figure `noising` shows three digits.
 
 
 # %%
@@ -104,28 +101,22 @@ train = lesson.batches((images, labels), labels)
 
 # %% [markdown]
 # ## 3 Define
-# Three things go into the network: the noisy image, the time and the label.
-#
-# **The time** is a number from 0 to 1. The network needs it because the task changes with it: in
-# strong noise it has to invent a shape, in weak noise only to clean the details. It can hardly tell
-# apart two close values of a single number, so we give it sines and cosines of 16 frequencies, as a
-# clock has hands for hours, minutes and seconds. This *time embedding* and an `Embedding` of the
-# label are added up and make the *condition*, which every block gets to see.
+# **The time** changes the task: in strong noise the network has to invent a shape, in weak noise
+# only to clean the details. It can hardly tell apart two close numbers, so we give it sines and
+# cosines of 16 frequencies, as a clock has hands for hours, minutes and seconds. This *time
+# embedding* and an `Embedding` of the label add up to the *condition*, which every block sees.
 #
 # **The network** is a *U-Net*: drawn with its smallest images at the bottom, it looks like a U. It
-# has to recognize the whole (what is it going to be?) and to draw the details (where exactly does
-# the line end?). On its way down, convolutions with a stride of 2 halve height and width, 28 to 14
-# to 7 pixels, so that the units at the bottom see the whole image. On its way up the size is
-# doubled again. *Skip connections* bring the details: what was computed at 14 x 14 on the way down
-# is appended on the way up. Without them, where a line ends would have to pass through the 7 x 7
-# pixels at the bottom.
+# has to recognize the whole and to draw the details. On its way down, convolutions with a stride of
+# 2 halve height and width, 28 to 14 to 7 pixels, so that the units at the bottom see the whole
+# image. On its way up the size is doubled again. *Skip connections* let the details bypass the
+# bottom: what was computed at 14 x 14 on the way down is appended on the way up.
 #
 # **A residual block** adds two convolutions to its input (lesson 28). Between them, the condition
 # is added to every pixel, one number per filter. The second convolution starts with zeros: at first
-# each block returns what it gets (apart from a 1 x 1 convolution where the number of filters
-# changes), which makes training deep networks easier. *Group normalization* brings 8 groups of
-# filters to mean 0 and variance 1, in each image by itself. Batch normalization (lesson 04) would
-# mix images of all noise levels.
+# the block adds nothing, which makes training deep networks easier. *Group normalization* brings 8
+# groups of filters to mean 0 and variance 1, in each image by itself. Batch normalization (lesson
+# 04) would mix images of all noise levels.
 
 
 # %%
@@ -221,11 +212,10 @@ print(f"{network.count_params():,} parameters")
 
 # %% [markdown]
 # ## 4 Compile
-# The loss of a batch depends on the noise and the times that were drawn, so the weights fluctuate.
-# Their average does less so, and usually draws better. `use_ema=True` keeps an *exponential moving
-# average* of each weight: after every batch, 99.5% of the old average and 0.5% of the new weight.
-# When training ends, `fit` puts the averages in the place of the weights. Nearly all diffusion
-# models do this. Warmup and cosine are as in lesson 28.
+# The loss of a batch depends on the noise and times drawn, so the weights fluctuate. Their average
+# does less so, and usually draws better. `use_ema=True` keeps an *exponential moving average* of
+# each weight: after every batch, 99.5% of the old average and 0.5% of the new weight. When training
+# ends, `fit` puts the averages in the place of the weights. Warmup and cosine are as in lesson 28.
 
 # %%
 batches = len(train) * lesson.epochs
@@ -247,9 +237,8 @@ history = model.fit(
 # **Drawing.** We begin with noise at t = 1. In each step the network guesses the clean image.
 # Solved for the noise, the formula of section 2 says: noise = (noisy image - signal · guess) /
 # spread. Then we mix guess and noise again, for a slightly smaller t. No fresh noise is added, so
-# the same start and label always give the same image, and large steps are possible. (This way of
-# drawing is called *DDIM*, denoising diffusion implicit models. Many diffusion models guess the
-# noise instead of the image; then the image follows from it.)
+# the same start and label always give the same image, and large steps are possible. This way of
+# drawing is called *DDIM*, denoising diffusion implicit models.
 #
 # The guidance w counts how strongly the label acts: guess without label + w · (guess with label -
 # guess without). With w = 0 the label is ignored, with w = 1 the guess is the one with label, and
@@ -283,8 +272,7 @@ def draw(labels, steps, guidance):
 
 # %% [markdown]
 # **A judge.** Are they digits, and the right ones? We train `conv_net_fast` of mnist/ on the real
-# digits, and let it read the drawn ones. The share that it reads as asked should be as high as for
-# real test digits.
+# digits and let it read the drawn ones: as many as of real test digits should be read as asked.
 #
 # **The Fréchet distance** asks more: are they as varied as real ones? A generator that draws the
 # same perfect seven for each wish of a seven satisfies the judge. So we compare *distributions*.
@@ -293,14 +281,12 @@ def draw(labels, steps, guidance):
 #
 #     |m1 - m2|² + trace(C1 + C2 - 2·(C1·C2)^½)
 #
-# Each C is a matrix of 512 x 512 numbers, the trace is the sum of a matrix's diagonal, and the root
-# X^½ of a matrix X is the matrix that times itself gives X. This is the squared *Fréchet distance*
-# (below simply: the distance) of two normal distributions with these means and covariances. It is 0
-# if they are equal. With the features of a network trained on photographs, this is the *FID*
-# (Fréchet inception distance), by which image generators are ranked. With few images, means and
-# covariances are inexact, which makes it larger: even that of real test digits is not 0. So compare
-# only scores of equally many images, and only from the same judge. And it does not see everything:
-# right digits under wrong labels have the same distance.
+# The trace is the sum of a matrix's diagonal, and X^½ is the matrix that times itself gives X. This
+# is the squared *Fréchet distance* (below simply: the distance) of two normal distributions with
+# these means and covariances. It is 0 if they are equal. With the features of a network trained on
+# photographs, this is the *FID* (Fréchet inception distance), by which image generators are ranked.
+# With few images, means and covariances are inexact, which makes it larger: even that of real test
+# digits is not 0. So compare only scores of equally many images, and only from the same judge.
 
 # %%
 judge = conv_net_fast()
@@ -331,10 +317,8 @@ def frechet_distance(features, others):
 
 
 # %% [markdown]
-# We draw 1,000 digits, a hundred of each class, from the same noise each time: with few steps and
-# many, with more guidance and less. For comparison the table has real test digits. All distances
-# are to 10,000 training images, which are familiar to the judge, so compare with the row of test
-# digits.
+# We draw 1,000 digits with each setting, always from the same noise. All distances are to 10,000
+# training images, which the judge knows, so compare with the row of real test digits.
 
 # %%
 real_features, _ = read(images[:10_000])
@@ -382,14 +366,10 @@ np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
 # - *Guidance makes digits clear, and less real.* With w = 1 the digits are even a little nearer to
 #   the training digits, from which the network has learned, than real test digits are. But the
 #   judge reads one in ten as another digit than we asked for. With w = 2 it reads nearly all as
-#   asked, and with w = 4 practically all. But the distance grows: exaggerated digits are less like
-#   real ones, and usually less varied, too. With w = 0 the label is ignored, and a tenth is read as
-#   asked by chance. The distance is the largest, perhaps because only a tenth of the examples
-#   trained the guess without label.
-# - *Ten steps are nearly as good as 20.* With 5 the digits are read even slightly better, but they
-#   are clearly farther from real ones.
-# - The judge alone would mislead: with w = 2 and more it reads drawn digits better than real ones,
-#   and it likes w = 4 best, where the distance is twice that of w = 2.
+#   asked, and with w = 4 practically all, more than of real ones. But the distance grows, so the
+#   judge alone would mislead. With w = 0 a tenth is read as asked by chance. The distance is the
+#   largest, perhaps because only a tenth of the examples trained the guess without label.
+# - *Ten steps are nearly as good as 20.* With 5, more are read as asked, but the distance grows.
 #
 # How good is the VAE of lesson 32, by the same distance (`python benchmarks/generators.py`)?
 #
@@ -440,7 +420,7 @@ lesson.finish(network, history, training="diffusion", **measured)
 
 # %% [markdown]
 # ## Exercises
-# 1. Load the saved network and draw with one step, with 2, with 50. What does a single step draw,
+# 1. Load the saved network and draw with one step, with 2, with 20. What does a single step draw,
 #    and why?
 # 2. Where does the digit come from, the noise or the label? Draw all ten digits from the same
 #    noise.
