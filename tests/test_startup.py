@@ -358,9 +358,11 @@ def test_project_runs_from_own_folder(script):
 
 if find_spec("jax"):
     OTHERS = [script for script in LESSONS[13:] if script not in ONLY_TENSORFLOW]  # from 14 on
-    HALVES = [LESSONS[:5] + PROJECTS, LESSONS[7:12] + OTHERS]
+    HALVES = [
+        pytest.param(LESSONS[:5] + PROJECTS, marks=pytest.mark.slow),
+        pytest.param(LESSONS[7:12] + OTHERS, marks=pytest.mark.release),  # takes minutes
+    ]
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("lessons", HALVES)
     def test_lessons_run_quietly_on_jax(lessons, tmp_path):  # 13: see test_distributed.py
         run_quietly(lessons, tmp_path, "jax")
