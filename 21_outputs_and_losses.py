@@ -167,7 +167,8 @@ train("shoe_wrong", garments, shoe, 1, "softmax", BINARY, "accuracy")
 #
 # *Wrong:* one unit that predicts the class number, with `mse`. If the network hesitates between
 # T-shirt (0) and shirt (6), the squared error is lowest at their mean: 3, a dress. Our metric for
-# it, written with `keras.ops`, NumPy's functions for every back-end, returns a number per example.
+# the rounded prediction, written with `keras.ops`, NumPy's functions for every back-end, returns a
+# number per example.
 
 
 # %%
@@ -187,7 +188,8 @@ train("garment_wrong", garments, numbers, 1, None, "mse", nearest_class)
 # coat has three attributes, but of four probabilities that sum to 1, only one can exceed 0.5.
 #
 # Which metric? `"accuracy"` only checks which output is largest, and `BinaryAccuracy` counts single
-# answers: if labels are rare, always no scores well. We take the *exact match*: are all four right?
+# answers: if labels are rare, answering no every time scores well. We take the *exact match*: are
+# all four right?
 
 
 # %%
@@ -281,7 +283,8 @@ lesson.save_table("answers", scores)
 #
 # - `shoe_wrong` says yes to every image, `attributes_wrong` to at most one attribute of each. Their
 #   training losses (below) do not show it: Keras with TensorFlow computes this loss from the
-#   logits, as if the activation were a sigmoid. Only the predictions pass through the wrong one.
+#   logits, as if the activation were a sigmoid. Only the predictions pass through the wrong
+#   activation.
 # - `garment_wrong` beats the baseline, so only the comparison with the right pair gives it away.
 # - `value_wrong` is worse than the baseline: it cannot exceed 1, and most houses cost more.
 #

@@ -96,8 +96,9 @@ print(f"{len(train_text):,} words for training, {len(test_text):,} for the test"
 # ### How good is a guess?
 # A language model gives each word of the vocabulary a probability. Its loss is the cross-entropy of
 # lesson 01: -log p, where p is the probability of the word that came. The exponential of the
-# average loss is the *perplexity*. A model that always wavers between 100 equally likely words has
-# a loss of -log(1/100) = 4.61 and a perplexity of 100. Guessing has 10,000, perfect foresight 1.
+# average loss is the *perplexity*. A model that always hesitates between 100 equally likely words
+# has a loss of -log(1/100) = 4.61 and a perplexity of 100. Guessing has 10,000, perfect foresight
+# 1.
 #
 # How far does counting get? A *unigram* model gives each word its frequency in the training text. A
 # *bigram* model looks one word back: what fraction of all occurrences of "film" was followed by

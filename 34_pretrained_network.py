@@ -61,7 +61,7 @@ from pictures.weights import check_input, find_weights, readable
 # %% [markdown]
 # ## 1 Load
 # The pictures are read as in lesson 33. Without `--pictures` the helper draws the letters A, B, E,
-# F, P and R among lines and shapes. Within the folder of a class there is one for each font:
+# F, P and R among lines and shapes. The folder of each class has a sub-folder for each font:
 #
 #     letters/A/cmr10/00.png
 
@@ -132,8 +132,9 @@ train_labels = np.tile(train_labels, lesson.variants)
 # The pretrained part is the *body*, or *feature extractor* (lesson 11): everything but the last
 # layers, which are made for other classes. It ends with *feature maps*. Each is an image that is
 # bright where one of the last filters found something. From a whole model we cut the body off
-# ourselves: `keras.Model` can end at any layer. For MobileNetV2, `include_top=False` does it. That
-# network was trained on pixels from -1 to 1, so a `Rescaling` layer must scale ours likewise.
+# ourselves: `keras.Model` can end at any layer. For MobileNetV2, `include_top=False` leaves the
+# last layers out. That network was trained on pixels from -1 to 1, so a `Rescaling` layer must
+# scale ours likewise.
 
 
 # %%
@@ -308,7 +309,8 @@ lesson.save_table("ways", table.round(4))
 # and keep what is positive.
 #
 # `keras.Model` cuts the network in two at that layer; our helper `input_gradients` computes the
-# gradient. Very small maps show no place, so we take the last with 5 rows or more (no padding).
+# gradient. Very small maps show no place, so we take the last layer that has at least 5 rows of
+# them and is not padding.
 
 
 # %%

@@ -211,7 +211,8 @@ lesson.save_table("sizes", pd.DataFrame(rows).round(4))
 # less than a third more tokens than words.
 #
 # **Pad and truncate.** We pad short rows with zeros and keep the last 256 tokens of long ones: the
-# verdict is often at the end (lesson 26). Pieces get no longer rows, as each position costs time.
+# verdict is often at the end (lesson 26). Rows of pieces are not made longer, because each position
+# costs computing time.
 
 # %%
 LENGTH = 256
@@ -243,7 +244,7 @@ def to_numbers(texts, kind):
 # `able_` are two tokens somewhere in the text. It has to read neighbors together. `Conv1D` does:
 # each of its 64 *filters* is a unit that slides along the text, sees five neighbors at a time
 # (`--window`) and learns one pattern of them. `GlobalMaxPooling1D` keeps its largest output.
-# Padding hardly changes a maximum, so we need no mask.
+# Padding hardly changes this maximum, so we need no mask.
 
 
 # %%

@@ -272,7 +272,8 @@ def draw(labels, steps, guidance):
 
 # %% [markdown]
 # **A judge.** Are they digits, and the right ones? We train `conv_net_fast` of mnist/ on the real
-# digits and let it read the drawn ones: as many as of real test digits should be read as asked.
+# digits and let it read the drawn ones. The share read as asked should be as high as for real test
+# digits.
 #
 # **The Fréchet distance** asks more: are they as varied as real ones? A generator that draws the
 # same perfect seven for each wish of a seven satisfies the judge. So we compare *distributions*.
@@ -285,8 +286,9 @@ def draw(labels, steps, guidance):
 # is the squared *Fréchet distance* (below simply: the distance) of two normal distributions with
 # these means and covariances. It is 0 if they are equal. With the features of a network trained on
 # photographs, this is the *FID* (Fréchet inception distance), by which image generators are ranked.
-# With few images, means and covariances are inexact, which makes it larger: even that of real test
-# digits is not 0. So compare only scores of equally many images, and only from the same judge.
+# With few images, means and covariances are inexact, which makes the distance larger: even that of
+# real test digits is not 0. So compare only scores of equally many images, and only from the same
+# judge.
 
 # %%
 judge = conv_net_fast()
@@ -366,9 +368,10 @@ np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
 # - *Guidance makes digits clear, and less real.* With w = 1 the digits are even a little nearer to
 #   the training digits, from which the network has learned, than real test digits are. But the
 #   judge reads one in ten as another digit than we asked for. With w = 2 it reads nearly all as
-#   asked, and with w = 4 practically all, more than of real ones. But the distance grows, so the
-#   judge alone would mislead. With w = 0 a tenth is read as asked by chance. The distance is the
-#   largest, perhaps because only a tenth of the examples trained the guess without label.
+#   asked, and with w = 4 practically all, a larger share than of real digits. But the distance
+#   grows, so the judge alone would mislead. With w = 0 a tenth is read as asked by chance. Then the
+#   distance is the largest, perhaps because only a tenth of the examples trained the guess without
+#   label.
 # - *Ten steps are nearly as good as 20.* With 5, more are read as asked, but the distance grows.
 #
 # How good is the VAE of lesson 32, by the same distance (`python benchmarks/generators.py`)?
