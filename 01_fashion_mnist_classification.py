@@ -36,10 +36,11 @@ Expect: test accuracy 0.880 (0.879 to 0.884), median and range of three seeds.
 # %%
 from frame import Lesson
 
-# `lesson` is this collection's helper. It turns each argument below into a command-line flag:
-# `--epochs`, with the default 10, becomes `lesson.epochs`. (`--optimizer` accepts one of the three
-# names; the default is adam.) It also sets the seed, and saves figures and results to a folder
-# whose name it prints. It starts Keras, so it comes before the other imports.
+# `lesson` is this collection's helper. Each argument below is a setting with its default. You
+# change it with a flag, such as `--epochs 5`, and the code reads it as `lesson.epochs`.
+# (`--optimizer` accepts one of the three names; the first is the default.) It also sets the seed,
+# and saves figures and results to a folder whose name it prints. It comes before the other imports
+# because it starts Keras quietly.
 lesson = Lesson(
     __doc__, epochs=10, batch_size=32, hidden=[128], optimizer=["adam", "rmsprop", "sgd"]
 )
@@ -56,8 +57,8 @@ from common import plots
 # %% [markdown]
 # ## 1 Load
 # Fashion-MNIST holds 70,000 grayscale images of clothing: 60,000 to train with and 10,000 for the
-# final test. An image is an array of 28x28 numbers (*pixels*), from 0 for the empty background to
-# 255. It comes with a *label*, the number of its class from 0 to 9.
+# final test. An image is an array of 28x28 numbers (*pixels*), from 0 (black, the empty background)
+# to 255 (white). It comes with a *label*, the number of its class from 0 to 9.
 #
 # Look at your data before you train on it. Are the shapes and the range of the values what you
 # expect? Is every class equally frequent? (Here yes: 6,000 training images each.) Would you
@@ -94,7 +95,7 @@ lesson.save_figure("samples", plots.image_grid(images[:25], titles))
 train_images, val_images, train_labels, val_labels = train_test_split(
     images, labels, test_size=0.1, stratify=labels, random_state=lesson.seed
 )
-# Same as `batch_size=32` in the program above, but in an order that depends only on the seed.
+# Same as `batch_size=32` in the program above, but in random orders that the seed fixes.
 train = lesson.batches(train_images, train_labels)
 
 # %% [markdown]
@@ -106,7 +107,8 @@ train = lesson.batches(train_images, train_labels)
 # - `Flatten` lays the 28x28 pixels out in one row of 784 numbers.
 # - `Dense(128)` has 128 *neurons* (Keras says *units*). Each neuron multiplies every input by a
 #   *weight* of its own, adds the products up, and adds one more number, its *bias*. (Hence the
-#   rescaling: with inputs up to 255, even a tiny change of a weight would change the sum a lot.)
+#   rescaling: with inputs up to 255, even a tiny change of a weight would change the sum a lot, and
+#   training, which changes weights step by step, would jump about.)
 # - `Dense(10)` computes one score per class.
 #
 # Weights and biases are the *parameters*: the numbers that training finds. A layer between input
@@ -139,11 +141,13 @@ model.summary()
 # **The loss.** All weights start as small random numbers, so the first predictions are guesses. To
 # improve them we need a number that says how wrong they are: the *loss*. For one image it is
 # -log(p), where p is the probability that the network gave to the true class and log is the natural
-# logarithm. It is 0.1 for p = 0.9 and 2.3 for p = 0.1, the result if all ten classes are equally
-# probable. This loss is called *cross-entropy*. It is *sparse* if labels are numbers such as 3; the
-# alternative is a row 0 0 0 1 0 0 0 0 0 0 with a 1 in the place of the class, a *one-hot* label.
-# (Some programs leave softmax out of the model and let the loss apply it, with `from_logits=True`.
-# That is more precise when a probability is nearly 0 or 1, but `predict` then returns logits.)
+# logarithm. It is 0.1 for p = 0.9 and 2.3 for p = 0.1. So a network that finds all ten classes
+# equally probable has a loss of 2.3. This loss is called *cross-entropy*: *categorical* if one of
+# several classes is right, and *sparse* if the labels are numbers such as 3. The alternative is a
+# row 0 0 0 1 0 0 0 0 0 0 with a 1 in the place of the class, a *one-hot* label; its loss is
+# `categorical_crossentropy`. (Some programs leave softmax out of the model and let the loss apply
+# it, with `from_logits=True`. That is more precise when a probability is nearly 0 or 1, but
+# `predict` then returns logits.)
 #
 # **Gradient descent.** Training repeats one small step. Take a batch and compute its average loss.
 # Then compute the *gradient*: for every parameter, the derivative of the loss, that is, how fast
@@ -151,13 +155,14 @@ model.summary()
 # going from the last layer back to the first.) Multiply the derivative by a small number, the
 # *learning rate*, and subtract the product from the parameter: with a derivative of 2 and a rate of
 # 0.01 the parameter becomes smaller by 0.02, and the loss falls. Too low a rate makes training
-# slow; too high a rate overshoots.
+# slow. Too high a rate overshoots: the step jumps past the lowest point, and the loss may even
+# rise.
 #
 # **The optimizer** carries out that step. `sgd` (*stochastic* gradient descent, because batches are
 # random) does just that. `rmsprop` divides a parameter's derivative by its average size in recent
 # steps, so that all parameters move at a similar pace. `adam` does so too, and replaces the
-# derivative by an average of the recent ones: batches differ at random, and an average varies less.
-# Start with `adam`.
+# derivative by an average of the recent ones (*momentum*): batches differ at random, and an average
+# varies less. Start with `adam`.
 #
 # **The metric.** Why not train on accuracy itself? A tiny change of one weight almost never changes
 # which class wins, so the derivative of the accuracy is zero nearly everywhere and shows no
@@ -168,14 +173,15 @@ model.compile(
     optimizer=lesson.optimizer,
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # return to Python once per epoch, not after each step: faster
+    steps_per_execution=len(train),  # all steps of an epoch in one call into compiled code: faster
 )
 
 # %% [markdown]
 # ## 5 Fit
 # `fit` trains. An epoch has 54,000 / 32 = 1,687.5 steps, so 1,688: the last batch is half full.
 # After each epoch, one line shows accuracy and loss of the training images, then (`val_`) of the
-# validation images. `fit` returns these numbers, the *history*.
+# validation images. `fit` returns these numbers, the *history*: `history.history["val_accuracy"]`
+# has one value per epoch, and `history.epoch` counts the epochs from 0.
 
 # %%
 history = model.fit(
@@ -222,7 +228,7 @@ probabilities = model.predict(test_images, batch_size=1000, verbose=0)  # one ro
 predicted_labels = probabilities.argmax(axis=1)  # the class with the highest probability
 report = classification_report(
     test_labels, predicted_labels, target_names=CLASS_NAMES, digits=3, zero_division=0
-)
+)  # `zero_division`: the precision of a class that was never predicted
 print(report)
 figure = plots.confusion_matrix(test_labels, predicted_labels, CLASS_NAMES)
 lesson.save_figure("confusion_matrix", figure)
@@ -238,7 +244,7 @@ lesson.save_figure("confusion_matrix", figure)
 # %%
 image = test_images[0]
 probabilities_of_one = model.predict(image[np.newaxis], verbose=0)[0]  # the first and only row
-for label in probabilities_of_one.argsort()[::-1][:3]:
+for label in probabilities_of_one.argsort()[::-1][:3]:  # the three most probable classes
     print(f"first test image: {CLASS_NAMES[label]} {probabilities_of_one[label]:.1%}")
 
 titles, colors = [], []
@@ -256,9 +262,9 @@ lesson.finish(model, history, classes=CLASS_NAMES, test_loss=test_loss, test_acc
 # less sure where it is wrong? Often, but not always: a high probability is no guarantee.
 #
 # A photo of your own must look like the training images: gray, 28x28, bright clothing on a
-# background of 0. From a square photo of dark clothing on white paper, in the last lines of this
-# script (or in one of your own, with `model = keras.models.load_model(...)` and the path of the
-# `model.keras` in the run's folder):
+# background of 0. These lines, at the end of this script, classify a square photo of dark clothing
+# on white paper. (In a script of your own, import `keras` and `numpy`, copy `CLASS_NAMES`, and load
+# the `model.keras` from the run's folder with `keras.models.load_model`.)
 #
 #     photo = keras.utils.load_img("photo.png", color_mode="grayscale", target_size=(28, 28))
 #     image = 255 - np.array(photo)  # dark becomes bright
@@ -275,7 +281,8 @@ lesson.finish(model, history, classes=CLASS_NAMES, test_loss=test_loss, test_acc
 
 # %% [markdown]
 # ## Exercises
-# 1. How many parameters does `--hidden 300 100` have? Count first, then look at the summary.
+# 1. How many parameters does the network with `--hidden 300 100` have? Count first, then look at
+#    the summary.
 # 2. Remove the hidden layer: give `--hidden` without a number. How much accuracy do you lose?
 # 3. Which two classes are confused with each other most often? Write a short script that finds out
 #    from the saved model; `keras.models.load_model` reads it.

@@ -39,9 +39,9 @@ from datasets import split_words
 #
 # A network calculates with numbers. So a text is first cut into pieces, its *tokens*, and each
 # token is replaced by a number. That has been done for us: the tokens are words in lower case
-# without punctuation (a "br" was a line break on the web page), and the number of a word is its
-# *rank*. The most frequent word of the training reviews has rank 1, the next one rank 2. The
-# dictionary `word_index` maps words to ranks; we invert it to read a review.
+# without punctuation, and the number of a word is its *rank*. The most frequent word of the
+# training reviews has rank 1, the next one rank 2. The dictionary `word_index` maps words to ranks;
+# we invert it to read a review. (A "br" among the words was a line break on the web page.)
 
 # %%
 (reviews, labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
@@ -62,7 +62,7 @@ print("words:", *[words_by_rank[rank] for rank in reviews[0][:12]], "...")
 #
 # The network cannot learn much about a word that it meets only once or twice. So we choose a
 # *vocabulary*: the 9,998 most frequent words. Each becomes its rank + 1, a number from 2 to 9,999.
-# All rarer words become 1. The number 0 means "no word here".
+# All rarer words, *out of vocabulary*, become 1. The number 0 means "no word here".
 #
 # We need that 0 because a batch is one rectangular array: all reviews in it must have the same
 # length. We choose 256, which leaves most reviews whole. Shorter ones are *padded* with zeros.
@@ -101,15 +101,16 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 #   training changes them until words with a similar effect on the answer, such as "superb" and
 #   "wonderful", have similar rows. Nobody tells the network what words mean.
 # - `GlobalAveragePooling1D` turns the 256 rows of a review into one: it takes their average, number
-#   by number. So every review, short or long, is described by 16 numbers, and the next layer needs
-#   few weights. The price is the order of the words, which an average does not know. Because of
-#   `mask_zero=True`, the zeros of the padding are left out of the average; this is called
-#   *masking*.
+#   by number. (*Pooling* means replacing many values by one.) So every review, short or long, is
+#   described by 16 numbers, and the next layer needs few weights. The price is the order of the
+#   words, which an average does not know. Because of `mask_zero=True`, the zeros of the padding are
+#   left out of the average; this is called *masking*.
 # - `Dense(16)` is a hidden layer as in lesson 01.
 # - `Dense(1)` computes a single number z, the *logit*, and the activation function `sigmoid` turns
 #   it into a number between 0 and 1: 1 / (1 + e^-z). That is 0.5 for z = 0, 0.88 for z = 2, and
-#   0.12 for z = -2. We read it as p, the probability that the review is positive. The probability
-#   that it is negative is 1 - p, so one output is enough for two classes.
+#   0.12 for z = -2. We read it as p, the probability that the review is positive; the loss in
+#   section 4 trains the network to make it one. The probability that it is negative is 1 - p, so
+#   one output is enough for two classes.
 #
 # The embedding has 10,000·16 = 160,000 parameters, the average none, the hidden layer 16·16 + 16 =
 # 272, and the output layer 16 + 1 = 17. Check with the summary.
@@ -141,9 +142,10 @@ model.compile(
     optimizer="adam",
     loss="binary_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # return to Python once per epoch: faster
-    # With TensorFlow, also compile with XLA, which is faster. On other back-ends, Keras decides.
-    jit_compile=keras.backend.backend() == "tensorflow" or "auto",
+    steps_per_execution=len(train),  # all steps of an epoch in one call: faster
+    # XLA is a compiler that joins many small operations: faster on TensorFlow. On the other
+    # libraries with which Keras can compute (its *back-ends*, JAX and PyTorch) Keras decides.
+    jit_compile=True if keras.backend.backend() == "tensorflow" else "auto",
 )
 
 # %% [markdown]
@@ -153,7 +155,7 @@ model.compile(
 #
 # A *callback* is an object that `fit` calls after every epoch. `EarlyStopping` watches the
 # validation loss. Usually it ends training when there has been no new minimum for `patience`
-# epochs. Here `patience` is the number of all epochs, so that training goes on to the end and you
+# epochs. Here `patience` is as large as the number of epochs, so training never stops early and you
 # see the whole curve. Then `restore_best_weights` puts back the weights of the epoch with the
 # lowest validation loss. These are what we evaluate later.
 
@@ -204,13 +206,13 @@ lesson.save_figure("loss", figure)
 #
 # ## 6 Evaluate
 # The test reviews have waited until now. Half of them are positive, so guessing would give an
-# accuracy of 0.5; the line "Expect" at the top says what the network reaches. It answers "positive"
-# where p is above 0.5. In the confusion matrix the mistakes lie off the diagonal: positive
-# reviews called negative, and negative ones called positive.
+# accuracy of 0.5. The network answers "positive" where p is above 0.5, the *threshold*. In the
+# confusion matrix the mistakes lie off the diagonal: positive reviews called negative, and negative
+# ones called positive.
 
 # %%
 test = model.evaluate(test_numbers, test_labels, batch_size=1000, verbose=0, return_dict=True)
-probabilities = model.predict(test_numbers, batch_size=1000, verbose=0)[:, 0]  # (reviews,)
+probabilities = model.predict(test_numbers, batch_size=1000, verbose=0)[:, 0]  # the only column
 predicted_labels = (probabilities > 0.5).astype("uint8")
 figure = plots.confusion_matrix(test_labels, predicted_labels, ["negative", "positive"])
 lesson.save_figure("confusion_matrix", figure)
@@ -220,9 +222,10 @@ lesson.save_figure("confusion_matrix", figure)
 # A sentence of your own must be prepared exactly like the training reviews: lower case, no
 # punctuation, split into words, words to ranks, ranks to numbers, then padded. If it is not, every
 # word may mean something else to the network, and no error tells you; this fault is called
-# *training-serving skew*. (The layer `TextVectorization` does all these steps on raw strings. Call
-# its `adapt` with the training texts only, so that no knowledge of the test leaks into the
-# vocabulary; put into the model, it is saved with it and prepares every text in the same way.)
+# *training-serving skew*. (The layer `TextVectorization`, lesson 26, does all these steps on raw
+# strings. Its method `adapt` collects the vocabulary: call it with the training texts only, so that
+# no knowledge of the test leaks in. If the layer is part of the model, it is saved along with it,
+# and every text is prepared in the same way.)
 #
 # `predict` wants a batch, so we give it a batch of one review. A word that is not in the vocabulary
 # becomes 1 and so tells the network little. Is an answer near 0 or 1 always right? No: a high

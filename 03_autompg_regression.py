@@ -2,10 +2,11 @@
 """
 # 03 Auto MPG: how far does this car go on a gallon?
 
-Predict a number instead of a class: that is *regression*. From seven facts about a car of the years
-1970 to 1982 a network predicts its fuel economy in miles per gallon (MPG). The table has only 398
-cars, and small tables are common in practice. You will see how to stop training in time, and how
-far to trust a score from few examples.
+Predict a number instead of a class: that is *regression*. From seven facts about a car (cylinders,
+displacement, horsepower, weight, acceleration, model year, origin) a network predicts its fuel
+economy in miles per gallon (MPG). The cars are from 1970 to 1982. The table has only 398 cars, and
+small tables are common in practice. You will see how to stop training in time, and how far to trust
+a score from few examples.
 
 In TensorFlow's tutorial the predictions are off by 1.80 to 2.3 MPG on average: that is their *mean
 absolute error* (MAE).
@@ -13,7 +14,7 @@ absolute error* (MAE).
 Expect: test error (MAE) 1.94 (1.60 to 2.40) MPG, median and range of 20 seeds.
 
     python 03_autompg_regression.py
-    python 03_autompg_regression.py --hidden           # no hidden layer: linear regression
+    python 03_autompg_regression.py --hidden           # no hidden layer: a weighted sum
     python 03_autompg_regression.py --patience 1000    # train too long and watch
 """
 
@@ -74,8 +75,8 @@ train_features, test_features, train_mpg, test_mpg = train_test_split(
 train_features, val_features, train_mpg, val_mpg = train_test_split(
     train_features, train_mpg, test_size=0.2, random_state=lesson.seed
 )
-# `repeat=True` yields batches endlessly, and `steps` is the number of batches per epoch. With so
-# few rows an epoch takes milliseconds, less than restarting the batches would take.
+# With so few rows, starting the batches anew would take longer than the epoch itself. So they go on
+# forever (`repeat=True`), and `steps` will tell `fit` where an epoch ends.
 train = lesson.batches(train_features, train_mpg, repeat=True)
 val = lesson.batches(val_features, val_mpg, len(val_mpg), shuffle=False)
 steps = math.ceil(len(train_mpg) / lesson.batch_size)
@@ -87,24 +88,25 @@ pd.plotting.scatter_matrix(shown, ax=axes, s=60, hist_kwds={"bins": 20})
 lesson.save_figure("scatter_matrix", figure)
 
 # %% [markdown]
-# The scatter matrix plots each of four columns against the others. Its bottom row says: the larger
-# the engine (displacement), the heavier the car and the higher its power, the fewer miles per
-# gallon. The points follow a curve, not a line, so a network with hidden layers has something to
-# learn that a line misses.
+# The scatter matrix plots each of four columns against the others; on the diagonal, a histogram
+# shows how the values of one column are spread. The bottom row says: cars with a larger engine
+# (displacement), more weight or more power go fewer miles per gallon. The points follow a curve,
+# not a line, so a network with hidden layers has something to learn that a line misses.
 #
 # ## 3 Define
 # A car weighs thousands of pounds but has at most eight cylinders. If two parameters grow by 0.001,
 # the one that multiplies 3,000 pounds adds 3 to the sum, the one that multiplies 8 cylinders 0.008.
 # So the same step is too large for one and too small for the other. (Plain gradient descent makes
-# it worse: the derivative for a parameter contains its input, so the pounds get the larger steps.)
+# it worse: the derivative of w·x with respect to w is x, so the pounds also get the larger steps.)
 #
 # *Normalization* puts all columns on the same scale: subtract the column's mean, divide by its
 # standard deviation. With mean 3,000 and standard deviation 850, a car of 3,850 pounds becomes
 # (3,850 - 3,000) / 850 = 1.
 #
-# The method `adapt` of the layer `Normalization` measures means and variances, on the training rows
-# only. If it saw the test rows, knowledge about them would leak into training: that is *data
-# leakage*. The layer is saved with the model, so the model takes raw values.
+# The method `adapt` of the layer `Normalization` measures mean and variance (the square of the
+# standard deviation) of each column, on the training rows only. If it saw the test rows, knowledge
+# about them would leak into training: that is *data leakage*. The layer is saved with the model, so
+# the model takes raw values.
 #
 # The last layer is a single neuron without activation, so that any number can come out.
 
@@ -130,22 +132,23 @@ model.summary()
 #
 # We train on the MSE and read the MAE. The derivative of an error's square is twice the error: a
 # large error pulls hard and a small one gently. The derivative of the absolute error is 1 or -1,
-# however small the error is. (One can train on the MAE too; it pays less attention to *outliers*,
-# cars far from all others.)
+# however small the error is. So the MSE lets training settle as the errors shrink, while the MAE
+# keeps pulling equally hard. (One can train on the MAE too; it pays less attention to *outliers*,
+# single cars whose MPG is far from what their features suggest.)
 #
 # The optimizer `RMSprop` divides each derivative by its average size in recent steps. The quotient
 # is about 1 or -1, so a step changes a parameter by about the learning rate. The usual 0.001 suits
 # the network, where thousands of parameters change together and move the prediction a lot. Linear
-# regression has a single bias, which must go from 0 to about 23 MPG: at 0.001 per step that takes
-# 23,000 steps, so we give it 0.1.
+# regression has a single bias. Normalized features are 0 on average, so the bias alone must become
+# the average MPG, about 23: at 0.001 per step that takes 23,000 steps, so we give it 0.1.
 
 # %%
 learning_rate = lesson.learning_rate or (0.001 if lesson.hidden else 0.1)
 model.compile(
     optimizer=keras.optimizers.RMSprop(learning_rate),
     loss="mse",
-    metrics=["mae", "mse"],  # mse is the loss, here under its own name
-    steps_per_execution=steps,  # return to Python once per epoch, not after each step: faster
+    metrics=["mae", "mse"],  # the loss is the mse already; so the history names it, too
+    steps_per_execution=steps,  # all steps of an epoch in one call: faster
 )
 
 # %% [markdown]
@@ -176,8 +179,9 @@ print(f"trained for {len(history.epoch)} epochs, restored the weights of epoch {
 # cars, which takes no network at all.
 #
 # And what can 79 test cars tell? With other test cars the mean error would be a little different:
-# by about s/√n, where s is the standard deviation of the errors and n the number of cars. This is
-# the *standard error* of a mean; four times as many cars would halve it. We print it after ±.
+# by about s/√n, where s is the standard deviation of the errors and n the number of cars. (Chance
+# errors partly cancel in an average, the more so the more cars there are.) This is the *standard
+# error* of a mean; four times as many cars would halve it. We print it after ±.
 
 # %%
 test = model.evaluate(test_features, test_mpg, verbose=0, return_dict=True)
@@ -190,8 +194,8 @@ print(f"baseline, always predicting the mean: {baseline:.2f} MPG")
 
 # %% [markdown]
 # The network is far better than the baseline. But had other cars been drawn for the test, the score
-# would be different. So we let each seed draw its own split and initial weights; the brackets hold
-# the smallest and the largest test error:
+# would be different. So we let each seed draw its own split and initial weights (in brackets, the
+# smallest and the largest test error):
 #
 # <!-- results: lesson-03-splits -->
 # Over 20 seeds, each with its own split and initial weights, the median test error is 1.94 (1.60 to
@@ -245,6 +249,7 @@ lesson.finish(model, history, units=units, test_loss=test["loss"], test_mae=test
 # 1. How much worse is the network without hidden layers, and why?
 # 2. Train for all 1000 epochs with `--patience 1000`. Where is the validation loss lowest, and does
 #    the test error change?
-# 3. Which column matters most? Shuffle one column at a time and see how much the error grows.
+# 3. Which column matters most? Shuffle one column at a time and see how much the error grows
+#    (*permutation importance*).
 #
 # Solutions: notes/solutions/03_autompg_regression.md

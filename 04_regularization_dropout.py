@@ -78,7 +78,7 @@ def multi_hot(reviews):
 train_words, val_words, test_words = map(multi_hot, (train_reviews, val_reviews, test_reviews))
 train_labels, val_labels, test_labels = (
     labels.reshape(-1, 1) for labels in (train_labels, val_labels, test_labels)
-)  # (reviews, 1), the shape of the predictions: the metric below wants it
+)  # (reviews, 1), like the predictions: each label is compared with one prediction
 val = lesson.batches(val_words, val_labels, shuffle=False)
 test = lesson.batches(test_words, test_labels, shuffle=False)
 
@@ -105,8 +105,8 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 # An *L2 penalty* adds λ·Σw² to the loss: a small number λ (lambda) times the sum of a layer's
 # squared weights w. With λ = 0.001, our default, a weight of 0.1 costs 0.00001, and one of 1 a
 # hundred times as much. So a weight stays large only if it lowers the error by more than it costs.
-# That can be so for a word that tells something about many reviews, but not for one that occurs in
-# two.
+# A word that says something about many reviews can earn a large weight; a word that occurs in only
+# two reviews cannot.
 #
 # The derivative, 2λw, pulls every weight towards 0 in proportion to its size. In plain gradient
 # descent it takes the same percentage off every weight in each step, hence the other name, *weight
@@ -119,9 +119,10 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 # ### Dropout
 # *Dropout* sets each output of a layer to 0 with a certain probability, the *rate*, and draws anew
 # for every review in every training step. So no unit can rely on a particular other one, and the
-# network must find several clues to the same answer. To keep the sum of the outputs the same on
-# average, the remaining ones are divided by 1 - rate: a rate of 0.5 doubles them. In validation and
-# prediction, dropout does nothing.
+# network must find several clues to the same answer. In validation and prediction, dropout does
+# nothing, and all outputs take part. So that the next layer gets sums of about the same size in
+# both cases, the outputs that remain in training are divided by 1 - rate: a rate of 0.5 doubles
+# them. Usual rates are 0.2 to 0.5.
 #
 # ### Batch normalization
 # *Batch normalization* shifts and scales the outputs of each unit to mean 0 and variance 1 over the
@@ -129,9 +130,9 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 # choose a mean and a variance that suit the next layer. A single new review has no batch, so in
 # prediction the layer uses averages of the means and variances of past training batches.
 #
-# It was invented to train deep networks faster. But the mean of a random batch is a little random,
-# too, so the outputs become noisy, as with dropout. Therefore batch normalization is often
-# recommended against overfitting. Does it help?
+# It was invented to train deep networks faster. It has a side effect: the mean depends on which
+# other reviews are in the batch, so the outputs become noisy, as with dropout. Therefore batch
+# normalization is often recommended against overfitting. Does it help?
 
 
 # %%
@@ -268,7 +269,8 @@ for file, names in [("capacity", NAMES[:3]), ("remedies", [NAMES[1], *NAMES[3:]]
 # - *Dropout*, alone or with L2, lowers the best loss slightly, but does not raise the test
 #   accuracy. (Do not compare its gap with the others: the training loss is measured while units are
 #   switched off, so it is too high.)
-# - *Batch normalization* is no remedy here: its best loss is higher than the baseline's.
+# - *Batch normalization* lowers the last loss too, but its best loss is the highest of all: if you
+#   keep the best epoch's weights, it does harm here. We have not found out why.
 # - *More data* lowers the best loss more than any other remedy: compare `a_fifth` with `baseline`.
 #   A coincidence is less likely to hold in 15,000 reviews than in 3,000.
 #
@@ -298,12 +300,12 @@ lesson.finish(model, curves[best_name], training=best_name, **scores)
 #   that where the training loss keeps falling while the validation loss rises.
 # - Keeping the best epoch's weights and more data helped most here. Penalties and dropout slow
 #   overfitting down.
-# - Compare validation losses without penalties.
+# - To compare models, compute the validation loss without the penalties.
 #
-# On your own data, try first: more data, and `EarlyStopping` with `restore_best_weights=True`.
-# Next, `Dropout(0.5)` after the hidden layers. Then fewer units, or an L2 penalty of 0.0001 to
-# 0.001: they did little here, but that differs from one task to the next. Change one thing at a
-# time. More remedies: notes/overfitting.md
+# With a model of your own, first try to get more data, and use `EarlyStopping` with
+# `restore_best_weights=True`. Next, try `Dropout(0.5)` after the hidden layers, then fewer units or
+# an L2 penalty of 0.0001 to 0.001. (The last two did not lower the best loss here, but that differs
+# from one task to the next.) Change one thing at a time. More remedies: notes/overfitting.md
 
 # %% [markdown]
 # ## Exercises

@@ -35,7 +35,7 @@ from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common.batches import epoch_order
-from common.callbacks import ModelCheckpoint  # Keras' own, but a crash leaves no broken file
+from common.callbacks import ModelCheckpoint  # Keras' own, but never leaves half a file
 
 # %% [markdown]
 # ## 1 Load
@@ -53,13 +53,13 @@ from common.callbacks import ModelCheckpoint  # Keras' own, but a crash leaves n
 train_images, val_images, train_labels, val_labels = train_test_split(
     images, labels, test_size=0.1, random_state=lesson.seed, stratify=labels
 )
-train = lesson.batches(train_images, train_labels)  # the order depends on seed and epoch
+train = lesson.batches(train_images, train_labels)  # a new order in every epoch
 
 # %% [markdown]
 # ## 3 Define
 # A model consists of its *architecture* (which layers, in which order, how large) and its weights.
 # Some files hold only the weights; to use them, we must build the same architecture again. So we
-# write a function that builds it. It has 784·64 + 64 + 64·10 + 10 = 50,890 parameters.
+# write a function that builds it. The network has 784·64 + 64 + 64·10 + 10 = 50,890 parameters.
 
 
 # %%
@@ -78,12 +78,14 @@ model = build_model()
 
 # %% [markdown]
 # ## 4 Compile
-# The *state* of an optimizer is what it remembers from step to step. Adam keeps two running
-# averages for every parameter, of its derivative and of the derivative's square, and counts its
-# steps. To continue training later you need the state too.
+# The *state* of an optimizer is what it remembers from step to step. For every parameter, Adam
+# keeps two running averages, from which it computes the size of the next step: one of the
+# derivative of the loss with respect to that parameter, one of the derivative's square. It also
+# counts its steps. To continue training later you need this state too.
 #
-# The first training step creates it. `optimizer.build` does so now, because `load_weights`, further
-# below, can only fill a state that exists: otherwise it warns and leaves the saved one out.
+# The first training step would create the state; `optimizer.build` creates it now. We need that
+# because `load_weights`, further below, only fills a state that exists. If there is none, it prints
+# a warning and does not load the saved one.
 
 
 # %%
@@ -93,7 +95,7 @@ def compile_model(model):
         optimizer="adam",
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=len(train),  # return to Python once per epoch: faster
+        steps_per_execution=len(train),  # all steps of an epoch in one call: faster
     )
     model.optimizer.build(model.trainable_variables)
 
@@ -111,15 +113,17 @@ compile_model(model)
 # - `save_weights_only=True` saves just the weights, here one file per epoch: `{epoch:02d}` becomes
 #   01, 02 and so on.
 #
-# The name decides the format: `.keras` for a whole model, `.weights.h5` for weights (h5 stands for
-# HDF5, a file format for arrays of numbers).
+# The name must match: it ends in `.keras` for a whole model, in `.weights.h5` for weights only.
+# (HDF5 is a file format for arrays of numbers.) In older programs you will meet
+# `model.save("name.h5")`, one HDF5 file for the whole model. Keras 3 still reads and writes it, but
+# warns: use `.keras`.
 
 # %%
 saved = lesson.folder / "saved"
 saved.mkdir(exist_ok=True)
 keep_best = ModelCheckpoint(saved / "best.keras", monitor="val_loss", save_best_only=True)
 keep_all = ModelCheckpoint(saved / "epoch-{epoch:02d}.weights.h5", save_weights_only=True)
-model.save_weights(saved / "epoch-00.weights.h5")  # `keep_all` saves only after an epoch
+model.save_weights(saved / "epoch-00.weights.h5")  # untrained: `keep_all` saves after each epoch
 history = model.fit(
     train,
     validation_data=(val_images, val_labels),
@@ -184,14 +188,22 @@ uncompiled.save_weights(without_optimizer)
 # ### What each file holds
 # The table shows what each file restores by itself. A "no" under `architecture` means that we had
 # to call `build_model` first, a "no" under `compile_settings` that we had to call `compile_model`.
-# The column `optimizer` is about its state: is the number of its steps right?
+# The column `optimizer` is about its state. We check it by the step counter: "yes" means that the
+# loaded optimizer has counted as many steps as that of `model`.
 
 # %%
 rows = []
 
 
 def add_row(form, path, predicted, restored=None, optimizer=None):
-    """Record what a file contains; `restored` is the model rebuilt from this file alone."""
+    """Record what a file restores.
+
+    Args:
+        form, path: what kind of file it is, and where.
+        predicted: the predictions of the model that was loaded from it.
+        restored: that model, if the file alone was enough to build it.
+        optimizer: the optimizer whose state came from the file, if it holds one.
+    """
     files = [file for file in (path, *path.rglob("*")) if file.is_file()]
     steps = int(optimizer.iterations) if optimizer else 0
     rows.append({
@@ -211,11 +223,12 @@ add_row("weights, not compiled", without_optimizer, predict(uncompiled))
 
 # %% [markdown]
 # ### Other programs: `export`
-# A server or a phone needs predictions, but has neither your code nor, often, Keras. `export`
-# writes only the computation of a prediction (*inference*). It cannot be trained further, and
-# `load_model` does not read it: keep the `.keras` file too. With the TensorFlow back-end we write a
-# *SavedModel*, a folder that TensorFlow and TensorFlow Serving run. notes/saving.md lists the other
-# formats; lesson 36 writes one for phones, makes it smaller, and runs it without Keras.
+# A server or a phone needs predictions, but often has neither your code nor Keras. `export` writes
+# only the computation of a prediction (*inference*). It cannot be trained further, and `load_model`
+# does not read it: keep the `.keras` file too. With TensorFlow as the *back-end*, the library with
+# which Keras computes, we write a *SavedModel*: a folder for TensorFlow and for the server program
+# TensorFlow Serving. notes/saving.md lists the other formats; lesson 36 writes one for phones,
+# makes it smaller, and runs it without Keras.
 
 # %%
 if keras.backend.backend() == "tensorflow":
@@ -239,6 +252,12 @@ lesson.save_table("forms", table.replace({True: "yes", False: "no"}))
 # the model was not compiled. The export predicts, but gives back no Keras model.
 #
 # ### Continue training
+# An interrupted training goes on in three steps: compile the model and build its optimizer, load
+# the last checkpoint, and tell `fit` how many epochs are done:
+#
+#     model.load_weights("epoch-03.weights.h5")
+#     model.fit(train, initial_epoch=3, epochs=5)
+#
 # Does the optimizer's state matter? We load the checkpoint before the last epoch and train that
 # epoch again on the same batches, with the state and without it. With it we reach exactly the
 # weights of `model`. Without it Adam starts again from zero, and the weights differ.
@@ -276,15 +295,17 @@ assert with_state == 0
 
 # %% [markdown]
 # ### Layers of your own
-# A layer is a class: `build` creates its weights, `call` computes its output. A file holds the name
-# and the arguments of a layer, not its code. So to load a layer of your own, Keras must find its
-# class, which `register_keras_serializable` registers under a name, and know its arguments, which
-# `get_config` returns: those that every layer has, such as its name, and your own. The loading
-# program has to import the class before it calls `load_model`.
+# If Keras has no layer for what you need, you can write one. It is a class: `build` creates its
+# weights, `call` computes its output. Our example multiplies its inputs by one trainable number.
+#
+# A file holds a layer's name and arguments, not its code. So to load it, Keras needs two things.
+# `register_keras_serializable` registers the class under a name, by which Keras finds it. And
+# `get_config` returns the arguments: those that every layer has, such as its name, and your own,
+# here `start`. A program that loads the model has to import the class before it calls `load_model`.
 
 
 # %%
-@keras.saving.register_keras_serializable(package="lesson05")
+@keras.saving.register_keras_serializable(package="lesson05")  # as "lesson05>Scale"
 class Scale(layers.Layer):
     """Multiplies its inputs by one trainable number."""
 
@@ -293,6 +314,7 @@ class Scale(layers.Layer):
         self.start = start
 
     def build(self, input_shape):
+        # A trainable parameter, and its first value.
         self.factor = self.add_weight(initializer=keras.initializers.Constant(self.start))
 
     def call(self, inputs):
@@ -322,7 +344,9 @@ lesson.finish(
 # - To continue training you need the optimizer's state, not only the weights.
 #
 # With your own model, start with `ModelCheckpoint("best.keras", save_best_only=True)`; then load
-# `best.keras`. A stranger's file may contain code that you should not run: see notes/saving.md.
+# `best.keras`. There is one exception to "not the code": a `Lambda` layer is saved with its Python
+# function, and a stranger's file could run anything that way. So `load_model` refuses such a file
+# unless you say `safe_mode=False`. Do that only with files of your own (notes/saving.md).
 
 # %% [markdown]
 # ## Exercises

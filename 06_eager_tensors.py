@@ -20,6 +20,7 @@ Expect: test accuracy 0.923 (0.922 to 0.924), median and range of three seeds.
 # %%
 from frame import Lesson, expect_error
 
+# `backends`: what follows is TensorFlow, which Keras uses unless you choose another library.
 lesson = Lesson(__doc__, epochs=10, batch_size=32, learning_rate=0.1, backends=("tensorflow",))
 
 import keras
@@ -40,8 +41,9 @@ from sklearn.model_selection import train_test_split
 #
 # TensorFlow refuses to add an integer tensor and a float tensor: it never converts tensors behind
 # your back, because that can cost precision or memory. Say what you want with `tf.cast`; from float
-# to integer it drops the decimals. A plain Python number does adapt: `vector + 1` works.
-# (`expect_error` prints the error that its block raises, and the lesson goes on.)
+# to integer it cuts off what is after the point. A plain Python number does adapt: `vector + 1`
+# works. (NumPy's default is float64, and `tf.constant(array)` keeps that: write `tf.constant(array,
+# tf.float32)`.) (`expect_error` prints the error that its block raises, and the lesson goes on.)
 
 # %%
 vector, integers = tf.constant([1.0, 2.0]), tf.constant([3, 4])
@@ -68,9 +70,10 @@ print("variable:", variable.numpy())
 
 # %% [markdown]
 # ### Index, reshape, transpose
-# Indices and slices work as in NumPy. `reshape` changes only the shape and keeps the order of the
-# numbers; one length may be -1, "whatever fits". `transpose` swaps rows and columns. Below, both
-# turn the shape (3, 4) into (4, 3), but the results differ.
+# Single indices and slices work as in NumPy; for the rows with given numbers, use `tf.gather(table,
+# [2, 0])`. `reshape` changes only the shape and keeps the order of the numbers; one length may be
+# -1, "whatever fits". `transpose` swaps rows and columns. Below, both turn the shape (3, 4) into
+# (4, 3), but the results differ.
 
 # %%
 table = tf.reshape(tf.range(12.0), (3, -1))
@@ -195,18 +198,20 @@ print("weights:", weights.shape, "biases:", biases.shape, "parameters:", model.c
 
 
 def predict(rows):
-    """Return probabilities (images, 10), as `tf.nn.softmax` does, which never overflows."""
-    powers = tf.exp(rows @ weights + biases)  # (images, 10), divided below by (images, 1)
+    """Return probabilities, shape (n, 10). (`tf.nn.softmax` also works where e^score overflows.)"""
+    powers = tf.exp(rows @ weights + biases)  # shape (n, 10), divided below by shape (n, 1)
     return powers / tf.reduce_sum(powers, axis=1, keepdims=True)
 
 
 # %% [markdown]
 # ## 4 Compile
-# The loss of an image is the cross-entropy of lesson 01, -log(p) for the probability p of the true
-# class. First we need its derivative with respect to each of the ten scores. By softmax,
-# p = e^s / sum, where s is the score of the true class and the sum is that of all ten e^score; so
-# the loss is log(sum) - s. Its derivative with respect to a score is the probability of that class,
-# minus 1 if it is the true class. We call it the *error*
+# Where `compile` would get a loss and an optimizer, we write both ourselves: first the derivative
+# of the loss, then the update. The loss of an image is the cross-entropy of lesson 01, -log(p) for
+# the probability p of the true class. We need ten derivatives, one for each score: that score
+# changes, the other nine stay fixed (a *partial derivative*). By softmax, p = e^s / sum, where s is
+# the score of the true class and the sum is that of all ten e^score; so the loss is log(sum) - s.
+# The derivative of log(sum) is e^score / sum, the probability of that class; for the true class, -s
+# adds -1. We call it the *error*
 # ([notes/gradients.md](notes/gradients.md#the-gradient-of-a-classifiers-loss) checks it).
 #
 # Suppose an image shows a 3. If the network gives class 8 the probability 0.2, the error of class 8
@@ -225,7 +230,7 @@ def train_step(images, labels):
     """Update the variables; return the sum of the losses and the number of correct answers."""
     rows = to_rows(images)
     probabilities = predict(rows)
-    truth = tf.one_hot(labels, 10)
+    truth = tf.one_hot(labels, 10)  # rows with a 1 at the label, 0 elsewhere
     error = (probabilities - truth) / len(truth)  # divided by the batch size: an average
     weights.assign_sub(lesson.learning_rate * (tf.transpose(rows) @ error))
     biases.assign_sub(lesson.learning_rate * tf.reduce_sum(error, axis=0))
@@ -238,8 +243,9 @@ def train_step(images, labels):
 # ## 5 Fit
 # Two loops, over epochs and over batches, and after each epoch the validation accuracy. As `fit`
 # would, our loop calls the *callbacks* at the beginning and end of each epoch: they time it, save
-# the state and collect the `logs` as the history. A `CallbackList` passes each call on to all of
-# them; lesson 15 has more. (`compile` is only for `evaluate` below: its optimizer is never used.)
+# the state, and collect the losses and accuracies that we hand them (`logs`) as the history, which
+# `add_history` asks for. A `CallbackList` passes each call on to all of them; lesson 15 has more.
+# (`compile` is only for `evaluate` below: its optimizer is never used.)
 
 # %%
 model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -16,6 +16,7 @@ Expect: w 3.06 (3.01 to 3.06), b 2.00 (1.97 to 2.02), median and range of three 
 # %%
 from frame import Lesson
 
+# The points are made below, so there is no data set to load. The tape is TensorFlow's.
 lesson = Lesson(
     __doc__, epochs=100, batch_size=100, data="points near a line", backends=("tensorflow",)
 )
@@ -41,8 +42,8 @@ from keras import layers
 #
 # We can check it without any calculus: move x a little to both sides, and divide the change of f by
 # the change of x. These *finite differences* are only an approximation: they give the slope between
-# two points, not at one. Here the error is 0.001² = 0.000001. With two points much closer together
-# it would be smaller, but then rounding spoils the difference.
+# two points, not at one. For this f the error is exactly 0.001² = 0.000001: multiply it out. With
+# two points much closer together it would be smaller, but then rounding spoils the difference.
 
 
 # %%
@@ -69,9 +70,10 @@ print("with finite differences:", (f(2.001) - f(1.999)) / 0.002)
 # a time (*reverse mode*). Applied to the loss of a network, from the last layer back to the first,
 # this is *backpropagation*.
 #
-# Why backward? The product for a late layer, here dy/du, serves all layers before it, so one pass
-# from the one loss gives the derivatives for all weights. A pass forward starts at one weight and
-# gives the derivative for that one only: 100,000 weights would need 100,000 passes.
+# Why backward? Every early layer needs the derivatives of all later ones as factors. Backward, each
+# factor, here dy/du, is computed once and used again, so one pass gives the derivatives for all
+# weights. One could also multiply from the front (*forward mode*), but such a pass starts at one
+# weight and gives the derivative for that one only: 100,000 weights would need 100,000 passes.
 
 # %%
 x = tf.Variable(1.5)
@@ -87,14 +89,15 @@ print(f"dy/dx {dy_dx:.4f}, by the formula {np.cos(1.5**2) * 2 * 1.5:.4f}")
 # operations too; the outer one records them and differentiates dy/dx again (exercise 1).
 #
 # ### Gradients
-# A loss depends on many weights. The vector of its derivatives with respect to all of them is
-# called the *gradient*. For z = 4w + b² at w = 3 and b = 1 it is (4, 2b) = (4, 2), and
-# `tape.gradient(z, [w, b])` returns these two: z rises if w or b grows, and twice as fast for w.
+# A loss depends on many weights. Its derivative with respect to one of them, with the others fixed,
+# is a *partial derivative*; the vector of all of them is the *gradient*. For z = 4w + b² at w = 3
+# and b = 1 it is (4, 2b) = (4, 2), and `tape.gradient(z, [w, b])` returns these two: z rises if w
+# or b grows, and twice as fast for w.
 #
 # Drawn as an arrow, the gradient points uphill, where z rises most steeply. A step of length 0.01
-# raises z by about 0.040 along w, 0.020 along b, and 0.045 along the arrow (4, 2). So to make a
-# loss *smaller*, step *against* the gradient: subtract a little of it from the weights. That is
-# *gradient descent*, and the idea behind all training.
+# raises z by about 0.040 along w, 0.020 along b, and 0.045 along the arrow (4, 2), whose length is
+# √(4² + 2²) = 4.5. So to make a loss *smaller*, step *against* the gradient: subtract a little of
+# it from the weights. That is *gradient descent*, and the idea behind all training.
 #
 # ### When the gradient is None
 # `None` means that the tape knows no way from the result back to x. There are two usual causes:
@@ -102,8 +105,8 @@ print(f"dy/dx {dy_dx:.4f}, by the formula {np.cos(1.5**2) * 2 * 1.5:.4f}")
 # - x is a constant. By itself the tape watches only variables. For a constant, call `tape.watch(x)`
 #   at the beginning of the `with` block.
 # - The computation left TensorFlow on its way, for example through NumPy: the record has a gap. To
-#   find it, ask for the derivative of one intermediate result after the other, from x on. The first
-#   `None` comes right after the gap.
+#   find it, ask a persistent tape (below) for the derivative of one intermediate result after the
+#   other, from x on. The first `None` comes right after the gap.
 #
 # A tape keeps all intermediate results. `gradient` frees that memory, so you can ask only once; a
 # tape made with `persistent=True` keeps them and answers again and again.
@@ -143,7 +146,8 @@ test_x, test_y = make_points(50)
 # %% [markdown]
 # ## 2 Prepare
 # Nothing needs scaling: x has mean 0 and standard deviation 1, more or less. Keras, which we use
-# later, wants batches. By default a batch holds all 100 points, so an epoch is a single step.
+# later, wants batches. In this lesson a batch holds all 100 points, unless you give `--batch-size`,
+# so an epoch is a single step.
 
 # %%
 train = lesson.batches(train_x, train_y)
@@ -160,7 +164,8 @@ def predict(x, w, b):
 
 # %% [markdown]
 # ## 4 Compile
-# The loss is the *mean squared error* (MSE): the average of (prediction - y)² over all points. As a
+# `compile` would get a loss and an optimizer. By hand, they are a formula and a subtraction. The
+# loss is the *mean squared error* (MSE): the average of (prediction - y)² over all points. As a
 # function of w and b it is a bowl with a single lowest point. Gradient descent starts somewhere on
 # its side, here at w = 0 and b = -1, and repeats: compute the loss, compute its gradient, subtract
 # the gradient times a small number, the *learning rate*, from the parameters.
@@ -211,9 +216,10 @@ lesson.save_figure("line", figure)
 # With 0.001 the loss has hardly fallen after 100 steps. With 0.1 it stops falling long before the
 # end: the line has arrived. With 1.1 the loss *diverges*: it grows without limit. Why?
 #
-# Look at b alone, with w fixed. The loss is then a parabola, (b - best)² + c, with the derivative
-# 2·(b - best). A step subtracts rate · 2·(b - best), so the new distance b - best is the old one
-# times the factor 1 - 2·rate:
+# Look at b alone, with w fixed. Squared out and averaged over the points, the loss is b² plus terms
+# with b and without: a parabola, (b - best)² + c, where c is the lowest loss and `best` the b that
+# has it. Its derivative is 2·(b - best). A step subtracts rate · 2·(b - best), so the new distance
+# b - best is the old one times the factor 1 - 2·rate:
 #
 # - rate 0.1: the factor is 0.8, and the distance shrinks quickly
 # - rate 0.001: the factor is 0.998, and it shrinks slowly
@@ -221,10 +227,10 @@ lesson.save_figure("line", figure)
 #
 # ### The same with Keras
 # A `Dense` layer with one unit computes w·x + b. The two initializers give it our starting values;
-# Keras calls the weights of a layer its *kernel*. `"mse"` is our loss, and `SGD` makes our update.
-# Its name, *stochastic gradient descent*, comes from batches: if a step sees only some of the
-# points, drawn at random, its gradient is an estimate (exercise 3). The callbacks save the state of
-# the training, as in lesson 01.
+# Keras calls the weights of a layer its *kernel*. `"mse"` is our loss, and `SGD`, *stochastic
+# gradient descent*, makes our update. *Stochastic* means random: if a step sees only some of the
+# points, drawn at random, its gradient is only an estimate of that of all points (exercise 3). The
+# callbacks save the state of the training, as in lesson 01.
 
 # %%
 model = keras.Sequential([
@@ -238,8 +244,8 @@ keras_w, keras_b = (float(np.squeeze(parameter)) for parameter in model.get_weig
 # %% [markdown]
 # ## 6 Evaluate
 # For a straight line a formula gives the best w and b directly (*least squares*); `np.polyfit` uses
-# it. And new points? No line can predict the noise, whose mean square is 0.5² = 0.25, so expect a
-# test MSE of about that.
+# it. How well does it do on new points? The noise has standard deviation 0.5, so its mean square is
+# 0.5² = 0.25. No line can predict noise: expect a test MSE of about that.
 
 # %%
 best_w, best_b = np.polyfit(train_x[:, 0], train_y[:, 0], 1)
@@ -270,15 +276,15 @@ lesson.finish(model, history, w=keras_w, b=keras_b, test_mse=test_mse)
 # - Too small a learning rate wastes time; too large a one makes the loss diverge.
 #
 # For a network of your own, first try the optimizer's default learning rate. If the loss grows or
-# becomes `nan`, divide the rate by ten; if the loss hardly falls, multiply it by three. Lesson 15
-# trains a network by a tape and a loop of its own.
+# becomes `nan` (*not a number*: too large to compute with), divide the rate by ten; if the loss
+# hardly falls, multiply it by three. Lesson 15 trains a network by a tape and a loop of its own.
 
 # %% [markdown]
 # ## Exercises
 # 1. The derivative of x³ can be differentiated once more. Compute the second derivative of x³ at 2
 #    with two tapes, one inside the other, and check it by the formula.
 # 2. Find the minimum of (x - 3)² + 1 by gradient descent from 0. How many steps does it take until
-#    x is right to 0.001, with the learning rates 0.1, 0.5 and 1.1?
+#    x is less than 0.001 from the minimum, with the learning rates 0.1, 0.5 and 1.1?
 # 3. With `--batch-size 10`, `fit` takes ten steps per epoch, each with ten of the points. Compare
 #    the two loss curves (`loss.png`). What is different, and why?
 #

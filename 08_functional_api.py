@@ -43,8 +43,8 @@ print(districts.describe().T[["mean", "std", "min", "max"]].round(1).to_string()
 # ## 2 Prepare
 # How many rooms a district has depends mostly on how many people live there. Rooms *per household*
 # say more about its houses, so we divide rooms, bedrooms and people by the number of households.
-# The target is in units of 100,000 dollars. A quarter of the rows is the test set; a quarter of the
-# rest is for validation.
+# The population itself stays a column, too. The target is in units of 100,000 dollars. A quarter of
+# the rows is the test set; a quarter of the rest is for validation.
 
 # %%
 features = pd.DataFrame({
@@ -118,14 +118,18 @@ for model in (sequential, functional):
 # them: the normalized inputs go to the first hidden layer and also straight to the output layer.
 # `Concatenate` joins the 8 inputs and the 30 outputs of the last hidden layer into one row of 38.
 #
-# Such a model is called *wide and deep*. The skip connection is its *wide* path: it suits a linear
-# rule, such as "the higher the income, the higher the value". The *deep* path through the hidden
-# layers can learn the rest. To see whether the skip connection helps, compare `wide_deep` with
-# `deep`, and not with `sequential`, which has one hidden layer fewer.
+# Such a model is called *wide and deep*. The skip connection is its *wide* path. (In the first such
+# models, thousands of inputs took it.) The inputs reach the output layer unchanged, and there each
+# is only multiplied by a weight. That suits a linear rule, such as "the higher the income, the
+# higher the value". The *deep* path through the hidden layers can learn the rest. To see whether
+# the skip connection helps, compare `wide_deep` with `deep`, and not with `sequential`, which has
+# one hidden layer fewer.
 #
-# What do the hidden layers compute? Any symbolic tensor of the graph can be an output, so we make a
-# model that ends at the hidden layers. `hidden_output` uses the same layers as `wide_deep`, not
-# copies: when we train `wide_deep`, `hidden_output` changes with it.
+# ### A model of a part
+# What do the hidden layers compute? To look, we need a model that ends there. Any symbolic tensor
+# of the graph can be an output, so one line makes it. `hidden_output` uses the same layers as
+# `wide_deep`, not copies: when we train `wide_deep`, `hidden_output` changes with it. Step 7 uses
+# it.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -174,10 +178,10 @@ two_inputs = keras.Model([wide_input, deep_input], value)
 
 # %% [markdown]
 # ### Two outputs
-# If the wide path alone predicts fairly well, only a small error is left for the deep path to learn
-# from. An *auxiliary output* works against that: a second output layer must predict the value from
-# the deep path alone. After training we ignore it. (In lesson 17 each output answers a question of
-# its own.)
+# Both paths learn from the same error. The wide path learns its simple rule quickly, and the error
+# that is left gives the deep path only small gradients. An *auxiliary output* works against that: a
+# second output layer must predict the value from the deep path alone. After training we ignore it.
+# (In lesson 17 each output answers a question of its own.)
 #
 # The architecture is that of `two_inputs` plus the layer `deep_alone`. But we create all layers
 # anew: layers that both models share would be trained twice.
@@ -215,7 +219,7 @@ print("parameters of `deep` and `comparison`:", deep.count_params(), comparison.
 #     loss of two_outputs = 0.9 * MSE of value + 0.1 * MSE of deep_alone
 
 # %%
-steps = len(train)  # return to Python once per epoch: faster
+steps = len(train)  # all steps of an epoch in one call: faster
 for model in (sequential, deep, wide_deep, two_inputs):
     model.compile(optimizer="adam", loss="mse", steps_per_execution=steps)
 two_outputs.compile(
@@ -225,9 +229,10 @@ two_outputs.compile(
 # %% [markdown]
 # ## 5 Fit
 # A model with two inputs takes a tuple of two arrays, and one with two outputs takes a tuple of two
-# targets, here the same values twice. In plain Keras, the last training of the loop below is:
+# targets, here the same values twice. Without the loop and our helper, training `two_outputs` takes
+# one line:
 #
-#     two_outputs.fit(train_parts, (train_values, train_values), epochs=20)
+#     two_outputs.fit(train_parts, (train_values, train_values), batch_size=32, epochs=20)
 
 # %%
 train_two_inputs = lesson.batches(train_parts, train_values)
@@ -307,6 +312,7 @@ one, other = test_features[:1], test_features[1:2]
 print("deep:", deep.predict(one, verbose=0), "and", deep.predict(other, verbose=0))
 print("comparison:", comparison.predict((one, other), verbose=0))
 print("hidden_output:", hidden_output.predict(one, verbose=0).round(2))
+# We save `two_outputs` as an example; to predict house values, `deep` would be the choice.
 lesson.finish(two_outputs, histories["two_outputs"], training="two_outputs", **scores)
 
 # %% [markdown]
@@ -323,6 +329,7 @@ lesson.finish(two_outputs, histories["two_outputs"], training="two_outputs", **s
 # ## Exercises
 # 1. Count the parameters of `wide_deep` by hand, then compare with its summary.
 # 2. After 20 epochs the skip connection of `wide_deep` is no improvement. And after 100 epochs?
-# 3. Write `wide_deep` with `Add` instead of `Concatenate`, so that it can compute the same.
+# 3. Write `wide_deep` with `Add` instead of `Concatenate`, so that the new model can represent
+#    every function that the old one can.
 #
 # Solutions: notes/solutions/08_functional_api.md

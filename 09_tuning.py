@@ -7,8 +7,9 @@ many layers and how wide. These are the *hyperparameters*. In this lesson you le
 them: it trains many networks and compares them on the validation set. The winner is trained longer
 and tested once.
 
-For comparison: on the same data, a random search in A. Géron's book "Hands-On Machine Learning"
-ends with a test MSE (mean squared error) of 0.3029, with house values in units of 100,000 dollars.
+For comparison: on the same data, a search by random trials in A. Géron's book "Hands-On Machine
+Learning" ends with a test MSE (mean squared error) of 0.3029, with house values in units of 100,000
+dollars.
 
 Expect: test MSE 0.260 (0.251 to 0.264), median and range of three seeds.
 Takes: about 8 minutes on two CPU cores, at full length.
@@ -22,7 +23,7 @@ from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,
-    epochs=Flag(20, sample=8),
+    epochs=Flag(20, sample=8),  # fewer on the sample, the small stand-in for the data
     batch_size=32,
     trials=Flag(30, "networks that the random search tries", sample=10),
 )
@@ -52,10 +53,10 @@ districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# We divide the numbers of rooms, bedrooms and people in a district by that of its households. Of
-# the four counts we keep only the population, so there are eight features again. A quarter of the
-# rows is the test set, and a quarter of the rest, 3,870 rows, is the validation set. That leaves
-# 11,610 rows for training.
+# We divide the numbers of rooms, bedrooms and people in a district by that of its households. This
+# makes three new features. Of the four counts we keep only the population, so there are eight
+# features, as before. A quarter of the rows is the test set, and a quarter of the rest, 3,870 rows,
+# is the validation set. That leaves 11,610 rows for training.
 
 # %%
 features = districts.drop(columns="median_house_value")
@@ -101,9 +102,10 @@ def build_model(depth, width, dropout):
 
 # %% [markdown]
 # ## 4 Compile
-# `compile` needs two more choices: one of four optimizers (notes/optimizers.md describes them) and
-# its learning rate. Together with the three above we have five hyperparameters. The loss is the
-# MSE.
+# `compile` needs two more choices: an optimizer and its learning rate. The four candidates are
+# Adam, two relatives of it (RMSprop and Nadam), and SGD with *momentum*, which keeps part of the
+# last step (notes/optimizers.md). Together with the three above we have five hyperparameters. The
+# loss is the MSE.
 #
 # *Keras Tuner*, a separate package, searches for good values. You write a function that takes an
 # object `hp` and returns a compiled model. Wherever you would write a fixed number, you ask `hp`
@@ -142,9 +144,9 @@ def build(hp):
 # ## 5 Fit
 # How should we search? A *grid search* tries every combination. With ten widths, ten learning
 # rates, and all values of the other three, that is 10·10·4·3·4 = 4,800 networks, and still only ten
-# different learning rates. *Random search* draws all five anew for each network; each is called a
-# *trial*. 30 trials try 30 different learning rates. That is better if one or two hyperparameters
-# matter much more than the others, and usually they do.
+# different learning rates. *Random search* draws all five anew for each network. Training one such
+# network is a *trial*. 30 trials try 30 different learning rates. That is better if one or two
+# hyperparameters matter much more than the others, and usually they do.
 #
 # Random search spends as much time on a hopeless network as on a good one. *Hyperband* stops the
 # worst early, in rounds: after each round, only the best third goes on (`factor=3`; the number is
@@ -166,8 +168,8 @@ def build(hp):
 # is used like `RandomSearch` below.
 #
 # A trial is judged by the lowest validation loss of its epochs. With far too large a learning rate,
-# training *diverges*: the loss grows from step to step until it is NaN. A trial that does so in its
-# first epoch fails, and the search goes on with the next one.
+# training *diverges*: the loss grows from step to step until it is NaN, *not a number*. A trial
+# that does so in its first epoch fails, and the search goes on with the next one.
 
 # %%
 options = {  # the same for both searches
@@ -175,7 +177,7 @@ options = {  # the same for both searches
     "objective": "val_loss",
     "seed": lesson.seed,  # equal seeds: both searches draw the same first networks
     "max_consecutive_failed_trials": 1000,  # do not give up when trainings diverge
-    "directory": ".",
+    "directory": ".",  # the folder named below, whatever characters its path contains
     "overwrite": not lesson.resume,  # start over, unless --resume continues an interrupted search
 }
 with contextlib.chdir(search_folder(lesson)):  # the searches save their trials there
@@ -194,7 +196,7 @@ with contextlib.chdir(search_folder(lesson)):  # the searches save their trials 
             steps_per_epoch=steps,
             validation_data=validation,
             epochs=lesson.epochs,
-            callbacks=search_callbacks(lesson, name),  # all trials get the same batches
+            callbacks=search_callbacks(lesson, name),  # start the batches over for every trial
             verbose=0,
         )
 
@@ -257,7 +259,8 @@ history = model.fit(
 #
 # With seed 42 the test MSE is indeed higher than the validation MSE; with the other two it is
 # lower. Each seed splits the rows anew, and there the test rows happened to be easier: the luck of
-# the split can be larger than the luck of the choice.
+# the split can be larger than the luck of the choice. So if two choices are close, compare them
+# with several seeds: a difference smaller than the range of the seeds may be luck.
 
 # %%
 test = model.evaluate(test_features, test_values, batch_size=1000, verbose=0)
@@ -284,8 +287,9 @@ lesson.finish(model, history, units=units, test_mse=test, val_mse=val)
 # - Random search usually beats a grid; draw learning rates and widths on a logarithmic scale.
 # - Hyperband gives up early on bad networks, and so needs fewer epochs.
 #
-# On your own data, try first: Adam, two hidden layers, and a learning rate from the range test of
-# lesson 16. Let a program search only if the last few percent matter.
+# On your own data, try first: Adam, two hidden layers, and a learning rate from the quick test in
+# lesson 16, which also tells how the batch size matters (lesson 20: depth and width). Let a program
+# search only if the last few percent matter.
 
 # %% [markdown]
 # ## Exercises

@@ -39,9 +39,9 @@ from forecasting import figures
 # sine waves of random frequency and phase, plus noise. A series has 60 values, one per *step*: the
 # network sees the first 50 and predicts the last ten.
 #
-# The noise cannot be predicted: at each step it is drawn uniformly between -0.05 and 0.05. Its
-# variance is width²/12 = 0.1²/12 = 0.00083, and on average no forecast can have a lower mean
-# squared error than that. This is the *noise floor*.
+# The noise cannot be predicted: at each step it is drawn uniformly between -0.05 and 0.05. Its mean
+# square (the integral of x² over that range, divided by its width) is 0.1²/12 = 0.00083, and on
+# average no forecast can have a lower mean squared error than that. This is the *noise floor*.
 
 # %%
 STEPS, AHEAD, SERIES = 50, 10, 10_000
@@ -66,7 +66,8 @@ print("series:", series.shape, f"values from {series.min():.2f} to {series.max()
 # Below, for practice only, one series of 60 values gives ten windows of 51: 50 inputs and a target.
 #
 # Windows overlap. If you split them at random, the network sees most of the test values in training
-# (*data leakage*). So train on the earlier part of the series and test on the later one.
+# (*data leakage*). So train on the earlier part of the series and test on the later one. (Our
+# 10,000 series are independent, so here it is enough that each belongs to one part only.)
 
 # %%
 inputs, targets = series[:, :STEPS], series[:, STEPS:, 0]  # (10000, 50, 1) and (10000, 10)
@@ -101,7 +102,8 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 #
 # **Gates.** A simple RNN overwrites its state at every step. A *gate* lets a layer learn when to
 # keep it instead. Each unit has its own gate, a number between 0 (closed) and 1 (open), computed
-# with parameters of its own. For one unit, with sigmoid(x) = 1 / (1 + exp(-x)):
+# with parameters of its own. In a layer of one unit (with 20, q·old_state becomes a weighted sum of
+# all 20 old states), with sigmoid(x) = 1 / (1 + exp(-x)):
 #
 #     gate = sigmoid(p * value + q * old_state + r)
 #
@@ -113,19 +115,22 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 # Its second gate, the *reset gate*, sets how much of the old state goes into the candidate.
 #
 # An *LSTM*, long short-term memory, has two states: the *cell state* stores what may be needed
-# later, the *hidden state* is what the layer returns now. Three gates set how much of the old cell
-# state is kept, how much of the candidate is added, and how much of the new one is returned:
+# later, the *hidden state* is what the layer returns now. The *forget gate* sets how much of the
+# old cell state is kept, the *input gate* how much of the candidate is added, and the *output gate*
+# how much of the new cell state is returned. Gates and candidate are computed from the value and
+# the old hidden state. The cell state can grow; `tanh` brings it back to between -1 and 1:
 #
 #     new_cell = forget_gate * old_cell + input_gate * candidate
-#     new_state = output_gate * tanh(new_cell)
+#     new_hidden = output_gate * tanh(new_cell)
 #
 # A simple RNN with v features and u units has u·(v + u + 1) parameters. An LSTM has four times as
 # many, one set for the candidate and one for each gate. A GRU has three sets, in Keras with two
-# biases per unit: 3·u·(v + u + 2).
+# biases per unit, one for the values and one for the states: 3·u·(v + u + 2).
 #
 # `conv_gru` begins with a *convolution* along time: each of 20 *filters* computes a weighted sum of
-# four neighboring steps (*kernel size* 4), moves on by two (`strides`) and repeats. The GRU then
-# reads 24 steps instead of 50. `ten_ahead` is the GRU with ten outputs, for section 7.
+# four neighboring steps (*kernel size* 4), moves on by two (`strides`) and repeats. Out come 24
+# steps of 20 numbers each, which the GRU reads instead of 50 steps of one number. `ten_ahead` is
+# the GRU with ten outputs, for section 7.
 
 
 # %%
@@ -159,10 +164,11 @@ models = {name: build_model(name) for name in lesson.models}
 # The loss is the mean squared error (MSE). Adam's learning rate falls from 0.005 to 0 along half a
 # cosine wave (lesson 16): large steps at first, small ones at the end.
 #
-# In a recurrent network, gradients sometimes *explode*: they become so large that one step ruins
-# the weights (section 6 shows why). *Gradient clipping* prevents it: `clipnorm=1` scales the
-# gradient of each array of weights down to length 1 if it is longer. Its length, the *norm*, is the
-# root of the sum of its squared entries.
+# In a recurrent network, gradients sometimes *explode*: they become so large that one step of
+# gradient descent ruins the weights (section 6 shows why). Adam limits the step, but its averages
+# are upset for many steps. *Gradient clipping* prevents it: `clipnorm=1` scales the gradient of
+# each array of weights down to length 1 if it is longer. Its length, the *norm*, is the root of the
+# sum of its squared entries.
 
 # %%
 steps = len(batches[1])  # per epoch
@@ -171,9 +177,9 @@ for model in models.values():
     model.compile(
         optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
         loss="mse",
-        steps_per_execution=steps,  # return to Python once per epoch: faster
+        steps_per_execution=steps,  # all steps of an epoch in one call: faster
         # TensorFlow's compiler XLA makes the 50 small steps of a series about three times as fast.
-        jit_compile=keras.backend.backend() == "tensorflow" or "auto",
+        jit_compile=True if keras.backend.backend() == "tensorflow" else "auto",
     )
 
 # %% [markdown]
@@ -209,7 +215,8 @@ for name, model in models.items():
 
 # %% [markdown]
 # ## 6 Evaluate
-# In the figure the dashed gray line is the naive forecast, the dotted one the noise floor.
+# The figure `models` shows the training and validation loss of each network after every epoch. The
+# dashed gray line is the naive forecast, the dotted one the noise floor.
 
 # %%
 one_ahead = [name for name in lesson.models if name != "ten_ahead"]
@@ -266,12 +273,14 @@ if recurrent:
 
 # %% [markdown]
 # Before training, the gradient of `small start` vanishes fastest, while that of `deep_rnn` hardly
-# shrinks: Keras starts the state weights as an *orthogonal* matrix, which does not change a
-# vector's length, and the first states are so small that 1 - state² is nearly 1.
+# shrinks: With 20 units, b becomes a 20x20 matrix. Keras starts it as an *orthogonal* one, which
+# changes no vector's length, so by itself it neither shrinks nor enlarges the gradient. And the
+# states of the untrained network are so small that 1 - state² is nearly 1.
 #
 # A GRU's gates start near 0.5, so it loses about half of its state per step. An LSTM keeps more:
-# its forget gate starts near sigmoid(1) = 0.73. Training opens the gates: after it, all three
-# networks depend on all 50 values, on the last ones most.
+# Keras starts the bias of its forget gate at 1, so the gate starts near sigmoid(1) = 0.73. In
+# training the gates learn to keep more. Afterwards all three networks depend on all 50 values, on
+# the last ones most.
 #
 # ## 7 Predict
 # There are three ways to forecast ten steps: repeat the last value ten times (naive); predict one

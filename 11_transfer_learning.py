@@ -11,7 +11,7 @@ others have trained: the end of the lesson shows how.
 Expect: median test accuracy, ten images per digit: from scratch 0.876, with frozen features 0.936.
 
     python 11_transfer_learning.py
-    python notes/solutions/11_imagenet.py cat.jpg    # your photo, a large network (a download)
+    python notes/solutions/11_imagenet.py cat.jpg    # names what is in your photo; a download
 """
 
 # %%
@@ -62,7 +62,9 @@ test_images, test_labels = digits(test_images, test_labels, 5)
 train_images, val_images, train_labels, val_labels = train_test_split(
     low_images, low_labels, test_size=0.1, random_state=lesson.seed, stratify=low_labels
 )
-fewest = int(np.bincount(high_labels, minlength=5).min())  # few only with `--limit`
+fewest = int(
+    np.bincount(high_labels, minlength=5).min()
+)  # below 1,000 only if `--limit` cuts the data
 SIZES = [size for size in (10, 100, 1000) if size <= fewest] or [fewest]
 
 
@@ -82,11 +84,13 @@ lesson.save_figure("few", plots.image_grid(few_images[..., 0], titles, columns=1
 # %% [markdown]
 # ## 3 Define
 # The network has two parts. The first is the *feature extractor*. Its *convolutions* slide small
-# windows of weights, *filters*, over the image; each filter responds to one pattern, such as an
-# edge, wherever it occurs. *Pooling* halves height and width: it keeps the largest of every 2x2
-# numbers. (Lesson 12 shows more.) The last pooling returns 5x5 numbers for each of the 64 filters:
-# 1,600 *features*, which tell what strokes the image has, and where. The second part, the *head*,
-# turns the features into the probabilities of the five classes, with dense layers.
+# windows of weights, *filters*, over the image; at each place a filter multiplies the pixels in its
+# window by its weights and adds them up. The sum is large where the pixels match the filter's
+# pattern, such as an edge. *Pooling* halves height and width: it keeps the largest of every 2x2
+# numbers. (Lesson 12 shows more.) The last pooling returns 5x5 numbers for each of the 64 filters
+# (28 → 26 → 13 → 11 → 5: a window of 3x3 takes away two, pooling halves): 1,600 *features*, which
+# tell what strokes the image has, and where. The second part, the *head*, turns the features into
+# the probabilities of the five classes, with dense layers.
 #
 # The digits 5 to 9 consist of strokes too, so the feature extractor can be reused. The head cannot:
 # its five outputs stand for other digits. The first layers are the most general: they find edges
@@ -172,10 +176,10 @@ learned = features.get_weights()
 # - **frozen**: the trained feature extractor stays frozen, only a new head is trained;
 # - **fine-tuned**: the frozen model is unfrozen and trained on, with a tenth of the learning rate.
 #
-# Why is the head trained first? It starts random, so at first its predictions are wrong and the
-# gradients large: they would ruin the good features. The low learning rate has the same reason: the
-# features should adapt a little, not be overwritten. (If you unfreeze only some layers, take the
-# last ones, which are the least general.)
+# Why is the head trained first? It starts random, so at first the gradients that reach the features
+# are little better than random: they would push good features in wrong directions. The low learning
+# rate protects the features as well: they should adapt a little, not be overwritten. (If you
+# unfreeze only some layers, take the last ones, which are the least general.)
 #
 # Training from scratch takes as many steps as both trainings of the fine-tuned model together.
 
@@ -202,7 +206,7 @@ def fit_few(name, model, size, rate=0.001, steps=lesson.steps):
     return test["accuracy"]
 
 
-scores = {}  # test accuracies, by their names in the run's record ("from nothing": from scratch)
+scores = {}  # test accuracies; the run's record calls "from scratch" `from_nothing`
 for size in SIZES:
     keras.utils.set_random_seed(lesson.seed)
     scratch = with_head(build_features())
@@ -234,9 +238,10 @@ for size in SIZES:
 # features; with transfer it already has them. From 1,000 it can learn them itself. (With ten, it
 # matters which ones the seed draws: those ranges are wide.)
 #
-# Fine-tuning hardly changes anything here. By the time it begins, the network has memorized the
-# images: the loss is close to 0, and so are the gradients. Fine-tuning pays when the tasks differ
-# more, so that the old features do not quite fit, and when there are enough images to adapt them.
+# Fine-tuning hardly changes anything here. By the time it begins, the network has memorized the 10
+# or 100 images of each digit, so there is little left to learn; and with 1,000 the frozen features
+# already fit well. Fine-tuning pays when the tasks differ more, so that the old features do not
+# quite fit, and when there are enough images to adapt them.
 
 # %%
 values = np.reshape(list(scores.values()), (-1, 3))  # a row per size
@@ -270,8 +275,10 @@ lesson.finish(
 # %% [markdown]
 # ### Photos of your own
 # Start from a network that others have trained on ImageNet, 1.3 million photos of 1,000 classes.
-# Leave out its head (`include_top=False`), and average each channel of its last layer over the
-# image (`pooling="avg"`, *global average pooling*). For photos of, say, three classes:
+# MobileNetV2 is a small one, for photos of 224x224 pixels with values from 0 to 255; Keras
+# downloads its weights. Leave out its head (`include_top=False`), and average each channel of its
+# last layer over the image (`pooling="avg"`, *global average pooling*). For photos of, say, three
+# classes:
 #
 #     base = keras.applications.MobileNetV2(include_top=False, pooling="avg")
 #     base.trainable = False

@@ -76,9 +76,10 @@ picture = test_images[test_labels == lesson.digit][:1].astype("float32")  # (1, 
 # compare them.
 #
 # **Receptive field.** The part of the image that one number in a map depends on is its *receptive
-# field*: 3x3 pixels in `conv_1`, 4x4 after pooling, and 8x8 in `conv_2`
-# (notes/convolutional_networks.md shows why). Each layer sees more of the image than the one
-# before, and can respond to larger shapes.
+# field*: 3x3 pixels in `conv_1`, 4x4 after pooling, and 8x8 in `conv_2`: its window spans three
+# pooled numbers, two pixels apart, each of which sees 4x4, and 4 + 2·2 = 8
+# (notes/convolutional_networks.md). Each layer sees more of the image than the one before, and can
+# respond to larger shapes.
 
 
 # %%
@@ -132,7 +133,9 @@ history = model.fit(
 # ## 6 Evaluate
 # **Weights.** `get_layer(name).get_weights()` returns a layer's weights and biases as arrays.
 # Before training, weights are random, uniformly distributed around 0, and biases are 0. The figure
-# `weights` shows histograms of them: most weights move a little during training, a few move far.
+# `weights` shows histograms of them: most weights move a little during training, a few move far. A
+# layer whose histogram has not changed at all has not learned; if its weights have grown huge, the
+# learning rate is too high.
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)
@@ -167,7 +170,7 @@ lesson.save_figure("feature_maps_2", maps_figure(maps_2[0], middle=0))
 # outputs 0: it is *dead*. It contributes nothing, and it cannot recover by itself: `relu` is flat
 # below 0, so the gradient of the unit's own weights is 0. (A change in earlier layers may still
 # wake it.) To find dead units in the dense layer, we count for what fraction of 1,000 test images
-# each unit is above 0.
+# each unit is above 0. One that never is, is most likely dead.
 
 # %%
 alive = {}
@@ -194,8 +197,8 @@ lesson.save_figure("activations", activations_figure(alive))
 #
 # A *saliency map* is a gradient: how much does the score of the predicted class change with each
 # pixel? The score is the number before softmax, the *logit*. The probability would not do: where
-# the network is sure, it is nearly 1 and hardly changes with any pixel. So the code makes `logits`:
-# it has the same layers and weights, but no softmax.
+# the network is sure, it is nearly 1 and hardly changes with any pixel. So the code makes a second
+# model, `logits`, with the same layers and weights but without softmax.
 #
 # Backpropagation computes this gradient too, with respect to the input instead of the weights. With
 # TensorFlow's tape (lesson 07), and `logits` and `guess` from below, you would write:
@@ -206,8 +209,9 @@ lesson.save_figure("activations", activations_figure(alive))
 #         score = logits(pixels)[0, guess]
 #     gradient = tape.gradient(score, pixels)  # a number for each pixel
 #
-# Our helper `input_gradients` computes the same with any back-end. We ignore the signs, and compute
-# what fraction of the saliency lies on ink.
+# Our helper `input_gradients` computes the same with any back-end. We ignore the signs: bright
+# pixels in the figure matter most. Does the network look at the digit or at the background? To see
+# that, we compute what fraction of the saliency lies on ink.
 #
 # *Occlusion* asks another question: cover a square of 5x5 pixels with background, and see how far
 # the probability falls. Move the square and repeat. Each fall is drawn at the square's center.
@@ -217,7 +221,7 @@ probability = model.predict(picture, verbose=0)[0]
 guess = int(probability.argmax())
 print(f"a {lesson.digit}, classified as {guess} with probability {probability[guess]:.3f}")
 logits = keras.Sequential([*model.layers[:-1], layers.Dense(10, name="logits")])
-logits.build((None, 28, 28, 1))
+logits.build((None, 28, 28, 1))  # creates the new layer's weights
 logits.layers[-1].set_weights(model.layers[-1].get_weights())
 saliency = np.abs(input_gradients(logits, picture, [guess]))[0, :, :, 0]
 
@@ -261,9 +265,10 @@ lesson.finish(
 #
 # The gradient with respect to single pixels is noisy. A third method, *Grad-CAM*, shows regions
 # instead (exercise 3). It takes the gradient of the score with respect to the feature maps of the
-# last convolution, and averages it over each map: that is how strongly the map speaks for the
-# class. Then it adds up the maps, each multiplied by its average, and replaces negative sums by 0.
-# The result is a coarse image, here of 11x11 numbers, bright where something speaks for the class.
+# last convolution, and averages it over each map: how much would the score rise if the whole map
+# grew a little? That is how strongly the map speaks for the class. Then it adds up the maps, each
+# multiplied by its average, and replaces negative sums by 0. The result is a coarse image, here of
+# 11x11 numbers, bright where something speaks for the class.
 #
 # ## Remember
 # - A model that ends at an inner layer, `keras.Model(inputs, outputs)`, shows what it computes.

@@ -4,9 +4,9 @@
 
 When one device, a GPU or a processor, is too slow, several can share the work. You will see how
 *data parallelism* splits every batch among them, why the result is the same as with one device, and
-how much faster it is. One computer will do: on TensorFlow one process uses two devices, on JAX
-there are two processes. With the third command below, these may also run on two computers
-(notes/several_computers.md says how).
+whether it is faster (on one processor it is not, and you will see why). One computer will do: on
+TensorFlow one process uses two devices, on JAX there are two processes. With the third command
+below, these may also run on two computers (notes/several_computers.md says how).
 
 Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 
@@ -19,7 +19,8 @@ Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 from distributed import workers
 from frame import Lesson
 
-# `workers.FLAGS` are `--addresses`, `--process` and `--launched`, which connect JAX processes.
+# `workers.FLAGS` are `--addresses` and `--process`, which connect JAX processes, and `--launched`,
+# which a cluster's launcher needs (notes/several_computers.md).
 lesson = Lesson(
     __doc__, epochs=3, batch_size=256, backends=("tensorflow", "jax"), devices=2, **workers.FLAGS
 )
@@ -81,7 +82,8 @@ def build_model():
 # ## 4 Compile
 # In *data parallelism* every device holds a full copy of the model, a *replica*. One training step:
 #
-# 1. Split: of a batch of 256 images, each of two devices takes 128.
+# 1. Split: of a *global batch* of 256 images, each of two devices takes 128, its *per-replica
+#    batch*.
 # 2. Each replica computes the loss and the gradient for its own 128 images.
 # 3. *All-reduce*: the devices exchange their gradients, so that each ends up with the average.
 # 4. Each device takes the same optimizer step with it. So the replicas stay equal.
@@ -92,8 +94,9 @@ def build_model():
 #
 # With twice the devices you would often double the batch size, so that each has enough to do. An
 # epoch then has half as many steps. But a gradient averaged over more images is less random, so the
-# steps may be larger: the usual rule is twice the learning rate with SGD and √2 times with Adam
-# (lesson 16). Here the batch size stays the same, so that we can compare.
+# steps may be larger: rules of thumb are twice the learning rate with SGD, and √2 times with Adam,
+# whose steps depend less on the size of a gradient (lesson 16). Here the batch size stays the same,
+# so that we can compare.
 #
 # There are other ways to share the work:
 #
@@ -104,7 +107,7 @@ def build_model():
 # - *Model parallelism* splits the model instead of the batch: each device holds a part of the
 #   weights. You need it if the model does not fit into the memory of one device. With Adam, a
 #   parameter takes 16 bytes, four each for itself, its gradient and Adam's two averages: a model of
-#   ten billion takes 160 GB, more than most GPUs have.
+#   ten billion parameters takes 160 GB, more than most GPUs have.
 
 
 # %%
@@ -191,7 +194,7 @@ if keras.backend.backend() == "tensorflow":
     devices = strategy.num_replicas_in_sync
     print(f"\ntogether: {devices} devices of one process")
     model, together, seconds_together = fit_model("together", strategy.scope())
-    # For each weight, a tuple of its copies on the devices:
+    # For each weight, a tuple of its copies, one per device:
     copies = [strategy.experimental_local_results(weight.value) for weight in model.weights]
     equal = all(np.array_equal(copy, first) for first, *others in copies for copy in others)
 elif lesson.process is not None:
@@ -245,9 +248,9 @@ lesson.save_figure("losses", figure)
 # Efficiency of two devices made of one processor: 0.47 (0.43 to 0.48), median and range of 3 seeds.
 # <!-- end -->
 #
-# Below 0.5, training together is *slower*. Our two devices are halves of one processor, all of
-# which one device can use, so there is no computing power to gain, and the all-reduce costs time.
-# Two GPUs would each bring their own.
+# Below 0.5, training together is *slower*. Our two devices are halves of one processor, and one
+# device alone can already use the whole processor. So there is no computing power to gain, and the
+# all-reduce costs time. Two GPUs would each bring their own.
 #
 # The replicas stay equal to the bit. Compared with training alone, losses differ a little, because
 # the numbers are added in another order and so rounded differently. Weights differ more: Adam

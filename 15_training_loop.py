@@ -32,6 +32,7 @@ from frame import Lesson
 lesson = Lesson(__doc__, epochs=5, batch_size=64, backends=("tensorflow",))
 
 import time
+from functools import partial
 
 import keras
 import numpy as np
@@ -63,7 +64,7 @@ train = lesson.batches(train_images, train_labels)
 
 # %% [markdown]
 # ## 3 Define
-# A small network with one hidden layer. We will train it four times from the same start, so the
+# A small network with one hidden layer. We will train it several times from the same start, so the
 # function that builds it sets the seed of its random initial weights.
 #
 # A loop of your own does not need `compile`. We call it because `fit` and `evaluate`, with which we
@@ -71,7 +72,7 @@ train = lesson.batches(train_images, train_labels)
 
 
 # %%
-def build_model():
+def build_model(**options):
     """Build and compile the network; the same seed gives the same initial weights."""
     keras.utils.set_random_seed(lesson.seed)
     model = keras.Sequential([
@@ -81,7 +82,8 @@ def build_model():
         layers.Dense(64, activation="relu"),
         layers.Dense(10, activation="softmax"),
     ])
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    loss = "sparse_categorical_crossentropy"
+    model.compile("adam", loss, metrics=["accuracy"], **options)
     return model
 
 
@@ -215,6 +217,56 @@ print(f"test accuracy: our loop {test['accuracy']:.4f}, fit {fit_test['accuracy'
 # The two agree up to rounding errors, which may change the answer for a few of the 10,000 images.
 # For this network, then, our loop does all that `fit` does to the parameters.
 #
+# ### Where does the time go?
+# A step of this network needs some 10 million multiplications, which take a processor less than a
+# millisecond. The rest is *overhead*: fetching a batch, calling TensorFlow from Python, starting
+# each operation of the graph. Two arguments of `compile` reduce it. `steps_per_execution` makes one
+# call of many steps, here of a whole epoch. `jit_compile=True` passes the graph of a step to the
+# compiler *XLA*, which fuses its operations: there are fewer to start.
+#
+# We can go further and let XLA compile the whole epoch, batches included: the images are in memory
+# anyway, and `tf.gather` takes the rows of a batch. `train_step` is the function from above.
+
+
+# %%
+@tf.function(jit_compile=True)
+def train_epoch(model, images, labels, order):
+    """Take one step for each full batch, in the given order of the images."""
+    size = lesson.batch_size
+    for step in tf.range(len(order) // size):
+        rows = tf.slice(order, [step * size], [size])
+        train_step(model, tf.gather(images, rows), tf.gather(labels, rows))
+
+
+def epoch_seconds(train_once):
+    """Measure the second epoch: the first one also traces and compiles."""
+    train_once()
+    began = time.perf_counter()
+    train_once()
+    return time.perf_counter() - began
+
+
+whole = {"steps_per_execution": len(train)}
+ways = {"fit": {}, "fit_whole": whole, "fit_whole_xla": whole | {"jit_compile": True}}
+seconds = {}
+for name, options in ways.items():
+    fit = partial(build_model(**options).fit, train, epochs=1, verbose=0)
+    seconds[name] = epoch_seconds(fit)
+in_memory = tf.constant(train_images), tf.constant(train_labels)
+order = tf.random.shuffle(tf.range(len(train_images)))
+seconds["one_program"] = epoch_seconds(partial(train_epoch, build_model(), *in_memory, order))
+for name, value in seconds.items():
+    print(f"{name}: {value:.2f} s per epoch")
+
+# %% [markdown]
+# TABLE
+#
+# For a network this small the arithmetic is the least part. The larger the layers and the batches,
+# the more it takes, and the less there is to gain. XLA on a CPU is slow at convolutions and random
+# numbers, so it does not suit every network, and compiling an epoch takes seconds. In lesson 01 and
+# in `churn`, where an epoch has many small steps, `lesson.callbacks()` lets `fit` train in this way
+# (common/one_program.py).
+#
 # ## 7 Predict
 # A model trained by our loop is an ordinary Keras model. `predict` expects a batch, so a single
 # image needs the shape (1, 28, 28).
@@ -233,6 +285,7 @@ lesson.finish(
     test_accuracy_of_fit=fit_test["accuracy"],
     eager_step_ms=eager_ms,
     function_step_ms=function_ms,
+    **{f"{name}_epoch_s": value for name, value in seconds.items()},
 )
 
 # %% [markdown]

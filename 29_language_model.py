@@ -223,7 +223,7 @@ rate = keras.optimizers.schedules.CosineDecay(
 model.compile(
     optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    jit_compile=keras.backend.backend() == "tensorflow" or "auto",  # as in lesson 10
+    jit_compile=True if keras.backend.backend() == "tensorflow" else "auto",  # as in lesson 10
 )
 
 # %% [markdown]

@@ -162,7 +162,7 @@ steps = len(train)
 model.compile(
     keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.002, lesson.epochs * steps)),
     steps_per_execution=steps,  # return to Python once per epoch: faster
-    jit_compile=keras.backend.backend() == "tensorflow" or "auto",  # as in lesson 10
+    jit_compile=True if keras.backend.backend() == "tensorflow" else "auto",  # as in lesson 10
 )
 
 # %% [markdown]

@@ -7,6 +7,8 @@ seen without the interruption.
 """
 
 import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,6 +21,15 @@ class EpochCounter:
     """The epoch whose order is drawn next: set by callbacks, incremented by a plain loop."""
 
     epoch = 0
+
+
+class Epochs(NamedTuple):
+    """What a pipeline of `shuffled_batches` draws its epochs from, for `common.one_program`."""
+
+    arrays: Any  # (features, targets), each an array or a tuple or dict of arrays
+    examples: int  # per epoch
+    batch_size: int
+    draw: Callable[[], np.ndarray]  # returns the order of the next epoch, and counts on
 
 
 def epoch_order(examples: int, seed: int, epoch: int, parts: int = 1) -> np.ndarray:
@@ -63,7 +74,8 @@ def shuffled_batches(
             examples are left out.
 
     Returns:
-        A `tf.data.Dataset` on the TensorFlow back-end, a `keras.utils.PyDataset` on the others.
+        A `tf.data.Dataset` on the TensorFlow back-end, with an attribute `epochs`, its
+        `Epochs`, unless an array is sparse; a `keras.utils.PyDataset` on the others.
     """
     arrays = as_arrays(
         (features, targets) if sample_weight is None else (features, targets, sample_weight)
@@ -101,9 +113,17 @@ def shuffled_batches(
             rows = tf.reshape(rows, [-1, batch_size])
         return tf.data.Dataset.from_tensor_slices(rows)
 
+    def next_order():
+        counter.epoch += 1
+        return epoch_order(available, seed, counter.epoch - 1, parts)
+
     starts = tf.data.Dataset.range(0, 2**62 if repeat else 1, epochs)
-    steps = None if repeat else full + bool(rest)
-    return gather_rows(starts.flat_map(rows_of_batches), arrays, 4, steps)
+    steps = full + bool(rest)
+    rows = starts.flat_map(rows_of_batches)
+    dataset = gather_rows(rows, arrays, 4, None if repeat else steps)
+    if not any(map(issparse, keras.tree.flatten(arrays))):
+        dataset.epochs = Epochs(arrays, examples, batch_size, next_order)
+    return dataset
 
 
 def ordered_batches(features, targets, batch_size: int):

@@ -32,6 +32,8 @@ XLA_VARIABLES = ("TF_XLA_FLAGS", "XLA_FLAGS")  # variables in which an unknown f
 KEEP_MEMORY = ((-8, 1), (-4, 0), (-1, 2**31 - 1), (-2, 2**26))
 READS_JSON = os.path.join("keras", "src", "backend", "config.py")
 
+OWN_FUNCTIONS = ("TensorFlowTrainer", "train_all_steps")  # Keras', and that of `one_program`
+
 # Lines logged at level E that are not errors: without a GPU, the search for one fails; with one,
 # its libraries are registered twice.
 HARMLESS = ("Unable to register cu",)
@@ -181,11 +183,12 @@ def start_keras(only: tuple[str, ...] = (), devices: int = 1, device: str = "aut
             keras.Model.steps_per_execution = property(lambda model: 1, lambda model, steps: None)
         # The batches are already shuffled, so `fit` need not shuffle them.
         warnings.filterwarnings("ignore", "`shuffle=True` was passed")
-        # TensorFlow mistakes several models, each with its own training step, for repeated
-        # retracing of one function. In a notebook it also reports what goes well (INFO).
+        # TensorFlow mistakes several models, each with its own training step or program, for
+        # repeated retracing of one function. In a notebook it also reports what goes well (INFO).
         logging.getLogger("tensorflow").addFilter(
             lambda record: (
-                record.levelno >= logging.WARNING and "TensorFlowTrainer" not in record.getMessage()
+                record.levelno >= logging.WARNING
+                and not any(name in record.getMessage() for name in OWN_FUNCTIONS)
             )
         )
     except Exception as error:

@@ -44,16 +44,19 @@ class Training:
         first_epoch: the epoch to start at: 0 unless the run is resumed.
         timer: its `EpochTimer`.
         saving: its `Checkpoints` callback, which also seeds every epoch.
+        program: the `OneProgram` callback, which knows how the epochs were computed.
         board: the folder for TensorBoard's files, or None.
     """
 
     def __init__(self, checkpoint: Path, seed: int, counter):
         from common import checkpoints
         from common.callbacks import EpochTimer
+        from common.one_program import OneProgram
 
         self.counter, self.timer, self.board = counter, EpochTimer(), None
         self.first_epoch = checkpoints.next_epoch(checkpoint)
         self.saving = checkpoints.Checkpoints(checkpoint, seed, counter=counter)
+        self.program = OneProgram()
 
     def callbacks(self, *own, progress: bool = True) -> list:
         """Start the timer and return the callbacks of `frame.lesson.Lesson.callbacks`."""
@@ -61,7 +64,7 @@ class Training:
 
         from common.callbacks import EpochBar, InterruptBetweenSteps
 
-        self.saving.others = kept = [self.timer, *own]
+        self.saving.others = kept = [self.timer, self.program, *own]
         if self.saving.written:  # a later `fit` in this process resumes nothing
             self.first_epoch = 0
         stop = LambdaCallback(on_train_end=lambda logs: self.timer.stop())
@@ -116,7 +119,9 @@ class Run:
             began_on = f"Keras {versions['keras']} on {backend} {versions[backend]}"
         else:  # `Lesson.timed_epochs` fills in the times
             self.trainings[""] = SimpleNamespace(
-                first_epoch=0, timer=SimpleNamespace(seconds=[], total=0.0)
+                first_epoch=0,
+                timer=SimpleNamespace(seconds=[], total=0.0),
+                program=SimpleNamespace(way=None),
             )
             began_on = f"NumPy {versions['numpy']}"
         print(f"{began_on}, {self.device}, seed {lesson.seed}")
@@ -254,6 +259,9 @@ class Run:
             "metrics": trained.get("metrics", {}),
             "seconds": seconds,  # "epoch" is the median
             "trainings": {name: one.timer.total for name, one in self.trainings.items() if name},
+            "execution": {
+                name: one.program.way for name, one in self.trainings.items() if one.program.way
+            },
             "peak_memory_mb": runs.peak_memory_mb(),
             "versions": self.versions,
             "device": self.device,
