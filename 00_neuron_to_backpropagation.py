@@ -48,8 +48,9 @@ from neuron.check import finite_differences
 # neuron's threshold. For two inputs a and b of 0 or 1, weights of 1 and a bias of -1.5 compute "a
 # and b": only for a = b = 1 is z = a + b - 1.5 above 0.
 #
-# NumPy computes z for many inputs at once: `A @ B` multiplies each row of A with each column of B,
-# number by number, and adds up the products.
+# NumPy computes z for many inputs at once: `A @ B` multiplies each row of A by each column of B,
+# number by number, and adds up the products. (Below, B is one-dimensional and counts as one
+# column.)
 
 
 # %%
@@ -66,10 +67,10 @@ for name, bias in {"a and b": -1.5, "a or b": -0.5}.items():
 # %% [markdown]
 # ### Why a bias?
 # The output changes where z = 0. With two inputs, these points form a straight line. The weights
-# turn it, the bias shifts it. In the figure `unit`, the output is 1 in the shaded part. Without a
-# bias the line always passes through (0, 0). That is good enough for "a or b", but not for "a and
-# b": as (1, 0) and (0, 1) must give 0, neither weight may be above 0, so their sum, which is z for
-# (1, 1), is not above 0 either.
+# turn it, the bias shifts it. In the figure `unit`, the output is 1 in the shaded part; the blue
+# point is the one where "a and b" is 1. Without a bias the line always passes through (0, 0). That
+# is good enough for "a or b", but not for "a and b": as (1, 0) and (0, 1) must give 0, neither
+# weight may be above 0, so their sum, which is z for (1, 1), is not above 0 either.
 #
 # ### Activations, and why they must be nonlinear
 # The function that turns z into the output is the *activation function*. The step is no good for
@@ -109,16 +110,16 @@ y = np.array([[0], [1], [1], [0]])  # the right answers: a xor b, for the four r
 #
 # ## 3 Define
 # Both inputs go to each of two units. Their layer is called *hidden*, because its outputs stay
-# inside the network: they go to the *output unit*. This is a 2-2-1 network. Its output p, between 0
-# and 1, is taken as the probability that the right answer y is 1. Computing p from the inputs,
-# layer by layer, is the *forward pass*.
+# inside the network: they go to the *output unit*. This is a 2-2-1 network: two inputs, two hidden
+# units, one output unit. Its output p, between 0 and 1, is taken as the probability that the right
+# answer y is 1. Computing p from the inputs, layer by layer, is the *forward pass*.
 #
 # The weights and biases, which training will change, are the *parameters*: here six weights and
-# three biases. The weights start at random: two hidden units with the same weights, in and out,
-# would give equal outputs and change in the same way, and so do no more than one. The biases may
-# start at 0. The same *seed* always gives the same random numbers.
+# three biases. The weights start at random: if two hidden units had equal incoming and outgoing
+# weights, they would give equal outputs and change in the same way, so the two could do no more
+# than one. The biases may start at 0. The same *seed* always gives the same random numbers.
 #
-# The output shows the parameters, then a row for each input, with every number on its way to p.
+# The program prints the parameters, then a row for each input, with every number on its way to p.
 # Check one: z1 of the first hidden unit is a times the first number in the first row of w1, plus b
 # times the first number in its second row, plus the first number of b1.
 
@@ -158,7 +159,9 @@ figures.print_rows(x, *forward(x, *network), y)
 #
 # **The gradient.** Should a parameter grow or shrink? The *derivative* of the loss with respect to
 # it says how fast the loss rises if only this parameter grows. All nine derivatives together are
-# the *gradient*, the direction in which the loss rises fastest.
+# the *gradient*. A tiny step changes the loss by the sum of derivative times change, which for a
+# given length is largest if the step points along the gradient: in that direction the loss rises
+# fastest.
 #
 # Take a single row, so that L is its loss, and one weight of the output unit, here w2. It acts on L
 # through a chain: it changes z2, which changes p, which changes L. The *chain rule* says that the
@@ -170,8 +173,8 @@ figures.print_rows(x, *forward(x, *network), y)
 #     dp/dz2  = p · (1 - p)      as p = 1 / (1 + e^-z2): e^-z2 / (1 + e^-z2)² = p · (1 - p)
 #     dz2/dw2 = h                as z2 = w2 · h + ...
 #
-# The product of the first two is dL/dz2 = p - 1. If y = 0, then dL/dp = 1 / (1 - p), and it is p.
-# So in both cases dL/dz2 = p - y: the output minus the right answer.
+# The product of the first two is dL/dz2 = p - 1. If y = 0, then L = -log(1 - p) and dL/dp = 1 / (1
+# - p), so dL/dz2 = p. So in both cases dL/dz2 = p - y: the output minus the right answer.
 #
 # A weight of a hidden unit, w1, acts through a longer chain: z1, h, z2, p, L. The derivative of its
 # last part, from z2 to L, we already know:
@@ -238,7 +241,7 @@ def train(network, epochs):
     return losses
 
 
-losses = train(network, lesson.timed_epochs())  # range(lesson.epochs), and takes the time
+losses = train(network, lesson.timed_epochs())  # range(lesson.epochs), and measures the time
 final_loss = loss_of(forward(x, *network)[-1])
 print(f"loss {losses[0]:.3f} before training, {final_loss:.3f} after {len(losses)} steps")
 panels = {"before training": start, "after training": network}
@@ -247,17 +250,18 @@ figures.print_rows(x, *forward(x, *network), y)
 
 # %% [markdown]
 # The figure `loss`, which `lesson.finish` draws at the end, shows the loss before each step. With
-# the default seed, 42, it soon reaches a *plateau* near 0.69, where p is about 0.5 for every input
-# and the derivatives are small. Then the hidden units begin to respond to different inputs, and the
-# loss drops.
+# the default seed, 42, it soon reaches a *plateau* near 0.69, where p is about 0.5 for every input:
+# p - y is 0.5 in two rows and -0.5 in the other two, and their contributions to the derivatives
+# nearly cancel. Then the hidden units begin to respond to different inputs, and the loss drops.
 #
 # The figure `network` shows the network before and after: a line is as wide as its weight is large,
-# blue if positive, red if negative; the number in a unit is its bias. Each hidden unit draws a line
-# of its own: its output h says on which side a point lies. With seed 42, as the second table shows,
-# the first unit is near 0 only for (0, 1), the second only for (1, 0). With h as coordinates, both
-# (0, 0) and (1, 1) move to about (1, 1), and one line, that of the output unit, separates them from
-# the other two. With `--seed 44` the units compute "a or b" and "a and b", and XOR is "or, but not
-# and". Nobody told them: gradient descent found it.
+# blue if positive, red if negative; the number in a unit is its bias. Each hidden unit divides the
+# plane of a and b by a straight line: its output h says on which side a point lies. With seed 42,
+# as the second table shows, the first unit is near 0 only for (0, 1), the second only for (1, 0).
+# Take the two outputs h as coordinates: both (0, 0) and (1, 1) move to about (1, 1), and one
+# straight line, that of the output unit, separates them from the other two. With `--seed 44` the
+# units compute "a or b" and "a and b", and XOR is "or, but not and". Nobody told them: gradient
+# descent found it.
 #
 # ## 6 Evaluate
 # The network needed all four rows to learn, so none are left for a *test set*: data that a network
@@ -273,10 +277,11 @@ for seed in range(lesson.seed, lesson.seed + 20):
 print(f"{solved} of 20 starts learn XOR")
 
 # %% [markdown]
-# Some of the others only need more steps: compare `--seed 62` with 500 and with 2,000 epochs. Most
-# are stuck. Gradient descent goes downhill from where it starts, and may end in a flat region or a
-# *local minimum*, lower than everything around it, but not the lowest point of all. Larger networks
-# often fail less: [xor/](xor/README.md) uses Keras to count how often.
+# Some starts that fail only need more steps, such as that of `--seed 62`: compare 500 with 2,000
+# epochs. Most of the others are stuck. Gradient descent goes downhill from where it starts, and may
+# end in a flat region or a *local minimum*, lower than everything around it, but not the lowest
+# point of all. Larger networks usually fail less often: [xor/](xor/README.md) uses Keras to count
+# how often.
 #
 # ## 7 Predict
 # To use the network, run the forward pass, and read a p above 0.5 as 1. It also answers inputs on
@@ -302,9 +307,10 @@ for a, b in ((0, 1), (1, 1), (0.5, 0.5)):
 #
 # In the figure `paths`, a dot is a step of the functions in [neuron/descent.py](neuron/descent.py).
 # Plain gradient descent zigzags, then creeps along the valley, and does not reach the minimum in 60
-# steps; with a learning rate of 0.3 its loss would grow without limit: it would *diverge*. Momentum
-# and Adam swing from side to side but arrive. Adam often works without a search for its learning
-# rate, so most lessons start with it.
+# steps. Each of them has a learning rate of its own: with Adam's, 0.3, the loss of plain gradient
+# descent would grow without limit, it would *diverge*. Momentum and Adam swing from side to side
+# but arrive. Adam often works without a search for its learning rate, so most lessons start with
+# it.
 
 # %%
 paths = {}
@@ -322,7 +328,7 @@ lesson.save_figure("paths", figures.paths(descent.loss, paths, descent.MINIMUM))
 # units are enough, nor that gradient descent finds the weights, nor that the network *generalizes*:
 # does well on inputs that it was not trained on.
 #
-# So we measure. The input is a number x, at 101 points from -1 to 1, the right answer a wave,
+# So we measure. The inputs are 101 numbers x from -1 to 1, and the right answer is a wave,
 # sin(3πx). (The output 0 everywhere would have a mean squared error of 0.5.) Two networks of tanh
 # units with about as many parameters learn it in 500 steps of Adam: one has a hidden layer of 54
 # units, the other three of 8. `wave.learn` does what you have seen above, in a loop over the
@@ -351,14 +357,16 @@ lesson.finish(parameters, {"loss": losses}, **scores)  # draws `loss`, saves par
 #
 # Here the deep network comes closer in 500 steps; with 2,000 the wide one fits the wave, too. A
 # possible reason: the second layer combines curves that are bent already, so few units make many
-# bends. But on its way back through many layers the gradient is multiplied by one derivative after
-# the other, and that of the sigmoid, h · (1 - h), is at most 1/4. So it may *vanish*, and the first
-# layers hardly learn. Lesson 20 compares wide and deep networks on real data.
+# bends. But depth has a price: on its way back through many layers the gradient is multiplied by
+# the derivative of one activation after another. That of the sigmoid, h · (1 - h), is at most 1/4;
+# that of tanh is at most 1, and mostly less. So it may *vanish*, and the first layers hardly learn.
+# Lesson 20 compares wide and deep networks on real data.
 #
 # ## Remember
 # - A unit: a weighted sum of its inputs, plus a bias, through a nonlinear function.
 # - Backpropagation finds the gradient by the chain rule, from the last layer back to the first.
-# - Gradient descent subtracts the gradient times the learning rate. Its end depends on its start.
+# - Gradient descent subtracts the gradient times the learning rate. Where it ends depends on where
+#   it starts.
 #
 # On your own data, let Keras take the derivatives, and try first what lesson 01 does: one hidden
 # layer, and Adam. If you must write a derivative by hand, check it by finite differences.

@@ -6,7 +6,7 @@
 A model that knows how often each word occurs in a text, but not where, must give both the same
 answer. To it, a text is a *bag of words*. Lesson 02, which averages the words of a film review, is
 such a model. Here pairs of neighbouring words count as well. You will learn how to choose pairs,
-how to start training from a good guess instead of random weights, and how to read in the weights
+how to start training from a good guess instead of random weights, and how to see from the weights
 what a model has learned.
 
 Keras' old example `imdb_fasttext`, which keeps all pairs, reports a test accuracy of 0.9056.
@@ -134,16 +134,17 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # sigmoid. Such a model, with no hidden layer, is called *logistic regression*.
 #
 # Because a weight has a meaning, we can guess it before training. Suppose "not good" occurs in 30
-# positive and 90 negative training reviews. Then it speaks for a negative review, and our guess is
-# log((30 + 1) / (90 + 1)) = -1.08. A word that is equally frequent in both gets 0, and words of
-# praise get a number above 0. We add 1 to both counts because a pair that occurs in only one of the
-# classes would otherwise get an infinite weight.
+# positive and 90 negative training reviews. As there are as many positive as negative reviews, it
+# speaks for a negative one, and our guess is log((30 + 1) / (90 + 1)) = -1.08. A word that is
+# equally frequent in both gets 0, and words of praise get a number above 0. We add 1 to both counts
+# because a pair that occurs in only one of the classes would otherwise get an infinite weight.
 #
-# This guess is the *log-count ratio* of *naive Bayes*, a classifier that in essence adds up the
-# guesses of all words in a text and looks at the sign of the sum. It is called naive because it
-# treats words as independent: "waste" and "waste of" count twice for the same complaint. We start
-# from the guesses (`weights=[...]` below), and training corrects them. (The idea goes back to S.
-# Wang and C. Manning, 2012.)
+# This guess is the *log-count ratio* of *naive Bayes*, a classifier that in essence multiplies the
+# ratios of all words in a text, as one multiplies the probabilities of independent events. Adding
+# up their logarithms does the same, and the sign of the sum is the answer. It is called naive
+# because it treats words as independent: one complaint with "waste of" counts twice, for "waste"
+# and for "waste of". We start from the guesses (`weights=[...]` below), and training corrects them.
+# (The idea goes back to S. Wang and C. Manning, 2012.)
 #
 # `Dropout(0.5)` comes from lesson 04: in each training step it sets a random half of the looked-up
 # weights to 0 and doubles the others, so that the network cannot rely on a few rare pairs that it
@@ -204,7 +205,8 @@ print(f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_l
 # %% [markdown]
 # ## 6 Evaluate
 # How much of the accuracy is due to the pairs? For a fair comparison only one thing may differ:
-# `--pairs 0` runs this same program with the same words, guesses and data, but without pairs.
+# `--pairs 0` runs this same program on the same data and with the same vocabulary, but without
+# pairs.
 
 # %%
 test = model.evaluate(test_numbers, test_labels, batch_size=1000, verbose=0, return_dict=True)
@@ -262,7 +264,8 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 # %% [markdown]
 # ## Remember
 # - Bigrams such as "not good" bring back a little of the word order that a bag of words loses.
-# - If there are many rare features, give each few weights. A good guess to start from saves epochs.
+# - If many features are rare, give each of them only a few weights. A good guess to start from
+#   saves epochs.
 # - To find out what a part contributes, remove only that part and compare: an *ablation*.
 #
 # On your own texts, first try logistic regression on words and pairs. It trains fast, you can read

@@ -259,7 +259,8 @@ for name, value in seconds.items():
     print(f"{name}: {value:.2f} s per epoch")
 
 # %% [markdown]
-# TABLE
+# <!-- results: lesson-15-ways -->
+# <!-- end -->
 #
 # For a network this small the arithmetic is the least part. The larger the layers and the batches,
 # the more it takes, and the less there is to gain. XLA on a CPU is slow at convolutions and random

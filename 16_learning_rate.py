@@ -46,7 +46,7 @@ districts = lesson.load("california_housing")
 # ## 2 Prepare
 # As in lesson 08, we divide rooms, bedrooms and people by the number of households, and house
 # values by 100,000 dollars. A quarter of the rows is the test set. A quarter of the rest is the
-# validation set, by which we choose in this lesson. 11,610 rows are left for training.
+# validation set, on which this lesson compares its choices. 11,610 rows are left for training.
 
 # %%
 features = districts.drop(columns="median_house_value")
@@ -93,14 +93,15 @@ def build_model(seed):
 # How large should the learning rate be? Take the simplest loss, w², with the gradient 2w, and start
 # at w = 1:
 #
-# - with 0.01, w becomes 0.98, 0.96, 0.94, ...: right, but slow
+# - with 0.01, w becomes 0.98, 0.96, 0.94, ...: in the right direction, but slow
 # - with 0.4, it becomes 0.2, 0.04, 0.008, ...: after a few steps we are there
 # - with 1.1, it becomes -1.2, 1.44, -1.73, ...: each step overshoots the minimum at 0 and lands
 #   further away than before. Training *diverges*.
 #
-# The optimizer Adam, which we use in the whole lesson, adapts the step to each weight, but its
-# learning rate (0.001 by default) still sets the scale: a step moves most weights by at most about
-# that much. Nobody can compute the best learning rate for thousands of weights, but we can test it.
+# The optimizer Adam, which we use throughout this lesson, adapts the step to each weight, but its
+# learning rate (0.001 by default) still sets the scale: a step moves most weights by about that
+# much or less. Nobody can compute the best learning rate for thousands of weights, but we can test
+# it.
 #
 # The *learning-rate range test* is one short training in which the learning rate grows with every
 # step, here from 0.000001 to 10 in 500 steps. At first it is too small and the loss stays where it
@@ -208,7 +209,8 @@ if "range" in lesson.parts:
 # learning rate from the number t of the step, out of T steps in all, and is passed to the optimizer
 # in place of a number:
 #
-# - *step*: divide the learning rate by 10 after half of the steps, and again after three quarters
+# - *step* (*step decay*): divide the learning rate by 10 after half of the training steps, and
+#   again after three quarters
 # - *cosine*: `best_rate` · (1 + cos(π t/T)) / 2, which falls smoothly to 0
 # - *one cycle*: rise from a tenth of `best_rate` to all of it in 30% of the steps, then fall along
 #   a cosine. The rise is called *warmup*: at first, gradients are large and unreliable, because the
@@ -240,10 +242,11 @@ if "schedules" in lesson.parts:
 
 # %% [markdown]
 # The gradient of a batch is an average over its examples, an estimate of the gradient over all
-# training data. With four times the examples, its random error is half as large. But an epoch then
-# has only a quarter of the steps: 363 with 32 rows, 91 with 128. To get as far in fewer steps,
-# raise the learning rate. The usual rule for four times the rows is four times the learning rate
-# with SGD, and √4 = 2 times with Adam (notes/optimizers.md says why).
+# training data. The random error of an average of n examples shrinks as 1/√n: with four times the
+# examples, it is half as large. But an epoch then has only a quarter of the steps: 363 with 32
+# rows, 91 with 128. To get as far in fewer steps, raise the learning rate. The usual rule for four
+# times the rows is four times the learning rate with SGD, and √4 = 2 times with Adam
+# (notes/optimizers.md says why).
 #
 # Instead of lowering the learning rate at the end, you can also let the batches grow: that too
 # makes the last steps less random.
@@ -275,11 +278,13 @@ if "batches" in lesson.parts:
 # - The range test works: its choice is clearly better than a third or a tenth of it, and about as
 #   good as a rate three times as large.
 # - No schedule beats the constant learning rate here. In the figure `schedules` the curves of step,
-#   cosine and one cycle become flat: their steps got small too early. In a longer training that can
-#   change: exercise 2.
+#   cosine and one cycle become flat: their steps got small too early. In a longer training they may
+#   do better than the constant rate: see exercise 2.
 # - Larger batches do worse after the same number of epochs, because they make fewer steps; a larger
 #   learning rate makes up for part of that. Batches of 8 do well, but an epoch takes longest with
-#   them. Growing batches win: many steps first, reliable steps last.
+#   them. Growing batches have the lowest median, perhaps because they make many steps first and
+#   reliable ones last; but their lead over batches of 8 is no larger than the differences between
+#   seeds.
 #
 # We train the choice with the lowest validation loss once more and, only now, use the test set.
 
@@ -293,8 +298,9 @@ print(f"\nbest choice: {best}; validation MSE {val:.4f}, test MSE {test:.4f}")
 
 # %% [markdown]
 # ## 7 Predict
-# Each point is a district of the test set; on the dashed line a prediction is exact. The column of
-# points at 5 has a simple reason: the census wrote 500,001 dollars for every value above 500,000.
+# In the figure `predictions`, each point is a district of the test set; on the dashed line a
+# prediction is exact. The column of points at 5 has a simple reason: the census wrote 500,001
+# dollars for every value above 500,000.
 
 # %%
 predicted = model.predict(test_features, batch_size=1000, verbose=0)[:, 0]
@@ -308,7 +314,8 @@ lesson.finish(model, history, units=units, training="best", test_mse=test, val_m
 # - Tune the learning rate first. Too small: training is slow. Too large: it diverges.
 # - A range test finds a good learning rate in one short training: a tenth of the rate at which the
 #   loss is lowest. If you change the batch size, look for a new one.
-# - A schedule that lowers the learning rate helps only when training is long enough to settle.
+# - A schedule that lowers the learning rate must not do so too early: here, in 20 epochs, none beat
+#   the constant rate. A longer training may need one (exercise 2).
 #
 # On your own table, try first: Adam with a learning rate of 0.001, batches of 32, two hidden
 # layers. Then try three times more and three times less.

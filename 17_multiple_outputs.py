@@ -45,10 +45,12 @@ from common.introspection import diagram
 # %% [markdown]
 # ## 2 Prepare
 # We put two random digits side by side into one image of 28x56 pixels. It gets three labels: the
-# left digit, the right digit, and 1 if the left one is larger, else 0. We split the digits first
-# and pair them afterwards, so that no digit in a validation or test image occurs in training.
+# left digit, the right digit, and 1 if the left one is larger, else 0. We split the images of
+# digits first and pair them afterwards, so that none of those in a validation or test pair occurs
+# in training.
 #
-# With several outputs, the labels go into a dictionary: the name of an output, then its labels.
+# With several outputs, the labels go into a dictionary that maps the name of each output to its
+# labels.
 
 
 # %%
@@ -141,9 +143,9 @@ larger_only = keras.Model(image, layers.Dense(1, activation="sigmoid")(x))
 # A head learns from its own loss only. The trunk learns from all of them: the gradients that come
 # back from the heads are added.
 #
-# By default, `larger_weight` is 1 too. That does not make the tasks equal. A model that knows
-# nothing gives each of ten digits the probability 1/10, with a loss of -log(1/10) = 2.3; for yes or
-# no it is only -log(1/2) = 0.7. So at first the digits dominate the sum.
+# By default, `larger_weight` is 1 too. That does not make the tasks count equally. A model that
+# knows nothing gives each of ten digits the probability 1/10, with a loss of -log(1/10) = 2.3; for
+# yes or no it is only -log(1/2) = 0.7. So at first the digits dominate the sum.
 #
 # You give losses, weights and metrics by the names of the outputs.
 
@@ -231,14 +233,15 @@ print(f"always predicting 'not larger': {1 - test_larger.mean():.4f}")
 # only half the parameters of the two other models together.
 #
 # "Larger?" is the hardest question. `larger_only` is never told which digits it sees; it must learn
-# what matters from yes and no alone. `all_three` is told, but with two of three seeds it answers
-# this question less reliably: its trunk seems to serve the digits first. Tasks that share a trunk
-# can help each other, or get in each other's way (*negative transfer*). The loss weights decide how
-# much each task counts; exercise 2 changes them.
+# what matters from yes and no alone. `all_three` learns the digits from their labels too, but with
+# two of three seeds it answers this question less reliably: its trunk seems to serve the digits
+# first. So with equal loss weights, no task gains here. Tasks that share a trunk can help each
+# other, or get in each other's way (*negative transfer*). The loss weights decide how much each
+# task counts; exercise 2 changes them.
 #
 # ## 7 Predict
-# The outputs were given as a dictionary, so `predict` returns one. In the figure, the three answers
-# stand above each image, such as "3 ≤ 5", in red if one of them is wrong.
+# The outputs were given as a dictionary, so `predict` returns one. In the figure `pairs`, the three
+# answers stand above each image, such as "3 ≤ 5", in red if one of them is wrong.
 #
 # The heads do not check each other: the model may read 3 and 5 and still answer "larger". How often
 # do they contradict each other? And what if we ignore the third head, and compare the two digits?

@@ -5,7 +5,7 @@
 A text is a series too, a series of words. Lesson 02 averaged the embeddings of a film review's
 words and so lost their order; lesson 14 kept a little of it, in pairs of words. Here an LSTM, which
 you know from lesson 10, reads each review word by word. You will learn how to prepare texts for a
-recurrent layer, why it may read them from both ends, and how to find out whether the order helps.
+recurrent layer, why reading from both ends can help, and how to find out whether the order helps.
 
 Expect: test accuracy 0.861 (0.849 to 0.868), median and range of three seeds.
 
@@ -45,18 +45,20 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 # %% [markdown]
 # ## 2 Prepare
 # As in lesson 02, we add 1 to each rank: 2 to 9,999 are the most frequent words, 1 is any other
-# word, 0 is padding. Two things are different.
+# word, 0 is padding. Three things are different: reviews are cut to 200 words, they are padded at
+# the front, and only a tenth is set aside for validation.
 #
 # An LSTM reads one word per step, and a step needs the state of the one before it. So the steps
 # cannot run at the same time, and a review of 200 words takes 200 of them: that is why a recurrent
-# network is slow. (An average takes all words at once; so do today's Transformers.) We
-# keep 200 words, where lesson 02 kept 256; the last ones, since the verdict often comes at the end.
+# network is slow. (An average takes all words at once; so do today's Transformers.) So we keep only
+# 200 words, where lesson 02 kept 256. Again they are the last ones, since the verdict often comes
+# at the end.
 #
 # Shorter reviews are padded at the front (`padding="pre"`). In lesson 02 the zeros came last, and
 # the average left them out. But an LSTM returns its state after the last step. With zeros at the
 # end, it would have to remember what it has read through many steps without a word. (Another way is
 # `Embedding(..., mask_zero=True)`: then the LSTM skips the padding and keeps its state, wherever
-# the zeros are.)
+# the zeros are. Here we do without it, to keep the network simple.)
 #
 # With `--order shuffled`, the words of every review are put in random order after it has been cut
 # to 200. They are still the same words: only their order is lost. Section 6 needs that.
@@ -94,11 +96,11 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # - `LSTM(32)` reads the 200 vectors one after the other. Its last state, 32 numbers, is all that it
 #   keeps of a review. By the formula of lesson 10 it has 4·32·(32 + 32 + 1) = 8,320 parameters.
 # - `Bidirectional` makes two such LSTMs with weights of their own. One reads forward, the other
-#   from the last word back to the first; their last states are joined to 64 numbers. What an LSTM
-#   read last, it remembers best: for one that is the end of the review, for the other its
-#   beginning. (This needs the whole text: where words arrive one by one, only the forward one can
-#   read along.) The second LSTM reads the padding last, so it must learn to keep its state through
-#   the zeros, a weakness of this simple padding.
+#   from the last word back to the first; their last states are *concatenated*, put one after the
+#   other, into 64 numbers. What an LSTM read last, it remembers best: for one that is the end of
+#   the review, for the other its beginning. (This needs the whole text: where words arrive one by
+#   one, only the forward one can read along.) The second LSTM reads the padding last, so it must
+#   learn to keep its state through the zeros, a weakness of this simple padding.
 # - Why not `SimpleRNN`? Its gradient vanishes over 200 steps (lesson 10); the gates of an LSTM can
 #   carry what it has read from the beginning to the end. To stack two LSTMs, the first would need
 #   `return_sequences=True`: the second wants a vector per word, not only the last state.
@@ -143,7 +145,7 @@ history = model.fit(
 
 # %% [markdown]
 # ## 6 Evaluate
-# Was it worth reading in order? The results of lessons 02 and 14 are there to compare with.
+# Was it worth reading in order? For comparison, the results of lessons 02 and 14 are given, too.
 
 # %%
 test = model.evaluate(test_numbers, test_labels, verbose=0, return_dict=True)
@@ -165,16 +167,17 @@ print(f"test accuracy {test['accuracy']:.4f}")
 # change only one thing. Shuffled reviews have the same words, and the network and its training are
 # the same.
 #
-# Without the order, the median is about one point lower. That is no more than the difference
-# between two seeds. So this network makes little use of the order: most reviews can be recognized
-# by single words such as "awful". The pairs of lesson 14 gain more, because there a pair has a
-# weight of its own. The LSTM would have to find out by itself, from 22,500 reviews, that "not"
-# reverses what comes next. Networks that make good use of the order have read far more text before
-# (`notes/recurrent_networks.md` names them).
+# Without the order, the median accuracy is about one percentage point lower. That is no more than
+# the difference between two seeds. So this network makes little use of the order: most reviews can
+# be recognized by single words such as "awful". The pairs of lesson 14 gain more, because there a
+# pair has a weight of its own. The LSTM would have to find out by itself, from 22,500 reviews, that
+# "not" reverses what comes next. Networks that make good use of the order have read far more text
+# before (`notes/recurrent_networks.md` names them).
 #
 # ## 7 Predict
-# As the network reads word by word, we can watch it: we give it no word at first, then the first
-# word alone, then the first two, and so on. At which words does it change its mind?
+# What does each word change? We give the network longer and longer beginnings of the text, each as
+# a text of its own: no word at first, then the first word alone, then the first two, and so on. At
+# which words does it change its mind?
 
 # %%
 words = split_words(lesson.text)  # lowercase, no punctuation
@@ -191,7 +194,7 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 # ## Remember
 # - A recurrent layer reads a text as a series of embeddings. Pad at the front, so that the words
 #   come last.
-# - `Bidirectional` reads from both ends, where both are known.
+# - `Bidirectional` reads from both ends; it needs the whole text.
 # - To find out what a part contributes, remove only that part and compare.
 #
 # On your own texts, try the simple models first: the average of embeddings (lesson 02), then words

@@ -34,7 +34,7 @@ from common import plots
 
 # %% [markdown]
 # ## 1 Load
-# The images of handwritten digits of lesson 12, with one channel.
+# The handwritten digits of lesson 12 (MNIST), again as images with one channel.
 
 # %%
 (all_images, all_labels), (test_images, test_labels) = lesson.load("mnist")
@@ -43,10 +43,11 @@ all_images, test_images = all_images[..., np.newaxis], test_images[..., np.newax
 # %% [markdown]
 # ## 2 Prepare
 # A tenth is held out for validation. Of the rest, 10,000 images are enough to see whether a network
-# learns. The labels get the shape (n, 1), as if they came from a column of a table.
+# learns. The labels get the shape (n, 1), as if they came from a column of a table; one of the
+# mistakes needs that.
 #
 # **First check: look at what goes into the network.** Are the shapes and the range of the values
-# what you expect? Is a value missing (`nan`, *not a number*)? Do the images belong to their labels?
+# what you expect? Is a value missing (`nan`, *not a number*)? Does each image have the right label?
 # The figure `examples` shows twenty of them.
 
 # %%
@@ -126,8 +127,8 @@ def make(mistake):
 # %% [markdown]
 # ## 5 Fit
 # **Third check: overfit one small batch.** Before you train for hours, train on twenty images alone
-# until the loss is nearly 0. A network with thousands of parameters can memorize twenty images,
-# whatever they show. If it cannot, more data will not help: the fault is in the code.
+# until the loss is nearly 0. A network with thousands of parameters can memorize the labels of
+# twenty images, whatever they are. If it cannot, more data will not help: the fault is in the code.
 # `train_on_batch` makes one step with one batch; a hundred of them are enough here.
 
 # %%
@@ -208,15 +209,19 @@ lesson.save_figure("broken", figure)
 # - **Wrong loss.** Shapes (n, 10) and (n, 1) are *broadcast*, so nothing complains: each of the ten
 #   probabilities p is compared with the label y, a number such as 7. (With labels of shape (n,)
 #   Keras would stop.) Then Σ(p - y)² = Σp² - 2y·Σp + 10y². As Σp is always 1, training can only
-#   lower Σp², which is smallest if all ten are 0.1, whatever the image. The third check finds this
-#   mistake. Then ask what exactly the loss compares.
+#   lower Σp² = Σ(p - 0.1)² + 0.1, which is smallest if all ten are 0.1, whatever the image. The
+#   third check finds this mistake. Then ask what exactly the loss compares.
 # - **Rate too high.** The loss jumps far up in the first steps, then stays near that of guessing.
-#   The third check finds it. Try a tenth of the learning rate, then a tenth of that.
+#   (On twenty images it can be a little lower: their classes are not equally frequent, and the last
+#   biases learn that.) The third check finds it. Try a tenth of the learning rate, then a tenth of
+#   that.
 # - **Labels shuffled.** The loss stays near 2.30 without a jump: what fits one image does not hold
 #   for the next. But twenty wrong labels are memorized as easily as true ones, so the third check
-#   finds nothing. Only the first does: a figure such as `examples` would show it at once.
-# - **Unscaled inputs.** The first loss is far above 2.30; only the second check finds that. The
-#   network recovers and nearly catches up, which makes this mistake easy to miss.
+#   finds nothing. The second tells you only that nothing is learned. The first shows why: in a
+#   figure such as `examples`, drawn with these labels, you would see it at once.
+# - **Unscaled inputs.** The first loss is far above 2.30; only the second check finds that. (The
+#   first prints 0 to 255 here in any case, since rescaling is a layer of the network.) The network
+#   recovers and nearly catches up, which makes this mistake easy to miss.
 #
 # And if the loss becomes `nan`? Look for `nan` in the inputs, then divide the learning rate by ten.
 # If the gradients *explode* all the same, `Adam(clipnorm=1.0)` scales them down. If they *vanish*
@@ -243,14 +248,15 @@ lesson.finish(
 
 # %% [markdown]
 # The intact network is sure. The wrong loss taught its network to answer 0.1 for every class. With
-# the high rate, all images get the same answer: every unit is dead (lesson 12), so only the biases
-# of the last layer count.
+# the high rate, all images get the same answer: every unit of the last hidden layer is dead (lesson
+# 12), so only the biases of the output layer count.
 #
 # ## Remember
 # - Know what guessing gives: with n equally frequent classes, a loss of log(n) and an accuracy of
 #   1/n. A network whose loss stays there has learned nothing.
 # - A network must be able to memorize twenty examples. If it cannot, look for a bug in the code.
-# - Wrong labels pass both of these checks: look at the examples with your own eyes.
+# - With wrong labels, too, the first loss is near log(n) and twenty examples are memorized; then
+#   the loss on all stays high. Only a look at the examples shows why.
 #
 # If your own network does not learn, try in this order, one thing at a time:
 #
@@ -258,7 +264,8 @@ lesson.finish(
 # 2. Compare the loss before training with log(n). If it is far above, scale the inputs.
 # 3. Train on the twenty examples until the loss is nearly 0. If it stays high, try a tenth of the
 #    learning rate; then check the last activation and the loss (notes/losses_and_outputs.md).
-# 4. Train on all. If only the validation loss stays high, that is overfitting (lesson 04).
+# 4. Train on all examples. If the training loss falls but the validation loss stays high, the
+#    network overfits (lesson 04).
 
 # %% [markdown]
 # ## Exercises

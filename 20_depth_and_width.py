@@ -81,13 +81,15 @@ mean, variance = train_features.mean(axis=0), train_features.var(axis=0)
 # **Why more layers can help.** Each layer builds on what the one before has computed (such computed
 # quantities are called *features*, too). If one unit has learned "near the coast" and another "high
 # income", a unit of the next layer can combine the two, and other units can use the same two again.
-# In a single layer nothing can be used again: each combination needs units of its own.
+# Within a single layer no unit can use the output of another: each combination needs units of its
+# own.
 #
-# Here is an extreme example. The function t(x) = 2·relu(x) - 4·relu(x - ½) needs two units. Between
-# 0 and 1 it rises to 1 and falls back to 0: it folds its input in the middle. Apply it twice, and
-# the second layer folds what the first has folded. Each layer of two units doubles the number of
-# straight pieces, so ten layers, 20 units, give 1,024 of them. A single layer needs a unit for each
-# of the 1,023 kinks, and one more for the first slope.
+# Here is an extreme example. The function t(x) = 2·relu(x) - 4·relu(x - ½) needs two units, whose
+# outputs the next layer adds with the weights 2 and -4. Between 0 and 1 it rises to 1 and falls
+# back to 0: it folds its input in the middle. Apply it twice, and the second layer folds what the
+# first has folded. Each layer of two units doubles the number of straight pieces, so ten layers, 20
+# units, give 1,024 of them. A single layer needs a unit for each of the 1,023 kinks, and one more
+# for the first slope.
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained", sharey=True)
@@ -113,13 +115,18 @@ lesson.save_figure("folds", figure)
 #
 # With one hidden layer the number grows in proportion to w, with several about as w². That is why
 # deep networks are narrow: 5,000 parameters make one layer of 500 units, or two layers of 65.
-# `width_of` sets the formula equal to the budget and solves this quadratic equation for w.
+# `width_of` sets the formula equal to the budget and solves for w: a quadratic equation, or a
+# linear one if L = 1.
 
 
 # %%
 def width_of(depth, budget):
     """Return how many units each of `depth` hidden layers has, to come close to a budget."""
-    solutions = np.roots([depth - 1, depth + 9, 1 - budget])  # factors of w², w, and the rest
+    solutions = np.roots([
+        depth - 1,
+        depth + 9,
+        1 - budget,
+    ])  # coefficients of w² and w, constant term
     return max(1, round(max(solutions)))  # the positive one
 
 
@@ -138,14 +145,14 @@ def build_model(depth, width, seed):
 # %% [markdown]
 # ## 4 Compile
 # All networks get the same optimizer, Adam with the learning rate that lesson 16 found for two
-# hidden layers. That may favor two layers, since another depth may prefer another learning rate:
-# exercise 2 gives the wide layer more.
+# hidden layers. That may favor two layers, since another depth may need another learning rate:
+# exercise 2 gives the wide layer a higher one, and more epochs.
 #
 # ## 5 Fit
 # As in lesson 16 we train each network with three seeds, for the same number of epochs, and compare
-# the medians of the last validation losses. (The lowest loss of all epochs would partly be luck.)
-# If two networks differ by less than two seeds of the same network do, the difference may be luck,
-# too.
+# the medians of the last validation losses. (The lowest loss of all epochs would partly be luck.) A
+# difference between two networks that is smaller than the difference between seeds of one network
+# may be luck, too.
 
 # %%
 steps = math.ceil(len(train_values) / lesson.batch_size)
@@ -167,7 +174,7 @@ for depth in dict.fromkeys(lesson.depths):  # each once
             verbose=0,
         )
         runs.append(history.history)
-        kept.setdefault(name, (model, history))  # that of the first seed
+        kept.setdefault(name, (model, history))  # keeps only the model of the first seed
     curves[name] = {key: np.median([run[key] for run in runs], axis=0) for key in runs[0]}
     ends[name] = [run["val_loss"][-1] for run in runs]
     rows.append({
@@ -219,28 +226,29 @@ lesson.save_figure("curves", plots.compare_models(curves, "loss", title, log=Tru
 # - *More width does not make up for that.* With 1,000 units instead of 500 it has twice as many
 #   parameters as `2 x 65` and is still worse.
 # - *More than two layers make no clear difference*, for either budget. The medians of two to six
-#   layers lie 0.01 apart or less, which three seeds of one network do as well.
+#   layers differ by at most 0.01, about as much as three seeds of one network.
 # - *Twice as many parameters bring little.* A network that is too small has a high loss on training
 #   and validation rows alike. As it grows, its training loss keeps falling, but the validation loss
-#   levels off, because the noise in the targets, and what the columns do not tell, set a limit. If
-#   it rises again, the network overfits (lesson 04).
+#   levels off: noise in the targets, and information that is missing from the columns, set a limit.
+#   If the validation loss rises again, the network overfits (lesson 04).
 #
 # So the theorem is of little help here: a single layer that does better may exist, but in 20 epochs
-# training did not find it. And depth pays once, with the second layer. That is common for tables,
-# in which few steps lead from the inputs to the answer. It is different for images, where edges
-# make strokes, strokes make parts, and parts make things: there, networks of dozens of layers win.
+# training did not find it. And depth pays off only once: with the second layer. That is common for
+# tables, in which few steps lead from the inputs to the answer. It is different for images, where
+# edges make strokes, strokes make parts, and parts make things: there, networks of dozens of layers
+# win.
 #
 # Depth also has a price. The layers compute one after the other, so a deep network takes longer
 # than a wide one of the same size. And on the way back, every layer multiplies the gradient. Over
 # many layers it can shrink to almost nothing (the *vanishing gradient*): the first layers hardly
 # learn, and even the training loss stays high. Good initial weights (notes/initializers.md), batch
-# normalization (lesson 04) and skip connections, which add a layer's input to its output (lesson
-# 08), help against that. Exercise 3 does without the last two.
+# normalization (lesson 04) and skip connections, which give the gradient a path around layers
+# (lesson 08), help against that. Exercise 3 does without the last two.
 #
 # We choose the network with the lowest median and, only now, use the test set: if we chose by it,
-# we would favor a network that is lucky there, and its score would be too good. (Any network of two
-# or more layers would have served as well; then the smaller depth is the better choice, since it is
-# faster.)
+# we would favor a network that is lucky there, and its score would be too good. (The program just
+# takes the lowest. But any network of two or more layers would have done as well; in practice, take
+# the shallowest of them, which is the fastest.)
 
 # %%
 best = min(ends, key=lambda name: np.median(ends[name]))
@@ -276,14 +284,15 @@ lesson.finish(
 # nothing to learn from, a network's answer depends on its shape and on chance.
 #
 # ## Remember
-# - In theory one hidden layer is enough if it is wide enough. Here, a second layer got more out
-#   of the same number of parameters, and further ones nothing that we could tell from luck.
+# - In theory one hidden layer is enough if it is wide enough. Here, a second layer got more out of
+#   the same number of parameters, and the gain from further layers was too small to tell from luck.
 # - A layer of w units with n inputs has n·w + w parameters. Between two layers of width w
 #   there are w² weights, so at a fixed budget deep networks are narrow.
-# - Compare networks with equal budgets and over several seeds, or you measure size and luck.
+# - Compare networks with equal budgets and over several seeds; otherwise you are comparing size and
+#   luck.
 #
 # On your own table of numbers, try first: two hidden layers of 64 units. Then see whether twice the
-# width, or one more layer, lowers the validation loss by more than the seeds differ.
+# width, or one more layer, lowers the validation loss by more than the difference between seeds.
 
 # %% [markdown]
 # ## Exercises

@@ -5,7 +5,8 @@
 Train a network twice, with two seeds, and you get two scores; other test rows give a third. So a
 network whose error is 0.1 MPG lower than another's may just be lucky. In this lesson you measure
 this *random variation*, test on all of your data with *cross-validation*, report a score with a
-*confidence interval*, and decide whether a network really beats a random forest and a linear model.
+*confidence interval*, and decide whether a network really beats two other kinds of model, a random
+forest and a linear model.
 
 Expect: median MAE in cross-validation: network 1.96 MPG, random forest 1.92.
 
@@ -41,8 +42,9 @@ from sklearn.preprocessing import StandardScaler
 
 # %% [markdown]
 # ## 1 Load
-# The cars of lesson 03. `--table churn` takes a bank's customers instead, of whom some leave
-# ([churn](churn/README.md)), so that you can see what changes with 10,000 rows in place of 392.
+# The cars of lesson 03. `--table churn` takes the customers of a bank instead and predicts which of
+# them leave ([churn](churn/README.md)): there you can see what changes with 10,000 rows in place of
+# 392.
 
 # %%
 table = lesson.load(lesson.table)
@@ -73,7 +75,8 @@ folds = list(KFold(lesson.folds, shuffle=True, random_state=lesson.seed).split(f
 # %% [markdown]
 # ## 3 Define
 # The network of lesson 03: two hidden layers of 64 units. Each normalizes with the means and
-# variances of its own training rows: those of all rows would leak test rows (*data leakage*).
+# variances of its own training rows: those of all rows would leak knowledge of the test rows into
+# training (*data leakage*).
 
 
 # %%
@@ -94,16 +97,16 @@ def build_network(train_rows, seed):
 # %% [markdown]
 # ## 4 Compile
 # The loss is the mean squared error for a number, and binary cross-entropy for yes or no (lesson
-# 02). All networks train for the same number of epochs, so they need no validation set. The
-# learning rate falls to 0 along half a cosine wave (lesson 16), so the last batches hardly change
-# the weights.
+# 02). All networks train for the same number of epochs, fixed in advance, so they need no
+# validation set. The learning rate falls to 0 along half a cosine wave (lesson 16), so the last
+# batches hardly change the weights.
 #
 # ## 5 Fit
 # For the first fold we train 20 networks that differ only in their *start*: the seed, which decides
 # the initial weights and the order of the rows. Each other fold gets one network, with the first
 # seed. (A fixed seed makes a run repeatable, but it is only one draw: how far the scores vary, only
-# several seeds show. Report all of them, or their mean, standard deviation and number, and not the
-# best.)
+# several seeds show. Report the scores of all seeds, or their mean, their standard deviation and
+# how many there are, but not just the best.)
 
 # %%
 predicted = {"network": np.empty(rows)}  # for each row, by a network not trained on it
@@ -137,10 +140,12 @@ for fold, seed in trainings:
 
 # %% [markdown]
 # Two rivals are tested on the same folds. A *linear model* predicts a weighted sum of the columns
-# plus a bias (for customers with a sigmoid: *logistic regression*). A *random forest* averages 100
-# *decision trees*. A tree asks one question after another, such as "weight below 2,800?", and
-# predicts the mean target of the training rows with the same answers (for customers: the fraction
-# who left). The trees differ because each trains on its own random sample of the rows (lesson 25).
+# plus a bias (for customers, a sigmoid turns it into a probability: *logistic regression*). A
+# *random forest* averages 100 *decision trees*. A tree asks one question after another, such as
+# "weight below 2,800?", each chosen so that the targets of the rows with the same answer are as
+# alike as possible, and predicts the mean target of the training rows with the same answers (for
+# customers: the fraction who left). The trees differ because each trains on its own random sample
+# of the rows (lesson 25).
 
 # %%
 if classify:
@@ -191,13 +196,15 @@ lesson.save_figure("luck", figure)
 #
 # The interval from 1.96 standard errors below the score to 1.96 above is the *95% confidence
 # interval*: if you repeated all this with new cars, about 95% of such intervals would contain the
-# true mean, the error over all cars of this kind. (Ours are a little too narrow: they ignore the
-# luck of the start, and that the folds share training rows.) The 1.96 comes from the normal
-# distribution, which the mean of many values follows closely (*central limit theorem*). With few
-# values s itself is uncertain: for five scores, take 2.78 (*Student's t-distribution*).
+# true mean, the mean error over all cars of this kind. (Ours are a little too narrow: they ignore
+# the luck of the start, and that the folds share training rows.) The 1.96 comes from the *normal
+# distribution*, the bell curve, where 95% of the values lie within 1.96 standard deviations of the
+# center: means of many values are spread almost like that (*central limit theorem*). With few
+# values s itself is uncertain: for a mean of five values, take 2.78 instead of 1.96 (*Student's
+# t-distribution*).
 #
-# An accuracy p works the same way: each row counts 1 or 0, and s = √(p(1 - p)). For 90 right of 100
-# it is 0.3, the standard error 0.3/√100 = 0.03, and the interval 0.84 to 0.96.
+# An accuracy p works the same way: each row counts 1 or 0, and s = √(p(1 - p)). If 90 of 100
+# answers are right, s is 0.3, the standard error 0.3/√100 = 0.03, and the interval 0.84 to 0.96.
 
 
 # %%
@@ -219,15 +226,15 @@ scores = {name: interval(values) for name, values in row_errors.items()}
 # luck alone produces such a difference in only 5% of cases. Significant does not mean large.
 #
 # You can also pair the *folds*: for each fold, subtract one model's score from the other's. Each of
-# these ten differences comes from another network, so their interval reflects some of the luck of
-# training, too. For ten values, Student's t-distribution gives 2.26 instead of 1.96.
+# these ten differences comes from a different network, so their interval reflects some of the luck
+# of training, too. For ten values, Student's t-distribution gives 2.26 instead of 1.96.
 
 # %%
 differences = {}
 for rival in ("random forest", "linear model"):
     by_row = row_errors[rival] - row_errors["network"]
     by_fold = [by_row[test_rows].mean() for _, test_rows in folds]
-    factor = stats.t.ppf(0.975, len(folds) - 1)  # 2.26 for ten folds
+    factor = stats.t.ppf(0.975, len(folds) - 1)  # 2.5% lie above it; 2.26 for ten folds
     differences[f"{rival} - network"] = interval(by_row)
     differences[f"{rival} - network, by fold"] = interval(by_fold, factor)
 figure, panels = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
@@ -264,9 +271,9 @@ lesson.save_table("results", results.round(4))
 # A positive difference means that the network has the smaller error. What do we learn?
 #
 # - The network beats the linear model: the interval lies far above 0, for cars and for customers.
-# - Network or forest? Both intervals contain 0, and for cars another seed puts the forest ahead:
-#   neither is shown to be better. Nor are they shown to be equal: a small difference may be hidden
-#   in the noise.
+# - Network or forest? All four intervals contain 0, and for cars another seed puts the forest
+#   ahead: neither is shown to be better. Nor are they shown to be equal: a small difference may be
+#   hidden in the noise.
 # - Pairing helps: forest minus network has a narrower interval than the score of either.
 #
 # ## 7 Predict
@@ -288,9 +295,9 @@ lesson.finish(model, history, training=last, **measured)
 # ## Remember
 # - Another seed or other test rows give another score. Report its confidence interval.
 # - With little data, use cross-validation: every row is tested once.
-# - Compare two models on the same rows, and look at the differences. The best of many variants is
-#   partly lucky, and its score too good: choose on validation data, and score only the choice on
-#   test rows.
+# - Compare two models on the same rows, and look at the differences. If you try many variants, the
+#   best one is partly lucky, and its score is too good: choose on validation data, and use the test
+#   rows only for the variant that you have chosen.
 #
 # On your own data, try first: 10-fold cross-validation of your network, a linear model and a random
 # forest, with the intervals of their differences.

@@ -53,17 +53,18 @@ from localization.figures import boxes_figure, iou_figure
 # A *bounding box* says where the digit is: it is the smallest rectangle, with sides parallel to
 # those of the canvas, that holds all of the digit's ink. Four numbers describe it: its left, top,
 # right and bottom edge. We know them, since we put the digit there. (If you shift or flip such
-# images for augmentation, change the boxes in the same way: otherwise the network learns the wrong
-# place.) In photographs, people have to draw the boxes by hand. (The center, width and height of
-# the box would do as well.)
+# images to get more training examples, which is called *data augmentation*, change the boxes in the
+# same way: otherwise the network learns the wrong place.) In photographs, people have to draw the
+# boxes by hand. (The center, width and height of the box would do as well.)
 #
 # We give the edges as fractions of the canvas, from 0 (left or top) to 1 (right or bottom). Such
 # *relative coordinates* do not depend on the resolution: if the image is enlarged, the same box
 # fits. And since they lie between 0 and 1, sigmoid units can predict them.
 #
-# We split the digits first and make the canvases afterwards. So no digit of a validation or test
-# canvas occurs in training, not even as clutter. The figure `canvases` shows ten training canvases
-# and their true boxes.
+# We split the digits first and make the canvases afterwards: 90,000 for training from 54,000
+# digits, since a digit may be used more than once. So no digit of a validation or test canvas
+# occurs in training, not even as clutter. The figure `canvases` shows ten training canvases and
+# their true boxes.
 
 # %%
 train_digits, val_digits, train_classes, val_classes = train_test_split(
@@ -83,8 +84,8 @@ lesson.save_figure("canvases", boxes_figure(train_images, train_labels, train_bo
 # The trunk has four convolutional layers. With `padding="same"`, a border of zeros lets the window
 # be centered on every pixel, so height and width do not shrink. But the first layer has *stride* 2:
 # its window moves two pixels at a time, which halves both. The two pooling layers halve them again:
-# 64, 32, 16, 8. Each of the 8x8 places has 64 channels, which can also tell where in it a stroke
-# lies. So the edges of the box can be predicted more finely than in steps of 8 pixels.
+# 64, 32, 16, 8. Each of the 8x8 places has 64 channels, which can also tell where within that place
+# a stroke lies. So the edges of the box can be predicted more finely than in steps of 8 pixels.
 #
 # For the class, it does not matter where the digit is. Its head has one more convolution, and then
 # `GlobalMaxPooling2D`: of the 8x8 values of each channel, only the largest is kept, 128 numbers in
@@ -130,7 +131,7 @@ model.summary()
 # edges are about 0.2 away from that. In a plain sum, the box would count little. So we give its
 # loss the weight 10, and Keras minimizes class loss + 10 · box loss: then both parts start at about
 # 2. With far too large a weight, the layers that both heads share would learn almost only what the
-# box needs. The sum does not show that; the metrics of both heads do.
+#    box needs. The sum does not show that; the separate losses of the two heads do.
 #
 # The learning rate falls from 0.001 to 0 along a cosine (lesson 16). The small steps at the end
 # make the edges more exact.
@@ -192,7 +193,7 @@ def area(left_top, right_bottom):
 # By convention, a box counts as correct if its IoU is at least 0.5. A *detection* is correct if
 # both its box and its class are.
 #
-# Our baseline (lesson 10) ignores the image: it always predicts the mean of all training boxes.
+# Our baseline (lesson 03) ignores the image: it always predicts the mean of all training boxes.
 
 # %%
 answers = model.predict(test_images, batch_size=500, verbose=0)
@@ -234,13 +235,13 @@ lesson.save_figure("iou", iou_figure(overlap, heights))
 # | 24 pixels or more | 0.992 | 0.90 | 0.58 pixels |
 # <!-- end -->
 #
-# Yes, but only a little. The main reason for the lower IoU is the size itself: the same pixel is a
-# larger part of a small box (exercise 1). The class suffers as well: small digits show less detail,
-# while the fragments stay as large.
+# Yes, but only a little. The main reason for the lower IoU is the size itself: one pixel is a
+# larger part of a small box than of a large one (exercise 1). The classification suffers as well:
+# small digits show less detail, while the fragments stay the same size.
 #
 # ## 7 Predict
 # The figure `boxes` shows ten test canvases. Solid boxes are true, dashed ones predicted; the title
-# tells the predicted digit and the IoU. The figure `worst` shows the ten boxes with the lowest IoU.
+# gives the predicted digit and the IoU. The figure `worst` shows the ten boxes with the lowest IoU.
 # Many of these predicted boxes lie between the digit and a fragment: unsure of the place, the
 # network gives a compromise that fits neither.
 #
@@ -265,7 +266,8 @@ lesson.finish(model, history, **scores)
 # - The class does not depend on the place: pool over all places. The box does: flatten.
 # - Losses on different scales need weights. To choose them, compare the losses of an untrained
 #   network.
-# - IoU compares two boxes by their areas: 1 is perfect, and from 0.5 on a box counts as correct.
+# - IoU compares two boxes by their areas: 1 is perfect, and a box counts as correct if it reaches
+#   0.5.
 #
 # On your own data, try first: one trunk, a head for each answer, `"mae"` for the box, and weights
 # with which both losses start alike. This works for one object per image. *Object detection* finds

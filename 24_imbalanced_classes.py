@@ -59,7 +59,7 @@ tables = {"train": train_rows, "val": val_rows, "test": test_rows}
 features = ["longitude", "latitude", "housing_median_age", "total_rooms", "median_income"]
 places = {part: table[features].to_numpy(copy=True) for part, table in tables.items()}
 for x in places.values():
-    x[:, 3] = np.log(x[:, 3])  # 2 to 39,320 rooms: a logarithm spreads the small districts
+    x[:, 3] = np.log(x[:, 3])  # 2 to 39,320 rooms: a logarithm spreads out the small values
 mean, deviation = places["train"].mean(axis=0), places["train"].std(axis=0)
 places = {part: (x - mean) / deviation for part, x in places.items()}
 
@@ -115,8 +115,8 @@ for model in models.values():
 # If 2 of 20 examples are cheap, 13 medium and 5 off the scale, the weights are 20 / (3 · 2) = 3.33,
 # 20 / (3 · 13) = 0.51 and 20 / (3 · 5) = 1.33, and each class counts 6.67 in all. scikit-learn's
 # `compute_class_weight` computes them from the labels. (*Oversampling*, which repeats the rare
-# examples in the training set, has a similar effect. Split first, or copies of an example are in
-# training and test.)
+# examples in the training set, has a similar effect. Split first; otherwise copies of one example
+# may end up in both the training and the test set.)
 
 # %%
 balanced = compute_class_weight("balanced", classes=np.arange(3), y=band["train"])
@@ -191,7 +191,8 @@ for name in models:
 # mistake costs (churn/README.md shows how to calculate that). Suppose we want a recall of 80%
 # (`--recall`). Then we take the probabilities that the positives got, and choose the threshold so
 # that 80% of them lie above it. Each band (in a multi-label task, each label) gets its own
-# threshold: some bands are rarer or harder.
+# threshold: some bands are rarer or harder. (Each is now a question of its own, so a district may
+# get two yes answers, or none.)
 #
 # We choose thresholds on the *validation* districts. Thresholds chosen on the test districts would
 # suit just these, and the scores would be too good. But thresholds from other districts give only
@@ -229,9 +230,10 @@ lesson.save_table("rules", rules)
 # left the high ones, with few yes answers that are mostly right, on the right the low ones, with
 # many false alarms. Guessing has the same precision at every recall: the fraction of positives. The
 # *average precision*, the area under the curve, is a score that needs no threshold; 1 is perfect.
-# (*ROC AUC*, in churn/ and lesson 31, needs none either. It sets recall against the fraction of
-# negatives with a false alarm. With few positives that flatters: a small fraction of so many
-# negatives may be more than all the positives.)
+# (*ROC AUC*, in churn/ and lesson 31, needs none either. It is the area under a curve that plots
+# recall against the *false positive rate*, the fraction of the negatives that raise a false alarm.
+# With few positives that flatters: a small fraction of so many negatives may be more than all the
+# positives.)
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 4.5), layout="constrained")
@@ -260,8 +262,8 @@ lesson.save_figure("precision_recall", figure)
 #
 # The two curves lie close together: weights only move the network along the curve. For a better
 # curve you need better inputs, more examples or a better network. And weights have a price: the
-# network learns as if the rare band were more frequent, so it gives that band too high
-# probabilities. (Their mean should be the fraction of positives.) So try a threshold first.
+# network learns as if the rare band were more frequent, so the probabilities that it gives that
+# band are too high. (Their mean should be the fraction of positives.) So try a threshold first.
 #
 # ## 7 Predict
 # Often you need no threshold. If you have time to visit 50 districts, take those with the highest

@@ -57,8 +57,8 @@ print(f"{rows:,} rows, {features.shape[1]} columns")
 # %% [markdown]
 # ## 2 Prepare
 # One test set would tell little (lesson 22). So we split the rows at random ten times, each time
-# with a fifth for the test. (Unlike folds, these test sets overlap.) For each split we train two
-# ensembles of ten networks, 200 networks in all:
+# with a fifth of them as the test set. (Unlike folds, these test sets overlap.) For each split we
+# train two ensembles of ten networks, 200 networks in all:
 #
 # - **Plain averaging**: all ten train on the same rows, and differ only in their initial weights.
 # - **Bagging** (*bootstrap aggregating*) averages, too, but each network trains on its own
@@ -169,17 +169,19 @@ averaged, bagged = predicted.T.reshape(2, 10, lesson.members, rows)  # both: spl
 #     predictions = np.mean([model.predict(x) for model in models], axis=0)
 #
 # (For classes these are mean probabilities; take `argmax` afterwards. A *majority vote* would
-# ignore how sure each network is.) How much does it gain? A variance is the mean of the squares
-# minus the square of the mean. For the errors of the networks on one row, which have the same
-# variance as their predictions, this says:
+# ignore how sure each network is.) How much does averaging gain? A variance is the mean of the
+# squares minus the square of the mean. The errors of the networks on one row are their predictions
+# minus the same true value, so errors and predictions have the same variance. For the errors, this
+# says:
 #
 #     squared error of the mean = mean of the squared errors - variance of the predictions
 #
 # Say the true value is 11 and two networks predict 10 and 14. The squared errors are 1 and 9, their
 # mean is 5. Both predictions are 2 away from their mean 12, so their variance is 2² = 4, and 12 has
 # the squared error 1 = 5 - 4. So an ensemble is never worse, in squared error, than its members are
-# on average, and the more they disagree, the more it gains. (In absolute error it is never worse
-# either.) We check the formula with the means over the test rows of the first split.
+# on average, and the more they disagree, the more it gains. (Nor is it in absolute error: |a + b|
+# is never larger than |a| + |b|.) We check the formula with the means over the test rows of the
+# first split.
 
 # %%
 test_rows = splits[0][1]
@@ -189,12 +191,12 @@ error_of_mean = np.mean((members.mean(axis=0) - targets[test_rows]) ** 2)
 print(f"{error_of_mean:.4f} = {error_of_members:.4f} - {members.var(axis=0).mean():.4f}")
 
 # %% [markdown]
-# **Which is best?** Bagging is meant to make the networks disagree more, as other shapes, settings
-# or columns for each of them would. The rival is a *random forest* (lesson 22), an ensemble of
-# decision trees, with bagging. (To predict a class, each question of a tree may use only a few
-# columns, chosen at random.) It is good on tables, trains in a second and needs hardly any tuning:
-# if your network is no better, take the forest. The scores are those of lesson 22: the MAE for
-# cars, the Brier score for customers. Lower is better.
+# **Which is best?** Bagging is meant to make the networks disagree more. (Giving each network a
+# different shape, other settings or other columns would do so, too.) The rival is a *random forest*
+# (lesson 22), an ensemble of decision trees, with bagging. (In classification, each question of a
+# tree is chosen from only a few columns, drawn at random.) A forest is good on tables, trains in a
+# second and needs hardly any tuning: if your network is no better, take the forest. The scores are
+# those of lesson 22: the MAE for cars, the Brier score for customers. Lower is better.
 
 
 # %%
@@ -258,8 +260,8 @@ lesson.save_figure("splits", figure)
 # - Does the ensemble beat the forest? For cars, six of ten splits are no proof: of ten tosses of a
 #   coin, six or more are heads in 38% of all cases (and unlike tosses, our splits share rows). For
 #   customers the ensemble wins more consistently.
-# - In the figure `splits` the gray lines lie far apart, but between the networks they are almost
-#   parallel: a split that is hard for one network is hard for its ensemble, too.
+# - In the figure `splits` the gray lines lie far apart, but from one network to the ensembles they
+#   run almost parallel: a split that is hard for one network is hard for its ensemble, too.
 # - Bagging is worse than plain averaging, and for cars even worse than one network: missing 37% of
 #   the training rows costs each network more than the disagreement gains. It was made for
 #   *unstable* models such as trees, which change a lot if a few rows change.
@@ -282,8 +284,9 @@ lesson.finish(model, history, **measured)
 
 # %% [markdown]
 # For cars, the standard deviation is many times larger for the strange row: its prediction is a
-# guess. But agreement is no guarantee. The ten networks agree that the strange customer will leave,
-# although they have never seen anyone like that: so far out, each sigmoid is near 1.
+# guess. But agreement is no guarantee. With `--table churn`, the ten networks agree that the
+# strange customer will leave, although they have never seen anyone like that: so far out, each
+# sigmoid is near 1.
 #
 # ## Remember
 # - The mean of several networks is never worse, in squared error, than they are on average.

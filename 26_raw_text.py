@@ -47,7 +47,8 @@ from raw_text.texts import load_texts
 # `--texts DIR` it reads your own from a folder with two sub-folders, one per class: `neg/1.txt`,
 # `pos/7.txt` and so on. (So does `keras.utils.text_dataset_from_directory`.) A file holds bytes,
 # and the *character encoding*, today nearly always UTF-8, says which bytes stand for which
-# character. With a wrong one "cliché" becomes "clichÃ©", so other files are refused.
+# character. With the wrong one "cliché" becomes "clichÃ©", so files in neither UTF-8 nor UTF-16 are
+# refused.
 
 # %%
 (texts, labels), (test_texts, test_labels), classes = load_texts(lesson)
@@ -61,14 +62,16 @@ print(texts[0][:100], "...")
 # for validation first.
 #
 # **Standardize.** To a computer "Good", "good" and "good!" are three different strings. What a
-# model learns about one should hold for all, so we turn capitals into small letters and remove
-# punctuation and HTML tags such as `<br />`. That loses something, too: "GOOD!!!" is more praise
-# than "good". And some characters have two forms. We make curly apostrophes straight, and "e" with
-# a separate accent becomes one character, "é" (*Unicode normalization*, here to the form NFC).
+# model learns about one should hold for all, so we convert the text to lower case and remove
+# punctuation and HTML tags such as `<br />`. That loses something, too: "GOOD!!!" is stronger
+# praise than "good". And some characters have two forms. We make curly apostrophes straight, and
+# "e" with a separate accent becomes one character, "é" (*Unicode normalization*, here to the form
+# NFC).
 #
-# **Split.** The *regular expression* `[\w']+` finds sequences of letters, digits and apostrophes
-# (and underscores, which we remove with the tags). So "isn't" stays one word, but single quotes
-# stay, too. This suits languages with spaces between words, not Chinese or Japanese.
+# **Split.** A *regular expression* is a pattern for text. In `[\w']+`, `\w` stands for a letter, a
+# digit or an underscore, `[\w']` for one of these or an apostrophe, and `+` for one or more in a
+# row. (Underscores we remove with the tags.) So "isn't" stays one word, but single quotes stay,
+# too. This suits languages with spaces between words, not Chinese or Japanese.
 
 # %%
 train_texts, val_texts, train_labels, val_labels = train_test_split(
@@ -99,7 +102,8 @@ counts = Counter(word for words in train_words for word in words)
 # prepares every text in the same way. That is the quickest start, but it has limits:
 #
 # - It needs TensorFlow, and can be a layer of a model only with TensorFlow as the back-end.
-# - By default it removes apostrophes with the punctuation: "isn't" becomes "isnt", "we're" "were".
+# - By default it removes apostrophes with the punctuation: "isn't" becomes "isnt", and "we're"
+#   becomes "were".
 # - Of a text longer than `output_sequence_length` it drops the *end*, where the verdict often is.
 # - It counts how often a word occurs. We need the number of texts that contain it, its *document
 #   frequency*, in each class. So below we count ourselves.
@@ -115,9 +119,10 @@ print("TextVectorization:", ", ".join(f"{number} {names[number]}" for number in 
 # **N-grams.** As in lesson 14 we count not only words but also pairs of neighbors, and now triples
 # (trigrams): "not", "not good", "not good enough". Lesson 14 gave the pair of the words 5 and 20
 # the number 5·30,000 + 20. Likewise, if word numbers are below V, the triple of 5, 20 and 7 gets
-# (5·V + 20)·V + 7, as if the words were digits. No two n-grams get the same number, since no word
-# has the number 0. In the code, each round of the loop makes n-grams one word longer: it multiplies
-# their numbers by V and adds the next word. (The last n-gram has no next word: `[:-1]`.)
+# (5·V + 20)·V + 7, as if the words were the digits of a number in base V. No two n-grams get the
+# same number, since no word has the number 0. In the code, each round of the loop makes n-grams one
+# word longer: it multiplies their numbers by V and adds the next word. (The last n-gram has no next
+# word: `[:-1]`.)
 #
 # Most triples occur in one review only and tell us nothing about others. So we keep the n-grams
 # that at least two training texts contain, and number them anew, the most frequent first. They
@@ -151,7 +156,8 @@ print(f"{len(grams):,} different n-grams, {len(kept):,} of them in at least two 
 # the most frequent n-grams, such as "of the", which say least.
 #
 # `get_indexer` finds the position of each n-gram in `kept`, or -1 if it is not there. We add 2 to
-# get the new number, or 1. Every row gets a 1, so that even a text of unknown words is not empty.
+# get the new number; -1 becomes 1, the number for all that we do not keep. Every row gets a 1, so
+# that even a text of unknown words is not empty.
 
 # %%
 ROW_LENGTH = 1024
@@ -173,20 +179,22 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # ## 3 Define
 # In lesson 14 each n-gram had one weight. Training started from the log-count ratio of naive Bayes,
 # log((texts of class 1 with it + 1) / (texts of class 0 with it + 1)), and then changed it freely.
-# For rare n-grams, and triples are rare, such freedom is dangerous: a triple of two reviews can get
-# any weight that helps to memorize these two.
+# For rare n-grams, and triples are rare, such freedom is dangerous: a triple that occurs in only
+# two reviews can get any weight that helps to memorize these two.
 #
 # Here the ratio r stays fixed, and training finds a factor f for each n-gram, which contributes
 # r·f. If it is equally frequent in both classes, r is 0, and it contributes nothing whatever f is.
-# In two reviews, both positive, r = log(3 / 1) = 1.1; in 300 negative and 10 positive ones, r =
-# log(11 / 301) = -3.3, and the same change of f moves it three times as far. So training relies on
-# n-grams with much evidence. (S. Wang and C. Manning, 2012, call the idea NB-SVM.)
+# For an n-gram in two reviews, both positive, r = log(3 / 1) = 1.1; for one in 300 negative and 10
+# positive reviews, r = log(11 / 301) = -3.3, and the same change of f changes r·f three times as
+# much. So training relies on n-grams with much evidence. (S. Wang and C. Manning, 2012, call the
+# idea NB-SVM.)
 #
 # A sum of a text's contributions would grow with its length. So the logit is their average, times
 # 300 (`Rescaling`), as if each text had 300 n-grams. With f = 1 for all, this would be naive Bayes,
 # which is far too sure of its answers: it counts "waste", "waste of" and "a waste of" as three
-# independent hints. So f starts small, at 0.03. The number 1, in nearly every row, serves as a bias
-# if one class has more texts. Here they are equally large, so its ratio is about 0.
+# independent hints. So f starts small, at 0.03. The number 1 is in nearly every row, so its ratio
+# is about log(texts of class 1 / texts of class 0) and acts as a bias toward the larger class. Here
+# both classes are equally large, so this ratio is about 0.
 #
 # `Multiply` takes the outputs of two layers, so we use the functional API of lesson 08. (In the
 # summary, `not_equal` and `logical_or` are the masks.)
@@ -214,11 +222,12 @@ model.summary()
 
 # %% [markdown]
 # ## 4 Compile
-# Adam, as in lesson 14, gives each weight steps of about the same size, so a triple of two reviews
-# would move as far as "waste of". Plain gradient descent (`SGD`) moves a factor in proportion to
-# its gradient, which is large if |r| is large and many reviews contain the n-gram: much evidence.
-# Momentum, which repeats a part of the last step (notes/optimizers.md), makes training faster. The
-# learning rate is high because one n-gram is a small part of an average.
+# Lesson 14 used Adam, which gives each weight steps of about the same size: a triple that occurs in
+# two reviews would move as far as "waste of". So here we use plain gradient descent (`SGD`). It
+# moves a factor in proportion to its gradient, which is large if |r| is large and many reviews
+# contain the n-gram: much evidence. Momentum, which repeats a part of the last step
+# (notes/optimizers.md), makes training faster. The learning rate is high because the gradients are
+# small: one n-gram is a small part of an average.
 
 # %%
 model.compile(
@@ -274,8 +283,8 @@ for name, part in parts.items():
 # <!-- end -->
 #
 # The last words say more than the first: many reviews begin with the plot and end with the verdict.
-# So if you must cut, keep the end, which `TextVectorization` drops. Whether that holds for your
-# texts, measure: the first sentence of a news report says most.
+# So if you must cut, keep the end, which `TextVectorization` drops. Measure whether that holds for
+# your texts: in a news report, the first sentence says most.
 #
 # Only now, with everything chosen, we use the test set.
 
@@ -330,8 +339,8 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 # - Padding needs a mask, and before you truncate, measure which part of a text says most.
 # - Pairs and triples, with the log-count ratio as a fixed scale, make a strong and fast classifier.
 #
-# On your own texts, try first: read ten of them. Then run this lesson with `--texts`. It is the
-# *baseline* that a larger network has to beat.
+# On your own texts, try first: read ten of them. Then run this lesson with `--texts`. Its accuracy
+# is the *baseline* that a larger network has to beat.
 
 # %% [markdown]
 # ## Exercises

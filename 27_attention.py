@@ -40,7 +40,8 @@ from attention.lists import baselines, make_lists, to_numbers
 # ## 1 Load
 # The task is what Python does with variables. A list of assignments ends with a question, as in
 # `c=4 a=1 c=7 c=?`, and the answer is the digit that was assigned *last*, here 7. A list has 2 to
-# 20 assignments, its *lines*, with random letters and digits.
+# 20 assignments (its *lines*, as each would be a line of a program), with random letters and
+# digits.
 
 # %%
 draw = random.Random(lesson.seed)
@@ -51,8 +52,9 @@ print(*test_lists[0], "answer:", test_answers[0])
 
 # %% [markdown]
 # ## 2 Prepare
-# Each line becomes two numbers: the letter, 1 to 26, and the digit, 0 to 9, or 10 for the question
-# mark. As in lesson 18 we pad at the front, with zeros, so that the question always comes last.
+# Each line, and the question as well, becomes two numbers: the letter, 1 to 26, and the digit, 0 to
+# 9, or 10 for the question mark. As in lesson 18 we pad at the front, with zeros, so that the
+# question always comes last.
 
 # %%
 train_lines, val_lines, test_lines = (
@@ -69,7 +71,7 @@ print("as numbers:", *test_lines[0].tolist())
 #
 # **Attention looks it up**, in a dictionary that tolerates inexact keys. Each line has two vectors:
 # a *key*, by which it is found, and a *value*, which is what it contributes. The question has a
-# third one, the *query*, which says what to look for. Then:
+# single vector, the *query*, which says what to look for. Then:
 #
 # 1. Compare the query with each key. The *score* is their *dot product*: multiply the numbers in
 #    the same place and add up. The more the two vectors agree, the larger it is.
@@ -103,11 +105,12 @@ def attend(queries, keys, values, mask=True):
 
 
 # %% [markdown]
-# **Why divide by √d?** A score is a sum of d products. If the numbers in query and key are random
-# with mean 0 and variance 1, its variance is d. With d = 1,024 two scores would easily be √d = 32
-# apart, and the weights e^32 : 1. Before anything was learned, one random key would have nearly all
-# the weight, and there the gradient of softmax is almost 0. The division brings the variance back
-# to 1. (notes/attention.md measures it.)
+# **Why divide by √d?** A score is a sum of d products. If the numbers in query and key are
+# independent, with mean 0 and variance 1, each product has variance 1, and the sum has variance d.
+# With d = 1,024 two scores would easily be √d = 32 apart, and one weight would be e^32 times the
+# other. Before anything was learned, one random key would have nearly all the weight, and small
+# changes of the scores would hardly change that: the gradient of softmax would be almost 0. The
+# division brings the variance back to 1. (notes/attention.md measures it.)
 #
 # **Masks** hide keys: a huge negative score makes a weight of 0. (A weight set to 0 after the
 # softmax would leave a sum below 1.) A *padding mask* hides padding, which does not belong to the
@@ -124,11 +127,12 @@ print("weights (rows: queries, columns: keys)", ops.convert_to_numpy(weights).ro
 
 # %% [markdown]
 # **Where do queries, keys and values come from?** `layers.MultiHeadAttention(num_heads, key_dim)`
-# computes them from the vectors of the steps, by dense layers without activation. It has several
-# attentions side by side, its *heads*, with `key_dim` numbers per query, key and value. Each can
-# look for something else: one for the same letter, another for the line before. A last dense layer
-# turns the outputs of all heads into one vector. That makes four dense layers in all. In
-# notes/attention.md, `attend` with the weights of such a layer gives the same output.
+# computes them from the vectors of the steps, by dense layers without activation. It computes
+# attention several times side by side, in its *heads*, with `key_dim` numbers per query, key and
+# value. Each head can look for something different: one for the same letter, another for the line
+# before. A last dense layer turns the outputs of all heads into one vector. That makes four dense
+# layers in all. In notes/attention.md, `attend` with the weights of such a layer gives the same
+# output.
 #
 # **Three networks.** All begin with one vector of 32 numbers per line, the sum of two embeddings
 # (lesson 02): one of its letter, one of its digit. All end with a dense layer for the ten digits.
@@ -202,9 +206,9 @@ for name, model in models.items():
 # %% [markdown]
 # ## 6 Evaluate
 # We evaluate two kinds of test lists separately: those in which the letter asked for was assigned
-# once, and those in which it was assigned more than once (`again`). Two baselines: `most_frequent`
-# answers with the most frequent digit of the list, `picked` with that of a random line with the
-# right letter.
+# once, and those in which it was assigned more than once (`again`). There are two baselines:
+# `most_frequent` answers with the most frequent digit of the list, `picked` with the digit of a
+# line chosen at random among those with the right letter.
 
 # %%
 letters = test_lines[:, :-1, 0]
@@ -239,12 +243,12 @@ lesson.save_table("scores", pd.DataFrame(rows).round(3))
 # | `positions` | 1.00 (0.99 to 1.00) | 0.94 (0.91 to 0.94) |
 # <!-- end -->
 #
-# - *The GRU* does no better than the most frequent digit. It has to learn what to keep of a line
-#   from a question up to 20 steps later, and six epochs are not enough for that. Exercise 2 gives
-#   it more lists and more time.
+# - *The GRU* does no better than the most frequent digit. What it should have kept of a line shows
+#   only when the question comes, up to 20 steps later, and six epochs are not enough to learn that.
+#   Exercise 2 gives it more lists and more time.
 # - *Attention* finds the letter, however far back it is, with less than a third of the GRU's
-#   parameters. But if the letter was assigned more than once, it does about as well as picking one
-#   of the lines at random.
+#   parameters. But if the letter was assigned more than once, it does about as well as `picked`,
+#   which chooses one of its lines at random.
 # - *With positions* it takes the last of them, most of the time.
 #
 # **To attention, the order is invisible.** A sum does not depend on the order of its terms, and
@@ -261,8 +265,9 @@ for name in looking:
 
 # %% [markdown]
 # Without positions, nothing changes but the rounding. With them, the vector of a line also says
-# where it is. Then a score can have two parts: one that is large for the right letter, and one that
-# grows from the first position to the last. (A GRU needs no positions: it reads in order.)
+# where it is. The key is then computed from a sum of letter, digit and position, so the score is a
+# sum as well: one part can be large for the right letter, another can grow from the first position
+# to the last. (A GRU needs no positions: it reads in order.)
 #
 # **Why it needs no recurrence.** A GRU computes its state at step 20 from that at step 19, and so
 # on: 20 computations that wait for each other, and on the way back the gradient passes through all
@@ -332,7 +337,7 @@ lesson.finish(models[last], curves[last], training=last, **metrics)
 #   not be seen.
 # - It computes all steps at once, but time and memory grow with the square of the length.
 #
-# On your own sequences, try first: up to some hundreds of steps, one `MultiHeadAttention` with
+# On your own sequences of up to a few hundred steps, try first: one `MultiHeadAttention` with
 # position embeddings. Compare it on validation data with a GRU of the same size: this task was made
 # for attention, yours may not be.
 

@@ -2,11 +2,11 @@
 """
 # 28 A Transformer reads film reviews: is it better than counting words?
 
-The large language models are *Transformers*: stacks of blocks whose core is attention (lesson 27).
-In this lesson you build such a block from plain Keras layers and learn what each part is for. Then
-you train a small Transformer on the film reviews of lessons 02, 14 and 18 and compare it with what
-you had there: an average of embeddings, a count of words and pairs, and an LSTM. Finally you see
-which words look at which.
+Large language models are *Transformers*: stacks of blocks whose core is attention (lesson 27). In
+this lesson you build such a block from plain Keras layers and learn what each part is for. Then you
+train a small Transformer on the film reviews of lessons 02, 14 and 18 and compare it with what you
+had there: an average of embeddings, a count of words and pairs, and an LSTM. Finally you see which
+words look at which.
 
 Expect: test accuracy 0.875 (0.875 to 0.877), median and range of three seeds.
 
@@ -106,9 +106,10 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 #   numbers 1, 1, 5, 5 would become -1, -1, 1, 1. Then it multiplies each of the 32 by a learned
 #   scale and adds a learned offset. So the numbers stay in the same range, however many blocks
 #   there are. Batch normalization (lesson 04) takes mean and variance over the batch, in which
-#   padding and other reviews would count. This one looks at a single word, in training and in use
-#   alike. It may come after the addition (*post-norm*, as here and in the first Transformers) or
-#   before the sublayer (*pre-norm*, easier to train when there are many blocks).
+#   padding and other reviews would count. Layer normalization takes them over the numbers of a
+#   single word, in training and in use alike. It may come after the addition (*post-norm*, as here
+#   and in the first Transformers) or before the sublayer (*pre-norm*, easier to train when there
+#   are many blocks).
 #
 # A block turns 200 vectors of 32 numbers into 200 vectors of 32 numbers. Therefore blocks can be
 # stacked: try `--blocks 2`.
@@ -118,14 +119,15 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 #
 # **The mask** says where there is a word and where there is padding. We give it to the attention,
 # so that no word looks at the padding, and to the average, which leaves the padding out. In lesson
-# 02, `mask_zero=True` did both. Do not rely on it here: `Add` silently drops the mask unless all of
-# its inputs have one, and the average would include the padding.
+# 02, `mask_zero=True` passed such a mask on by itself. Do not rely on it here: `Add` silently drops
+# the mask unless all of its inputs have one, and the average would include the padding.
 #
 # **Against overfitting.** 22,500 reviews are few for such a network. Besides the dropout (lesson
-# 04) in the block there is *word dropout* at the entrance: in each training step, 40% of the words
-# of every review become padding. So the network cannot rely on a few words that it has memorized,
-# because they are often missing. `Dropout`, applied to ones, draws the words to keep. (The first is
-# always kept, so that no review is empty.) After training, the network reads all words.
+# 04) in the block there is *word dropout* at the entrance: in each training step, each word of a
+# review becomes padding with probability 0.4. So the network cannot rely on a few words that it has
+# memorized, because they are often missing. `Dropout`, applied to ones, draws the words to keep.
+# (The first is always kept, so that no review is empty.) After training, the network reads all
+# words.
 
 # %%
 WIDTH = 32  # numbers per word
@@ -169,9 +171,8 @@ model.summary()
 #
 # ## 4 Compile
 # At the start attention is still random, and large training steps can ruin a Transformer for good.
-# So it is common to let the learning rate first rise from 0, here to 0.001 in the first tenth of
-# the steps, and then fall along a cosine (*warmup*, lesson 16). Gradients are clipped as in lesson
-# 18.
+# So it is common to let the learning rate first rise from 0 (*warmup*, lesson 16), here to 0.001 in
+# the first tenth of the steps, and then fall along a cosine. Gradients are clipped as in lesson 18.
 
 # %%
 steps = len(train) * lesson.epochs
@@ -275,8 +276,8 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 # which words matter, and that two of them may contradict each other.
 #
 # Do not read too much into such figures: the weights say where a word looks, not what the layers
-# after it make of that. Nor is the prediction safe: with seed 42 the text is positive, with seed 43
-# negative.
+# after it make of that. Nor is the prediction reliable: with seed 42 the network calls the text
+# positive, with seed 43 negative.
 #
 # ## Remember
 # - An encoder block is attention, which exchanges information between words, and a feed-forward
@@ -295,7 +296,8 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 # 1. How many parameters does a second block add? Count by hand, then check with `--blocks 2 --limit
 #    1000 --epochs 1`. And why do four heads instead of two, `--heads 4`, add none?
 # 2. Try `--text "The music is good, not bad."` and `--text "The music is bad, not good."` Lesson 02
-#    had to give both the same answer. Why need this network not, and does it understand "not"?
+#    had to give both the same answer. Why does this network not have to, and does it understand
+#    "not"?
 # 3. What has the network made of the order of the words? Shuffle the words of each test review, and
 #    evaluate the trained network on them. It needs no new training.
 #

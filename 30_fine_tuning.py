@@ -5,9 +5,10 @@
 Labels are expensive; texts are not. So a network first reads texts without labels and predicts the
 next word (*pretraining*, lesson 29). For that it has to learn which words are alike, and what tends
 to follow praise or blame. Then you train it further on the few labels that you have
-(*fine-tuning*): they need only teach it which of its vectors are positive, and a word that is in
-none of the labeled reviews is judged like the words it resembles. You compare this with training
-from scratch, for 100, 1,000 and all labels, and with *LoRA*, which trains few of the parameters.
+(*fine-tuning*). These only have to teach the network which of its vectors are positive: a word that
+occurs in none of the labeled reviews is judged like the words it resembles. You compare this with
+training from scratch, for 100, 1,000 and all labels, and with *LoRA*, which trains few of the
+parameters.
 
 Expect: median test accuracy with 100 labels: from scratch 0.56, with LoRA 0.72.
 Takes: about 18 minutes on two CPU cores, at full length.
@@ -22,7 +23,9 @@ from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,
-    epochs=Flag(2, "epochs with all labels; twice as many with 5,000 or fewer, 5 times with 500"),
+    epochs=Flag(
+        2, "epochs with all labels; twice as many with up to 5,000, 5 times with up to 500"
+    ),
     batch_size=32,
     labels=Flag([100, 1_000, 25_000], "how many labels to train on", at_least=10),
     pretraining=Flag(8, "epochs of pretraining, each an eighth of the text"),
@@ -61,7 +64,8 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 # network must not know them in any way. A fifth of them, 5,000, is enough for the test.
 #
 # No reviews are set aside for validation: of 100 labels, none can be spared. The learning rates and
-# numbers of epochs were chosen once, with 100 and 1,000 labels, on 2,000 other training reviews.
+# numbers of epochs were chosen once: with 100 and 1,000 labels, by the accuracy on 2,000 other
+# training reviews.
 
 # %%
 VOCABULARY = 10_000  # word numbers range from 0 to 9,999
@@ -94,9 +98,10 @@ windows, targets = (text[start:][: count * LENGTH].reshape(count, LENGTH) for st
 
 # %% [markdown]
 # ## 3 Define
-# The network is that of lesson 29, but we need no cache, so Keras' own attention layer will do,
-# with `use_causal_mask`. The *body* turns words into vectors. On top of it comes one of two *heads*
-# (as in lesson 11, not those of attention): for the next word, or for how positive a review is.
+# The network is that of lesson 29, but it will write no text. So it needs no key-value cache, and
+# Keras' own attention layer will do, with `use_causal_mask`. The *body* turns words into vectors.
+# On top of it comes one of two *heads* (as in lesson 11, not those of attention): for the next
+# word, or for how positive a review is.
 #
 # Pretraining needs no dropout: no window is seen twice. With few labels it limits overfitting.
 
@@ -135,12 +140,13 @@ print(f"language model: {language_model.count_params():,} parameters")
 # **LoRA**, *low-rank adaptation*, leaves the pretrained matrices as they are. Next to a matrix W of
 # shape (128, 512), as in the feed-forward network, it puts two thin ones, A of shape (128, 4) and B
 # of shape (4, 512), and computes with W + A·B. It trains A and B, 2,560 numbers instead of 65,536,
-# besides the biases and the new head. Four is the *rank*: A·B adds only mixtures of B's four rows
-# to the output, which is often enough for a new task. B starts at 0, so at first nothing changes; A
-# starts random, or neither would get a gradient. After training, A·B can be added to W (*merged*),
-# so that using the network takes no longer than before.
+# besides the biases of these layers and the new head; embeddings and layer normalization stay
+# frozen. Four is the *rank*: A·B adds only mixtures of B's four rows to the output, which is often
+# enough for a new task. B starts at 0, so at first nothing changes; A starts random, or neither
+# would get a gradient. After training, A·B can be added to W (*merged*), so that using the network
+# takes no longer than before.
 #
-# (The third way, to freeze the whole body and train only the head, is that of lesson 11. It trains
+# (Another way, that of lesson 11, is to freeze the whole body and train only the head. It trains
 # even less, but the body cannot adapt at all.)
 
 
@@ -168,8 +174,9 @@ def build_classifier(way):
 # %% [markdown]
 # ## 4 Compile
 # Warmup and clipping are those of lesson 28. Full fine-tuning gets the lowest learning rate: large
-# steps would destroy what it has learned (lesson 11), which is called *catastrophic forgetting*.
-# LoRA gets the highest: it leaves W as it is, and A·B has to grow from 0.
+# steps would destroy what the network learned in pretraining (lesson 11). That is called
+# *catastrophic forgetting*. LoRA gets the highest: it leaves W as it is, and A·B has to grow from
+# 0.
 
 # %%
 RATES = {"from scratch": 0.001, "fine-tuned": 0.0005, "LoRA": 0.005}
@@ -254,12 +261,12 @@ lesson.save_figure("ways", figure)
 # <!-- end -->
 #
 # Pretraining helps most where labels are few: 100 labels cannot teach a network what words mean,
-# while from 25,000 it learns much of what pretraining has learned from texts. With 1,000 labels
+# while 25,000 teach it much of what it would otherwise learn in pretraining. With 1,000 labels
 # pretraining is worth 8 percentage points, and with all still two. With 100, training from scratch
 # is hardly better than chance. LoRA reaches with 100 labels what training from scratch needs 1,000
 # for, if it is lucky: with one of the three seeds, it learns next to nothing. With so few labels
 # much depends on which reviews were drawn and on the random start. So repeat with several seeds, as
-# here, with the same reviews for all ways.
+# in this table, and give all methods the same reviews.
 #
 # LoRA keeps up with full fine-tuning, with 1.6% of the parameters, as long as labels are few. With
 # all of them it is a little behind: it can adapt the network to a task, but not rebuild it.
@@ -298,8 +305,10 @@ lesson.finish(model, model_history, training=f"fine-tuned-{size}", **scores)
 # %% [markdown]
 # ## Exercises
 # 1. How much pretraining is needed? Compare `--labels 1000 --pretraining 1` with the default.
-# 2. How many parameters does LoRA train here? Count them by hand, then compare with the table. How
-#    many are there with `--rank 16`?
+# 2. How many parameters does LoRA train here? Count them by hand, then compare with the table. (In
+#    Keras' attention, W has an axis for the heads. For queries, keys and values, W is (128, 4, 32),
+#    A (128, 4, 4) and B (4, 32); for the output, W is (4, 32, 128), A (4, 32, 4) and B (4, 128).)
+#    How many are there with `--rank 16`?
 # 3. How many labels is pretraining worth? Find a number with which training from scratch reaches
 #    what the fine-tuned network reaches with 100.
 #

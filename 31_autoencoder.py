@@ -37,7 +37,7 @@ from common import plots
 # %% [markdown]
 # ## 1 Load
 # The clothing of lesson 01. We ignore the labels (`_`): learning without any is *unsupervised
-# learning*. The test images of MNIST, handwritten digits of the same size, are for step 6: no
+# learning*. The test images of MNIST, handwritten digits of the same size, are for section 6: no
 # network sees one in training. We divide the pixels by 255, so that they range from 0 to 1.
 
 # %%
@@ -50,8 +50,9 @@ images, test_images, digits = (part / np.float32(255) for part in (images, test_
 # A tenth of the images is set aside for validation. The input is an image, and the target is the
 # same image: `train` has it twice.
 #
-# For the second task we need *noise*: we add a random number to each pixel, from a normal
-# distribution with standard deviation 0.3. Its mean squared error is the variance, 0.3² = 0.09.
+# For the second task we need *noise*: we add to each pixel a random number from a normal
+# distribution with mean 0 and standard deviation 0.3. The mean squared error of a noisy image is
+# then the variance, 0.3² = 0.09.
 
 # %%
 NOISE = 0.3
@@ -135,19 +136,21 @@ for name, (network, val_inputs) in trainings.items():
 
 # %% [markdown]
 # ## 6 Evaluate
-# Is that good? Our baseline needs no network: *principal component analysis* (*PCA*). It writes an
-# image as the mean image plus 32 fixed images, the *principal components*, each multiplied by a
-# number; these 32 numbers are its code. It chooses the components that make the squared error on
-# the training images smallest. An autoencoder without activation functions adds up fixed images,
-# too, so there it can at best equal PCA. We compare PCA and both networks in three tasks:
+# Are these errors small? Our baseline needs no network: *principal component analysis* (*PCA*). It
+# writes an image as the mean image plus 32 fixed images, the *principal components*, each
+# multiplied by a number; these 32 numbers are its code. It chooses the components that make the
+# squared error on the training images smallest. An autoencoder without activation functions adds up
+# fixed images, too, so on the training images it can at best equal PCA. We compare PCA and both
+# networks in three tasks:
 #
 # - **Compression**: how large is the squared error on the test images?
 # - **Noise**: given noisy images, how large is the squared error against the *clean* ones?
 # - **Anomalies**: an *anomaly* is an example unlike those in training. A network that has learned
 #   clothing should fail to return a digit, so we take the squared error as its *anomaly score*. How
-#   well does it separate test images and digits? *ROC AUC* is the probability that a random digit
-#   has a higher score than a random piece of clothing: 1 is perfect, 0.5 is a coin toss. It needs
-#   no threshold, and does not depend on how many digits there are.
+#   well does it separate test images and digits? *ROC AUC*, the area under the ROC (receiver
+#   operating characteristic) curve, is the probability that a random digit has a higher score than
+#   a random piece of clothing: 1 is perfect, 0.5 is a coin toss. It needs no threshold, and does
+#   not depend on how many digits there are.
 #
 # The last task needs a second baseline. Most pixels of a digit are 0, so the mean pixel alone may
 # tell digits from clothing: the score `brightness` is minus that mean.
@@ -220,14 +223,15 @@ lesson.save_figure("reconstructions", plots.image_grid(grid, titles, columns=8))
 # error: that is what the activation functions bring. Given noise, the network that was trained on
 # noise is far ahead, though it compresses clean images a little worse. For anomalies a small error
 # is not the aim: a method that returns *everything* well, digits too, finds none. So the best
-# compressor is hardly better than PCA here, and the denoiser is best. Methods like these also fail
-# if there were anomalies among the training images, or if normal ones are so varied that their own
-# errors are large.
+# compressor need not be the best detector: here it is hardly better than PCA, and the denoiser,
+# which compresses worse, is ahead of both. Methods like these also fail if there were anomalies
+# among the training images, or if normal ones are so varied that their own errors are large.
 #
 # ## 7 Predict
 # From which score on should an image raise an alarm? To choose the threshold we need no anomalies:
 # we take the score that 95% of the validation images stay below. Then about 5% of new clothing will
-# be false alarms. `errors` shows all scores, `strangest` the clothing with the highest.
+# be false alarms. The figure `errors` shows the scores, `strangest` the ten pieces of clothing with
+# the highest.
 
 # %%
 reconstruct = methods["plain"]
@@ -277,7 +281,7 @@ lesson.finish(
 #    advantage over PCA larger, and what becomes of the ROC AUC?
 # 2. Remove the activation functions, `"relu"` twice and `"sigmoid"`. How close does the network
 #    come to PCA?
-# 3. Exchange the data sets: train on digits, and find clothing. Only the two lines with
-#    `lesson.load` change.
+# 3. Exchange the data sets: train on digits, and find clothing. Change the two lines with
+#    `lesson.load`, and the sign of `brightness`.
 #
 # Solutions: notes/solutions/31_autoencoder.md

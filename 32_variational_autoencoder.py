@@ -60,10 +60,11 @@ train = lesson.batches(train_images, train_images)
 #
 # **A cloud instead of a point.** The encoder of a VAE gives each image a small cloud of codes. A
 # code has 20 *latent variables* (latent means hidden: they describe the image, but are not in the
-# data). For each the encoder returns the mean and the variance of a normal distribution, from which
-# every step *samples* a value (picks it at random). So the decoder must draw the same image for all
-# codes of a cloud, and something in between where clouds meet. A variance must be positive, but its
-# logarithm need not: the encoder returns that, and exp(log variance / 2) is the standard deviation.
+# data). For each of them the encoder returns the mean and the variance of a normal distribution,
+# from which every training step *samples* a value (draws it at random). So the decoder must draw
+# the same image for all codes of a cloud, and something in between where clouds meet. A variance
+# must be positive, but its logarithm need not: the encoder returns that, and exp(log variance / 2)
+# is the standard deviation.
 #
 # **The gradient of a sample.** How can training change the means and variances, if a random pick
 # has no derivative? We sample only `noise`, from a normal distribution with mean 0 and variance 1,
@@ -77,23 +78,25 @@ train = lesson.batches(train_images, train_images)
 #    t)·log(1 - p), summed over the 784 pixels. Here p is the sigmoid of the decoder's output and t
 #    the gray value, as if the pixel were ink with probability t.
 # 2. *KL divergence* (Kullback-Leibler): how far the cloud is from the *prior*, the normal
-#    distribution with mean 0 and variance 1 from which we will sample new codes. For each latent
-#    variable an integral gives ½·(mean² + variance - log variance - 1), and we sum these. It is 0
-#    for mean 0 and variance 1, but ½·(4 + 0.25 + 1.386 - 1) = 2.32 for mean 2 and variance 0.25.
+#    distribution with mean 0 and variance 1 from which we will sample new codes. It is the average,
+#    over the cloud, of log(density of the cloud / density of the prior). For each latent variable
+#    this integral is ½·(mean² + variance - log variance - 1), and we sum these. It is 0 for mean 0
+#    and variance 1, but ½·(4 + 0.25 + 1.386 - 1) = 2.32 for mean 2 and variance 0.25.
 #
 # They pull in opposite directions. The reconstruction wants small clouds, far apart, so that the
 # decoder can tell the images from each other. The KL divergence wants all clouds in the same place,
 # so that a random code falls into one. Each latent variable has a price, its KL divergence, and
-# training uses it only if it saves more in the reconstruction. Otherwise its distribution (the
-# *posterior*) becomes the prior for every image, and the decoder ignores it: *posterior collapse*.
+# training uses it only if it saves more in the reconstruction. Otherwise its distribution given an
+# image (the *posterior*, so far our cloud) becomes the prior for every image, and the decoder
+# ignores the variable: *posterior collapse*.
 #
 # The sum is the negative *ELBO* (evidence lower bound). We state without proof that the log
 # probability the model gives to an image, the *evidence*, is never lower than the ELBO: the sum is
-# an *upper bound* of -log(probability of the image). With the mean of the pixels, as in lesson 31,
-# the first term would be 784 times too small, and no latent variable would pay. With a
-# `--kl-weight` other than 1, the model is called a *beta-VAE*. A larger weight makes the latent
-# variables expensive: few are used, and the images are more blurred. With 0 the clouds shrink, and
-# the gaps return.
+# an *upper bound* of -log(probability of the image). With the mean over the pixels, as in lesson
+# 31, the first term would be 784 times too small, and no latent variable would be worth its price.
+# With a `--kl-weight` other than 1, the model is called a *beta-VAE*. A larger weight makes the
+# latent variables expensive: few are used, and the images are more blurred. With 0 the clouds
+# shrink, and the gaps return.
 #
 # **A training step for every back-end.** The step of lesson 15 had a tape, which only TensorFlow
 # has. Here only the loss is unusual: it needs three outputs of the model. So we override a single
@@ -155,7 +158,8 @@ model = VAE(lesson.latent, lesson.kl_weight)
 # %% [markdown]
 # ## 4 Compile
 # There is no `loss=`, since `compute_loss` computes it. The learning rate falls from 0.002 to 0
-# along half a cosine wave (lesson 16): small last steps average over the noise of the samples.
+# along half a cosine wave (lesson 16): with small steps at the end, the noise of the samples
+# averages out.
 
 # %%
 steps = len(train)
@@ -183,7 +187,8 @@ history = model.fit(
 # ## 6 Evaluate
 # We measure the negative ELBO of the test images, with one sampled code for each. Two numbers help
 # to judge it: what the *mean image* of the training images costs as the reconstruction of every
-# image, and the *floor*, the cost if every p equals its t. A pixel of t = 0.8 then costs 0.50 nats.
+# image, and the *floor*, the cost if every p equals its t. It is not 0: even with p = 0.8, a pixel
+# of t = 0.8 costs 0.50 nats.
 
 
 # %%
@@ -211,8 +216,9 @@ print("nats per image:", ", ".join(f"{name} {score:.2f}" for name, score in scor
 # <!-- end -->
 #
 # `test_loss` is the negative ELBO. The codes save `mean_image` minus `test_reconstruction`, and
-# they cost `test_kl`. Where a code leaves a pixel open, the best p is the average of all images
-# that fit the code: the image is blurred, and the blur costs what is above the floor.
+# they cost `test_kl`. Where the code does not determine a pixel, the best p is its average over all
+# images that fit the code: the image is blurred, and this blur is what the reconstruction costs
+# above the floor.
 #
 # The figure `latent_space` shows the means of the test images, colored by class. If there are more
 # than two latent variables, PCA (lesson 31) finds the two directions in which they differ most.
@@ -230,9 +236,9 @@ lesson.save_figure("latent_space", figure)
 # %% [markdown]
 # ## 7 Predict
 # The decoder alone draws `new_images` from codes sampled from the prior, `interpolation` from codes
-# on the straight line between the means of two images, and with `--latent 2` a `map` of all codes.
-# (A mixture of the pixels of two images would show both digits, one over the other. A mixture of
-# their codes is a digit that looks a little like each.)
+# on the straight line between the means of two images, and with `--latent 2` a `map` of the codes
+# from -2 to 2. (A mixture of the pixels of two images would show both digits, one over the other. A
+# mixture of their codes is a digit that looks a little like each.)
 
 
 # %%

@@ -28,7 +28,7 @@ lesson = Lesson(
     epochs=40,
     batch_size=16,
     data="pictures",
-    on_flags=read_flags,  # with --predict, nothing is trained
+    on_flags=read_flags,  # before training: `--predict` answers and exits
     pictures=Flag(Path, "folder with your own pictures: one sub-folder per class"),
     predict=Flag(Path, "let the newest trained model classify this picture, and exit"),
     side=Flag(64, "scale all pictures to N x N pixels", at_least=32, at_most=512),
@@ -72,13 +72,13 @@ from pictures.folders import load_pictures
 #
 # So our helper `load_pictures` reads the files with the library Pillow, and *reports* what is odd:
 # which files it left out, and which pictures it had to change. Read the report each time: if a
-# class lost half its files, no network can repair that. Photos of iPhones, for example, often have
-# the format HEIC, which Pillow alone cannot read; export them as JPEG.
+# class lost half its files, no network can repair that. Photos taken with an iPhone, for example,
+# are often in the HEIC format, which Pillow alone cannot read; export them as JPEG.
 #
 # All pictures of a batch must have the same size, so each is cropped to a square around its center
 # and scaled to 64x64 pixels. Without `--pictures` the helper draws letters into the folder of this
-# run, which is printed below: have a look at them. As in a real folder, most things were pictured
-# several times, and some files are odd.
+# run, which is printed below: have a look at them. As in a real folder, there are several pictures
+# of most things, and some files are odd.
 
 # %%
 images, labels, classes, files = load_pictures(lesson)
@@ -104,7 +104,8 @@ print("shape:", images.shape, "- the first pixel of the first picture:", images[
 # are 8·8 = 64 bits. What differs between two shots taken one after the other (a little light, a
 # shift by a pixel) changes few of them. Two unrelated pictures differ in about half of the bits. We
 # put two pictures into the same group if they differ in at most 8. This misses some
-# near-duplicates: a series that you took while walking around a thing has to be grouped by hand.
+# near-duplicates, such as a series that you took while walking around a thing: of such a series,
+# keep one picture, or put all into training.
 
 # %%
 groups = group_near_duplicates(images)
@@ -178,8 +179,8 @@ lesson.save_figure("augmentation", picture_grid(variants, [""] * 16))
 # layer sees all three colors at once: it has 3·3 weights for each channel and one bias, so the 16
 # filters have 16·(3·3·3 + 1) = 448 parameters. On gray images (lesson 12) they had 160. The same
 # few weights are used everywhere in the picture, so a convolution needs far fewer than a dense
-# layer and finds a pattern wherever it is. `Rescaling` brings pixels to 0 to 1, where training
-# works better; as it is in the model, no one can forget it in prediction.
+# layer and finds a pattern wherever it is. `Rescaling` maps the pixels to the range from 0 to 1,
+# where training works better; as it is in the model, no one can forget it in prediction.
 #
 # `GlobalMaxPooling2D` then keeps only the largest of the 8x8 values of each channel: where in the
 # picture a thing is does not matter, only whether it is there.
@@ -237,12 +238,13 @@ history = model.fit(
 # %% [markdown]
 # ## 6 Evaluate
 # With few test pictures the accuracy is partly luck: other pictures would give another one. How far
-# they typically lie from the true accuracy, that on all pictures of this kind, is the *standard
-# error*: sqrt(p·(1 - p) / n) for an accuracy p on n independent pictures. About 19 times in 20, the
-# true accuracy is less than two standard errors away. Near-duplicates are not independent, so we
-# count groups: n = 50 of them and p = 0.9 give a standard error of 0.04, so the true accuracy is
-# somewhere between 0.82 and 0.98. (Without a single mistake the formula gives 0, too good to be
-# true: up to a fraction of 3 / n of new pictures may still be misclassified, 6% if n = 50.)
+# such an accuracy typically lies from the true one, the accuracy on all pictures of this kind, is
+# the *standard error* (lesson 22): sqrt(p·(1 - p) / n) for an accuracy p on n independent pictures.
+# About 19 times in 20, the true accuracy is less than two standard errors away. Near-duplicates are
+# not independent, so we count groups: n = 50 of them and p = 0.9 give a standard error of 0.04, so
+# the true accuracy is somewhere between 0.82 and 0.98. (Without a single mistake the formula gives
+# 0, too good to be true. By the *rule of three*, up to 3 / n of new pictures may still be
+# misclassified, 6% if n = 50: even then, one test in 20 would have no mistake, as 0.94^50 = 0.05.)
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=500, verbose=0, return_dict=True)

@@ -123,15 +123,17 @@ history = train(model, train_targets, "original", lesson.seed)
 # %% [markdown]
 # ### Fewer weights: a student
 # The simplest way to a small network is to train a narrow one. But must it learn from the labels?
-# In *distillation*, a small network, the *student*, learns from the probabilities that a large one,
-# the *teacher*, gives for each training image. A label says "this is a 4". The teacher may say "a
-# 4, but it looks a little like a 9", and that is more to learn from.
+# In *knowledge distillation*, or *distillation* for short, a small network, the *student*, learns
+# from the probabilities that a large one, the *teacher*, gives for each training image. A label
+# says "this is a 4". The teacher may say "a 4, but it looks a little like a 9", and that is more to
+# learn from.
 #
 # But about the images it was trained on, the teacher is nearly always sure, and 0.999 for the 4
 # leaves little for the 9. So we soften its probabilities with a *temperature* T: each is raised to
-# the power 1/T, then all are divided by their sum. With T = 3, (0.98, 0.02) become their cube
-# roots, (0.993, 0.271), divided by their sum 1.264: (0.79, 0.21). The student learns from these.
-# Which class is the most probable does not change.
+# the power 1/T, then all are divided by their sum. (As in lesson 29, that is the same as dividing
+# the logits by T.) With T = 3, (0.98, 0.02) become their cube roots, (0.993, 0.271), divided by
+# their sum 1.264: (0.79, 0.21). The student learns from these *soft targets*. Which class is the
+# most probable does not change.
 #
 # Does it help? For each of three seeds we train two students with the same initial weights and the
 # same order of images: one learns from the labels, the other from the original's probabilities.
@@ -170,10 +172,10 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 # test accuracy, in 5 the higher validation accuracy.
 # <!-- end -->
 #
-# The gain is small: about 0.2 percentage points on the test images, less than the seed changes, and
-# hardly anything to be seen on the validation images. On MNIST the labels say nearly everything
-# already. Expect more where the teacher knows more than the labels do: with many classes that
-# resemble each other, or with images that have no labels.
+# The gain is small: within a pair it is typically about 0.2 percentage points on the test images,
+# less than the difference between seeds, and hardly visible on the validation images. On MNIST the
+# labels say nearly everything already. Expect more where the teacher knows more than the labels do:
+# with many classes that resemble each other, or with images that have no labels.
 #
 # ## 6 Evaluate
 # ### A file for small devices
@@ -184,29 +186,29 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 #
 # ### Smaller numbers: quantization
 # *Quantization* stores the numbers of a network with fewer bits. *Post-training quantization* does
-# so after training; the weights need not be trained again. There are two common ways:
+# so after training; the weights need not be trained again. Two number formats are common:
 #
-# A *float16* has 2 bytes and about three exact digits.
+# A *float16* has 2 bytes and about three significant digits.
 #
 # An *int8* has one byte: a whole number from -128 to 127. The converter chooses a *scale* and a
 # *zero point* for it:
 #
 #     number = scale · (int8 - zero point)
 #
-# For weights, the zero point is 0, and each filter or unit has its own scale, with which its
-# largest weight becomes 127 or -127. Say that the weights lie between -0.42 and 0.30. The scale is
-# 0.42 / 127 = 0.00331, and the weight 0.1 becomes 0.1 / 0.00331 = 30.2, rounded to 30. Read back,
-# it is 30 · 0.00331 = 0.0992. The error is at most half a scale.
+# For weights, the zero point is 0, and each filter or unit has its own scale, with which the weight
+# farthest from 0 becomes 127 or -127. Say that the weights lie between -0.42 and 0.30. The scale is
+# 0.42 / 127 = 0.003307, and the weight 0.1 becomes 0.1 / 0.003307 = 30.2, rounded to 30. Read back,
+# it is 30 · 0.003307 = 0.0992. The error is at most half the scale.
 #
 # Four int8 fit where one float32 does, so a processor multiplies several times as many at once. But
 # then the outputs of the layers, by which the weights are multiplied, must be int8, too. After
 # `relu` they are not negative, so the zero point is -128: the int8 -128 stands for 0. And what is
 # the largest output? That depends not only on the weights but also on the images. So the converter
-# runs a *representative data set*, some typical inputs, and notes the range of each layer. If the
-# outputs of a layer range from 0 to 6, its scale is 6 / 255 = 0.0235, and the output 2 is stored as
-# 2 / 0.0235 - 128 = -43. A later output of 7 is out of range: it is cut off at 127, which means 6.
-# (Without a representative data set only the weights become int8, and the outputs stay float32:
-# *dynamic range* quantization.)
+# runs the network on a *representative data set*, some typical inputs, and notes the range of each
+# layer's outputs. If the outputs of a layer range from 0 to 6, its scale is 6 / 255 = 0.0235, and
+# the output 2 is stored as 2 / 0.0235 - 128 = -43. A later output of 7 is out of range: it is cut
+# off at 127, which means 6. (Without a representative data set only the weights become int8, and
+# the outputs stay float32: *dynamic range* quantization.)
 
 # %%
 files = lesson.folder / "exported"
@@ -242,12 +244,13 @@ for array in interpreter.get_tensor_details():
 
 # %% [markdown]
 # ### Four numbers for each file
-# A phone gets one image at a time, so that is how we measure: every test image by itself (for
-# Keras, which is slow at it, the first 20), on one thread (one core). `ms` is the median time in
-# milliseconds, on your machine: the first predictions are slower, and the median ignores them. Let
-# nothing else run meanwhile. *Agreement* is the fraction of test images to which a file gives the
-# same class as the original in Keras, right or wrong. It shows what the accuracy hides: if one
-# answer becomes right and another one wrong, the accuracy stays the same.
+# A phone gets one image at a time, so that is how we measure the files: every test image by itself,
+# on one thread (one core). Keras is slow at that, so we time it on the first 20 images only, with
+# as many threads as it likes. `ms` is the median time in milliseconds, on your machine: the first
+# predictions are slower, and the median ignores them. Let nothing else run meanwhile. *Agreement*
+# is the fraction of test images to which a file gives the same class as the original in Keras,
+# right or wrong. It shows what the accuracy hides: if one answer becomes right and another one
+# wrong, the accuracy stays the same.
 #
 # *ONNX* is another format, which programs in many languages read. It takes two more packages, so
 # its file is only in the table if they are installed.
@@ -314,8 +317,8 @@ lesson.finish(model, history, training="original", test_accuracy=accuracy["origi
 # %% [markdown]
 # ## Remember
 # - `model.export("m.tflite", format="litert")` writes what a phone or a board can run.
-# - Quantization to int8 quarters the weights. A representative data set, typical inputs, tells the
-#   converter the range of each layer's outputs.
+# - Quantization to int8 quarters the bytes of the weights. A representative data set, typical
+#   inputs, tells the converter the range of each layer's outputs.
 # - Measure size, time, accuracy and agreement on the device itself, or one like it.
 #
 # With your own network, try first: int8 with a few hundred training images, and its agreement with

@@ -43,6 +43,27 @@ def timed_fit(model, features, targets, **options) -> tuple[float, keras.callbac
     return stopped[0] - began, history
 
 
+def fashion_mnist(seed: int, epochs: int = 10) -> dict:
+    """Train as 01_fashion_mnist_classification.py does."""
+    (images, labels), (test_images, test_labels) = load("fashion_mnist")
+    images, test_images = images / 255, test_images / 255
+    train_images, val_images, train_labels, val_labels = train_test_split(
+        images, labels, test_size=0.1, random_state=seed, stratify=labels
+    )
+    model = keras.Sequential([
+        keras.Input((28, 28)),
+        layers.Flatten(),
+        layers.Dense(128, activation="relu"),
+        layers.Dense(10, activation="softmax"),
+    ])
+    model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    seconds, _ = timed_fit(
+        model, train_images, train_labels, validation_data=(val_images, val_labels), epochs=epochs
+    )
+    test = model.evaluate(test_images, test_labels, verbose=0, return_dict=True)
+    return {"fit_seconds": seconds, "figure": test["accuracy"]}
+
+
 def xor(seed: int, epochs: int = 500) -> dict:
     """Train as xor/xor.py does."""
     inputs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype="float32")
@@ -241,7 +262,16 @@ def published_recipe(seed: int, epochs: int = 60) -> dict:
 
 TASKS = {
     task.__name__: task
-    for task in (xor, churn, auto_mpg, mlp_one_layer, conv_net, imdb, published_recipe)
+    for task in (
+        fashion_mnist,
+        xor,
+        churn,
+        auto_mpg,
+        mlp_one_layer,
+        conv_net,
+        imdb,
+        published_recipe,
+    )
 }
 
 if __name__ == "__main__":

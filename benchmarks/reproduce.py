@@ -3,19 +3,25 @@
     python benchmarks/reproduce.py                             everything: hours on two cores
     python benchmarks/reproduce.py --only 01 03 --seeds 42     a minute
     python benchmarks/reproduce.py --tables benchmarks/results/mnist.csv
+    python benchmarks/reproduce.py --check                     which rows stand for today's code?
 
 Runs the lessons at full length on the real data, skipping runs that already exist in the output
 folder, outputs/reproduce/. After changing a lesson, remove that folder first.
 Writes results/reproduce.csv and prints it. `python -m pytest -m reproduce` does the same and fails
 if a result is not reached. A class can share the work: `--tables` also counts the runs in other
 people's tables (their outputs/reproduce/runs.csv).
+
+`--check` compares the code and the libraries of every row with those that are here now, and ends
+with code 1 if a row was measured with others.
 """
 
 import csv
 import math
+import platform
 import re
 import statistics
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +39,7 @@ from benchmarks.measure import (
     run,
 )
 from common.errors import fail
+from common.fingerprint import fingerprint
 from common.flags import home_path
 from common.runs import finished_runs, table_row
 from mnist.recipes import RECIPES, Recipe
@@ -431,6 +438,7 @@ def measured(figure: Figure, rows: list[dict]) -> dict:
         "total_seconds": round(statistics.median(float(row["total_seconds"]) for row in rows), 1),
         "devices": "; ".join(sorted({row["device"] for row in rows})),
         "versions": "; ".join(sorted({row["versions"] for row in rows})),
+        "code": " ".join(sorted({row.get("code", "") for row in rows})).strip(),
         "bar": figure.bar,
         "met": "yes" if figure.least <= median <= figure.most else "no",
     }
@@ -443,6 +451,37 @@ def reproduce(figure: Figure, seeds, out: Path, tables=()) -> dict:
     if missing := set(seeds) - {int(row["seed"]) for row in rows}:
         fail(f"{figure.name}: {out} contains no run with seed {min(missing)}", 1)
     return measured(figure, rows)
+
+
+def differences(figure: Figure, row: dict) -> str:
+    """Say in what a row of the table was measured with other code or libraries than today's."""
+    found = []
+    if row["code"] != fingerprint(ROOT / figure.command[0]):
+        found.append("other code" if row["code"] else "code not recorded")
+    for versions in row["versions"].split("; "):
+        words = versions.split()
+        for name, then in zip(words[::2], words[1::2], strict=True):
+            now = platform.python_version() if name == "python" else version(name)
+            if now != then:
+                found.append(f"{name} {then}")
+    return ", ".join(dict.fromkeys(found))
+
+
+def check(chosen: list[Figure]) -> None:
+    """Print for each result whether its row stands for today's code; exit with 1 if one does not.
+
+    Raises:
+        SystemExit: if a row was measured with other code or libraries, or is missing.
+    """
+    rows = {row["figure"]: row for row in read_table(RESULTS / "reproduce.csv")}
+    stale = 0
+    for figure in chosen:
+        row = rows.get(figure.name)
+        found = differences(figure, row) if row else "not measured"
+        stale += bool(found)
+        print(f"{figure.name:<45} {found or 'as today'}")
+    if stale:
+        fail(f"{stale} of {len(chosen)} rows do not stand for today's code; run them again", 1)
 
 
 def is_named(figure: Figure, names: list[str]) -> bool:
@@ -479,6 +518,9 @@ def main() -> None:
         metavar="FILE",
         help="also count the runs in these tables",
     )
+    parser.add_argument(
+        "--check", action="store_true", help="run nothing; say which rows stand for today's code"
+    )
     flags = parser.parse_args()
     for name in flags.only or []:
         if not any(is_named(figure, [name]) for figure in FIGURES):
@@ -487,6 +529,9 @@ def main() -> None:
                 + ", ".join(figure.name for figure in FIGURES)
             )
     chosen = [figure for figure in FIGURES if not flags.only or is_named(figure, flags.only)]
+    if flags.check:
+        check(chosen)
+        return
     for table in flags.tables:
         if not table.is_file():
             fail(f"--tables {table}: no such file; give tables of runs, such as runs.csv")

@@ -98,6 +98,17 @@ TEXTS = {  # name of the block: the lesson whose runs fill it, and the template
         "- mean IoU: {test_iou:3~}; baseline {test_iou_baseline:.2f}",
         "- correct detections: {test_found:3~}",
     ),
+    "lesson-15-ways": (
+        "15",
+        "Seconds per epoch on two CPU cores, median and range of {count} runs:",
+        "",
+        "| way | seconds |",
+        "| --- | --- |",
+        "| `fit` | {fit_epoch_s:2~} |",
+        "| `fit_whole`: all steps in one call | {fit_whole_epoch_s:2~} |",
+        "| `fit_whole_xla`: also with XLA | {fit_whole_xla_epoch_s:2~} |",
+        "| `one_program`: the whole epoch with XLA | {one_program_epoch_s:2~} |",
+    ),
     "lesson-27-scores": (
         "27",
         "Test accuracy, median and range of {count} seeds:",

@@ -40,6 +40,7 @@ def published() -> pd.DataFrame:
         runs, row = runs_of(lesson), {"figure": what, "command": f"{lesson}.py", "metric": metric}
         row |= {"published": "none", "seeds": f"{Values(runs.seed):all}", "bar": "", "met": ""}
         row |= dict(runs[metric].agg(smallest="min", median="median", largest="max"))
+        row["code"] = " ".join(sorted(set(runs.code.dropna())))
         rows.append(row | dict(runs[["fit_seconds", "total_seconds"]].median()))
     found = pd.concat([results("reproduce"), pd.DataFrame(rows)], ignore_index=True)
     digits = {"test_mae": 2, "solved": 0, "solved_starts": 0, "splits_won": 0}
@@ -49,9 +50,19 @@ def published() -> pd.DataFrame:
         for row in found.itertuples()
     ]
     claims = found.published + ", " + found.source
+    found["range"] += [
+        "" if is_todays(row.command.split()[0], row.code) else " †" for row in found.itertuples()
+    ]
     found["claim"] = found.published.where(found.published == "none", claims)
     number = found.figure.str.extract(r"^(\d\d)")[0].fillna("projects")  # projects come last
     return found.loc[number.sort_values(kind="stable").index]
+
+
+def is_todays(script: str, code: str) -> bool:
+    """Return whether a fingerprint is that of a script's code today."""
+    from common.fingerprint import fingerprint
+
+    return code == fingerprint(ROOT / script)
 
 
 def time_to_accuracy(folder: str = "") -> pd.DataFrame:
@@ -177,6 +188,10 @@ clothing-step: clothing_step
 kept-memory: kept_memory by kept
 | freed memory is kept | turns | training [s] | work of the system [s] | page faults | peak memory [MB] |
 | {kept} | {count} | {fit_seconds:1~} | {system_seconds:1~} | {page_faults:,.0f} | {peak_memory_mb:,.0f} |
+
+one-program: one_program by task way
+| task | way | turns | training [s] | process [s] | peak memory [MB] | accuracy |
+| {task} | {way} | {count} | {fit_seconds:1~} | {process_seconds:1~} | {peak_memory_mb:,.0f} | {figure:4~} |
 
 resume-cost: checkpoints by task
 | task | turns | training with checkpoints [s] | without [s] | ratio |

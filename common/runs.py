@@ -112,7 +112,7 @@ def table_row(record: dict) -> dict:
         row[f"{name}_seconds"] = round(value, 4 if name == "epoch" else 2)
     row |= {name: record[name] for name in ("peak_memory_mb", "device")}
     versions = " ".join(f"{name} {value}" for name, value in record["versions"].items())
-    return row | {"versions": versions}
+    return row | {"versions": versions, "code": record.get("code")}
 
 
 def write_table(out: Path) -> None:

@@ -67,7 +67,8 @@ class Lesson:
         on_flags: Callable[["Lesson"], None] | None = None,
         **own,
     ):
-        self.name, self.keras = script_name(sys._getframe(1)), keras
+        self.script, self.keras = find_script(sys._getframe(1)), keras
+        self.name = self.script.stem if self.script else "notebook"
         if keras:
             board = Flag(False, "write the curves for TensorBoard too (notes/running.md)")
             own = {"batch_size": batch_size, "tensorboard": board, **own}
@@ -329,16 +330,16 @@ class Lesson:
         self.run.warn_of_sample()
 
 
-def script_name(frame) -> str:
-    """Return the name of a frame's script; in a notebook, of the script with the same cell."""
+def find_script(frame) -> Path | None:
+    """Return the path of a frame's script; in a notebook, of the script with the same cell."""
     if file := frame.f_globals.get("__file__"):
-        return Path(file).stem
+        return Path(file)
     cell = "".join(linecache.getlines(frame.f_code.co_filename))
     found = re.search(r"^lesson = Lesson\(.*?\)(  #[^\n]*)?$", cell, re.M | re.S)
     for path in [*ROOT.glob("*.py"), *ROOT.glob("*/*.py")] if found else []:
         if f"\n{found[0]}\n" in path.read_text(encoding="utf-8"):
-            return path.stem
-    return "notebook"
+            return path
+    return None
 
 
 @contextlib.contextmanager

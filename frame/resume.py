@@ -144,8 +144,10 @@ def most_advanced(records: list[dict]) -> dict:
     return (trained or records)[-1]
 
 
-def tell_new_versions(record: dict, versions: dict) -> None:
-    """Print a note if versions have changed since the run started: its result may differ."""
+def tell_changes(record: dict, versions: dict, code: str | None) -> None:
+    """Print a note if versions or the code have changed since the run started."""
+    if record.get("code", code) != code:
+        print("note: the code has changed since this run was started: its result may differ")
     for name, now in versions.items():
         then = record["versions"].get(name)
         if then != now:

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from common import runs
 from common.errors import fail, finish_first
 from common.files import atomic_write, fsync, remove_leftovers, write_json
+from common.fingerprint import fingerprint
 from common.flags import ROOT, STARTED
 from datasets import REAL, SAMPLE
 from frame import resume
@@ -106,6 +107,7 @@ class Run:
         names = ["keras", backend, "numpy"] if backend else ["numpy"]
         versions = {name: import_module(name).__version__ for name in names}
         self.versions = {"python": platform.python_version(), **versions}
+        self.code = fingerprint(lesson.script) if lesson.script else None
         self.device = describe_device(backend)
         self.folder = earlier["folder"] if earlier else self.make_folder()
         for folder in (self.folder, self.folder.parent, self.out):
@@ -132,7 +134,7 @@ class Run:
             after = f" after epoch {epoch}" if epoch else "" if trained else " from the start"
             print(f"resuming {show(self.folder)}{after}")
             self.data_sets = dict(earlier.get("data_sets", {}))
-            resume.tell_new_versions(earlier, self.versions)
+            resume.tell_changes(earlier, self.versions, self.code)
         if source:
             resume.claim(self.folder)
         self.write_record(finished=False)
@@ -264,6 +266,7 @@ class Run:
             },
             "peak_memory_mb": runs.peak_memory_mb(),
             "versions": self.versions,
+            "code": self.code,  # what computed this, see `common.fingerprint`
             "device": self.device,
         }
         write_json(self.folder / "run.json", record)

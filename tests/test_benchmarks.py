@@ -93,7 +93,9 @@ def test_stored_ratios_match_runs():
         assert len(rows) == 2 * task.turns and (task.plain or task.name) in plain.TASKS
 
 
-@pytest.mark.parametrize("task", ["xor", "auto_mpg", "imdb", "mlp_one_layer", "conv_net"])
+@pytest.mark.parametrize(
+    "task", ["fashion_mnist", "xor", "auto_mpg", "imdb", "mlp_one_layer", "conv_net"]
+)
 def test_plain_script_matches_lesson_parameter_count(monkeypatch, task):
     class Seen(Exception):
         pass
@@ -101,7 +103,12 @@ def test_plain_script_matches_lesson_parameter_count(monkeypatch, task):
     def look(model, *arrays, **options):
         raise Seen(str(model.count_params()))
 
-    known = {"auto_mpg": runs_of("03"), "imdb": runs_of("02"), "xor": results("xor")[:1]}
+    known = {
+        "fashion_mnist": runs_of("01"),
+        "auto_mpg": runs_of("03"),
+        "imdb": runs_of("02"),
+        "xor": results("xor")[:1],
+    }
     runs = known.get(task, results("mnist").query("variant == @task"))
     (parameters,) = runs.parameters.unique()
     monkeypatch.setattr(plain, "load", lambda name: plain.find_dataset(name, "sample", None)[0])
@@ -289,6 +296,7 @@ def test_measure_run_sets_backend(monkeypatch):
         ("mnist_tries", ["--only", "nonsense"], "nonsense"),
         ("clothing_step", ["--steps", "0"], "--steps: must be a whole number"),
         ("kept_memory", ["--turns", "0"], "--turns: must be a whole number"),
+        ("one_program", ["--turns", "0"], "--turns: must be a whole number"),
         ("serving_load", ["--seconds", "nan"], "--seconds: must be a number"),
         ("attention_cost", ["--lengths", "-5"], "--lengths: must be a whole number"),
     ],

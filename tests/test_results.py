@@ -12,6 +12,7 @@ from conftest import ALL_LESSONS, PROJECTS, ROOT
 from benchmarks import blocks, tables
 from benchmarks.measured import results, runs_of
 from benchmarks.sentences import EXPECTATIONS, HEADERS, NETWORKS, by_backend, computers, overlap
+from common.one_program import COMPILED, PLAIN
 from mnist.recipes import BEST, FAST
 
 
@@ -525,6 +526,16 @@ def test_kept_memory_claims():
     assert (kept.fit_seconds / freed.fit_seconds).median() < 0.8
     assert (kept.page_faults < freed.page_faults / 5).all()
     assert kept.peak_memory_mb.median() <= freed.peak_memory_mb.median()
+
+
+def test_one_program_claims():
+    runs = results("one_program").groupby(["task", "way"]).fit_seconds.median().unstack()
+    assert len(results("one_program")) == 2 * 3 * 3
+    assert (runs[COMPILED] < 0.6 * runs[PLAIN]).all()
+    assert (runs[COMPILED] < 0.25 * runs["plain script"]).all()
+    accuracy = results("one_program").groupby(["task", "way"]).figure.agg(list).unstack()
+    for compiled, plain in zip(accuracy[COMPILED], accuracy[PLAIN], strict=True):
+        assert min(compiled) < max(plain) + 0.002 and max(compiled) > min(plain) - 0.002
 
 
 def test_tables_name_their_machine():

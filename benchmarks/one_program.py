@@ -1,0 +1,85 @@
+"""Measure what it brings to run an epoch as one program: python benchmarks/one_program.py
+
+Trains lesson 01 and the first network of churn/ in three ways, in turn: by one program per epoch
+(common/one_program.py), one step after the other, and by the plain script of plain.py. Takes half
+an hour; run nothing else in the meantime. Writes results/one_program.csv.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of benchmarks/
+
+from benchmarks.measure import RESULTS, TRIAL, Parser, machine, run_plain, write_table
+from common.errors import fail
+from common.flags import ROOT, whole_number
+from common.one_program import COMPILED, PLAIN
+from common.runs import finished_runs
+
+TURNS = 3
+TASKS = {  # script, the training to time, its metric, the function of plain.py
+    "lesson 01": ("01_fashion_mnist_classification.py", "", "test_accuracy", "fashion_mnist"),
+    "churn": ("churn/churn.py", "flawed", "flawed_accuracy", "churn"),
+}
+SCRIPT = "plain script"
+START = """
+import runpy, sys
+if sys.argv[1] == "0":
+    import common.one_program
+    common.one_program.FEWEST = float("inf")
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def measure(task: str, way: str, seed: int) -> dict:
+    """Train once, in the given way; return the row of the table."""
+    script, training, metric, plain = TASKS[task]
+    if way == SCRIPT:
+        result = run_plain(plain, "--seed", seed)
+    else:
+        with tempfile.TemporaryDirectory() as out:
+            command = [sys.executable, "-c", START, str(int(way == COMPILED)), ROOT / script]
+            command += ["--data", "real", "--seed", str(seed), "--out", out]
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            began = time.perf_counter()
+            if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode:
+                fail("the training failed", 1)
+            seconds = time.perf_counter() - began
+            (record,) = finished_runs(Path(out))
+        if set(record["execution"].values()) != {way}:
+            fail(f"{script} did not train by {way}, but by {record['execution']}", 1)
+        result = {
+            "fit_seconds": record["trainings"].get(training, record["seconds"]["fit"]),
+            "process_seconds": seconds,
+            "peak_memory_mb": record["peak_memory_mb"],
+            "figure": record["metrics"][metric],
+        }
+    names = ["fit_seconds", "process_seconds", "peak_memory_mb", "figure"]
+    row = {"task": task, "way": way, "seed": seed, **{n: round(result[n], 4) for n in names}}
+    return row | {"machine": machine()}
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = Parser(__doc__)
+    parser.add_argument("--turns", type=whole_number(1), default=TURNS)
+    turns = parser.parse_args().turns
+    rows = []
+    for task in TASKS:
+        for turn in range(turns):
+            for way in (COMPILED, PLAIN, SCRIPT):
+                rows.append(measure(task, way, 42 + turn))
+                print(rows[-1], flush=True)
+    if turns == TURNS:
+        write_table(RESULTS / "one_program.csv", rows)
+    else:
+        print(TRIAL)
+
+
+if __name__ == "__main__":
+    main()
