@@ -55,8 +55,9 @@ class OneProgram(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._epochs = self._program = None
-        if keras.backend.backend() == "tensorflow" and self.model.train_function:
-            self._usual, self.model.train_function = self.model.train_function, self.train
+        usual = self.model.train_function  # `self.train` if an earlier `fit` was interrupted
+        if keras.backend.backend() == "tensorflow" and usual not in (None, self.train):
+            self._usual, self.model.train_function = usual, self.train
 
     def train(self, iterator):
         """Train for an epoch, or else do what Keras' own training function does."""

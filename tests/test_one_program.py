@@ -1,5 +1,7 @@
 """Epochs of many small steps run as one compiled program, with the same result."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -29,12 +31,13 @@ def build(*more):
     return model
 
 
-def train(model, folder, epochs=2, repeat=False, program=True, weights=None):
+def train(model, folder, epochs=2, repeat=False, program=None, weights=None):
     """Train from the checkpoint in `folder`, if there is one; return the way and the history."""
     random = np.random.default_rng(0)
     features = random.normal(size=(EXAMPLES, 5)).astype("float32")
     targets = features.sum(axis=1, keepdims=True)
     counter, watched = EpochCounter(), OneProgram()
+    callbacks = [watched] if program is None else program
     folder.mkdir(exist_ok=True)
     history = model.fit(
         shuffled_batches(features, targets, BATCH, 7, counter, repeat, weights),
@@ -42,7 +45,7 @@ def train(model, folder, epochs=2, repeat=False, program=True, weights=None):
         validation_data=(features[:10], targets[:10]),
         epochs=epochs,
         verbose=0,
-        callbacks=[Checkpoints(folder / "c.npz", 1, counter=counter), *[watched] * program],
+        callbacks=[Checkpoints(folder / "c.npz", 1, counter=counter), *callbacks],
     )
     return watched.way, history.history
 
@@ -53,7 +56,7 @@ def test_it_comes_to_the_result_of_the_usual_way(tmp_path, repeat, weighted):
     one, other = build(), build()
     way, history = train(one, tmp_path / "one", repeat=repeat, weights=weights)
     assert way == COMPILED
-    _, usual = train(other, tmp_path / "other", repeat=repeat, program=False, weights=weights)
+    _, usual = train(other, tmp_path / "other", repeat=repeat, program=[], weights=weights)
     assert history.keys() == usual.keys()
     for name, values in history.items():
         np.testing.assert_allclose(values, usual[name], rtol=1e-4, err_msg=name)
@@ -82,6 +85,18 @@ def test_models_that_do_not_suit_it_are_trained_as_usual(tmp_path, monkeypatch):
     assert train(build(), tmp_path / "large")[0] == PLAIN
     monkeypatch.setattr(one_program, "FEWEST", 27)
     assert train(build(), tmp_path / "few")[0] == PLAIN
+
+
+def test_it_goes_on_after_an_interruption(tmp_path):
+    def stop(epoch, logs):
+        raise KeyboardInterrupt
+
+    model, program = build(), OneProgram()
+    stopping = keras.callbacks.LambdaCallback(on_epoch_begin=stop)
+    for callbacks in ([program, stopping], [program]):
+        with contextlib.suppress(KeyboardInterrupt):
+            train(model, tmp_path / "first", 1, program=callbacks)
+    assert program.way == COMPILED and model.optimizer.iterations == 26
 
 
 def test_fit_on_arrays_after_it_is_keras_own(tmp_path):
