@@ -1,8 +1,9 @@
 """Measure what it brings to run an epoch as one program: python benchmarks/one_program.py
 
 Trains lesson 01 and the first network of churn/ in three ways, in turn: by one program per epoch
-(common/one_program.py), one step after the other, and by the plain script of plain.py. Takes half
-an hour; run nothing else in the meantime. Writes results/one_program.csv.
+(common/one_program.py), one step after the other, and by the plain script of plain.py. Compares the
+arithmetic of each with what this computer can do at most: the rate of one large matrix product.
+Takes half an hour; run nothing else in the meantime. Writes results/one_program.csv.
 """
 
 import os
@@ -25,6 +26,24 @@ TASKS = {  # script, the training to time, its metric, the function of plain.py
     "lesson 01": ("01_fashion_mnist_classification.py", "", "test_accuracy", "fashion_mnist"),
     "churn": ("churn/churn.py", "flawed", "flawed_accuracy", "churn"),
 }
+# Floating-point operations, in billions: for each weight and example a multiplication and an
+# addition, once forward and twice backward (for the weights and for the layer before).
+GFLOP = {
+    "lesson 01": 6 * (784 * 128 + 128 * 10) * 54_000 * 10 / 1e9,
+    "churn": 6 * (11 * 6 + 6 * 6 + 6) * 10_000 * 100 / 1e9,
+}
+MULTIPLY = """
+import time
+import tensorflow as tf
+
+size, seconds = 4096, []
+matrix = tf.random.normal((size, size))
+for _ in range(8):
+    began = time.perf_counter()
+    tf.matmul(matrix, matrix).numpy()
+    seconds.append(time.perf_counter() - began)
+print(2 * size**3 / min(seconds) / 1e9)
+"""
 SCRIPT = "plain script"
 START = """
 import runpy, sys
@@ -36,7 +55,14 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def measure(task: str, way: str, seed: int) -> dict:
+def matrix_product_rate() -> float:
+    """Measure how many billion float32 operations per second a large matrix product reaches."""
+    command = [sys.executable, "-c", MULTIPLY]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def measure(task: str, way: str, seed: int, rate: float) -> dict:
     """Train once, in the given way; return the row of the table."""
     script, training, metric, plain = TASKS[task]
     if way == SCRIPT:
@@ -61,6 +87,8 @@ def measure(task: str, way: str, seed: int) -> dict:
         }
     names = ["fit_seconds", "process_seconds", "peak_memory_mb", "figure"]
     row = {"task": task, "way": way, "seed": seed, **{n: round(result[n], 4) for n in names}}
+    row["gflop"], row["gflops_at_most"] = round(GFLOP[task], 2), round(rate, 1)
+    row["share"] = round(GFLOP[task] / result["fit_seconds"] / rate, 4)
     return row | {"machine": machine()}
 
 
@@ -69,11 +97,11 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--turns", type=whole_number(1), default=TURNS)
     turns = parser.parse_args().turns
-    rows = []
+    rows, rate = [], matrix_product_rate()
     for task in TASKS:
         for turn in range(turns):
             for way in (COMPILED, PLAIN, SCRIPT):
-                rows.append(measure(task, way, 42 + turn))
+                rows.append(measure(task, way, 42 + turn, rate))
                 print(rows[-1], flush=True)
     if turns == TURNS:
         write_table(RESULTS / "one_program.csv", rows)

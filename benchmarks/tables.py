@@ -190,8 +190,8 @@ kept-memory: kept_memory by kept
 | {kept} | {count} | {fit_seconds:1~} | {system_seconds:1~} | {page_faults:,.0f} | {peak_memory_mb:,.0f} |
 
 one-program: one_program by task way
-| task | way | turns | training [s] | process [s] | peak memory [MB] | accuracy |
-| {task} | {way} | {count} | {fit_seconds:1~} | {process_seconds:1~} | {peak_memory_mb:,.0f} | {figure:4~} |
+| task | way | turns | training [s] | share of the limit | process [s] | peak memory [MB] | accuracy |
+| {task} | {way} | {count} | {fit_seconds:1~} | {share:.2%} | {process_seconds:1~} | {peak_memory_mb:,.0f} | {figure:4~} |
 
 resume-cost: checkpoints by task
 | task | turns | training with checkpoints [s] | without [s] | ratio |

@@ -30,7 +30,7 @@ def test_targets_follow_inputs_and_splits_do_not_overlap(names):
     assert [len(part) for part in parts] == [500, 2000, 1000]  # --series 500
     np.testing.assert_array_equal(parts[0], names["series"][:500, :, 0])
     np.testing.assert_array_equal(np.concatenate(parts[1:]), names["series"][7000:, :, 0])
-    assert len(names["batches"][1]) == len(names["batches"][10]) == 16
+    assert len(names["batches"][1]) == len(names["batches"][10]) == 10
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_targets_follow_inputs_and_splits_do_not_overlap(names):
         ("linear", 51),
         ("simple_rnn", 3),
         ("deep_rnn", (1 + 20) * 20 + 20 + (20 + 20) * 20 + 20 + 21),
-        ("lstm", 4 * ((1 + 20) * 20 + 20) + 4 * ((20 + 20) * 20 + 20) + 21),
-        ("gru", 3 * ((1 + 20) * 20 + 40) + 3 * ((20 + 20) * 20 + 40) + 21),
-        ("ten_ahead", 3 * ((1 + 20) * 20 + 40) + 3 * ((20 + 20) * 20 + 40) + 210),
+        ("lstm", 4 * ((1 + 32) * 32 + 32) + 33),
+        ("gru", 3 * ((1 + 32) * 32 + 64) + 33),
+        ("ten_ahead", 3 * ((1 + 32) * 32 + 64) + 330),
     ],
 )
 def test_parameter_counts(names, name, weights):
