@@ -40,7 +40,7 @@ from frame import Lesson
 # change it with a flag, such as `--epochs 5`, and the code reads it as `lesson.epochs`.
 # (`--optimizer` accepts one of the three names; the first is the default.) It also sets the seed,
 # and saves figures and results to a folder whose name it prints. It comes before the other imports
-# because it starts Keras quietly.
+# because it must set up Keras, and silence its start-up messages, before Keras is imported.
 lesson = Lesson(
     __doc__, epochs=10, batch_size=32, hidden=[128], optimizer=["adam", "rmsprop", "sgd"]
 )
@@ -83,8 +83,8 @@ lesson.save_figure("samples", plots.image_grid(images[:25], titles))
 # network never learns from them; they show, while it trains, how well it does on new images.
 #
 # Why not use the test images for that? Because you will try other settings, the *hyperparameters*
-# (how many layers, how long to train), and keep those that score best on the images you compare
-# them on. Each choice fits your model to these images a little, so their accuracy becomes too
+# (how many layers, how long to train), and keep those with the best score. If that score comes from
+# the test images, each choice fits your model to them a little, and their accuracy becomes too
 # optimistic. The test images are used once, at the very end.
 #
 # The 54,000 images that are left are shown to the network in *batches* of 32. One pass over all of
@@ -146,8 +146,8 @@ model.summary()
 # several classes is right, and *sparse* if the labels are numbers such as 3. The alternative is a
 # row 0 0 0 1 0 0 0 0 0 0 with a 1 in the place of the class, a *one-hot* label; its loss is
 # `categorical_crossentropy`. (Some programs leave softmax out of the model and let the loss apply
-# it, with `from_logits=True`. That is more precise when a probability is nearly 0 or 1, but
-# `predict` then returns logits.)
+# it, with `from_logits=True`. The loss then computes the logarithm straight from the logits, so
+# that a tiny probability is not rounded to 0 first; but `predict` then returns logits.)
 #
 # **Gradient descent.** Training repeats one small step. Take a batch and compute its average loss.
 # Then compute the *gradient*: for every parameter, the derivative of the loss, that is, how fast
@@ -173,7 +173,7 @@ model.compile(
     optimizer=lesson.optimizer,
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # all steps of an epoch in one call into compiled code: faster
+    steps_per_execution=len(train),  # all steps of an epoch in one call: faster
 )
 
 # %% [markdown]
@@ -216,7 +216,8 @@ lesson.save_figure("accuracy", figure)
 # - *Recall* is the fraction of the real shirts that it found: 600 / 1,000 = 0.60.
 # - The *F1 score* combines precision P and recall R: 2PR / (P + R) = 0.67. It is high only if both
 #   are.
-# - *Support* is the number of images of that class.
+# - *Support* is the number of images of that class. The last rows sum up: the accuracy, the plain
+#   average over the classes (`macro avg`), and the average weighted by support.
 #
 # The *confusion matrix* shows which classes are mistaken for which: each row is a true class, each
 # column a prediction, and correct predictions lie on the diagonal.
@@ -228,7 +229,7 @@ probabilities = model.predict(test_images, batch_size=1000, verbose=0)  # one ro
 predicted_labels = probabilities.argmax(axis=1)  # the class with the highest probability
 report = classification_report(
     test_labels, predicted_labels, target_names=CLASS_NAMES, digits=3, zero_division=0
-)  # `zero_division`: the precision of a class that was never predicted
+)  # the precision of a class that was never predicted would be 0/0: report 0
 print(report)
 figure = plots.confusion_matrix(test_labels, predicted_labels, CLASS_NAMES)
 lesson.save_figure("confusion_matrix", figure)
@@ -262,9 +263,9 @@ lesson.finish(model, history, classes=CLASS_NAMES, test_loss=test_loss, test_acc
 # less sure where it is wrong? Often, but not always: a high probability is no guarantee.
 #
 # A photo of your own must look like the training images: gray, 28x28, bright clothing on a
-# background of 0. These lines, at the end of this script, classify a square photo of dark clothing
-# on white paper. (In a script of your own, import `keras` and `numpy`, copy `CLASS_NAMES`, and load
-# the `model.keras` from the run's folder with `keras.models.load_model`.)
+# background of 0. Add these lines to the end of this script; they classify a square photo of dark
+# clothing on white paper. (In a script of your own, import `keras` and `numpy`, copy `CLASS_NAMES`,
+# and load the `model.keras` from the run's folder with `keras.models.load_model`.)
 #
 #     photo = keras.utils.load_img("photo.png", color_mode="grayscale", target_size=(28, 28))
 #     image = 255 - np.array(photo)  # dark becomes bright
@@ -276,8 +277,9 @@ lesson.finish(model, history, classes=CLASS_NAMES, test_loss=test_loss, test_acc
 # - Learn from the training data, choose by the validation data, judge once by the test data.
 # - One of several classes is right: softmax in the last layer, cross-entropy as the loss.
 #
-# On your own data, try first: one hidden layer of 128, `adam`, batches of 32, and a look at the
-# confusion matrix.
+# On your own images, change the size in `Input`, the units of the last layer (one per class) and
+# `CLASS_NAMES` (lesson 33 reads folders of pictures). Then try first: one hidden layer of 128,
+# `adam`, batches of 32, and a look at the confusion matrix.
 
 # %% [markdown]
 # ## Exercises

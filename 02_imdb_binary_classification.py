@@ -2,8 +2,8 @@
 """
 # 02 IMDB: is this film review positive?
 
-Teach a network to judge film reviews. It gets the words of a review and says whether the writer
-liked the film: *positive*, or did not: *negative*. Sorting into two classes is called *binary
+Teach a network to judge film reviews. It gets the words of a review and says whether it is
+*positive* (the writer liked the film) or *negative*. Sorting into two classes is called *binary
 classification*. You will learn how words become numbers that a network can calculate with, why one
 output is enough for two classes, and what overfitting looks like. In the end the network judges a
 sentence of your own.
@@ -81,6 +81,7 @@ train_reviews, val_reviews, train_labels, val_labels = train_test_split(
 
 def to_numbers(reviews):
     """Convert reviews (arrays of ranks) to one array of shape (reviews, REVIEW_LENGTH)."""
+    # ranks 1 to 9,998 become 2 to 9,999; all higher ranks become 1
     rows = [np.where(review < VOCABULARY - 1, review + 1, 1) for review in reviews]
     return keras.utils.pad_sequences(rows, REVIEW_LENGTH, "uint16", padding="post")
 
@@ -108,9 +109,9 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # - `Dense(16)` is a hidden layer as in lesson 01.
 # - `Dense(1)` computes a single number z, the *logit*, and the activation function `sigmoid` turns
 #   it into a number between 0 and 1: 1 / (1 + e^-z). That is 0.5 for z = 0, 0.88 for z = 2, and
-#   0.12 for z = -2. We read it as p, the probability that the review is positive; the loss in
-#   section 4 trains the network to make it one. The probability that it is negative is 1 - p, so
-#   one output is enough for two classes.
+#   0.12 for z = -2. We read it as p, the probability that the review is positive; nothing but
+#   training with the loss of section 4 turns it into such a probability. The probability that it is
+#   negative is 1 - p, so one output is enough for two classes.
 #
 # The embedding has 10,000·16 = 160,000 parameters, the average none, the hidden layer 16·16 + 16 =
 # 272, and the output layer 16 + 1 = 17. Check with the summary.
@@ -143,8 +144,8 @@ model.compile(
     loss="binary_crossentropy",
     metrics=["accuracy"],
     steps_per_execution=len(train),  # all steps of an epoch in one call: faster
-    # XLA is a compiler that joins many small operations: faster on TensorFlow. On the other
-    # libraries with which Keras can compute (its *back-ends*, JAX and PyTorch) Keras decides.
+    # Keras computes with one of three libraries, its *back-ends*: TensorFlow, JAX or PyTorch. On
+    # TensorFlow we switch on XLA, a compiler that joins many small operations: faster.
     jit_compile=True if keras.backend.backend() == "tensorflow" else "auto",
 )
 

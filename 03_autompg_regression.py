@@ -75,8 +75,9 @@ train_features, test_features, train_mpg, test_mpg = train_test_split(
 train_features, val_features, train_mpg, val_mpg = train_test_split(
     train_features, train_mpg, test_size=0.2, random_state=lesson.seed
 )
-# With so few rows, starting the batches anew would take longer than the epoch itself. So they go on
-# forever (`repeat=True`), and `steps` will tell `fit` where an epoch ends.
+# For speed only: with so few rows, starting a new pass takes longer than the pass itself. So the
+# training batches go on forever (`repeat=True`), `steps` will tell `fit` where an epoch ends, and
+# the validation cars are a single batch.
 train = lesson.batches(train_features, train_mpg, repeat=True)
 val = lesson.batches(val_features, val_mpg, len(val_mpg), shuffle=False)
 steps = math.ceil(len(train_mpg) / lesson.batch_size)
@@ -96,8 +97,9 @@ lesson.save_figure("scatter_matrix", figure)
 # ## 3 Define
 # A car weighs thousands of pounds but has at most eight cylinders. If two parameters grow by 0.001,
 # the one that multiplies 3,000 pounds adds 3 to the sum, the one that multiplies 8 cylinders 0.008.
-# So the same step is too large for one and too small for the other. (Plain gradient descent makes
-# it worse: the derivative of w·x with respect to w is x, so the pounds also get the larger steps.)
+# So the same step is too large for one and too small for the other. (In plain gradient descent the
+# steps are not even the same: the derivative of w·x with respect to w is x, so the parameter of the
+# pounds, which needs the smaller step, gets the larger one.)
 #
 # *Normalization* puts all columns on the same scale: subtract the column's mean, divide by its
 # standard deviation. With mean 3,000 and standard deviation 850, a car of 3,850 pounds becomes
@@ -130,11 +132,11 @@ model.summary()
 # - *Mean absolute error* (MAE): (1 + 5) / 2 = 3 MPG. Easy to read: we are off by 3 MPG on average.
 # - *Mean squared error* (MSE): (1² + 5²) / 2 = 13 MPG². Large errors count most.
 #
-# We train on the MSE and read the MAE. The derivative of an error's square is twice the error: a
-# large error pulls hard and a small one gently. The derivative of the absolute error is 1 or -1,
-# however small the error is. So the MSE lets training settle as the errors shrink, while the MAE
-# keeps pulling equally hard. (One can train on the MAE too; it pays less attention to *outliers*,
-# single cars whose MPG is far from what their features suggest.)
+# We train on the MSE and read the MAE. The derivative of an error's square is twice the error, so
+# within a batch a car that we miss by 5 MPG pulls the parameters five times as hard as one that we
+# miss by 1. With the absolute error, whose derivative is 1 or -1, all cars pull equally hard. (One
+# can train on the MAE too; it pays less attention to *outliers*, single cars whose MPG is far from
+# what their features suggest.)
 #
 # The optimizer `RMSprop` divides each derivative by its average size in recent steps. The quotient
 # is about 1 or -1, so a step changes a parameter by about the learning rate. The usual 0.001 suits
@@ -147,7 +149,7 @@ learning_rate = lesson.learning_rate or (0.001 if lesson.hidden else 0.1)
 model.compile(
     optimizer=keras.optimizers.RMSprop(learning_rate),
     loss="mse",
-    metrics=["mae", "mse"],  # the loss is the mse already; so the history names it, too
+    metrics=["mae", "mse"],  # `mse` repeats the loss under its own name in the history
     steps_per_execution=steps,  # all steps of an epoch in one call: faster
 )
 
@@ -181,7 +183,8 @@ print(f"trained for {len(history.epoch)} epochs, restored the weights of epoch {
 # And what can 79 test cars tell? With other test cars the mean error would be a little different:
 # by about s/√n, where s is the standard deviation of the errors and n the number of cars. (Chance
 # errors partly cancel in an average, the more so the more cars there are.) This is the *standard
-# error* of a mean; four times as many cars would halve it. We print it after ±.
+# error* of a mean; four times as many cars would halve it. We print it after ±: in about two cases
+# out of three, the mean over very many cars lies within one standard error of ours.
 
 # %%
 test = model.evaluate(test_features, test_mpg, verbose=0, return_dict=True)

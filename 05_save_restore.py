@@ -35,7 +35,7 @@ from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common.batches import epoch_order
-from common.callbacks import ModelCheckpoint  # Keras' own, but never leaves half a file
+from common.callbacks import ModelCheckpoint  # Keras', but a crash leaves no half-written file
 
 # %% [markdown]
 # ## 1 Load
@@ -79,9 +79,9 @@ model = build_model()
 # %% [markdown]
 # ## 4 Compile
 # The *state* of an optimizer is what it remembers from step to step. For every parameter, Adam
-# keeps two running averages, from which it computes the size of the next step: one of the
-# derivative of the loss with respect to that parameter, one of the derivative's square. It also
-# counts its steps. To continue training later you need this state too.
+# keeps two running averages, from which it computes the next step: one of the derivative of the
+# loss with respect to that parameter, one of the derivative's square. It also counts its steps. To
+# continue training later you need this state too.
 #
 # The first training step would create the state; `optimizer.build` creates it now. We need that
 # because `load_weights`, further below, only fills a state that exists. If there is none, it prints
@@ -186,10 +186,11 @@ uncompiled.save_weights(without_optimizer)
 
 # %% [markdown]
 # ### What each file holds
-# The table shows what each file restores by itself. A "no" under `architecture` means that we had
-# to call `build_model` first, a "no" under `compile_settings` that we had to call `compile_model`.
-# The column `optimizer` is about its state. We check it by the step counter: "yes" means that the
-# loaded optimizer has counted as many steps as that of `model`.
+# The table shows what each file restores by itself. A "no" under `architecture` means that the file
+# alone gives back no Keras model: for the weights files we had to call `build_model` first. A "no"
+# under `compile_settings` means that it brings back no optimizer, loss and metric: we had to call
+# `compile_model`, or did without. The column `optimizer` is about its state. We check it by the
+# step counter: "yes" means that the loaded optimizer has counted as many steps as that of `model`.
 
 # %%
 rows = []
@@ -204,6 +205,7 @@ def add_row(form, path, predicted, restored=None, optimizer=None):
         restored: that model, if the file alone was enough to build it.
         optimizer: the optimizer whose state came from the file, if it holds one.
     """
+    # the file itself, or all files in the folder
     files = [file for file in (path, *path.rglob("*")) if file.is_file()]
     steps = int(optimizer.iterations) if optimizer else 0
     rows.append({
@@ -236,7 +238,7 @@ if keras.backend.backend() == "tensorflow":
 
     exported = saved / "exported"
     model.export(exported, verbose=False)
-    with contextlib.chdir(saved):  # TensorFlow would treat [ or * in a full path as a pattern
+    with contextlib.chdir(saved):  # a [ or * in a full path would confuse TensorFlow
         served = tf.saved_model.load("exported")  # not a Keras model; call its function `serve`
     parts = [served.serve(test_images[i : i + 1000]) for i in range(0, len(test_images), 1000)]
     add_row("export", exported, np.concatenate(parts))
@@ -252,11 +254,15 @@ lesson.save_table("forms", table.replace({True: "yes", False: "no"}))
 # the model was not compiled. The export predicts, but gives back no Keras model.
 #
 # ### Continue training
-# An interrupted training goes on in three steps: compile the model and build its optimizer, load
-# the last checkpoint, and tell `fit` how many epochs are done:
+# An interrupted training goes on in three steps: build and compile the model, load the last
+# checkpoint, and tell `fit` how many epochs are done. It trains only those that are missing, and
+# `ModelCheckpoint` goes on with number 04:
 #
+#     compile_model(model)
 #     model.load_weights("epoch-03.weights.h5")
 #     model.fit(train, initial_epoch=3, epochs=5)
+#
+# (From a `.keras` file, `load_model` does the first two at once.)
 #
 # Does the optimizer's state matter? We load the checkpoint before the last epoch and train that
 # epoch again on the same batches, with the state and without it. With it we reach exactly the
@@ -298,10 +304,14 @@ assert with_state == 0
 # If Keras has no layer for what you need, you can write one. It is a class: `build` creates its
 # weights, `call` computes its output. Our example multiplies its inputs by one trainable number.
 #
-# A file holds a layer's name and arguments, not its code. So to load it, Keras needs two things.
+# A file holds a layer's name and arguments, not its code. The sure way to load it takes two things.
 # `register_keras_serializable` registers the class under a name, by which Keras finds it. And
 # `get_config` returns the arguments: those that every layer has, such as its name, and your own,
 # here `start`. A program that loads the model has to import the class before it calls `load_model`.
+#
+# There is one kind of layer whose code is in the file: `Lambda`, which wraps a Python function. A
+# stranger's file could run anything that way, so `load_model` refuses it unless you say
+# `safe_mode=False`. Do that only with files of your own (notes/saving.md).
 
 
 # %%
@@ -344,9 +354,7 @@ lesson.finish(
 # - To continue training you need the optimizer's state, not only the weights.
 #
 # With your own model, start with `ModelCheckpoint("best.keras", save_best_only=True)`; then load
-# `best.keras`. There is one exception to "not the code": a `Lambda` layer is saved with its Python
-# function, and a stranger's file could run anything that way. So `load_model` refuses such a file
-# unless you say `safe_mode=False`. Do that only with files of your own (notes/saving.md).
+# `best.keras`.
 
 # %% [markdown]
 # ## Exercises

@@ -43,13 +43,13 @@ from sklearn.model_selection import train_test_split
 # your back, because that can cost precision or memory. Say what you want with `tf.cast`; from float
 # to integer it cuts off what is after the point. A plain Python number does adapt: `vector + 1`
 # works. (NumPy's default is float64, and `tf.constant(array)` keeps that: write `tf.constant(array,
-# tf.float32)`.) (`expect_error` prints the error that its block raises, and the lesson goes on.)
+# tf.float32)`.)
 
 # %%
 vector, integers = tf.constant([1.0, 2.0]), tf.constant([3, 4])
 for tensor in (tf.constant(2.0), vector, tf.constant([[1, 2], [3, 4], [5, 6]])):
     print(f"shape {tensor.shape}, rank {tensor.ndim}, {tensor.dtype.name}")
-with expect_error(tf.errors.InvalidArgumentError):
+with expect_error(tf.errors.InvalidArgumentError):  # prints the error, and the lesson goes on
     integers + vector
 total = tf.cast(integers, tf.float32) + vector
 print("cast first:", total.numpy())  # a NumPy array; tf.constant(array) is the way back
@@ -70,10 +70,10 @@ print("variable:", variable.numpy())
 
 # %% [markdown]
 # ### Index, reshape, transpose
-# Single indices and slices work as in NumPy; for the rows with given numbers, use `tf.gather(table,
-# [2, 0])`. `reshape` changes only the shape and keeps the order of the numbers; one length may be
-# -1, "whatever fits". `transpose` swaps rows and columns. Below, both turn the shape (3, 4) into
-# (4, 3), but the results differ.
+# Single indices and slices work as in NumPy. A list of indices does not: for rows 2 and 0 of a
+# table write `tf.gather(table, [2, 0])`. `reshape` changes only the shape and keeps the order of
+# the numbers; one length may be -1, "whatever fits". `transpose` swaps rows and columns. Below,
+# both turn the shape (3, 4) into (4, 3), but the results differ.
 
 # %%
 table = tf.reshape(tf.range(12.0), (3, -1))
@@ -84,10 +84,11 @@ print("first row after transpose:", tf.transpose(table)[0].numpy())
 
 # %% [markdown]
 # ### Reduce
-# A *reduction* such as `tf.reduce_sum` or `tf.reduce_mean` combines all numbers into one. With
-# `axis=0` it combines the numbers of each column, with `axis=1` those of each row, and one number
-# per column or row is left. `keepdims=True` keeps the axis, with length 1. `tf.argmax` returns the
-# index of the largest number: that is how ten probabilities become a predicted class.
+# A *reduction* such as `tf.reduce_sum` or `tf.reduce_mean` combines all numbers into one. The axis
+# that you name disappears. In a table, axis 0 counts the rows: `axis=0` combines the rows, so one
+# number per column is left, and the shape (3, 4) becomes (4,). `axis=1` leaves one number per row,
+# shape (3,). `keepdims=True` keeps the axis, with length 1. `tf.argmax` returns the index of the
+# largest number: that is how ten probabilities become a predicted class.
 
 # %%
 print("sum:", tf.reduce_sum(table).numpy())
@@ -198,7 +199,7 @@ print("weights:", weights.shape, "biases:", biases.shape, "parameters:", model.c
 
 
 def predict(rows):
-    """Return probabilities, shape (n, 10). (`tf.nn.softmax` also works where e^score overflows.)"""
+    """Return probabilities, shape (n, 10). (`tf.nn.softmax` also works for scores above 88.)"""
     powers = tf.exp(rows @ weights + biases)  # shape (n, 10), divided below by shape (n, 1)
     return powers / tf.reduce_sum(powers, axis=1, keepdims=True)
 
@@ -210,8 +211,9 @@ def predict(rows):
 # the probability p of the true class. We need ten derivatives, one for each score: that score
 # changes, the other nine stay fixed (a *partial derivative*). By softmax, p = e^s / sum, where s is
 # the score of the true class and the sum is that of all ten e^score; so the loss is log(sum) - s.
-# The derivative of log(sum) is e^score / sum, the probability of that class; for the true class, -s
-# adds -1. We call it the *error*
+# The derivative of log(sum) with respect to the score of a class is e^score / sum, the probability
+# of the class. For the true class the term -s adds -1. So the derivative is the probability, minus
+# 1 if the class is the true one. We call this number the *error* of the class
 # ([notes/gradients.md](notes/gradients.md#the-gradient-of-a-classifiers-loss) checks it).
 #
 # Suppose an image shows a 3. If the network gives class 8 the probability 0.2, the error of class 8
@@ -220,8 +222,9 @@ def predict(rows):
 # A score is the sum of all pixels times their weights, plus the bias. So, by the chain rule, the
 # derivative with respect to a weight is pixel times error, and with respect to a bias it is the
 # error itself. Training subtracts these derivatives times the *learning rate*: where the image has
-# ink, the weights of class 8 become smaller. Pixel times error, added up over a batch, is a matrix
-# product again: (784, 32) @ (32, 10).
+# ink, the weights of class 8 become smaller. For weight (i, j) we need pixel i times error j, added
+# up over the 32 images of a batch. That is row i of the *transposed* pixels, (784, 32), times
+# column j of the errors, (32, 10): a matrix product again.
 
 
 # %%
@@ -242,10 +245,10 @@ def train_step(images, labels):
 # %% [markdown]
 # ## 5 Fit
 # Two loops, over epochs and over batches, and after each epoch the validation accuracy. As `fit`
-# would, our loop calls the *callbacks* at the beginning and end of each epoch: they time it, save
-# the state, and collect the losses and accuracies that we hand them (`logs`) as the history, which
-# `add_history` asks for. A `CallbackList` passes each call on to all of them; lesson 15 has more.
-# (`compile` is only for `evaluate` below: its optimizer is never used.)
+# would, our loop calls the *callbacks* at the beginning and end of each epoch: one measures the
+# time, one saves the state, and one (`add_history=True`) collects the losses and accuracies that we
+# pass as `logs`: the history. A `CallbackList` passes each call on to all of them; lesson 15 has
+# more. (`compile` is only for `evaluate` below: its optimizer is never used.)
 
 # %%
 model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])

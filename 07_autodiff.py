@@ -70,10 +70,12 @@ print("with finite differences:", (f(2.001) - f(1.999)) / 0.002)
 # a time (*reverse mode*). Applied to the loss of a network, from the last layer back to the first,
 # this is *backpropagation*.
 #
-# Why backward? Every early layer needs the derivatives of all later ones as factors. Backward, each
-# factor, here dy/du, is computed once and used again, so one pass gives the derivatives for all
-# weights. One could also multiply from the front (*forward mode*), but such a pass starts at one
-# weight and gives the derivative for that one only: 100,000 weights would need 100,000 passes.
+# Why backward? Every early layer needs the derivatives of all later ones as factors. Backward, a
+# product is computed once and used by all earlier layers: if u depended on ten weights, dy/du would
+# be computed once and multiplied by ten different derivatives of u. So one pass gives the
+# derivatives for all weights. One could also multiply from the front (*forward mode*), but such a
+# pass starts at one weight and gives the derivative for that one only: 100,000 weights would need
+# 100,000 passes.
 
 # %%
 x = tf.Variable(1.5)
@@ -85,8 +87,9 @@ print(f"dy/du {dy_du:.4f}, by the formula {np.cos(1.5**2):.4f}")
 print(f"dy/dx {dy_dx:.4f}, by the formula {np.cos(1.5**2) * 2 * 1.5:.4f}")
 
 # %% [markdown]
-# For a *second* derivative, put one tape inside another. The inner one computes dy/dx, which takes
-# operations too; the outer one records them and differentiates dy/dx again (exercise 1).
+# For a *second* derivative, put one tape inside another. Call `inner.gradient` inside the `with`
+# block of the outer tape: then the outer one records this computation too, and `outer.gradient`
+# differentiates dy/dx once more (exercise 1).
 #
 # ### Gradients
 # A loss depends on many weights. Its derivative with respect to one of them, with the others fixed,
@@ -105,8 +108,9 @@ print(f"dy/dx {dy_dx:.4f}, by the formula {np.cos(1.5**2) * 2 * 1.5:.4f}")
 # - x is a constant. By itself the tape watches only variables. For a constant, call `tape.watch(x)`
 #   at the beginning of the `with` block.
 # - The computation left TensorFlow on its way, for example through NumPy: the record has a gap. To
-#   find it, ask a persistent tape (below) for the derivative of one intermediate result after the
-#   other, from x on. The first `None` comes right after the gap.
+#   find it, make the tape persistent (below) and ask for the derivative of each intermediate result
+#   with respect to x, in the order of the computation. The first one that is `None` was computed at
+#   the gap.
 #
 # A tape keeps all intermediate results. `gradient` frees that memory, so you can ask only once; a
 # tape made with `persistent=True` keeps them and answers again and again.
@@ -213,13 +217,14 @@ right.legend()
 lesson.save_figure("line", figure)
 
 # %% [markdown]
-# With 0.001 the loss has hardly fallen after 100 steps. With 0.1 it stops falling long before the
-# end: the line has arrived. With 1.1 the loss *diverges*: it grows without limit. Why?
+# With 0.001 the loss has fallen by only about a third after 100 steps. With 0.1 it stops falling
+# long before the end: the line has arrived. With 1.1 the loss *diverges*: it grows without limit.
+# Why?
 #
-# Look at b alone, with w fixed. Squared out and averaged over the points, the loss is b² plus terms
-# with b and without: a parabola, (b - best)² + c, where c is the lowest loss and `best` the b that
-# has it. Its derivative is 2·(b - best). A step subtracts rate · 2·(b - best), so the new distance
-# b - best is the old one times the factor 1 - 2·rate:
+# Look at b alone, with w fixed. Squared out and averaged over the points, the loss has the form b²
+# + p·b + q. That is a parabola, and it can be written as (b - best)² + c, where c is the lowest
+# loss and `best` the b that has it. Its derivative is 2·(b - best). A step subtracts rate · 2·(b -
+# best), so the new distance b - best is the old one times the factor 1 - 2·rate:
 #
 # - rate 0.1: the factor is 0.8, and the distance shrinks quickly
 # - rate 0.001: the factor is 0.998, and it shrinks slowly

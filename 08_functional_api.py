@@ -6,7 +6,8 @@ A `Sequential` model is one chain: each layer passes its output to the next, fro
 output. Often that is enough. But to estimate a price from a photo *and* a row of a table, a model
 needs two inputs. With the *functional API* of Keras, in which you call layers like functions, you
 build models with branches, several inputs, several outputs and shared layers. Do they predict house
-values better than a chain? Compare their mean squared errors (MSE):
+values better than a chain? We compare mean squared errors (MSE), with values in units of 100,000
+dollars.
 
 Expect: median test MSE: one hidden layer 0.350, two 0.318, two with a skip connection 0.320.
 
@@ -74,7 +75,8 @@ train = lesson.batches(train_features, train_values)  # reshuffled for every epo
 #
 # Then the same chain in the functional style. `keras.Input((8,))` stands for the rows of eight
 # numbers that will come in. It is a *symbolic tensor* (`KerasTensor`): an array with a shape and a
-# type, but without numbers yet. `layers.Dense(30, activation="relu")(x)` is two calls in one:
+# type, but without numbers yet. Its shape begins with `None`, for the number of rows in a batch,
+# which is left open. `layers.Dense(30, activation="relu")(x)` is two calls in one:
 #
 #     layer = layers.Dense(30, activation="relu")  # create the layer
 #     x = layer(x)  # connect it: its input is the old x, its output the new x
@@ -118,12 +120,12 @@ for model in (sequential, functional):
 # them: the normalized inputs go to the first hidden layer and also straight to the output layer.
 # `Concatenate` joins the 8 inputs and the 30 outputs of the last hidden layer into one row of 38.
 #
-# Such a model is called *wide and deep*. The skip connection is its *wide* path. (In the first such
-# models, thousands of inputs took it.) The inputs reach the output layer unchanged, and there each
-# is only multiplied by a weight. That suits a linear rule, such as "the higher the income, the
-# higher the value". The *deep* path through the hidden layers can learn the rest. To see whether
-# the skip connection helps, compare `wide_deep` with `deep`, and not with `sequential`, which has
-# one hidden layer fewer.
+# Such a model is called *wide and deep*. The skip connection is its *wide* path. (It is called wide
+# because in the first such models it carried thousands of inputs.) The inputs reach the output
+# layer unchanged, and there each is only multiplied by a weight. That suits a linear rule, such as
+# "the higher the income, the higher the value". The *deep* path through the hidden layers can learn
+# the rest. To see whether the skip connection helps, compare `wide_deep` with `deep`, and not with
+# `sequential`, which has one hidden layer fewer.
 #
 # ### A model of a part
 # What do the hidden layers compute? To look, we need a model that ends there. Any symbolic tensor
@@ -178,13 +180,15 @@ two_inputs = keras.Model([wide_input, deep_input], value)
 
 # %% [markdown]
 # ### Two outputs
-# Both paths learn from the same error. The wide path learns its simple rule quickly, and the error
-# that is left gives the deep path only small gradients. An *auxiliary output* works against that: a
-# second output layer must predict the value from the deep path alone. After training we ignore it.
-# (In lesson 17 each output answers a question of its own.)
+# Both paths learn from the same error. The wide path learns its simple rule quickly. The gradient
+# of a squared error is proportional to the error (lesson 03), so from then on the deep path gets
+# only small gradients. An *auxiliary output* works against that: a second output layer must predict
+# the value from the deep path alone. After training we ignore it. (In lesson 17 each output answers
+# a question of its own.)
 #
 # The architecture is that of `two_inputs` plus the layer `deep_alone`. But we create all layers
-# anew: layers that both models share would be trained twice.
+# that are trained anew: if both models shared them, they would be trained twice. (The two
+# `Normalization` layers are not trained, so they can be shared.)
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -330,6 +334,7 @@ lesson.finish(two_outputs, histories["two_outputs"], training="two_outputs", **s
 # 1. Count the parameters of `wide_deep` by hand, then compare with its summary.
 # 2. After 20 epochs the skip connection of `wide_deep` is no improvement. And after 100 epochs?
 # 3. Write `wide_deep` with `Add` instead of `Concatenate`, so that the new model can represent
-#    every function that the old one can.
+#    every function that the old one can. `Add` adds arrays of equal shape, number by number. (A
+#    weighted sum of 38 numbers is the sum of two weighted sums.)
 #
 # Solutions: notes/solutions/08_functional_api.md

@@ -1,6 +1,6 @@
 # %% [markdown]
 """
-# 09 Tuning: who chooses what training does not learn?
+# 09 Tuning: how do you choose what training does not learn?
 
 Training finds the weights. You choose the rest beforehand: the learning rate, the optimizer, how
 many layers and how wide. These are the *hyperparameters*. In this lesson you let a program choose
@@ -150,9 +150,10 @@ def build(hp):
 #
 # Random search spends as much time on a hopeless network as on a good one. *Hyperband* stops the
 # worst early, in rounds: after each round, only the best third goes on (`factor=3`; the number is
-# rounded up), and trains until about three times as many epochs are done. This is *successive
-# halving*, here with thirds. Hyperband does it several times, from a different number of networks
-# each time. With at most 20 epochs it has three such *brackets*:
+# rounded up), and is trained on, until it has done about three times as many epochs as before. This
+# is *successive halving*, here with thirds. Hyperband does this several times, starting with a
+# different number of networks each time. Each time is called a *bracket*. With at most 20 epochs
+# there are three:
 #
 # 1. 12 networks train for 3 epochs; the best 4 go on to epoch 7, the best 2 of these to epoch 20.
 # 2. 6 networks train for 7 epochs; the best 2 go on to epoch 20.
@@ -164,12 +165,14 @@ def build(hp):
 #
 # Both draw at random, whatever earlier trials have shown. *Bayesian optimization* learns from them:
 # it predicts the loss of every combination, and how uncertain that is, and tries one with a low or
-# very uncertain prediction. That pays if each trial takes hours; `keras_tuner.BayesianOptimization`
-# is used like `RandomSearch` below.
+# very uncertain prediction. The fewer trials you can afford, the more that pays;
+# `keras_tuner.BayesianOptimization` is used like `RandomSearch` below. (`tuner.search` takes
+# `EarlyStopping`, too: notes/hyperparameters.md.)
 #
 # A trial is judged by the lowest validation loss of its epochs. With far too large a learning rate,
-# training *diverges*: the loss grows from step to step until it is NaN, *not a number*. A trial
-# that does so in its first epoch fails, and the search goes on with the next one.
+# training *diverges*: the loss grows from step to step until it is NaN, *not a number*. If that
+# happens in the first epoch, the trial has no loss to be judged by: it fails, and the search goes
+# on with the next one.
 
 # %%
 options = {  # the same for both searches
@@ -177,7 +180,7 @@ options = {  # the same for both searches
     "objective": "val_loss",
     "seed": lesson.seed,  # equal seeds: both searches draw the same first networks
     "max_consecutive_failed_trials": 1000,  # do not give up when trainings diverge
-    "directory": ".",  # the folder named below, whatever characters its path contains
+    "directory": ".",  # the current folder: `chdir` below makes it the run's folder
     "overwrite": not lesson.resume,  # start over, unless --resume continues an interrupted search
 }
 with contextlib.chdir(search_folder(lesson)):  # the searches save their trials there
@@ -196,7 +199,9 @@ with contextlib.chdir(search_folder(lesson)):  # the searches save their trials 
             steps_per_epoch=steps,
             validation_data=validation,
             epochs=lesson.epochs,
-            callbacks=search_callbacks(lesson, name),  # start the batches over for every trial
+            callbacks=search_callbacks(
+                lesson, name
+            ),  # our helper: every trial gets the same batches
             verbose=0,
         )
 
@@ -211,10 +216,10 @@ lesson.save_table("trials", trials.sort_values("val_mse").round(5).head(10))
 lesson.save_figure("trials", trials_figure(trials))
 
 # %% [markdown]
-# In the left figure each point is a trial. The best ones lie in the middle of the learning rates,
-# and SGD with momentum needs larger ones than the others. At almost the same rate one trial can
-# still be much worse than another, because of its other hyperparameters. The right figure shows how
-# many epochs each search needed to find its best network.
+# In the left figure each point is a trial. The best trials have learning rates in the middle of the
+# range; SGD with momentum needs larger ones than the other optimizers. At almost the same rate one
+# trial can still be much worse than another, because of its other hyperparameters. The right figure
+# shows how many epochs each search needed to find its best network.
 #
 # 20 epochs were enough to compare, but not to get the most out of the winner. So we train it again
 # from the start, five times as long. Its learning rate falls to 0 along a cosine (lesson 16

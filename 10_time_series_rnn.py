@@ -50,7 +50,7 @@ frequency_1, frequency_2, phase_1, phase_2 = random.rand(4, SERIES, 1)
 time = np.arange(STEPS + AHEAD) / STEPS
 series = 0.5 * np.sin((time - phase_1) * (10 + 10 * frequency_1))
 series += 0.2 * np.sin((time - phase_2) * (20 + 20 * frequency_2))
-# Drawn in two parts, so that the first 51 steps equal the book's series of 51 steps.
+# The book draws noise for 51 steps. We draw that first, so that these values are the book's.
 noise = np.concatenate([random.rand(SERIES, STEPS + 1), random.rand(SERIES, AHEAD - 1)], axis=1)
 series = (series + 0.1 * (noise - 0.5))[..., np.newaxis].astype("float32")
 print("series:", series.shape, f"values from {series.min():.2f} to {series.max():.2f}")
@@ -102,8 +102,9 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 #
 # **Gates.** A simple RNN overwrites its state at every step. A *gate* lets a layer learn when to
 # keep it instead. Each unit has its own gate, a number between 0 (closed) and 1 (open), computed
-# with parameters of its own. In a layer of one unit (with 20, q·old_state becomes a weighted sum of
-# all 20 old states), with sigmoid(x) = 1 / (1 + exp(-x)):
+# with parameters of its own. The function sigmoid(x) = 1 / (1 + exp(-x)) turns any number into one
+# between 0 and 1. In a layer of one unit the gate is the line below; with 20 units, q·old_state
+# becomes a weighted sum of all 20 old states:
 #
 #     gate = sigmoid(p * value + q * old_state + r)
 #
@@ -118,7 +119,8 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 # later, the *hidden state* is what the layer returns now. The *forget gate* sets how much of the
 # old cell state is kept, the *input gate* how much of the candidate is added, and the *output gate*
 # how much of the new cell state is returned. Gates and candidate are computed from the value and
-# the old hidden state. The cell state can grow; `tanh` brings it back to between -1 and 1:
+# the old hidden state. The cell state can grow beyond 1. It stays as it is; only what is returned
+# goes through `tanh`, and so lies between -1 and 1:
 #
 #     new_cell = forget_gate * old_cell + input_gate * candidate
 #     new_hidden = output_gate * tanh(new_cell)
@@ -128,10 +130,10 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 # biases per unit, one for the values and one for the states: 3·u·(v + u + 2).
 #
 # `conv_gru` begins with a *convolution* along time: each of 20 *filters* computes a weighted sum of
-# four neighboring steps (*kernel size* 4), moves on by two (`strides`) and repeats. Out come 24
-# steps of 20 numbers each, which the GRU reads instead of 50 steps of one number. `ten_ahead` is
-# the GRU with ten outputs, for section 7. Like `lstm` and `gru`, both have one recurrent layer of
-# 32 units.
+# four neighboring steps (*kernel size* 4), moves on by two (`strides`) and repeats. Out come (50 -
+# 4) / 2 + 1 = 24 steps of 20 numbers each, which the GRU reads instead of 50 steps of one number.
+# `ten_ahead` is the GRU with ten outputs, for section 7. Like `lstm` and `gru`, both have one
+# recurrent layer of 32 units.
 
 
 # %%
@@ -165,10 +167,10 @@ models = {name: build_model(name) for name in lesson.models}
 # cosine wave (lesson 16): large steps at first, small ones at the end.
 #
 # In a recurrent network, gradients sometimes *explode*: they become so large that one step of
-# gradient descent ruins the weights (section 6 shows why). Adam limits the step, but its averages
-# are upset for many steps. *Gradient clipping* prevents it: `clipnorm=1` scales the gradient of
-# each array of weights down to length 1 if it is longer. Its length, the *norm*, is the root of the
-# sum of its squared entries.
+# gradient descent ruins the weights (section 6 shows why). Adam limits that one step, but the huge
+# gradient stays in its averages and spoils many later ones. *Gradient clipping* prevents it:
+# `clipnorm=1` scales the gradient of each array of weights down to length 1 if it is longer. Its
+# length, the *norm*, is the root of the sum of its squared entries.
 
 # %%
 steps = len(batches[1])  # per epoch
@@ -243,7 +245,8 @@ if one_ahead:
 # - `linear` is a strong baseline: it beats the naive forecast by far.
 # - `simple_rnn`, one unit with three parameters, beats the naive forecast but not `linear`.
 # - `deep_rnn`, with 20 units in each of two layers, beats both baselines.
-# - Gates help: `lstm` beats `deep_rnn`, and `gru` is best, at about twice the noise floor.
+# - With gates, `lstm` and `gru` beat `deep_rnn`; `gru` is best, at about twice the noise floor.
+#   (They have 4,385 and 3,393 parameters, `deep_rnn` 1,281: size may be part of it.)
 # - The convolution makes the GRU worse here. It is meant for much longer series, which it shortens.
 #
 # **Why simple RNNs forget.** To train one, Keras applies backpropagation to all 50 steps, from the
@@ -324,8 +327,9 @@ lesson.finish(models[last], curves[last], training=last, **errors)
 # - Compare with a naive forecast and a linear model, on data later than the training data.
 #
 # On your own data, try first: the naive forecast, then a linear model on windows, then a GRU with
-# 20 to 50 units. Scale values to about -1 to 1, because tanh is flat for larger ones; compute the
-# scale from the training part only, otherwise test data leaks in.
+# 20 to 50 units. If the time of day or year matters, give it as two features, the sine and cosine
+# of 2π·hour/24, so that 23:59 is close to 0:00. Scale values to about -1 to 1, because tanh is flat
+# for larger ones; compute the scale from the training part only, otherwise test data leaks in.
 
 # %% [markdown]
 # ## Exercises

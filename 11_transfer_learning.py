@@ -11,7 +11,7 @@ others have trained: the end of the lesson shows how.
 Expect: median test accuracy, ten images per digit: from scratch 0.876, with frozen features 0.936.
 
     python 11_transfer_learning.py
-    python notes/solutions/11_imagenet.py cat.jpg    # names what is in your photo; a download
+    python notes/solutions/11_imagenet.py cat.jpg    # what is in your photo? (downloads a network)
 """
 
 # %%
@@ -84,13 +84,15 @@ lesson.save_figure("few", plots.image_grid(few_images[..., 0], titles, columns=1
 # %% [markdown]
 # ## 3 Define
 # The network has two parts. The first is the *feature extractor*. Its *convolutions* slide small
-# windows of weights, *filters*, over the image; at each place a filter multiplies the pixels in its
-# window by its weights and adds them up. The sum is large where the pixels match the filter's
-# pattern, such as an edge. *Pooling* halves height and width: it keeps the largest of every 2x2
-# numbers. (Lesson 12 shows more.) The last pooling returns 5x5 numbers for each of the 64 filters
-# (28 → 26 → 13 → 11 → 5: a window of 3x3 takes away two, pooling halves): 1,600 *features*, which
-# tell what strokes the image has, and where. The second part, the *head*, turns the features into
-# the probabilities of the five classes, with dense layers.
+# windows of weights, *filters*, over the image; at each place a filter multiplies the numbers in
+# its window by its weights and adds them up. The first layer's 32 filters make 32 images; each of
+# the second layer's 64 filters looks at all 32 of them at once, and makes one. The sum is large
+# where the pixels match the filter's pattern, such as an edge. *Pooling* halves height and width:
+# it keeps the largest of every 2x2 numbers. (Lesson 12 shows more.) The last pooling returns 5x5
+# numbers for each of the 64 filters (28 → 26 → 13 → 11 → 5: a window of 3x3 takes away two; pooling
+# halves, rounding down): 1,600 *features*, which tell what strokes the image has, and where. The
+# second part, the *head*, turns the features into the probabilities of the five classes, with dense
+# layers.
 #
 # The digits 5 to 9 consist of strokes too, so the feature extractor can be reused. The head cannot:
 # its five outputs stand for other digits. The first layers are the most general: they find edges
@@ -206,7 +208,7 @@ def fit_few(name, model, size, rate=0.001, steps=lesson.steps):
     return test["accuracy"]
 
 
-scores = {}  # test accuracies; the run's record calls "from scratch" `from_nothing`
+scores = {}  # test accuracies, as named in the run's record (`from_nothing`: from scratch)
 for size in SIZES:
     keras.utils.set_random_seed(lesson.seed)
     scratch = with_head(build_features())
@@ -287,7 +289,8 @@ lesson.finish(
 #     outputs = layers.Dense(3, activation="softmax")(base(x))
 #     model = keras.Model(inputs, outputs)
 #
-# Compile and fit. If that is not good enough, unfreeze, compile with a low rate, and fit again:
+# Compile and fit. (Few photos become many if you shift and rotate them at random, *augmentation*:
+# lesson 33.) If that is not good enough, unfreeze, compile with a low rate, and fit again:
 #
 #     base.trainable = True
 #     for layer in base.layers:

@@ -76,10 +76,10 @@ picture = test_images[test_labels == lesson.digit][:1].astype("float32")  # (1, 
 # compare them.
 #
 # **Receptive field.** The part of the image that one number in a map depends on is its *receptive
-# field*: 3x3 pixels in `conv_1`, 4x4 after pooling, and 8x8 in `conv_2`: its window spans three
-# pooled numbers, two pixels apart, each of which sees 4x4, and 4 + 2·2 = 8
-# (notes/convolutional_networks.md). Each layer sees more of the image than the one before, and can
-# respond to larger shapes.
+# field*: 3x3 pixels in `conv_1` and 4x4 after pooling. In `conv_2` it is 8x8: the window spans
+# three pooled numbers; the first sees 4 pixels in a row, and each of the next two begins two pixels
+# further on, 4 + 2 + 2 = 8 (notes/convolutional_networks.md). Each layer sees more of the image
+# than the one before, and can respond to larger shapes.
 
 
 # %%
@@ -170,7 +170,7 @@ lesson.save_figure("feature_maps_2", maps_figure(maps_2[0], middle=0))
 # outputs 0: it is *dead*. It contributes nothing, and it cannot recover by itself: `relu` is flat
 # below 0, so the gradient of the unit's own weights is 0. (A change in earlier layers may still
 # wake it.) To find dead units in the dense layer, we count for what fraction of 1,000 test images
-# each unit is above 0. One that never is, is most likely dead.
+# each unit is above 0. A unit that is 0 for all 1,000 is most likely dead.
 
 # %%
 alive = {}
@@ -260,7 +260,8 @@ lesson.finish(
 #
 # So ink gets more than its share of the saliency, but more than half lies on background: ink there
 # would change the score, too. Occlusion can only remove ink that is there. Its map is brightest in
-# the middle of the slanted stroke, but no single square decides: without it, enough of the 7 is
+# the middle of the slanted stroke. But each map is drawn on a scale of its own: bright means the
+# largest fall, even if that is small. No single square decides: without it, enough of the 7 is
 # left. Neither method is a full explanation; use both.
 #
 # The gradient with respect to single pixels is noisy. A third method, *Grad-CAM*, shows regions

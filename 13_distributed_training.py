@@ -6,7 +6,7 @@ When one device, a GPU or a processor, is too slow, several can share the work. 
 *data parallelism* splits every batch among them, why the result is the same as with one device, and
 whether it is faster (on one processor it is not, and you will see why). One computer will do: on
 TensorFlow one process uses two devices, on JAX there are two processes. With the third command
-below, these may also run on two computers (notes/several_computers.md says how).
+below, the two processes of JAX can also run on two computers (notes/several_computers.md says how).
 
 Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 
@@ -91,12 +91,13 @@ def build_model():
 # Why does this give the result of one device? The loss of a batch is the mean over its images, and
 # the derivative of a mean is the mean of the derivatives. If the mean gradient of one half is 0.2
 # and of the other 0.4, that of the whole batch is 0.3: their average, since the halves are equal.
+# (In a loop of your own that adds up instead of averaging, divide each device's summed loss by the
+# *global* batch size, 256, not by 128.)
 #
 # With twice the devices you would often double the batch size, so that each has enough to do. An
 # epoch then has half as many steps. But a gradient averaged over more images is less random, so the
-# steps may be larger: rules of thumb are twice the learning rate with SGD, and √2 times with Adam,
-# whose steps depend less on the size of a gradient (lesson 16). Here the batch size stays the same,
-# so that we can compare.
+# steps may be larger: rules of thumb are twice the learning rate with SGD, and √2 times with Adam
+# (lesson 16). Here the batch size stays the same, so that we can compare.
 #
 # There are other ways to share the work:
 #
@@ -149,9 +150,10 @@ class Share(keras.utils.PyDataset):
 
 
 # %% [markdown]
-# If one device fails, the others wait for it and training stops; the more devices, the more often.
-# So a long training must save checkpoints (lesson 05). As all replicas are equal, one process, by
-# convention process 0, keeps them for all, and sends them to the others when training resumes.
+# If one device fails, the others wait for it and training stops. With more devices this happens
+# more often. So a long training must save checkpoints (lesson 05). All replicas are equal, so one
+# process is enough to save the checkpoints, by convention process 0. When training resumes, it
+# sends the last checkpoint to the others.
 #
 # `fit_model` trains on one device, with `nullcontext()`, a scope that does nothing, or on several.
 
@@ -177,11 +179,12 @@ if lesson.process is None:
     weights_alone = model.get_weights()
 
 # %% [markdown]
-# Now two devices together. On TensorFlow that is the first branch below. On JAX,
-# `workers.train_together`, in the last branch, starts this script twice more, with `--process 0`
-# and `--process 1`, and shows what process 0 prints. These two processes take the middle branch:
-# `DataParallel` tells `fit` that they train one model, `auto_shard_dataset=False` that the batches
-# are split already. Process 0 saves the model, and `train_together` loads it.
+# Now two devices together. On TensorFlow that is the first branch below. On JAX there are three
+# processes in all. The one that you started takes the last branch: `workers.train_together` starts
+# this script twice more, with `--process 0` and `--process 1`, waits, and shows what process 0
+# prints. These two processes take the middle branch: `DataParallel` tells `fit` that they train one
+# model, `auto_shard_dataset=False` that the batches are split already. Process 0 saves the model,
+# and `train_together` loads it.
 
 # %%
 if keras.backend.backend() == "tensorflow":
