@@ -5,7 +5,7 @@
 Is it a shoe? Which garment is it? What does a house cost here? How many households are there? The
 networks that answer such questions are alike except for the last layer, the loss and the metric.
 You train a network for each of seven questions, and for most of them a second one with a wrong last
-layer or loss, and see that Keras often says nothing.
+layer or loss, and see that Keras often accepts the wrong one without a word.
 
 Expect: test accuracy 0.845 (0.831 to 0.847) of `garment`, median and range of three seeds.
 
@@ -38,7 +38,7 @@ districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# First we scale the inputs. Each array becomes a dictionary of training, validation and test
+# First the inputs, scaled: for each data set a dictionary of training, validation and test
 # examples. Seven networks have to learn from the images, so we train on only 10,000 of them.
 
 # %%
@@ -54,7 +54,7 @@ tables = {"train": train_rows, "val": val_rows, "test": test_rows}
 features = ["longitude", "latitude", "housing_median_age", "total_rooms", "median_income"]
 places = {part: table[features].to_numpy(copy=True) for part, table in tables.items()}
 for x in places.values():
-    x[:, 3] = np.log(x[:, 3])  # from 2 to 39,320 rooms
+    x[:, 3] = np.log(x[:, 3])  # 2 to 39,320 rooms: a logarithm spreads out the small values
 mean, deviation = places["train"].mean(axis=0), places["train"].std(axis=0)
 places = {part: (x - mean) / deviation for part, x in places.items()}
 
@@ -85,8 +85,8 @@ for part, table in tables.items():
 
 # %% [markdown]
 # ## 3 Define
-# All networks have the same two hidden layers. The last layer turns their 64 numbers into the
-# answer. It must be able to produce every valid answer and, ideally, no invalid one.
+# All networks have the same two hidden layers. The last layer turns the 64 numbers of the second
+# into the answer. It must be able to produce every valid answer and, ideally, no invalid one.
 
 
 # %%
@@ -122,8 +122,8 @@ for targets, loss in [(which, ONE_HOT), (one_hot, SPARSE), (shoe, BINARY)]:
         model.train_on_batch(garments["train"][:32], targets["train"][:32])  # one training step
 
 # %% [markdown]
-# Most wrong pairs have shapes that fit, and Keras trains them without a word. We train some on
-# purpose, with the function that trains all our networks:
+# Most wrong pairs of last layer and loss have shapes that fit, and Keras trains them without a
+# word. We train some on purpose, with the function that trains all our networks:
 
 # %%
 models, tasks = {}, {}
@@ -166,9 +166,9 @@ train("shoe_wrong", garments, shoe, 1, "softmax", BINARY, "accuracy")
 # logarithm). Its sparse and its one-hot form give the same number.
 #
 # *Wrong:* one unit that predicts the class number, with `mse`. If the network hesitates between
-# T-shirt (0) and shirt (6), the squared error is lowest at their mean: 3, a dress. Our metric for
-# the rounded prediction, written with `keras.ops`, NumPy's functions for every back-end, returns a
-# number per example.
+# T-shirt (0) and shirt (6), the squared error is lowest at their mean: 3, a dress. Our metric says
+# for each example whether the rounded prediction is right. It uses `keras.ops`, which has NumPy's
+# functions for every back-end.
 
 
 # %%
@@ -204,21 +204,21 @@ train("attributes_wrong", garments, several, 4, "softmax", BINARY, exact_match)
 # %% [markdown]
 # **Any number (*regression*): what does a house cost?** One unit without activation (lesson 03).
 # *Wrong:* a `sigmoid`, left over from a yes-or-no question. Its output stays below 1, which here
-# means 100,000 dollars. (Nor could a `relu` give a number below 0.) If some targets are extreme
-# (*outliers*), their squares dominate `mse`. Then take `"mae"`, which aims at the median, or
-# `keras.losses.Huber()`, which is in between.
+# means 100,000 dollars.  If some targets are extreme (*outliers*), their squares dominate `mse`.
+# Then take `"mae"`, which aims at the median, or `keras.losses.Huber()`, which is in between.
 #
 # **Between 0 and 1: what share of the rooms are bedrooms?** `sigmoid` keeps the prediction p in
 # that range. Two losses suit it: `mse` and binary cross-entropy, -t·log(p) - (1 - t)·log(1 - p).
 # Like `mse`, it is lowest at p = t for any t from 0 to 1, but not 0 there: 0.50 for t = p = 0.2.
 #
 # **A count: how many households live there?** The network predicts the mean of a *Poisson
-# distribution*, which gives the probabilities that 0, 1, 2, … independent events happen. Such
-# counts typically differ from the mean by its square root: by 5 if it is 25, by 45 if it is 2,000.
-# So an error of 10 is large in the first case and small in the second. The *Poisson loss*,
-# `prediction - count * log(prediction)`, takes that into account (and may be negative). The
-# prediction must be above 0, as the activation `exponential`, e^x, always is. *Plausible, too:* no
-# activation, with `mse`. It treats an error of 10 the same in every district.
+# distribution*, which gives the probability of each count, 0, 1, 2, …, of independent events. A
+# count typically differs from the mean by the square root of the mean: by 5 for a mean of 25, by 45
+# for one of 2,000. So an error of 10 is large in the first case and small in the second. The
+# *Poisson loss*, `prediction - count * log(prediction)`, takes that into account: it is -log of the
+# probability of the count, without a term that does not depend on the prediction. The prediction
+# must be above 0, as the activation `exponential`, e^x, always is. *Plausible, too:* no activation,
+# with `mse`. It treats an error of 10 the same in every district.
 
 # %%
 train("value", places, value, 1, None, "mse", "mae")
@@ -229,8 +229,8 @@ train("households", places, households, 1, "exponential", "poisson", "mae")
 train("households_mse", places, households, 1, None, "mse", "mae")
 
 # %% [markdown]
-# **A loss of your own: how much money for a house is enough in nine of ten such districts?** That
-# is the 0.9 *quantile*: 90% of the true values are below it. The *pinball loss* finds it:
+# **A loss of your own: how much money for a house is enough in nine of ten districts like this?**
+# That is the 0.9 *quantile*: 90% of the true values are below it. The *pinball loss* finds it:
 # predicting a dollar too little costs 0.9, a dollar too much 0.1. If one true value of ten is above
 # the prediction, a dollar more saves 0.9 once and costs 0.1 nine times: no gain.
 #
@@ -250,7 +250,8 @@ train("budget", places, value, 1, None, pinball, "mae")
 # %% [markdown]
 # ## 6 Evaluate
 # We compare the score of each network on the test examples with a *baseline* that ignores the
-# inputs: always the most common answer or, for numbers, always the median.
+# inputs: always the most common answer or, for numbers, always the median. (In the table, "linear"
+# means no activation.)
 
 # %%
 answers = {name: model.predict(tasks[name][0]["test"], verbose=0) for name, model in models.items()}
@@ -281,10 +282,10 @@ lesson.save_table("answers", scores)
 # one household for the counts. `budget` is worse than its baseline on purpose: it aims at a
 # quantile, not at the middle. No wrong pair raised an error. What gives them away?
 #
-# - `shoe_wrong` says yes to every image, `attributes_wrong` to at most one attribute of each. Their
-#   training losses (below) do not show it: Keras with TensorFlow computes this loss from the
-#   logits, as if the activation were a sigmoid. Only the predictions pass through the wrong
-#   activation.
+# - `shoe_wrong` says yes to every image; `attributes_wrong` says yes to at most one attribute of an
+#   image. Their training losses (below) do not show it: With TensorFlow, Keras computes binary
+#   cross-entropy from the logits, as if the activation were a sigmoid. Only the predictions pass
+#   through the wrong activation.
 # - `garment_wrong` beats the baseline, so only the comparison with the right pair gives it away.
 # - `value_wrong` is worse than the baseline: it cannot exceed 1, and most houses cost more.
 #
@@ -298,7 +299,7 @@ lesson.save_table("answers", scores)
 # **A threshold for each label.** Must a probability exceed 0.5 to count as a yes? Say a shop wants
 # to find 95% of the garments with an attribute. *Recall* is the fraction of them that is found,
 # *precision* the fraction of our yes answers that are right. For each label, we choose the
-# threshold that the probabilities of 95% of the *validation* images with this label exceed.
+# threshold that 95% of the *validation* images with this label exceed.
 
 # %%
 seen = models["attributes"].predict(garments["val"], verbose=0)
@@ -321,11 +322,12 @@ lesson.save_table("thresholds", table)
 #
 # Accuracy misleads: for `collar` it looks good, but answering no to all images already reaches 0.80
 # and finds no collar. The thresholds differ because labels differ in how rare and how hard they
-# are. To find 95% of the collars takes a low threshold, which costs precision. Where 0.5 already
+# are. Finding 95% of the collars takes a low threshold, which costs precision. Where 0.5 already
 # finds more than 95%, a shop would keep 0.5. Lesson 24 goes on from here.
 #
 # ## 7 Predict
-# What do right and wrong networks answer about the same coat?
+# What do right and wrong networks answer about the same coat? True are: no shoe, class 4, and the
+# attributes 1, 0, 1, 1.
 
 # %%
 coat = np.flatnonzero(which["test"] == 4)[0]  # the first of the test images
@@ -342,7 +344,7 @@ lesson.finish(
 # %% [markdown]
 # ## Remember
 # - Write down one perfect answer first. Which numbers may occur in it? Must they sum to 1? That
-#   decides the last layer. The loss must suit it, and what you want: a mean, a quantile, ...
+#   decides the last layer. The loss must suit that layer and your aim: a mean, a quantile, ...
 #
 # | question        | last layer       | loss                  | metric            |
 # | --------------- | ---------------- | --------------------- | ----------------- |

@@ -51,7 +51,7 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 # ## 2 Prepare
 # As in lesson 28, a word's number is its rank plus 1, and 1 is any other word. But 0 now marks the
 # boundary between two reviews. We join the reviews to one text and cut it into *windows* of 200
-# words. The targets are the same text, one word later, so a window is 200 exercises.
+# words. The targets are the same text, one word later, so a window holds 200 training examples.
 #
 # | input  | (boundary) | this | film | is    | not  |
 # |--------|------------|------|------|-------|------|
@@ -62,14 +62,14 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 
 # %%
 VOCABULARY = 10_000  # word numbers range from 0 to 9,999
-CONTEXT = 200  # words in a window
+CONTEXT = 200  # words in a window: the context length
 BOUNDARY, UNKNOWN = 0, 1
 
 set_aside = max(20, len(reviews) // 100)
 train_reviews, val_reviews = train_test_split(
     reviews, test_size=set_aside, random_state=lesson.seed
 )
-_, tested = train_test_split(test_reviews, test_size=0.1, random_state=0)
+_, tested = train_test_split(test_reviews, test_size=0.1, random_state=0)  # for every seed
 
 
 def to_text(reviews):
@@ -97,14 +97,15 @@ print(f"{len(train_text):,} words for training, {len(test_text):,} for the test"
 # A language model gives each word of the vocabulary a probability. Its loss is the cross-entropy of
 # lesson 01: -log p, where p is the probability of the word that came. The exponential of the
 # average loss is the *perplexity*. A model that always hesitates between 100 equally likely words
-# has a loss of -log(1/100) = 4.61 and a perplexity of 100. Guessing has 10,000, perfect foresight
-# 1.
+# has a loss of -log(1/100) = 4.61 and a perplexity of 100. Blind guessing has a perplexity of
+# 10,000, perfect foresight of 1.
 #
 # How far does counting get? A *unigram* model gives each word its frequency in the training text. A
 # *bigram* model looks one word back: what fraction of all occurrences of "film" was followed by
 # "is"? A *trigram* model looks two words back. A longer sequence says more, but more often it does
-# not occur in the training text, and p would be 0. So we *interpolate*: we average the three
-# probabilities, with the weights that make the validation text most probable.
+# not occur in the training text, and p would be 0. So each model *interpolates*: it averages its
+# probability with those of the shorter ones, with the weights that make the validation text most
+# probable.
 
 # %%
 # shape (3, words): the probability that each model gives to the word that came
@@ -122,12 +123,13 @@ val_trigram = perplexity(weights @ val_counted)  # with the last weights, for th
 # ## 3 Define
 # A *decoder block* is the encoder block of lesson 28 with a *causal mask* (lesson 27): each word
 # may attend only to itself and to the words before it. Without the mask the network would see the
-# word that it has to predict. With it, all 200 predictions of a window can be trained at once.
-# Without an encoder, this is a *decoder-only* Transformer.
+# word that it has to predict. With it, all 200 predictions of a window can be trained at once. The
+# first Transformer, made for translation, had an encoder, too; this one is *decoder-only*.
 #
-# We write attention out, as in lesson 27, because step 7 needs its keys and values. The 128 numbers
-# of a word are split among four heads, 32 for each. `einsum` computes dot products: for each text
-# (b) and head (h), it multiplies each query (q) by each key (k) and sums over the 32 numbers (d).
+# We write attention out, as in lesson 27, because section 7 needs its keys and values. The 128
+# numbers of a word are split among four heads, 32 for each. `einsum` multiplies, and sums over the
+# letters missing after the arrow: first, for each text (b) and head (h), each query (q) meets each
+# key (k), a sum over 32 numbers (d); then the weighted values are summed over k.
 #
 # Layer normalization stands *before* attention and before the feed-forward network (*pre-norm*, as
 # in GPT-2 and its successors), not after the addition as in lesson 28. So nothing interrupts the
@@ -135,9 +137,9 @@ val_trigram = perplexity(weights @ val_counted)  # with the last weights, for th
 #
 # At the end there is a logit for each of the 10,000 words. A `Dense` layer would need 128·10,000
 # weights for that, as many as the embedding has. Many language models use those again (*weight
-# tying*): the logit of a word is the dot product of the last vector and the word's embedding.
-# `ReversibleEmbedding` does both. Its weights start small, so that no logit is large yet; the
-# vectors of the input are multiplied by √128, as in the first Transformer.
+# tying*): the logit of a word is the dot product of the decoder's output vector and the word's
+# embedding. `ReversibleEmbedding` does both. Its weights start small, so that no logit is large
+# yet. Multiplying by √128 makes up for that at the input, as in the first Transformer.
 
 # %%
 WIDTH, HEADS = 128, 4  # numbers per word, heads of each attention layer
@@ -167,7 +169,7 @@ def attend(block, vectors, position, past=None):
     queries, keys, values = (
         ops.reshape(block[name](vectors), shape) for name in ("query", "key", "value")
     )
-    if past:  # put the new keys and values among the earlier ones
+    if past:  # put the new key and value at their position among the earlier ones
         all_positions = np.arange(CONTEXT).reshape(-1, 1, 1)
         here = ops.equal(ops.reshape(position, (-1, 1, 1, 1)), all_positions)
         keys, values = ops.where(here, keys, past[0]), ops.where(here, values, past[1])
@@ -183,7 +185,7 @@ def decode(numbers, position, past=None):
 
     Args:
         numbers, position: the number and the position of each word, shape (texts, words).
-        past: in step 7, the keys and values of each block so far; `numbers` is then one new word.
+        past: in section 7, the keys and values of each block so far; `numbers` is one new word.
 
     Returns:
         The vectors, shape (texts, words, WIDTH), and the keys and values of each block.
@@ -230,7 +232,7 @@ model.compile(
 # %% [markdown]
 # ## 5 Fit
 # One pass over the training text takes many minutes, so we count each eighth of it as an epoch.
-# Eight epochs show each window once: even the training loss is that of text not seen before.
+# Eight epochs show each window once: even the training loss is measured on text not seen before.
 
 # %%
 history = model.fit(
@@ -271,15 +273,17 @@ lesson.save_table("perplexities", table.round(1))
 # The previous word alone says a great deal, and a second one adds a little. More is hard to get by
 # counting, because many sequences of three words never occurred in training: the trigram model has
 # no idea that "a splendid film" resembles "a wonderful film". The network has, since similar words
-# get similar vectors. And it can look back not two words but up to 200. (Does it? See exercise 1.)
+# get similar vectors. And it can look back not two words but up to 200. (How many of them help?
+# Exercise 1.)
 #
-# What would more time bring? The curve still falls at the end, partly because the learning rate
-# does. Try `--epochs 16`. But the text is small: large models read a million times as many words.
+# More time would help: the curve still falls at the end, though partly because the learning rate
+# falls to 0 there. Try `--epochs 16`. But the text is small: large models read a million times as
+# many words.
 #
 # ## 7 Predict
 # The network gives 10,000 probabilities. How do we choose a word? Always taking the likeliest one
 # is *greedy decoding*. Drawing at random with these probabilities is *sampling*. But thousands of
-# unlikely words add up, and a single one can derail the text. Three cautious ways:
+# unlikely words add up, and a single one can derail the text. Three ways to be more careful:
 #
 # - The *temperature* T divides the logits. With T = 0.5, odds of 3 to 1 become 9 to 1; near 0, only
 #   the likeliest word is left. With T above 1, the text becomes wilder.
@@ -294,7 +298,7 @@ def choose(logits, draw, temperature=1.0, top_k=VOCABULARY, top_p=1.0):
     likely = np.argsort(-logits)[:top_k]
     p = np.exp((logits[likely] - logits[likely[0]]) / temperature)
     p /= p.sum()
-    p[np.cumsum(p) - p >= top_p] = 0  # the words before it reach top_p
+    p[np.cumsum(p) - p >= top_p] = 0  # drop a word if those before it reach top_p
     return draw.choice(likely, p=p / p.sum())
 
 
@@ -308,7 +312,7 @@ def choose(logits, draw, temperature=1.0, top_k=VOCABULARY, top_p=1.0):
 # %%
 def reader_without_cache():
     """Return a function from a text, as a list of word numbers, to the vector of its last word."""
-    decoder = keras.Model(inputs, vectors)
+    decoder = keras.Model(inputs, vectors)  # no logits: only those of the last word are needed
 
     def read(text):
         window = np.zeros((1, CONTEXT), "int32")
@@ -350,6 +354,7 @@ def write(prompt, count, read, **sampling):
 
 word_of = {rank + 1: word for word, rank in word_index.items() if rank + 1 < VOCABULARY}
 no_word = np.setdiff1d(np.arange(VOCABULARY), list(word_of))  # never written: BOUNDARY, UNKNOWN
+# a boundary and the last 100 words of the prompt, without the boundary at the end
 ranks = [word_index.get(word, VOCABULARY) for word in split_words(lesson.prompt)]
 prompt = to_text([np.array(ranks[-CONTEXT // 2 :], "int32")])[:-1].tolist()
 ways = {
@@ -373,7 +378,7 @@ lesson.save_text("written", "\n".join(texts))
 # drifts; at 1.5 it falls apart. With a lower temperature, top-k or top-p it reads best, and still
 # says nothing: the network has learned which words follow each other, not what films are like.
 #
-# How much time does the cache save? (Measured with three seeds: notes/language_models.md.)
+# How much time does the cache save? (About half, in our measurement: notes/language_models.md.)
 
 # %%
 readers = {"without cache": reader_without_cache(), "with cache": reader_with_cache()}
@@ -398,8 +403,8 @@ lesson.finish(
 # ## Remember
 # - A language model predicts the next word. Its labels are the text itself, one word later, and a
 #   causal mask hides what comes later.
-# - Perplexity, e to the power of the loss, is the number of equally likely words among which the
-#   model would waver. Compare it only on the same text with the same vocabulary.
+# - Perplexity, e to the power of the loss, is the number of equally likely words between which a
+#   model would hesitate as much. Compare it only on the same text with the same vocabulary.
 # - To write, choose among the likely words, and keep the keys and values of earlier words.
 #
 # On texts of your own, try first: a large model that others have trained, with your task as a
@@ -411,7 +416,8 @@ lesson.finish(
 #    the last 1, 2, 5, 20, 100 or 200 words before them.
 # 2. Training again for every prompt would take minutes. Write a program that loads `model.keras`
 #    and continues prompts. Is praise followed by praise, and blame by blame?
-# 3. Which temperature writes most like people? What fraction of all sequences of three words occur
-#    in the training reviews: in test reviews, and at temperatures 0.5, 0.8, 1 and 1.5?
+# 3. Which temperature writes most like people? What fraction of the three-word sequences also
+#    occurs in the training reviews: for test reviews, and for text written at temperatures 0.5,
+#    0.8, 1 and 1.5?
 #
 # Solutions: notes/solutions/29_language_model.md

@@ -2,11 +2,11 @@
 """
 # 34 A pretrained network: how can a few pictures be enough?
 
-Twelve pictures of each class are far too few to learn how to see. But somebody else may have
-taught a network to see already, with more than a million photos, and given its weights away. You
-put a new head on such a network, train only that, and then carefully adapt the last layers, too
-(*fine-tuning*). You compare this with training from scratch on the same pictures, and look at the
-places that the network looks at.
+Twelve pictures of each class are far too few to learn how to see. But somebody else may already
+have taught a network to see, with more than a million photos, and given its weights away. You put a
+new head on such a network, train only that, and then carefully adapt the last layers, too
+(*fine-tuning*). You compare this with training from scratch on the same pictures, and see which
+places in a picture the network looks at.
 
 Expect: median test accuracy on the sample: from scratch 0.36, frozen 0.73, fine-tuned 0.75.
 
@@ -75,10 +75,9 @@ lesson.save_figure("pictures", picture_grid(images[some], [classes[labels[i]] fo
 # from *ImageNet*, more than a million photos of 1,000 classes. We take MobileNetV2, which was made
 # for phones, in its smallest version (`alpha=0.35`: 35% of the filters). Its weights, without the
 # last layer, are a file of two megabytes, which is downloaded once. (They were trained on pictures
-# of 96 pixels or more; our 40 are there to be quick.) With `--weights FILE` you can also start from
-# a file that you have: these weights (`.h5`), or a model for images that you saved with
-# `model.save` (`.keras`), such as that of lesson 33 (which knows our letters already: use it with
-# pictures of your own, and `--side 64`).
+# at least 96 pixels wide; ours have 40, `--side`, to save time.) With `--weights FILE` you can
+# start from a file of your own: such weights (`.h5`), or a model for images (`.keras`), such as
+# that of lesson 33 with `--side 64`.
 #
 # Without internet, the lesson says so and makes such a file: it trains a small network like that of
 # lesson 33, but with batch normalization, for about a minute, on drawings of 20 *other* letters.
@@ -92,12 +91,13 @@ weights = find_weights(lesson)
 
 # %% [markdown]
 # ## 2 Prepare
-# In lesson 33, near-duplicates stayed on one side of the split. More can tie pictures together: the
-# same place or day; here, the same font. If such a *series* is in both parts, the network may
-# recognize the place instead of the class, and its test accuracy is too high for new places. So we
-# split by font: no training picture has a font of the test. (The substitute has seen other letters
-# in all fonts, which helps it.) Put each series of your own pictures into a folder within that of
-# its class; folders of the same name form one group. A third of the groups is the test set.
+# In lesson 33, near-duplicates stayed on one side of the split. Pictures can be tied together in
+# other ways, too: by the same place or day; here, by the same font. If such a *series* is in both
+# the training and the test set, the network may recognize the place instead of the class, and its
+# test accuracy is too high for new places. So we split by font: no font occurs in both training and
+# test pictures. (The substitute has seen other letters in all fonts, which helps it.) Put each
+# series of your own pictures into a folder within that of its class; folders of the same name form
+# one group. A third of the groups is the test set.
 #
 # Of the rest, we pretend to have only a few: 12 pictures of each letter. We can spare none for
 # validation, so we fix the learning rates and the numbers of epochs beforehand.
@@ -117,7 +117,8 @@ print(f"{len(train_rows)} training pictures, {len(test_rows)} test pictures of o
 
 # %% [markdown]
 # Augmentation (lesson 33) makes more of them. There it was part of the model and drew new variants
-# in every epoch. Here we draw ten variants of each picture beforehand. You will soon see why.
+# in every epoch. Here we draw ten variants of each picture beforehand, because we want to compute
+# their features only once (section 3).
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -131,9 +132,9 @@ train_labels = np.tile(train_labels, lesson.variants)
 # ## 3 Define
 # The pretrained part is the *body*, or *feature extractor* (lesson 11): everything but the last
 # layers, which are made for other classes. It ends with *feature maps*. Each is an image that is
-# bright where one of the last filters found something. From a whole model we cut the body off
-# ourselves: `keras.Model` can end at any layer. For MobileNetV2, `include_top=False` leaves the
-# last layers out. That network was trained on pixels from -1 to 1, so a `Rescaling` layer must
+# bright where one of the last filters found something. From a saved `.keras` model we take the body
+# ourselves: a new `keras.Model` can end at any layer. For MobileNetV2, `include_top=False` leaves
+# the last layers out. That network was trained on pixels from -1 to 1, so a `Rescaling` layer must
 # scale ours likewise.
 
 
@@ -159,7 +160,8 @@ print(f"body: {body.count_params():,} parameters, feature maps {body.output.shap
 # %% [markdown]
 # Now put a new *head* for our classes on top. Global average pooling turns each feature map into
 # one number, its mean. These numbers are the *features* of a picture. Only the step from them to
-# our classes has to be learned: a few hundred parameters, for which a few pictures can be enough.
+# our classes has to be learned: a few hundred or thousand parameters, for which a few pictures can
+# be enough.
 #
 # For comparison we also need the same network with random weights. `clone_model` copies layers, but
 # not their weights.
@@ -181,8 +183,7 @@ model, scratch = build_model(body), build_model(random_body)
 # %% [markdown]
 # A body that does not change returns the same features for the same picture, however long the head
 # is trained. So we compute them once, and train the head on them as a small network of its own, in
-# seconds. That is why we drew the variants beforehand. The price: there are no new variants in each
-# epoch, and when the body changes, all features must be computed again.
+# seconds. That is why we drew the variants beforehand.
 
 # %%
 extract = keras.Model(model.input, model.get_layer("features").output)
@@ -212,9 +213,9 @@ def compile_model(model, rate, steps):
 
 # %% [markdown]
 # ## 5 Fit
-# **Step one: the head.** It starts random, so that its first gradients are large and mean little.
-# They would ruin the body, if that were trained as well. And with that many weights, the network
-# could simply memorize our few pictures (*overfitting*). So the body stays as it is, *frozen*: the
+# **Step one: the head.** It starts random, so its first gradients are large and mean little. They
+# would ruin the body if it were trained as well. And with all the body's weights, the network could
+# simply memorize our few pictures (*overfitting*). So the body stays as it is, *frozen*: the
 # network `head` does not even contain it. Afterwards we copy the trained head into the whole model.
 
 # %%
@@ -240,8 +241,8 @@ model.get_layer("scores").set_weights(head.layers[-2].get_weights())
 # pictures have in common. The last ones are the most specialized. So we train these, the last half
 # of the layers (most of the parameters), together with the head, at a learning rate that is ten
 # times smaller: the features are good already, and large steps would overwrite them. The others
-# stay frozen: `layer.trainable = False`. (`model` contains the layers of `body` themselves, no
-# copies.) `compile` notes what is trained, so set it before.
+# stay frozen: `layer.trainable = False`. (`model` contains the layers of `body` themselves, not
+# copies.) `compile` notes which layers are trainable, so set this first.
 #
 # The layers of *batch normalization* (lesson 04) stay frozen, too, wherever they are. In training,
 # such a layer normalizes each channel by the mean and variance of the current batch, in prediction
@@ -309,8 +310,8 @@ lesson.save_table("ways", table.round(4))
 # and keep what is positive.
 #
 # `keras.Model` cuts the network in two at that layer; our helper `input_gradients` computes the
-# gradient. Very small maps show no place, so we take the last layer that has at least 5 rows of
-# them and is not padding.
+# gradient. Very small maps cannot show a place, so we take the last layer whose maps have at least
+# 5 rows, apart from layers that only pad.
 
 
 # %%
@@ -345,16 +346,17 @@ scores = {f"test_accuracy_{way.replace('-', '_')}": value for way, value in resu
 lesson.finish(model, history, training="fine-tuned", classes=classes, **scores)
 
 # %% [markdown]
-# The figure `grad_cam` shows each picture twice: first under its true class, then under the
-# network's guess and its probability, darkened where the map is low. Is the letter bright, or a
-# line beside it?
+# The figure `grad_cam` shows each picture twice: first under its true class; then darkened where
+# the map is low, under the network's guess and its probability. If the letter is bright, the
+# network looked at it; if a line beside it is, be suspicious of its answer.
 #
 # From now on the network answers without training, for a file:
 #
 #     python 34_pretrained_network.py --predict letter.jpg
 #
 # ## Remember
-# - With few pictures, start from a network that others have trained, and scale pixels as they did.
+# - With few pictures, start from a network that others have trained, and scale the pixels as they
+#   were scaled in its training.
 # - First train a new head on the frozen body, then the last layers as well, at a learning rate ten
 #   times smaller. Batch normalization stays frozen.
 # - Grad-CAM shows where a network looked. Check it before you trust a high accuracy.

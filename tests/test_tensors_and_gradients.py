@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import AUTODIFF, ENVIRONMENT, QUICK_JAX, ROOT, TENSORS, TRAINING_LOOP
 
 from frame import expect_error
@@ -100,3 +101,17 @@ def test_eager_and_compiled_steps_are_timed(smoke_runs):
     metrics = smoke_runs[TRAINING_LOOP].record["metrics"]
     assert metrics["eager_step_ms"] > 0 and metrics["function_step_ms"] > 0
     assert len(smoke_runs[TRAINING_LOOP].names["some_batches"]) == 55
+    ways = [value for name, value in metrics.items() if name.endswith("_epoch_s")]
+    assert len(ways) == 4 and min(ways) > 0
+
+
+def test_epoch_in_one_program_takes_the_steps_of_fit(smoke_runs):
+    names = smoke_runs[TRAINING_LOOP].names
+    images, labels = names["in_memory"]
+    size = names["lesson"].batch_size
+    kept = len(images) // size * size
+    by_fit, by_program = names["build_model"](), names["build_model"]()
+    by_fit.fit(images[:kept], labels[:kept], batch_size=size, shuffle=False, verbose=0)
+    names["train_epoch"](by_program, images, labels, tf.range(len(images)))
+    for program, fit in zip(by_program.weights, by_fit.weights, strict=True):
+        np.testing.assert_allclose(program, fit, atol=1e-4)
