@@ -91,12 +91,7 @@ model = build_model()
 # %%
 def compile_model(model):
     """Give a model its optimizer, loss and metric."""
-    model.compile(
-        optimizer="adam",
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        steps_per_execution=len(train),  # all steps of an epoch in one call: faster
-    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.optimizer.build(model.trainable_variables)
 
 

@@ -217,7 +217,7 @@ right.legend()
 lesson.save_figure("line", figure)
 
 # %% [markdown]
-# With 0.001 the loss has fallen by only about a third after 100 steps. With 0.1 it stops falling
+# With 0.001 the loss has fallen by only about a quarter after 100 steps. With 0.1 it stops falling
 # long before the end: the line has arrived. With 1.1 the loss *diverges*: it grows without limit.
 # Why?
 #

@@ -23,9 +23,7 @@ from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,
-    epochs=Flag(
-        2, "epochs with all labels; twice as many with up to 5,000, 5 times with up to 500"
-    ),
+    epochs=Flag(2, "epochs with all labels; twice as many up to 5,000, 5 times up to 500"),
     batch_size=32,
     labels=Flag([100, 1_000, 25_000], "how many labels to train on", at_least=10),
     pretraining=Flag(8, "epochs of pretraining, each an eighth of the text"),

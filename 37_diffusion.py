@@ -8,7 +8,7 @@ handwritten digits, and it draws the digit you ask for. You do not only look at 
 second network reads them, and a distance tells how far they are from real digits.
 
 Expect: 99.0% of the drawn digits are read as asked; Fréchet distance 36, real ones 30: medians.
-Takes: about 15 minutes on two CPU cores, at full length.
+Takes: about 14 minutes on two CPU cores, at full length.
 
     python 37_diffusion.py
     python 37_diffusion.py --digits 2 0 2 6

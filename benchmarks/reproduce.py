@@ -49,6 +49,7 @@ TENSORFLOW = "TensorFlow tutorial"
 GERON = "A. Géron, Hands-On Machine Learning"
 FRACTUS = "fractus-io/keras-tutorial"
 MNIST = "mnist/mnist.py"
+UNRECORDED = "unrecorded"  # in place of the fingerprint of a run that has none
 
 
 class Figure(NamedTuple):
@@ -438,7 +439,7 @@ def measured(figure: Figure, rows: list[dict]) -> dict:
         "total_seconds": round(statistics.median(float(row["total_seconds"]) for row in rows), 1),
         "devices": "; ".join(sorted({row["device"] for row in rows})),
         "versions": "; ".join(sorted({row["versions"] for row in rows})),
-        "code": " ".join(sorted({row.get("code", "") for row in rows})).strip(),
+        "code": " ".join(sorted({row.get("code") or UNRECORDED for row in rows})),
         "bar": figure.bar,
         "met": "yes" if figure.least <= median <= figure.most else "no",
     }
@@ -457,7 +458,7 @@ def differences(figure: Figure, row: dict) -> str:
     """Say in what a row of the table was measured with other code or libraries than today's."""
     found = []
     if row["code"] != fingerprint(ROOT / figure.command[0]):
-        found.append("other code" if row["code"] else "code not recorded")
+        found.append("code not recorded" if UNRECORDED in row["code"] else "other code")
     for versions in row["versions"].split("; "):
         words = versions.split()
         for name, then in zip(words[::2], words[1::2], strict=True):

@@ -40,7 +40,7 @@ def published() -> pd.DataFrame:
         runs, row = runs_of(lesson), {"figure": what, "command": f"{lesson}.py", "metric": metric}
         row |= {"published": "none", "seeds": f"{Values(runs.seed):all}", "bar": "", "met": ""}
         row |= dict(runs[metric].agg(smallest="min", median="median", largest="max"))
-        row["code"] = " ".join(sorted(set(runs.code.dropna())))
+        row["code"] = " ".join(sorted(set(runs.code)))
         rows.append(row | dict(runs[["fit_seconds", "total_seconds"]].median()))
     found = pd.concat([results("reproduce"), pd.DataFrame(rows)], ignore_index=True)
     digits = {"test_mae": 2, "solved": 0, "solved_starts": 0, "splits_won": 0}

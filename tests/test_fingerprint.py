@@ -81,7 +81,7 @@ def test_check_names_rows_of_other_code_and_libraries(monkeypatch, capsys):
     assert "as today" in capsys.readouterr().out
     for change, said in [
         ({"code": "0123456789ab"}, "other code"),
-        ({"code": ""}, "code not recorded"),
+        ({"code": f"{code} unrecorded"}, "code not recorded"),
         ({"versions": "keras 2.15.0"}, "keras 2.15.0"),
         ({"figure": "another"}, "not measured"),
     ]:

@@ -5,6 +5,7 @@ import contextlib
 import keras
 import numpy as np
 import pytest
+from conftest import CHURN, FASHION, SAVING, run_lesson
 
 from common import one_program
 from common.batches import EpochCounter, shuffled_batches
@@ -104,3 +105,13 @@ def test_fit_on_arrays_after_it_is_keras_own(tmp_path):
     train(model, tmp_path / "first", 1)
     model.fit(np.ones((8, 5), "float32"), np.ones((8, 1), "float32"), epochs=1, verbose=0)
     assert model.optimizer.iterations == 27
+
+
+@pytest.mark.parametrize(
+    ("script", "way"), [(FASHION, COMPILED), (CHURN, COMPILED), (SAVING, PLAIN)]
+)
+def test_lessons_with_many_steps_say_how_they_were_trained(tmp_path, monkeypatch, script, way):
+    monkeypatch.setattr(one_program, "FEWEST", 1)
+    flags = ["--data", "sample", "--limit", "200", "--epochs", "1"]
+    record = run_lesson(script, tmp_path, *flags).record
+    assert record["execution"]["flawed" if script == CHURN else ""] == way

@@ -168,11 +168,13 @@ def test_claims_of_lessons_08_to_16():
     assert errors.batches["512 rate scaled"] < errors.batches["512"]
     assert errors.batches["8"] < errors.batches["32"] < errors.batches["128"]
     few = runs_of("11")
-    for between in ("lstm", "conv_gru"):
-        models = ("gru", between, "deep_rnn", "linear", "simple_rnn", "naive")
+    for gated in ("lstm", "gru", "conv_gru"):
+        models = (gated, "deep_rnn", "linear", "simple_rnn", "naive")
         errors = [runs_of("10")[f"test_mse_{name}"] for name in models]
         assert all((a < b).all() for a, b in pairwise(errors))
-    assert 2 < errors[0].median() / (0.1**2 / 12) < 2.3  # the noise floor
+    lstm, gru, both = (runs_of("10")[f"test_mse_{name}"] for name in ("lstm", "gru", "conv_gru"))
+    assert 0 < (lstm < gru).sum() < 3 and (both < gru).sum() == 2
+    assert 2 < gru.median() / (0.1**2 / 12) < 2.3  # the noise floor
     ways = ("ten_at_once", "one_after_the_other", "naive")
     errors = [runs_of("10")[f"test_mse_ten_{way}"] for way in ways]
     assert all((a < b).all() for a, b in pairwise(errors))
@@ -529,13 +531,15 @@ def test_kept_memory_claims():
 
 
 def test_one_program_claims():
-    runs = results("one_program").groupby(["task", "way"]).fit_seconds.median().unstack()
-    assert len(results("one_program")) == 2 * 3 * 3
-    assert (runs[COMPILED] < 0.6 * runs[PLAIN]).all()
-    assert (runs[COMPILED] < 0.25 * runs["plain script"]).all()
-    accuracy = results("one_program").groupby(["task", "way"]).figure.agg(list).unstack()
-    for compiled, plain in zip(accuracy[COMPILED], accuracy[PLAIN], strict=True):
-        assert min(compiled) < max(plain) + 0.002 and max(compiled) > min(plain) - 0.002
+    runs = results("one_program")
+    assert (runs.groupby(["task", "way"]).size() == 3).all()
+    seconds = runs.groupby(["task", "way"]).fit_seconds.median().unstack()
+    assert seconds[COMPILED]["lesson 01"] < 0.6 * seconds[PLAIN]["lesson 01"]
+    assert (seconds[COMPILED] < 0.25 * seconds["plain script"]).all()
+    figures = runs.groupby(["task", "way"]).figure.agg(list)
+    for task, way in figures.index:
+        compiled, other = figures[task, COMPILED], figures[task, way]
+        assert min(compiled) < max(other) + 0.002 and max(compiled) > min(other) - 0.002
 
 
 def test_tables_name_their_machine():

@@ -112,6 +112,7 @@ def test_epoch_in_one_program_takes_the_steps_of_fit(smoke_runs):
     kept = len(images) // size * size
     by_fit, by_program = names["build_model"](), names["build_model"]()
     by_fit.fit(images[:kept], labels[:kept], batch_size=size, shuffle=False, verbose=0)
+    by_program.optimizer.build(by_program.trainable_variables)
     names["train_epoch"](by_program, images, labels, tf.range(len(images)))
     for program, fit in zip(by_program.weights, by_fit.weights, strict=True):
         np.testing.assert_allclose(program, fit, atol=1e-4)
