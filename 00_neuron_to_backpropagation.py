@@ -2,10 +2,9 @@
 """
 # 00 From neuron to backpropagation: how does a network learn?
 
-Build a neural network with NumPy alone, the library for arrays of numbers: first one artificial
-neuron, then three of them, which learn a task that no single one can do. You see every number that
-the network computes, and take every derivative by hand. In the other lessons Keras, a library for
-neural networks, does all of this; after this one you know what it does.
+Build a neural network with NumPy alone: first one artificial neuron, then three of them, which
+learn a task that no single one can do. You take every derivative by hand. In the other lessons
+Keras, a library for neural networks, does all of this; after this one you know what it does.
 
 Expect: of 20 random starts, 13 (11 to 16) learn the task: median and range of 3 runs.
 
@@ -16,9 +15,9 @@ Expect: of 20 random starts, 13 (11 to 16) learn the task: median and range of 3
 # %%
 from frame import Flag, Lesson
 
-# `lesson` is this collection's helper. From `epochs` and `learning_rate` it makes command-line
-# flags: `--learning-rate 1` sets `lesson.learning_rate`, which is 2 if you do not give it. Every
-# lesson has `--seed`, too, by default 42. `lesson` also saves figures and prints where.
+# `lesson` is this collection's helper. It makes flags of `epochs` and `learning_rate`:
+# `--learning-rate 1` sets `lesson.learning_rate`, which is 2 by default. Every lesson has `--seed`,
+# too, by default 42.
 lesson = Lesson(
     __doc__,
     epochs=500,
@@ -36,21 +35,18 @@ from neuron.check import finite_differences
 # ## One neuron
 #
 # ### From the cell to a formula
-# A nerve cell, or *neuron*, receives signals from thousands of others through its branches, the
-# *dendrites*. Each arrives at a *synapse*, a connection that is strong or weak and excites or
-# inhibits the cell. The *cell body* adds everything up, and if the sum is large enough, the cell
-# fires: it sends a signal along its *axon* to other cells.
+# A nerve cell, or *neuron*, receives signals from thousands of others. Each arrives at a *synapse*,
+# a connection that is strong or weak. The cell adds everything up, and if the sum is large enough,
+# it sends a signal to other cells.
 #
 # The artificial neuron, also called a *unit*, imitates that. Each input has a *weight*, the
 # synapse: large or small, positive or negative. The unit multiplies each input by its weight and
 # adds up the products and one more number, its *bias*. The result is called z. If z is above 0, the
-# unit outputs 1, otherwise 0. So it fires if the weighted sum of its inputs exceeds -bias, the
-# neuron's threshold. For two inputs a and b of 0 or 1, weights of 1 and a bias of -1.5 compute "a
-# and b": only for a = b = 1 is z = a + b - 1.5 above 0.
+# unit outputs 1, otherwise 0. For two inputs a and b of 0 or 1, weights of 1 and a bias of -1.5
+# compute "a and b": z = a + b - 1.5 is above 0 only for a = b = 1.
 #
 # NumPy computes z for many inputs at once: `A @ B` multiplies each row of A by each column of B,
-# number by number, and adds up the products. (Below, B is one-dimensional and counts as one
-# column.)
+# number by number, and adds up the products.
 
 
 # %%
@@ -67,21 +63,20 @@ for name, bias in {"a and b": -1.5, "a or b": -0.5}.items():
 # %% [markdown]
 # ### Why a bias?
 # The output changes where z = 0. With two inputs, these points form a straight line. The weights
-# turn it, the bias shifts it. In the figure `unit`, the output is 1 in the shaded part; the blue
-# point is the one where "a and b" is 1. Without a bias the line always passes through (0, 0). That
-# is good enough for "a or b", but not for "a and b": as (1, 0) and (0, 1) must give 0, neither
-# weight may be above 0, so their sum, which is z for (1, 1), is not above 0 either.
+# turn it, the bias shifts it. The figure `unit` shows the line with and without a bias; the output
+# is 1 in the shaded part. Without a bias the line always passes through (0, 0). Then it cannot
+# separate (1, 1), the blue point, from the other three, as "a and b" must.
 #
 # ### Activations, and why they must be nonlinear
 # The function that turns z into the output is the *activation function*. The step is no good for
 # learning: a small change of a weight hardly ever changes the output, so we cannot tell whether the
-# change was an improvement. The *sigmoid*, 1 / (1 + e^-z), is a step with round edges: nearly 0 for
-# z far below 0, nearly 1 far above, and every change of z changes it. Other lessons use *tanh*, a
-# similar curve from -1 to 1, and *relu*: z if it is above 0, otherwise 0.
+# change was an improvement. The *sigmoid*, 1 / (1 + e^-z), is a step with round edges: every change
+# of z changes it. Two more are *tanh*, a similar curve from -1 to 1, and *relu*: z if it is above
+# 0, otherwise 0.
 #
 # Could a unit simply output z? Then several *layers* of units, each fed by the one before, would be
-# no better than one: a weighted sum of weighted sums is a weighted sum, and biases only add a
-# constant. So an activation must be *nonlinear*: its curve is not a straight line.
+# no better than one: a weighted sum of weighted sums is a weighted sum. So an activation must be
+# *nonlinear*: its curve is not a straight line.
 
 
 # %%
@@ -112,16 +107,15 @@ y = np.array([[0], [1], [1], [0]])  # the right answers: a xor b, for the four r
 # Both inputs go to each of two units. Their layer is called *hidden*, because its outputs stay
 # inside the network: they go to the *output unit*. This is a 2-2-1 network: two inputs, two hidden
 # units, one output unit. Its output p, between 0 and 1, is taken as the probability that the right
-# answer y is 1. Computing p from the inputs, layer by layer, is the *forward pass*.
+# answer y is 1. Computing p from the inputs is the *forward pass*.
 #
 # The weights and biases, which training will change, are the *parameters*: here six weights and
-# three biases. The weights start at random: if two hidden units had equal incoming and outgoing
-# weights, they would give equal outputs and change in the same way, so the two could do no more
-# than one. The biases may start at 0. The same *seed* always gives the same random numbers.
+# three biases. The weights start at random: if the two hidden units had equal weights, they would
+# give equal outputs and change in the same way, so the two could do no more than one. The same
+# *seed* always gives the same random numbers.
 #
 # The program prints the parameters, then a row for each input, with every number on its way to p.
-# Check one: z1 of the first hidden unit is a times the first number in the first row of w1, plus b
-# times the first number in its second row, plus the first number of b1.
+# Check one of them by hand.
 
 
 # %%
@@ -134,7 +128,7 @@ def new_network(seed):
 def forward(x, w1, b1, w2, b2):
     z1 = x @ w1 + b1  # shape (4, 2): a row for each input, a column for each hidden unit
     h = sigmoid(z1)
-    z2 = h @ w2 + b2  # (4, 1)
+    z2 = h @ w2 + b2
     p = sigmoid(z2)
     return z1, h, z2, p
 
@@ -154,14 +148,11 @@ figures.print_rows(x, *forward(x, *network), y)
 # to the right answer: p if y = 1, and 1 - p if y = 0. The loss of one row is -log(q), with the
 # natural logarithm. It is near 0 if the network is sure and right, 0.69 for q = 0.5, and grows
 # without limit as q goes to 0. The loss of the network, L, is the average over all rows, the
-# *cross-entropy*. Why not count the wrong answers? A small change of a weight hardly ever changes
-# that number, so it would not say in which direction to go.
+# *cross-entropy*.
 #
 # **The gradient.** Should a parameter grow or shrink? The *derivative* of the loss with respect to
 # it says how fast the loss rises if only this parameter grows. All nine derivatives together are
-# the *gradient*. A tiny step changes the loss by the sum of derivative times change, which for a
-# given length is largest if the step points along the gradient: in that direction the loss rises
-# fastest.
+# the *gradient*. It points in the direction in which the loss rises fastest.
 #
 # Take a single row, so that L is its loss, and one weight of the output unit, here w2. It acts on L
 # through a chain: it changes z2, which changes p, which changes L. The *chain rule* says that the
@@ -185,8 +176,8 @@ figures.print_rows(x, *forward(x, *network), y)
 # after it. That is *backpropagation*.
 #
 # In the code, `dz2` stands for dL/dz2, and so on; `.T` swaps rows and columns. The loss is the
-# average over the rows, so `dz2` is divided by their number. Then `h.T @ dz2` multiplies, for each
-# weight, h by dz2 in every row and adds up the four products.
+# average over the rows, so `dz2` is divided by their number. Then `h.T @ dz2` multiplies h by dz2
+# in every row and adds up the four products.
 
 
 # %%
@@ -207,10 +198,10 @@ def backward(h, p, w2):
 
 
 # %% [markdown]
-# Is it right? A mistake here is easily made and hard to see, as the program runs all the same. So
-# we compute the loss with a weight w (or a bias) moved up by a tiny eps, then down. The *finite
-# difference* (L(w + eps) - L(w - eps)) / (2 · eps) should agree with dL/dw to several digits. It
-# needs no calculus, but two forward passes per parameter: fine for nine, far too slow for millions.
+# Is it right? A mistake here is easily made and hard to see. So we compute the loss with a weight w
+# moved up by a tiny eps, then down. The *finite difference* (L(w + eps) - L(w - eps)) / (2 · eps)
+# should agree with dL/dw to several digits. For training it would be far too slow: it needs two
+# forward passes for every parameter.
 
 # %%
 _, h, _, p = forward(x, *network)
@@ -221,12 +212,10 @@ for name, one, other in zip(names, gradient, measured, strict=True):
 
 # %% [markdown]
 # ## 5 Fit
-# If a derivative is positive, the loss rises when the parameter grows, so the parameter should
-# shrink; if it is negative, it should grow. Both happen when we subtract the derivative times a
-# positive number, the *learning rate*. Then we compute the gradient anew, and repeat. That is
-# *gradient descent*. With a learning rate that is too small it takes very long; with one that is
-# too large the steps overshoot, and the loss may even grow. One pass over all the data is an
-# *epoch*; here every step uses all four rows, so a step is an epoch.
+# If a derivative is positive, the parameter should shrink; if it is negative, the parameter should
+# grow. Both happen when we subtract the derivative times a positive number, the *learning rate*.
+# Then we compute the gradient anew, and repeat. That is *gradient descent*. One pass over all the
+# data is an *epoch*; here every step uses all four rows, so a step is an epoch.
 
 
 # %%
@@ -241,7 +230,7 @@ def train(network, epochs):
     return losses
 
 
-losses = train(network, lesson.timed_epochs())  # range(lesson.epochs), and measures the time
+losses = train(network, lesson.timed_epochs())  # range(lesson.epochs), timed
 final_loss = loss_of(forward(x, *network)[-1])
 print(f"loss {losses[0]:.3f} before training, {final_loss:.3f} after {len(losses)} steps")
 panels = {"before training": start, "after training": network}
@@ -250,23 +239,20 @@ figures.print_rows(x, *forward(x, *network), y)
 
 # %% [markdown]
 # The figure `loss`, which `lesson.finish` draws at the end, shows the loss before each step. With
-# the default seed, 42, it soon reaches a *plateau* near 0.69, where p is about 0.5 for every input:
-# p - y is 0.5 in two rows and -0.5 in the other two, and their contributions to the derivatives
-# nearly cancel. Then the hidden units begin to respond to different inputs, and the loss drops.
+# the default seed, 42, it soon reaches a *plateau*, a stretch on which it hardly falls. There p is
+# about 0.5 for every input, and the loss is near 0.69. Then the hidden units begin to respond to
+# different inputs, and the loss drops.
 #
-# The figure `network` shows the network before and after: a line is as wide as its weight is large,
-# blue if positive, red if negative; the number in a unit is its bias. Each hidden unit divides the
-# plane of a and b by a straight line: its output h says on which side a point lies. With seed 42,
-# as the second table shows, the first unit is near 0 only for (0, 1), the second only for (1, 0).
-# Take the two outputs h as coordinates: both (0, 0) and (1, 1) move to about (1, 1), and one
-# straight line, that of the output unit, separates them from the other two. With `--seed 44` the
-# units compute "a or b" and "a and b", and XOR is "or, but not and". Nobody told them: gradient
-# descent found it.
+# The figure `network` shows the weights before and after, blue if positive, red if negative; the
+# number in a unit is its bias. With seed 42, as the second table shows, the output h of the first
+# hidden unit is near 0 only for (0, 1), that of the second only for (1, 0). So the output unit only
+# has to tell "both near 1" from the rest, and a single unit can do that. Nobody told the hidden
+# units what to do: gradient descent found it.
 #
 # ## 6 Evaluate
 # The network needed all four rows to learn, so none are left for a *test set*: data that a network
-# has not been trained on, to measure how good it is. But was it luck? We train from twenty random
-# starts, and count those with p on the right side of 0.5 in all four rows.
+# has not been trained on, to measure how good it is. But was it luck? We count how many of twenty
+# random starts end with p on the right side of 0.5 in all four rows.
 
 # %%
 solved = 0
@@ -277,11 +263,10 @@ for seed in range(lesson.seed, lesson.seed + 20):
 print(f"{solved} of 20 starts learn XOR")
 
 # %% [markdown]
-# Some starts that fail only need more steps, such as that of `--seed 62`: compare 500 with 2,000
-# epochs. Most of the others are stuck. Gradient descent goes downhill from where it starts, and may
-# end in a flat region or a *local minimum*, lower than everything around it, but not the lowest
-# point of all. Larger networks usually fail less often: [xor/](xor/README.md) uses Keras to count
-# how often.
+# Some starts that fail only need more steps. Most of the others are stuck. Gradient descent goes
+# downhill from where it starts, and may end in a flat region or a *local minimum*, lower than
+# everything around it, but not the lowest point of all. Larger networks usually fail less often:
+# see [xor/](xor/README.md).
 #
 # ## 7 Predict
 # To use the network, run the forward pass, and read a p above 0.5 as 1. It also answers inputs on
@@ -295,22 +280,20 @@ for a, b in ((0, 1), (1, 1), (0.5, 0.5)):
 # %% [markdown]
 # ## Better steps
 # Picture the loss as a landscape. In a narrow valley the steepest direction runs across the valley
-# rather than along it, so plain gradient descent jumps from one slope to the other. To draw a
-# landscape, we need a loss of only two parameters: a unit without an activation, w·x + b, has to
-# fit points on the line y = 2x - 1. Its loss is the *mean squared error*, the average squared
-# difference of output and y.
+# rather than along it, so plain gradient descent jumps from one slope to the other. A landscape has
+# two directions, so we need a loss of two parameters: a unit without an activation, w·x + b, has to
+# fit points on a line. Its loss is the *mean squared error*, the average squared difference of
+# output and right answer.
 #
 # - *Momentum* adds 0.9 of the step before to each step, as a rolling ball keeps its speed. Steps
 #   across the valley cancel out; steps along it add up.
-# - *Adam* averages recent derivatives instead of adding them up, and divides by their typical size,
-#   the *root mean square*. So all parameters move at a similar pace, however steep the loss is.
+# - *Adam* averages recent derivatives instead of adding them up, and divides by their typical size.
+#   So all parameters move at a similar pace, however steep the loss is.
 #
-# In the figure `paths`, a dot is a step of the functions in [neuron/descent.py](neuron/descent.py).
-# Plain gradient descent zigzags, then creeps along the valley, and does not reach the minimum in 60
-# steps. Each of them has a learning rate of its own: with Adam's, 0.3, the loss of plain gradient
-# descent would grow without limit, it would *diverge*. Momentum and Adam swing from side to side
-# but arrive. Adam often works without a search for its learning rate, so most lessons start with
-# it.
+# The figure `paths` shows the steps, each as a dot (the functions are in
+# [neuron/descent.py](neuron/descent.py)). Plain gradient descent zigzags, then creeps along the
+# valley, and does not reach the minimum in 60 steps. Momentum and Adam swing from side to side but
+# arrive. Adam often works without a search for its learning rate, so most lessons start with it.
 
 # %%
 paths = {}
@@ -325,14 +308,12 @@ lesson.save_figure("paths", figures.paths(descent.loss, paths, descent.MINIMUM))
 # A network is *deep* if it has several hidden layers, *wide* if they have many units. In theory one
 # hidden layer will do: with enough units the network comes as close as you like to any continuous
 # function on a bounded range. But this *universal approximation theorem* does not say how many
-# units are enough, nor that gradient descent finds the weights, nor that the network *generalizes*:
-# does well on inputs that it was not trained on.
+# units are enough, nor that gradient descent finds the weights.
 #
 # So we measure. The inputs are 101 numbers x from -1 to 1, and the right answer is a wave,
-# sin(3πx). (The output 0 everywhere would have a mean squared error of 0.5.) Two networks of tanh
-# units with about as many parameters learn it in 500 steps of Adam: one has a hidden layer of 54
-# units, the other three of 8. `wave.learn` does what you have seen above, in a loop over the
-# layers. The figure `depth` shows what they have learned.
+# sin(3πx). Two networks of tanh units with about as many parameters learn it in 500 steps of Adam:
+# one has a hidden layer of 54 units, the other three of 8. `wave.learn` does what you have seen
+# above, in a loop over the layers. The figure `depth` shows what they have learned.
 
 # %%
 shapes = {"one layer of 54": [54], "three layers of 8": [8, 8, 8]}
@@ -343,7 +324,7 @@ lesson.save_figure("depth", figures.waves(wave.X, wave.WAVE, waves))
 wide, deep = (errors[-1] for _, errors, _ in waves.values())
 scores = {"final_loss": final_loss, "solved_starts": solved, "wide_mse": wide, "deep_mse": deep}
 parameters = dict(zip(names, network, strict=True))
-lesson.finish(parameters, {"loss": losses}, **scores)  # draws `loss`, saves parameters and scores
+lesson.finish(parameters, {"loss": losses}, **scores)
 
 # %% [markdown]
 # <!-- results: lesson-00-depth -->
@@ -355,12 +336,11 @@ lesson.finish(parameters, {"loss": losses}, **scores)  # draws `loss`, saves par
 # | three of 8 units | 0.0131 (0.0005 to 0.0142) |
 # <!-- end -->
 #
-# Here the deep network comes closer in 500 steps; with 2,000 the wide one fits the wave, too. A
-# possible reason: the second layer combines curves that are bent already, so few units make many
-# bends. But depth has a price: on its way back through many layers the gradient is multiplied by
-# the derivative of one activation after another. That of the sigmoid, h · (1 - h), is at most 1/4;
-# that of tanh is at most 1, and mostly less. So it may *vanish*, and the first layers hardly learn.
-# Lesson 20 compares wide and deep networks on real data.
+# Here the deep network comes closer. A possible reason: the second layer combines curves that are
+# bent already, so few units make many bends. But depth has a price. On its way back the gradient is
+# multiplied by the derivative of one activation after another. Where these are small, it may
+# *vanish*, and the first layers hardly learn. Lesson 20 compares wide and deep networks on real
+# data.
 #
 # ## Remember
 # - A unit: a weighted sum of its inputs, plus a bias, through a nonlinear function.

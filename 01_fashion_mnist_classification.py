@@ -23,9 +23,8 @@ yet: the lesson explains it in seven steps, which every later lesson repeats.
     model.evaluate(x_test, y_test)
 
 The last line prints the *accuracy* on 10,000 new images, the *test* images: the fraction that it
-gets right. TensorFlow's tutorial reports about 0.88, and you will get about as much. Training
-involves chance; the *seed* is the number that fixes all random draws, and another seed gives a
-slightly different result.
+gets right. Training involves chance; the *seed* is the number that fixes all random draws, and
+another seed gives a slightly different result.
 
 Expect: test accuracy 0.876 (0.876 to 0.881), median and range of three seeds.
 
@@ -38,9 +37,9 @@ from frame import Lesson
 
 # `lesson` is this collection's helper. Each argument below is a setting with its default. You
 # change it with a flag, such as `--epochs 5`, and the code reads it as `lesson.epochs`.
-# (`--optimizer` accepts one of the three names; the first is the default.) It also sets the seed,
-# and saves figures and results to a folder whose name it prints. It comes before the other imports
-# because it must set up Keras, and silence its start-up messages, before Keras is imported.
+# (`--optimizer` accepts one of the three names; the first is the default.) `lesson` also sets the
+# seed, and saves figures and results to a folder whose name it prints. It sets up Keras, so it
+# comes before the other imports.
 lesson = Lesson(
     __doc__, epochs=10, batch_size=32, hidden=[128], optimizer=["adam", "rmsprop", "sgd"]
 )
@@ -61,8 +60,7 @@ from common import plots
 # to 255 (white). It comes with a *label*, the number of its class from 0 to 9.
 #
 # Look at your data before you train on it. Are the shapes and the range of the values what you
-# expect? Is every class equally frequent? (Here yes: 6,000 training images each.) Would you
-# recognize the images yourself?
+# expect? Is every class equally frequent? Would you recognize the images yourself?
 
 # %%
 CLASS_NAMES = [
@@ -88,7 +86,7 @@ lesson.save_figure("samples", plots.image_grid(images[:25], titles))
 # optimistic. The test images are used once, at the very end.
 #
 # The 54,000 images that are left are shown to the network in *batches* of 32. One pass over all of
-# them is an *epoch*; every epoch takes them in a new random order.
+# them is an *epoch*.
 
 # %%
 # `stratify` draws the same fraction of every class; `random_state` makes the split reproducible.
@@ -103,18 +101,17 @@ train = lesson.batches(train_images, train_labels)
 # A neural network is a stack of *layers*. Each layer takes the numbers that the layer before it
 # produced and computes new ones. Ours has four; `Input` only says what an image looks like.
 #
-# - `Rescaling` maps the pixels from 0..255 to 0..1.
+# - `Rescaling` maps the pixels from 0..255 to 0..1. Training works best with small inputs (lesson
+#   03 shows why).
 # - `Flatten` lays the 28x28 pixels out in one row of 784 numbers.
 # - `Dense(128)` has 128 *neurons* (Keras says *units*). Each neuron multiplies every input by a
-#   *weight* of its own, adds the products up, and adds one more number, its *bias*. (Hence the
-#   rescaling: with inputs up to 255, even a tiny change of a weight would change the sum a lot, and
-#   training, which changes weights step by step, would jump about.)
+#   *weight* of its own, adds the products up, and adds one more number, its *bias*.
 # - `Dense(10)` computes one score per class.
 #
 # Weights and biases are the *parameters*: the numbers that training finds. A layer between input
 # and output is called *hidden*. Our hidden layer has 784·128 weights and 128 biases, together
-# 100,480 parameters; the last layer has 128·10 + 10 = 1,290. (The flag `--hidden 300 100` makes two
-# hidden layers, of 300 and of 100 neurons.)
+# 100,480 parameters. (The flag `--hidden 300 100` makes two hidden layers, of 300 and of 100
+# neurons.)
 #
 # What a neuron has computed goes through an *activation function*. `relu` replaces negative numbers
 # by 0. Without it, two Dense layers in a row could do no more than one, because a weighted sum of
@@ -141,28 +138,20 @@ model.summary()
 # **The loss.** All weights start as small random numbers, so the first predictions are guesses. To
 # improve them we need a number that says how wrong they are: the *loss*. For one image it is
 # -log(p), where p is the probability that the network gave to the true class and log is the natural
-# logarithm. It is 0.1 for p = 0.9 and 2.3 for p = 0.1. So a network that finds all ten classes
-# equally probable has a loss of 2.3. This loss is called *cross-entropy*: *categorical* if one of
-# several classes is right, and *sparse* if the labels are numbers such as 3. The alternative is a
-# row 0 0 0 1 0 0 0 0 0 0 with a 1 in the place of the class, a *one-hot* label; its loss is
-# `categorical_crossentropy`. (Some programs leave softmax out of the model and let the loss apply
-# it, with `from_logits=True`. The loss then computes the logarithm straight from the logits, so
-# that a tiny probability is not rounded to 0 first; but `predict` then returns logits.)
+# logarithm. It is 0.1 for p = 0.9 and 2.3 for p = 0.1. This loss is called *cross-entropy*:
+# *categorical* if one of several classes is right, and *sparse* if each label is a single number,
+# such as 3.
 #
 # **Gradient descent.** Training repeats one small step. Take a batch and compute its average loss.
 # Then compute the *gradient*: for every parameter, the derivative of the loss, that is, how fast
-# the loss would rise if that parameter grew. (*Backpropagation* finds them all with the chain rule,
-# going from the last layer back to the first.) Multiply the derivative by a small number, the
-# *learning rate*, and subtract the product from the parameter: with a derivative of 2 and a rate of
-# 0.01 the parameter becomes smaller by 0.02, and the loss falls. Too low a rate makes training
-# slow. Too high a rate overshoots: the step jumps past the lowest point, and the loss may even
-# rise.
+# the loss would rise if that parameter grew. (*Backpropagation*, lesson 00, finds them all.)
+# Multiply the derivative by a small number, the *learning rate*, and subtract the product from the
+# parameter: with a derivative of 2 and a rate of 0.01 the parameter becomes smaller by 0.02, and
+# the loss falls.
 #
 # **The optimizer** carries out that step. `sgd` (*stochastic* gradient descent, because batches are
-# random) does just that. `rmsprop` divides a parameter's derivative by its average size in recent
-# steps, so that all parameters move at a similar pace. `adam` does so too, and replaces the
-# derivative by an average of the recent ones (*momentum*): batches differ at random, and an average
-# varies less. Start with `adam`.
+# random) does just that. `rmsprop` and `adam` also adapt the size of the step to each parameter.
+# Start with `adam`.
 #
 # **The metric.** Why not train on accuracy itself? A tiny change of one weight almost never changes
 # which class wins, so the derivative of the accuracy is zero nearly everywhere and shows no
@@ -178,10 +167,10 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# `fit` trains. An epoch has 54,000 / 32 = 1,687.5 steps, so 1,688: the last batch is half full.
-# After each epoch, one line shows accuracy and loss of the training images, then (`val_`) of the
-# validation images. `fit` returns these numbers, the *history*: `history.history["val_accuracy"]`
-# has one value per epoch, and `history.epoch` counts the epochs from 0.
+# `fit` trains. An epoch has 1,688 steps: 54,000 / 32, rounded up. After each epoch, one line shows
+# accuracy and loss of the training images, then (`val_`) of the validation images. `fit` returns
+# these numbers, the *history*: `history.history["val_accuracy"]` has one value per epoch, and
+# `history.epoch` counts the epochs from 0.
 
 # %%
 history = model.fit(
@@ -189,7 +178,7 @@ history = model.fit(
     validation_data=(val_images, val_labels),
     epochs=lesson.epochs,
     callbacks=lesson.callbacks(),  # called after every epoch; they save the training state
-    verbose=2,  # one line per epoch
+    verbose=2,
 )
 
 figure, axes = plt.subplots()
@@ -201,11 +190,10 @@ axes.legend()
 lesson.save_figure("accuracy", figure)
 
 # %% [markdown]
-# Compare the two curves. (At first validation may even be ahead: the training accuracy is an
-# average over the epoch, during which the network improves.) The training accuracy keeps rising;
-# the validation accuracy rises more slowly, wavers, and falls behind. A gap that widens while
-# validation no longer improves means that the network *overfits*: it *memorizes* details of the
-# training images instead of learning what *generalizes* to new ones. Lesson 04 shows what helps.
+# Compare the two curves. The training accuracy keeps rising; the validation accuracy rises more
+# slowly, wavers, and falls behind. A gap that widens while validation no longer improves means that
+# the network *overfits*: it *memorizes* details of the training images instead of learning what
+# *generalizes* to new ones. Lesson 04 shows what helps.
 #
 # ## 6 Evaluate
 # Now, and only now, the test images. Accuracy is one number for all classes; a report per class
@@ -216,8 +204,7 @@ lesson.save_figure("accuracy", figure)
 # - *Recall* is the fraction of the real shirts that it found: 600 / 1,000 = 0.60.
 # - The *F1 score* combines precision P and recall R: 2PR / (P + R) = 0.67. It is high only if both
 #   are.
-# - *Support* is the number of images of that class. The last rows sum up: the accuracy, the plain
-#   average over the classes (`macro avg`), and the average weighted by support.
+# - *Support* is the number of images of that class.
 #
 # The *confusion matrix* shows which classes are mistaken for which: each row is a true class, each
 # column a prediction, and correct predictions lie on the diagonal.
@@ -236,7 +223,6 @@ lesson.save_figure("confusion_matrix", figure)
 
 # %% [markdown]
 # Shirts have the lowest precision and recall: they are confused with T-shirts, pullovers and coats.
-# Trousers and bags are almost always recognized.
 #
 # ## 7 Predict
 # `predict` wants a batch, even for one image: shape (1, 28, 28), not (28, 28). `np.newaxis` adds
@@ -264,8 +250,7 @@ lesson.finish(model, history, classes=CLASS_NAMES, test_loss=test_loss, test_acc
 #
 # A photo of your own must look like the training images: gray, 28x28, bright clothing on a
 # background of 0. Add these lines to the end of this script; they classify a square photo of dark
-# clothing on white paper. (In a script of your own, import `keras` and `numpy`, copy `CLASS_NAMES`,
-# and load the `model.keras` from the run's folder with `keras.models.load_model`.)
+# clothing on white paper.
 #
 #     photo = keras.utils.load_img("photo.png", color_mode="grayscale", target_size=(28, 28))
 #     image = 255 - np.array(photo)  # dark becomes bright

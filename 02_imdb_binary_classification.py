@@ -8,8 +8,6 @@ classification*. You will learn how words become numbers that a network can calc
 output is enough for two classes, and what overfitting looks like. In the end the network judges a
 sentence of your own.
 
-TensorFlow's tutorial on these reviews reports a test accuracy of 0.8726.
-
 Expect: test accuracy 0.879 (0.878 to 0.879), median and range of three seeds.
 
     python 02_imdb_binary_classification.py
@@ -19,7 +17,7 @@ Expect: test accuracy 0.879 (0.878 to 0.879), median and range of three seeds.
 # %%
 from frame import Lesson
 
-# The helper from lesson 01; `--help` prints the text above.
+# The helper from lesson 01.
 lesson = Lesson(__doc__, epochs=40, batch_size=512, text="A dull plot, but the music is wonderful.")
 
 import keras
@@ -33,15 +31,15 @@ from datasets import split_words
 
 # %% [markdown]
 # ## 1 Load
-# IMDB is a website where people review films. The data set holds 50,000 of their reviews: 25,000
-# for training and 25,000 for the final test. Half of them are positive and have the label 1; the
-# others are negative and have the label 0.
+# The data set holds 50,000 film reviews from the website IMDB: 25,000 for training and 25,000 for
+# the final test. Half of them are positive and have the label 1; the others are negative and have
+# the label 0.
 #
 # A network calculates with numbers. So a text is first cut into pieces, its *tokens*, and each
 # token is replaced by a number. That has been done for us: the tokens are words in lower case
 # without punctuation, and the number of a word is its *rank*. The most frequent word of the
 # training reviews has rank 1, the next one rank 2. The dictionary `word_index` maps words to ranks;
-# we invert it to read a review. (A "br" among the words was a line break on the web page.)
+# we invert it to read a review.
 
 # %%
 (reviews, labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
@@ -57,8 +55,7 @@ print("words:", *[words_by_rank[rank] for rank in reviews[0][:12]], "...")
 
 # %% [markdown]
 # ## 2 Prepare
-# As in lesson 01 we set validation data aside: 10,000 of the 25,000 training reviews, drawn at
-# random (`stratify`: half of them positive). The network learns from the other 15,000.
+# As in lesson 01 we set validation data aside: 10,000 of the 25,000 training reviews.
 #
 # The network cannot learn much about a word that it meets only once or twice. So we choose a
 # *vocabulary*: the 9,998 most frequent words. Each becomes its rank + 1, a number from 2 to 9,999.
@@ -81,7 +78,6 @@ train_reviews, val_reviews, train_labels, val_labels = train_test_split(
 
 def to_numbers(reviews):
     """Convert reviews (arrays of ranks) to one array of shape (reviews, REVIEW_LENGTH)."""
-    # ranks 1 to 9,998 become 2 to 9,999; all higher ranks become 1
     rows = [np.where(review < VOCABULARY - 1, review + 1, 1) for review in reviews]
     return keras.utils.pad_sequences(rows, REVIEW_LENGTH, "uint16", padding="post")
 
@@ -89,7 +85,7 @@ def to_numbers(reviews):
 train_numbers, val_numbers, test_numbers = map(
     to_numbers, (train_reviews, val_reviews, test_reviews)
 )
-train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoch
+train = lesson.batches(train_numbers, train_labels)
 
 # %% [markdown]
 # ## 3 Define
@@ -97,24 +93,22 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # each of them by a list of numbers, a *vector*, that can say something about the word.
 #
 # - `Embedding` is a table of 10,000 rows, one for each word, with 16 numbers in each row. It looks
-#   up the row of every word in the review. Such a row is the word's *embedding*. Its 16 numbers
-#   (our choice, like the number of units of a layer) are parameters: they start at random, and
-#   training changes them until words with a similar effect on the answer, such as "superb" and
-#   "wonderful", have similar rows. Nobody tells the network what words mean.
+#   up the row of every word in the review. Such a row is the word's *embedding*. Its numbers are
+#   parameters: they start at random, and training changes them until words with a similar effect on
+#   the answer, such as "superb" and "wonderful", have similar rows.
 # - `GlobalAveragePooling1D` turns the 256 rows of a review into one: it takes their average, number
 #   by number. (*Pooling* means replacing many values by one.) So every review, short or long, is
-#   described by 16 numbers, and the next layer needs few weights. The price is the order of the
-#   words, which an average does not know. Because of `mask_zero=True`, the zeros of the padding are
-#   left out of the average; this is called *masking*.
+#   described by 16 numbers. The price is the order of the words, which an average does not know.
+#   Because of `mask_zero=True`, the zeros of the padding are left out of the average; this is
+#   called *masking*.
 # - `Dense(16)` is a hidden layer as in lesson 01.
 # - `Dense(1)` computes a single number z, the *logit*, and the activation function `sigmoid` turns
-#   it into a number between 0 and 1: 1 / (1 + e^-z). That is 0.5 for z = 0, 0.88 for z = 2, and
-#   0.12 for z = -2. We read it as p, the probability that the review is positive; nothing but
-#   training with the loss of section 4 turns it into such a probability. The probability that it is
-#   negative is 1 - p, so one output is enough for two classes.
+#   it into a number between 0 and 1: 1 / (1 + e^-z). That is 0.5 for z = 0 and 0.88 for z = 2. We
+#   read it as p, the probability that the review is positive. The probability that it is negative
+#   is 1 - p, so one output is enough for two classes.
 #
-# The embedding has 10,000·16 = 160,000 parameters, the average none, the hidden layer 16·16 + 16 =
-# 272, and the output layer 16 + 1 = 17. Check with the summary.
+# The embedding has 10,000·16 = 160,000 parameters, nearly all of the network's. Check with the
+# summary.
 
 # %%
 model = keras.Sequential([
@@ -128,24 +122,23 @@ model.summary()
 
 # %% [markdown]
 # ## 4 Compile
-# The loss of lesson 01 was -log(probability of the true class); log is the natural logarithm. With
-# two classes it is called *binary cross-entropy*. For a positive review it is -log(p), for a
-# negative one -log(1 - p). With the label y, which is 1 or 0, one formula says both:
+# The loss of lesson 01 was -log(probability of the true class). With two classes it is called
+# *binary cross-entropy*. For a positive review it is -log(p), for a negative one -log(1 - p). With
+# the label y, which is 1 or 0, one formula says both:
 #
 #     -(y·log(p) + (1 - y)·log(1 - p))
 #
 # If the network says p = 0.9, the loss is -log(0.9) = 0.105 if the review is positive, but
-# -log(0.1) = 2.303 if it is negative: being sure and wrong is expensive. A network that always says
-# 0.5 has a loss of log(2) = 0.693. An untrained one starts near that.
+# -log(0.1) = 2.303 if it is negative: being sure and wrong is expensive.
 
 # %%
 model.compile(
     optimizer="adam",
     loss="binary_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # all steps of an epoch in one call: faster
-    # Keras computes with one of three libraries, its *back-ends*: TensorFlow, JAX or PyTorch. On
-    # TensorFlow we switch on XLA, a compiler that joins many small operations: faster.
+    steps_per_execution=len(train),  # as in lesson 01
+    # Keras computes with one of three libraries, its *back-ends*. On TensorFlow we switch on XLA,
+    # a compiler: faster.
     jit_compile=True if keras.backend.backend() == "tensorflow" else "auto",
 )
 
@@ -156,9 +149,9 @@ model.compile(
 #
 # A *callback* is an object that `fit` calls after every epoch. `EarlyStopping` watches the
 # validation loss. Usually it ends training when there has been no new minimum for `patience`
-# epochs. Here `patience` is as large as the number of epochs, so training never stops early and you
-# see the whole curve. Then `restore_best_weights` puts back the weights of the epoch with the
-# lowest validation loss. These are what we evaluate later.
+# epochs. Here `patience` is as large as the number of epochs, so you see the whole curve. Then
+# `restore_best_weights` puts back the weights of the epoch with the lowest validation loss. These
+# are what we evaluate later.
 
 # %%
 early_stopping = keras.callbacks.EarlyStopping(
@@ -169,7 +162,7 @@ history = model.fit(
     validation_data=(val_numbers, val_labels),
     validation_batch_size=lesson.batch_size,  # the default, 32, would be slower
     epochs=lesson.epochs,
-    callbacks=lesson.callbacks(early_stopping),  # with a progress bar over the epochs
+    callbacks=lesson.callbacks(early_stopping),  # with a progress bar
     verbose=0,
 )
 loss, val_loss = history.history["loss"], history.history["val_loss"]
@@ -200,16 +193,11 @@ lesson.save_figure("loss", figure)
 # So about 20 epochs are enough. The training loss goes on falling to the end, but the validation
 # loss reaches its minimum and then rises: the network *overfits*. It *memorizes* the training
 # reviews, down to names that happen to occur in a few of them, instead of learning what
-# *generalizes* to other reviews. Yet the validation accuracy hardly falls. The network is not wrong
-# much more often, but it is more sure of itself when it is wrong, and cross-entropy makes that
-# expensive. Lesson 04 shows what helps. (With `--data sample`, the small sample that needs no
-# download, there are too few reviews to get that far.)
+# *generalizes* to other reviews. Lesson 04 shows what helps.
 #
 # ## 6 Evaluate
 # The test reviews have waited until now. Half of them are positive, so guessing would give an
-# accuracy of 0.5. The network answers "positive" where p is above 0.5, the *threshold*. In the
-# confusion matrix the mistakes lie off the diagonal: positive reviews called negative, and negative
-# ones called positive.
+# accuracy of 0.5. The network answers "positive" where p is above 0.5, the *threshold*.
 
 # %%
 test = model.evaluate(test_numbers, test_labels, batch_size=1000, verbose=0, return_dict=True)
@@ -223,14 +211,10 @@ lesson.save_figure("confusion_matrix", figure)
 # A sentence of your own must be prepared exactly like the training reviews: lower case, no
 # punctuation, split into words, words to ranks, ranks to numbers, then padded. If it is not, every
 # word may mean something else to the network, and no error tells you; this fault is called
-# *training-serving skew*. (The layer `TextVectorization`, lesson 26, does all these steps on raw
-# strings. Its method `adapt` collects the vocabulary: call it with the training texts only, so that
-# no knowledge of the test leaks in. If the layer is part of the model, it is saved along with it,
-# and every text is prepared in the same way.)
+# *training-serving skew*. (In lesson 26 a layer of Keras does all these steps.)
 #
-# `predict` wants a batch, so we give it a batch of one review. A word that is not in the vocabulary
-# becomes 1 and so tells the network little. Is an answer near 0 or 1 always right? No: a high
-# probability is no guarantee. Try irony.
+# A word that is not in the vocabulary becomes 1 and so tells the network little. Is an answer near
+# 0 or 1 always right? Try irony.
 
 # %%
 words = split_words(lesson.text)  # lowercase, no punctuation
@@ -243,7 +227,6 @@ print(
     f"your text: probability {probability:.3f} of being positive"
     + (f"; not in the vocabulary: {', '.join(rare)}" if rare else "")
 )
-# Save the model, the history and the test results.
 lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accuracy"])
 
 # %% [markdown]

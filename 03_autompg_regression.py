@@ -2,14 +2,12 @@
 """
 # 03 Auto MPG: how far does this car go on a gallon?
 
-Predict a number instead of a class: that is *regression*. From seven facts about a car (cylinders,
-displacement, horsepower, weight, acceleration, model year, origin) a network predicts its fuel
-economy in miles per gallon (MPG). The cars are from 1970 to 1982. The table has only 398 cars, and
-small tables are common in practice. You will see how to stop training in time, and how far to trust
-a score from few examples.
+Predict a number instead of a class: that is *regression*. From seven facts about a car, such as its
+weight and horsepower, a network predicts its fuel economy in miles per gallon (MPG). The table has
+only 398 cars, and small tables are common in practice. You will see how to stop training in time,
+and how far to trust a score from few examples.
 
-In TensorFlow's tutorial the predictions are off by 1.80 to 2.3 MPG on average: that is their *mean
-absolute error* (MAE).
+Our score is the *mean absolute error* (MAE): how far the predictions are off on average.
 
 Expect: test error (MAE) 1.94 (1.60 to 2.40) MPG, median and range of 20 seeds.
 
@@ -21,8 +19,7 @@ Expect: test error (MAE) 1.94 (1.60 to 2.40) MPG, median and range of 20 seeds.
 # %%
 from frame import Lesson
 
-# `Lesson` starts Keras, so it comes before the other imports. `float` means that `--learning-rate`
-# takes a number and has no default.
+# `float` means that `--learning-rate` takes a number and has no default.
 lesson = Lesson(
     __doc__, epochs=1000, batch_size=32, hidden=[64, 64], learning_rate=float, patience=10
 )
@@ -44,8 +41,8 @@ from common import plots
 # the *features*: what the network may use to predict `mpg`, the *target*.
 #
 # A few values of horsepower are missing; pandas shows them as NaN, *not a number*. Whatever is
-# computed with a NaN is NaN: the prediction for that car, the loss of its batch, the gradient, and
-# after one step all weights. So we drop those rows.
+# computed with a NaN is NaN: the prediction, the loss, the gradient, and after one step all
+# weights. So we drop those rows.
 
 # %%
 cars = lesson.load("auto_mpg")
@@ -76,8 +73,8 @@ train_features, val_features, train_mpg, val_mpg = train_test_split(
     train_features, train_mpg, test_size=0.2, random_state=lesson.seed
 )
 # For speed only: with so few rows, starting a new pass takes longer than the pass itself. So the
-# training batches go on forever (`repeat=True`), `steps` will tell `fit` where an epoch ends, and
-# the validation cars are a single batch.
+# training batches go on forever (`repeat=True`), and `steps` will tell `fit` where an epoch ends.
+# The validation cars are a single batch.
 train = lesson.batches(train_features, train_mpg, repeat=True)
 val = lesson.batches(val_features, val_mpg, len(val_mpg), shuffle=False)
 steps = math.ceil(len(train_mpg) / lesson.batch_size)
@@ -89,26 +86,24 @@ pd.plotting.scatter_matrix(shown, ax=axes, s=60, hist_kwds={"bins": 20})
 lesson.save_figure("scatter_matrix", figure)
 
 # %% [markdown]
-# The scatter matrix plots each of four columns against the others; on the diagonal, a histogram
-# shows how the values of one column are spread. The bottom row says: cars with a larger engine
-# (displacement), more weight or more power go fewer miles per gallon. The points follow a curve,
-# not a line, so a network with hidden layers has something to learn that a line misses.
+# The scatter matrix plots each of four columns against the others. The bottom row says: cars with a
+# larger engine (displacement), more weight or more power go fewer miles per gallon. The points
+# follow a curve, not a line, so a network with hidden layers has something to learn that a line
+# misses.
 #
 # ## 3 Define
 # A car weighs thousands of pounds but has at most eight cylinders. If two parameters grow by 0.001,
 # the one that multiplies 3,000 pounds adds 3 to the sum, the one that multiplies 8 cylinders 0.008.
-# So the same step is too large for one and too small for the other. (In plain gradient descent the
-# steps are not even the same: the derivative of w·x with respect to w is x, so the parameter of the
-# pounds, which needs the smaller step, gets the larger one.)
+# So the same step is too large for one and too small for the other.
 #
 # *Normalization* puts all columns on the same scale: subtract the column's mean, divide by its
 # standard deviation. With mean 3,000 and standard deviation 850, a car of 3,850 pounds becomes
 # (3,850 - 3,000) / 850 = 1.
 #
-# The method `adapt` of the layer `Normalization` measures mean and variance (the square of the
-# standard deviation) of each column, on the training rows only. If it saw the test rows, knowledge
-# about them would leak into training: that is *data leakage*. The layer is saved with the model, so
-# the model takes raw values.
+# The method `adapt` of the layer `Normalization` measures the mean and the variance (the square of
+# the standard deviation) of each column, on the training rows only. If it saw the test rows,
+# knowledge about them would leak into training: that is *data leakage*. The layer is saved with the
+# model, so the model takes raw values.
 #
 # The last layer is a single neuron without activation, so that any number can come out.
 
@@ -116,15 +111,14 @@ lesson.save_figure("scatter_matrix", figure)
 normalization = layers.Normalization()
 normalization.adapt(train_features.to_numpy())
 model = keras.Sequential([keras.Input((train_features.shape[1],)), normalization])
-for units in lesson.hidden:  # by default two layers of 64 units
+for units in lesson.hidden:  # by default two layers of 64
     model.add(layers.Dense(units, activation="relu"))
 model.add(layers.Dense(1))
 model.summary()
 
 # %% [markdown]
-# The summary counts 9·64 + 64 = 640 parameters, then 64·64 + 64 = 4,160, then 64 + 1 = 65. The 19
-# numbers of `Normalization` (9 means, 9 variances, a count) are measured, not trained. `--hidden`
-# without a number leaves one layer of 9 + 1 = 10 parameters: that is *linear regression*.
+# The numbers of `Normalization` are measured, not trained. `--hidden` without a number leaves one
+# layer of 9 + 1 = 10 parameters: that is *linear regression*.
 #
 # ## 4 Compile
 # Two ways to measure the error, for predictions that miss by 1 and by 5 MPG:
@@ -132,17 +126,13 @@ model.summary()
 # - *Mean absolute error* (MAE): (1 + 5) / 2 = 3 MPG. Easy to read: we are off by 3 MPG on average.
 # - *Mean squared error* (MSE): (1² + 5²) / 2 = 13 MPG². Large errors count most.
 #
-# We train on the MSE and read the MAE. The derivative of an error's square is twice the error, so
-# within a batch a car that we miss by 5 MPG pulls the parameters five times as hard as one that we
-# miss by 1. With the absolute error, whose derivative is 1 or -1, all cars pull equally hard. (One
-# can train on the MAE too; it pays less attention to *outliers*, single cars whose MPG is far from
-# what their features suggest.)
+# We train on the MSE and read the MAE. The derivative of an error's square is twice the error, so a
+# car that we miss by 5 MPG pulls the parameters five times as hard as one that we miss by 1.
 #
-# The optimizer `RMSprop` divides each derivative by its average size in recent steps. The quotient
-# is about 1 or -1, so a step changes a parameter by about the learning rate. The usual 0.001 suits
-# the network, where thousands of parameters change together and move the prediction a lot. Linear
-# regression has a single bias. Normalized features are 0 on average, so the bias alone must become
-# the average MPG, about 23: at 0.001 per step that takes 23,000 steps, so we give it 0.1.
+# The optimizer `RMSprop` divides each derivative by its average size in recent steps, so a step
+# changes a parameter by about the learning rate. The usual 0.001 suits the network. In linear
+# regression the bias alone must become the average MPG, about 23, because normalized features are 0
+# on average. At 0.001 per step that takes 23,000 steps, so we give it 0.1.
 
 # %%
 learning_rate = lesson.learning_rate or (0.001 if lesson.hidden else 0.1)
@@ -150,15 +140,15 @@ model.compile(
     optimizer=keras.optimizers.RMSprop(learning_rate),
     loss="mse",
     metrics=["mae", "mse"],  # `mse` repeats the loss under its own name in the history
-    steps_per_execution=steps,  # all steps of an epoch in one call: faster
+    steps_per_execution=steps,  # as in lesson 01
 )
 
 # %% [markdown]
 # ## 5 Fit
 # How long should we train? With 250 cars and almost 5,000 parameters the network can overfit. So we
-# allow up to 1000 epochs, and `EarlyStopping` watches the validation loss. If it has not reached
-# a new minimum for 10 epochs (its *patience*), training stops. `restore_best_weights` puts back the
-# weights of the best epoch; otherwise we would keep those of the last one.
+# allow up to 1000 epochs, and `EarlyStopping` watches the validation loss. If it has not reached a
+# new minimum for 10 epochs (its *patience*), training stops. `restore_best_weights` puts back the
+# weights of the best epoch.
 
 # %%
 early_stopping = keras.callbacks.EarlyStopping(
@@ -169,7 +159,7 @@ history = model.fit(
     steps_per_epoch=steps,
     validation_data=val,
     epochs=lesson.epochs,
-    callbacks=lesson.callbacks(early_stopping),  # with a progress bar over the epochs
+    callbacks=lesson.callbacks(early_stopping),
     verbose=0,
 )
 best_epoch = np.argmin(history.history["val_loss"]) + 1
@@ -178,13 +168,11 @@ print(f"trained for {len(history.epoch)} epochs, restored the weights of epoch {
 # %% [markdown]
 # ## 6 Evaluate
 # An error means little by itself. Our *baseline* predicts for every car the mean of the training
-# cars, which takes no network at all.
+# cars.
 #
 # And what can 79 test cars tell? With other test cars the mean error would be a little different:
-# by about s/√n, where s is the standard deviation of the errors and n the number of cars. (Chance
-# errors partly cancel in an average, the more so the more cars there are.) This is the *standard
-# error* of a mean; four times as many cars would halve it. We print it after ±: in about two cases
-# out of three, the mean over very many cars lies within one standard error of ours.
+# by about s/√n, where s is the standard deviation of the errors and n the number of cars. This is
+# the *standard error* of a mean. We print it after ±.
 
 # %%
 test = model.evaluate(test_features, test_mpg, verbose=0, return_dict=True)
@@ -197,8 +185,7 @@ print(f"baseline, always predicting the mean: {baseline:.2f} MPG")
 
 # %% [markdown]
 # The network is far better than the baseline. But had other cars been drawn for the test, the score
-# would be different. So we let each seed draw its own split and initial weights (in brackets, the
-# smallest and the largest test error):
+# would be different. So we let each seed draw its own split and initial weights:
 #
 # <!-- results: lesson-03-splits -->
 # Over 20 seeds, each with its own split and initial weights, the median test error is 1.94 (1.60 to
@@ -212,8 +199,6 @@ print(f"baseline, always predicting the mean: {baseline:.2f} MPG")
 # A car of your own is a table with one row and the same nine columns in the same order. The values
 # are raw: the model normalizes them itself. Stay within what it has seen; for a car of 2020 it
 # would *extrapolate*, and its answer would be a guess.
-#
-# Then we compare predictions and true values of the test cars.
 
 # %%
 # `|=` adds entries to a dictionary.
@@ -232,13 +217,12 @@ units = {"loss": "mean squared error [MPG²]", "mae": "mean absolute error [MPG]
 lesson.finish(model, history, units=units, test_loss=test["loss"], test_mae=test["mae"])
 
 # %% [markdown]
-# Points on the dashed line are exact predictions. The histogram of the errors should be centered at
-# 0: otherwise the network would predict systematically too much or too little. Most errors are
-# within a few MPG.
+# In the figure `predictions`, points on the dashed line are exact. The histogram of the errors
+# should be centered at 0: otherwise the network would predict systematically too much or too
+# little.
 #
 # `finish` also draws `loss.png`: both losses fall steeply, then become flat, and early stopping
-# ends the training. Go on (exercise 2), and the training loss keeps falling while the validation
-# loss rises: the network overfits.
+# ends the training.
 #
 # ## Remember
 # - Regression: one output neuron without activation; train on the MSE, read the MAE.

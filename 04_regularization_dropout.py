@@ -44,8 +44,8 @@ from regularization.figures import compare_with_baseline
 # %% [markdown]
 # ## 1 Load
 # The task is that of lesson 02: is a film review positive (label 1) or negative (label 0)? A review
-# is an array of word ranks: the most frequent word has rank 1. We hold out 40% of the 25,000
-# training reviews as validation data.
+# is an array of word ranks: the most frequent word has rank 1. 40% of the 25,000 training reviews
+# are our validation data.
 
 # %%
 (train_reviews, train_labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
@@ -57,12 +57,11 @@ print(len(train_reviews), "training,", len(val_reviews), "validation,", len(test
 # %% [markdown]
 # ## 2 Prepare
 # Each review becomes a *multi-hot* vector of 10,000 numbers: 1 at the rank of every word that
-# occurs in it, 0 elsewhere. (Words of rank 10,000 and above are left out, and place 0 is unused.)
-# Word order and word counts are lost. With so many inputs a network overfits within a few epochs,
-# which is just what we want to study.
+# occurs in it, 0 elsewhere. Word order and word counts are lost. With so many inputs a network
+# overfits within a few epochs, which is just what we want to study.
 #
 # Nearly all numbers are 0. So we keep a *sparse* array, which stores only the ones and their
-# positions; `lesson.batches` turns each batch into an ordinary, *dense* array.
+# positions.
 
 # %%
 WORDS = 10_000
@@ -72,7 +71,7 @@ def multi_hot(reviews):
     rows = np.zeros((len(reviews), WORDS), dtype="uint8")
     for row, review in zip(rows, reviews, strict=True):
         row[review[review < WORDS]] = 1
-    return csr_array(rows)  # SciPy's sparse array
+    return csr_array(rows)
 
 
 train_words, val_words, test_words = map(multi_hot, (train_reviews, val_reviews, test_reviews))
@@ -91,10 +90,9 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 # too much capacity it can *overfit*: it *memorizes* chance patterns in the training data (*noise*).
 # Perhaps all three reviews that mention a certain actor happen to be positive.
 #
-# Our *baseline*, with which we compare the other models, has two hidden layers of 16 units. The
-# first has 10,000·16 + 16 = 160,016 parameters, the whole network 160,305. `smaller` has layers of
-# 4 units. `bigger`, with layers of 512, has 5,383,681 parameters: 359 for every training review,
-# enough to memorize them all.
+# Our *baseline*, with which we compare the other models, has two hidden layers of 16 units.
+# `smaller` has layers of 4 units. `bigger`, with layers of 512, has 5,383,681 parameters: 359 for
+# every training review, enough to memorize them all.
 #
 # ### Penalties
 # *Regularization* means making a network generalize better, even if it then fits the training data
@@ -105,12 +103,11 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 # An *L2 penalty* adds λ·Σw² to the loss: a small number λ (lambda) times the sum of a layer's
 # squared weights w. With λ = 0.001, our default, a weight of 0.1 costs 0.00001, and one of 1 a
 # hundred times as much. So a weight stays large only if it lowers the cross-entropy by more than it
-# adds to the penalty. A word that says something about many reviews can earn a large weight; a word
-# that occurs in only two reviews cannot.
+# adds to the penalty.
 #
 # The derivative, 2λw, pulls every weight towards 0 in proportion to its size. In plain gradient
 # descent it takes the same percentage off every weight in each step, hence the other name, *weight
-# decay*. (With Adam, an L2 penalty and weight decay differ: see notes/overfitting.md.)
+# decay*. (With Adam the two differ: see notes/overfitting.md.)
 #
 # An *L1 penalty* adds λ·Σ|w|. Its derivative is λ or -λ, however small the weight: unlike the pull
 # of L2, this one does not weaken near 0. So weights of little use end very close to 0, and only the
@@ -119,21 +116,19 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 # ### Dropout
 # *Dropout* sets each output of a layer to 0 with a certain probability, the *rate*, and draws anew
 # for every review in every training step. So no unit can rely on a particular other one, and the
-# network must find several clues to the same answer. In validation and prediction, dropout does
-# nothing, and all outputs take part. So that the next layer gets sums of about the same size in
-# both cases, the outputs that remain in training are divided by 1 - rate: a rate of 0.5 doubles
-# them. Usual rates are 0.2 to 0.5.
+# network must find several clues to the same answer. In validation and prediction all outputs take
+# part. So that the next layer gets sums of about the same size in both cases, the outputs that
+# remain in training are divided by 1 - rate: a rate of 0.5 doubles them.
 #
 # ### Batch normalization
 # *Batch normalization* shifts and scales the outputs of each unit to mean 0 and variance 1 over the
-# batch. Then it multiplies them by one parameter of the unit and adds another. So training can
-# still choose any mean and variance, but now through two parameters alone, whatever the weights of
-# the layers before do. A single new review has no batch, so in prediction the layer uses averages
-# of the means and variances of past training batches.
+# batch. Then it multiplies them by one parameter of the unit and adds another, so that training can
+# choose another scale and shift. A single new review has no batch, so in prediction the layer uses
+# averages of the means and variances of past training batches.
 #
-# It was invented to train deep networks faster. It has a side effect: the mean depends on which
-# other reviews are in the batch, so the outputs become noisy, as with dropout. Therefore batch
-# normalization is often recommended against overfitting. Does it help?
+# It was invented to train deep networks faster. But the mean depends on which other reviews are in
+# the batch, so the outputs become noisy, as with dropout. Therefore batch normalization is often
+# recommended against overfitting. Does it help?
 
 
 # %%
@@ -158,8 +153,8 @@ ARGUMENTS = {  # of `network`, for each model
     "dropout": {"dropout": lesson.dropout},
     "batch_norm": {"batch_norm": True},
     "L2_dropout": {"penalty": L2(lesson.l2), "dropout": lesson.dropout},
-    "early_stopping": {},  # its training is stopped early
-    "a_fifth": {},  # trained on a fifth of the reviews
+    "early_stopping": {},
+    "a_fifth": {},
 }
 
 # %% [markdown]
@@ -199,7 +194,7 @@ for name, model in models.items():
         train,
         validation_data=val,
         epochs=lesson.epochs,
-        callbacks=lesson.callbacks(early_stopping, training=name),  # with a progress bar
+        callbacks=lesson.callbacks(early_stopping, training=name),
         verbose=0,
     )
     curves[name] = history.history
@@ -211,8 +206,7 @@ for name, model in models.items():
 # validation loss rises, the network overfits, and the gap widens.
 #
 # We choose the model with the lowest validation loss, not the highest accuracy: the loss also
-# depends on how sure a wrong answer was, so it shows overfitting first. And we do not choose by the
-# test scores: the best of ten is partly luck, and no unused data would be left for an honest score.
+# depends on how sure a wrong answer was, so it shows overfitting first.
 
 # %%
 rows = []
@@ -260,19 +254,15 @@ for file, names in [("capacity", NAMES[:3]), ("remedies", [NAMES[1], *NAMES[3:]]
 # <!-- end -->
 #
 # - *Keeping the best epoch's weights* helps most: the baseline's loss is 0.278 instead of 0.654.
-#   Every network overfits in the end; without `restore_best_weights` we would be left with the last
-#   loss instead of the best. Stopping early only saves time: the row `early_stopping` is the
-#   baseline again, with fewer epochs.
-# - *Capacity*: the more units, the earlier the best epoch and the higher the last loss. `bigger` is
-#   best after its first epoch, and even then worse than the baseline. `smaller` reaches the
-#   baseline's loss, but later, and then overfits slowly.
+#   Stopping early only saves time: the row `early_stopping` is the baseline again, with fewer
+#   epochs.
+# - *Capacity*: the more units, the earlier the best epoch and the higher the last loss.
 # - *Penalties* slow overfitting down: the last loss is much lower than the baseline's. The best
 #   loss is not, so if you keep the best epoch's weights, the penalties do not help here.
 # - *Dropout*, alone or with L2, lowers the best loss slightly, but does not raise the test
-#   accuracy. (Do not compare its gap with the others: the training loss is measured while units are
-#   switched off, so it is too high.)
-# - *Batch normalization* lowers the last loss too, but its best loss is the highest of all: if you
-#   keep the best epoch's weights, it does harm here. We have not found out why.
+#   accuracy.
+# - *Batch normalization* does harm here: its best loss is the highest of all. We have not found out
+#   why.
 # - *More data* lowers the best loss more than any other remedy: compare `a_fifth`, 0.332, with
 #   `baseline`, 0.278. A coincidence is less likely to hold in 15,000 reviews than in 3,000.
 #
@@ -306,8 +296,7 @@ lesson.finish(model, curves[best_name], training=best_name, **scores)
 #
 # With a model of your own, first try to get more data, and use `EarlyStopping` with
 # `restore_best_weights=True`. Next, try `Dropout(0.5)` after the hidden layers, then fewer units or
-# an L2 penalty of 0.0001 to 0.001. (The last two did not lower the best loss here, but that differs
-# from one task to the next.) Change one thing at a time. More remedies: notes/overfitting.md
+# an L2 penalty of 0.0001 to 0.001. Change one thing at a time. More remedies: notes/overfitting.md
 
 # %% [markdown]
 # ## Exercises

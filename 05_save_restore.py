@@ -10,8 +10,7 @@ A trained model lives in memory and is gone when the program ends. Two lines kee
 
 For most purposes that is all. This lesson shows what is in the file, how to keep the best epoch
 while training, how to continue training as if it had never stopped, how to save layers that you
-wrote yourself, and which other formats there are. We check that the trained model, loaded from a
-file, predicts exactly the same.
+wrote yourself, and which other formats there are.
 
 Expect: test accuracy 0.972 (0.969 to 0.973), median and range of three seeds.
 
@@ -39,8 +38,7 @@ from common.callbacks import ModelCheckpoint  # Keras', but a crash leaves no ha
 
 # %% [markdown]
 # ## 1 Load
-# MNIST holds grayscale images of handwritten digits, 28x28 pixels: 60,000 for training and 10,000
-# for the test.
+# MNIST holds images of handwritten digits, 28x28 pixels.
 
 # %%
 (images, labels), (test_images, test_labels) = lesson.load("mnist")
@@ -79,13 +77,11 @@ model = build_model()
 # %% [markdown]
 # ## 4 Compile
 # The *state* of an optimizer is what it remembers from step to step. For every parameter, Adam
-# keeps two running averages, from which it computes the next step: one of the derivative of the
-# loss with respect to that parameter, one of the derivative's square. It also counts its steps. To
-# continue training later you need this state too.
+# keeps two running averages: one of the derivatives, one of their squares (lesson 00). It also
+# counts its steps. To continue training later you need this state too.
 #
 # The first training step would create the state; `optimizer.build` creates it now. We need that
-# because `load_weights`, further below, only fills a state that exists. If there is none, it prints
-# a warning and does not load the saved one.
+# because `load_weights`, further below, only fills a state that exists.
 
 
 # %%
@@ -109,9 +105,6 @@ compile_model(model)
 #   01, 02 and so on.
 #
 # The name must match: it ends in `.keras` for a whole model, in `.weights.h5` for weights only.
-# (HDF5 is a file format for arrays of numbers.) In older programs you will meet
-# `model.save("name.h5")`, one HDF5 file for the whole model. Keras 3 still reads and writes it, but
-# warns: use `.keras`.
 
 # %%
 saved = lesson.folder / "saved"
@@ -163,8 +156,8 @@ print(whole.name, "contains", *sorted(zipfile.ZipFile(whole).namelist()))
 # %% [markdown]
 # ### Weights only: `.weights.h5`
 # Use this format if your program builds the model itself. `load_weights` fills a model of the same
-# architecture; if the shapes of the weights differ, it raises an error. The file of a compiled
-# model also holds the optimizer's state; without it, the file is about a third as large.
+# architecture. The file of a compiled model also holds the optimizer's state. To compare, we also
+# save a model without an optimizer.
 
 # %%
 weights = saved / "digits.weights.h5"
@@ -182,10 +175,9 @@ uncompiled.save_weights(without_optimizer)
 # %% [markdown]
 # ### What each file holds
 # The table shows what each file restores by itself. A "no" under `architecture` means that the file
-# alone gives back no Keras model: for the weights files we had to call `build_model` first. A "no"
-# under `compile_settings` means that it brings back no optimizer, loss and metric: we had to call
-# `compile_model`, or did without. The column `optimizer` is about its state. We check it by the
-# step counter: "yes" means that the loaded optimizer has counted as many steps as that of `model`.
+# alone gives back no Keras model. The `compile_settings` are the optimizer, the loss and the
+# metric. The column `optimizer` is about its state: "yes" means that the loaded optimizer has
+# counted as many steps as that of `model`.
 
 # %%
 rows = []
@@ -222,10 +214,9 @@ add_row("weights, not compiled", without_optimizer, predict(uncompiled))
 # ### Other programs: `export`
 # A server or a phone needs predictions, but often has neither your code nor Keras. `export` writes
 # only the computation of a prediction (*inference*). It cannot be trained further, and `load_model`
-# does not read it: keep the `.keras` file too. With TensorFlow as the *back-end*, the library with
-# which Keras computes, we write a *SavedModel*: a folder for TensorFlow and for the server program
-# TensorFlow Serving. notes/saving.md lists the other formats; lesson 36 writes one for phones,
-# makes it smaller, and runs it without Keras.
+# does not read it: keep the `.keras` file too. With TensorFlow as the back-end (lesson 02) we write
+# a *SavedModel*: a folder for TensorFlow and for the server program TensorFlow Serving.
+# notes/saving.md lists the other formats, and lesson 36 writes one for phones.
 
 # %%
 if keras.backend.backend() == "tensorflow":
@@ -244,14 +235,11 @@ table = pd.DataFrame(rows).round({"kB": 1})
 lesson.save_table("forms", table.replace({True: "yes", False: "no"}))
 
 # %% [markdown]
-# Only `digits.keras` restores all four: weights, architecture, compile settings and optimizer
-# state. `digits.weights.h5` holds the weights and the optimizer's state, and the weights alone if
-# the model was not compiled. The export predicts, but gives back no Keras model.
+# Only `digits.keras` restores everything.
 #
 # ### Continue training
 # An interrupted training goes on in three steps: build and compile the model, load the last
-# checkpoint, and tell `fit` how many epochs are done. It trains only those that are missing, and
-# `ModelCheckpoint` goes on with number 04:
+# checkpoint, and tell `fit` how many epochs are done. It trains only those that are missing:
 #
 #     compile_model(model)
 #     model.load_weights("epoch-03.weights.h5")
@@ -297,20 +285,16 @@ assert with_state == 0
 # %% [markdown]
 # ### Layers of your own
 # If Keras has no layer for what you need, you can write one. It is a class: `build` creates its
-# weights, `call` computes its output. Our example multiplies its inputs by one trainable number.
+# weights, `call` computes its output.
 #
-# A file holds a layer's name and arguments, not its code. The sure way to load it takes two things.
+# A file holds a layer's name and arguments, not its code. So Keras needs two things to load it.
 # `register_keras_serializable` registers the class under a name, by which Keras finds it. And
 # `get_config` returns the arguments: those that every layer has, such as its name, and your own,
 # here `start`. A program that loads the model has to import the class before it calls `load_model`.
-#
-# There is one kind of layer whose code is in the file: `Lambda`, which wraps a Python function. A
-# stranger's file could run anything that way, so `load_model` refuses it unless you say
-# `safe_mode=False`. Do that only with files of your own (notes/saving.md).
 
 
 # %%
-@keras.saving.register_keras_serializable(package="lesson05")  # as "lesson05>Scale"
+@keras.saving.register_keras_serializable(package="lesson05")
 class Scale(layers.Layer):
     """Multiplies its inputs by one trainable number."""
 

@@ -8,8 +8,8 @@ what a `Dense` layer does before its activation is one line:
 
     outputs = inputs @ weights + biases
 
-You will learn to make tensors, to combine them as in this line, and to compute with them fast. Then
-you will train a classifier of handwritten digits with arithmetic of your own.
+You will learn to make tensors and to combine them as in this line. Then you will train a classifier
+of handwritten digits with arithmetic of your own.
 
 Expect: test accuracy 0.923 (0.922 to 0.924), median and range of three seeds.
 
@@ -39,11 +39,9 @@ from sklearn.model_selection import train_test_split
 # shape (3, 2) and rank 2: axis 0 counts the rows, axis 1 the columns. The *dtype* is the type of
 # the numbers: by default, Python floats become float32 and Python integers int32.
 #
-# TensorFlow refuses to add an integer tensor and a float tensor: it never converts tensors behind
-# your back, because that can cost precision or memory. Say what you want with `tf.cast`; from float
-# to integer it cuts off what is after the point. A plain Python number does adapt: `vector + 1`
-# works. (NumPy's default is float64, and `tf.constant(array)` keeps that: write `tf.constant(array,
-# tf.float32)`.)
+# TensorFlow refuses to add an integer tensor and a float tensor, because converting one of them can
+# cost precision or memory. Say what you want with `tf.cast`. A plain Python number does adapt:
+# `vector + 1` works.
 
 # %%
 vector, integers = tf.constant([1.0, 2.0]), tf.constant([3, 4])
@@ -58,8 +56,7 @@ print("cast first:", total.numpy())  # a NumPy array; tf.constant(array) is the 
 # ### Variables
 # A tensor cannot be changed: it is *immutable*. `vector + 1` is a new tensor. But the weights of a
 # network must change in training, so they are *variables*. A `tf.Variable` holds a tensor; you can
-# replace it (`assign`), add to it (`assign_add`) or subtract from it (`assign_sub`), as long as
-# shape and dtype stay the same.
+# replace it (`assign`), add to it (`assign_add`) or subtract from it (`assign_sub`).
 
 # %%
 with expect_error(TypeError):
@@ -70,9 +67,8 @@ print("variable:", variable.numpy())
 
 # %% [markdown]
 # ### Index, reshape, transpose
-# Single indices and slices work as in NumPy. A list of indices does not: for rows 2 and 0 of a
-# table write `tf.gather(table, [2, 0])`. `reshape` changes only the shape and keeps the order of
-# the numbers; one length may be -1, "whatever fits". `transpose` swaps rows and columns. Below,
+# Single indices and slices work as in NumPy. `reshape` changes only the shape and keeps the order
+# of the numbers; one length may be -1, "whatever fits". `transpose` swaps rows and columns. Below,
 # both turn the shape (3, 4) into (4, 3), but the results differ.
 
 # %%
@@ -85,10 +81,10 @@ print("first row after transpose:", tf.transpose(table)[0].numpy())
 # %% [markdown]
 # ### Reduce
 # A *reduction* such as `tf.reduce_sum` or `tf.reduce_mean` combines all numbers into one. The axis
-# that you name disappears. In a table, axis 0 counts the rows: `axis=0` combines the rows, so one
-# number per column is left, and the shape (3, 4) becomes (4,). `axis=1` leaves one number per row,
-# shape (3,). `keepdims=True` keeps the axis, with length 1. `tf.argmax` returns the index of the
-# largest number: that is how ten probabilities become a predicted class.
+# that you name disappears: `axis=0` combines the rows, and the shape (3, 4) becomes (4,), one
+# number per column. `axis=1` leaves one number per row, shape (3,). `keepdims=True` keeps the axis,
+# with length 1. `tf.argmax` returns the index of the largest number: that is how ten probabilities
+# become a predicted class.
 
 # %%
 print("sum:", tf.reduce_sum(table).numpy())
@@ -129,9 +125,8 @@ with expect_error(tf.errors.InvalidArgumentError):
 #
 # `tf.function` avoids that. At the first call it *traces* your function: it runs it once, with
 # placeholders instead of numbers, and records the operations as a *graph*. Later calls run the
-# graph, without your Python code. So a Python `print` happens only while tracing, whereas
-# `tf.print` is an operation, part of the graph, and prints on every call. Lesson 15 measures how
-# much faster a graph is for a training step.
+# graph, without your Python code. So a Python `print` happens only while tracing. Lesson 15
+# measures how much faster a graph is for a training step.
 #
 # A graph is made for one shape and dtype; a call with another shape or dtype traces again. So does
 # every new *Python* number, because it becomes a constant of the graph. Tracing takes much longer
@@ -153,15 +148,15 @@ for x in (tf.constant(1.0), tf.constant(2.0), tf.constant([1.0, 2.0]), 3, 4, 4):
 # ## A digit classifier made of tensors
 #
 # ## 1 Load
-# MNIST has images of handwritten digits, 28x28 pixels, with labels from 0 to 9.
+# Images of handwritten digits, as in lesson 05.
 
 # %%
 (all_images, all_labels), (test_images, test_labels) = lesson.load("mnist")
 
 # %% [markdown]
 # ## 2 Prepare
-# As in lesson 01, a tenth of the training images is for validation, and the rest comes in batches,
-# in a new random order in each epoch. Our arithmetic needs each image as a row of floats.
+# As in lesson 01, a tenth of the training images is for validation, and the rest comes in batches.
+# Our arithmetic needs each image as a row of floats.
 
 
 # %%
@@ -178,10 +173,9 @@ train = lesson.batches(train_images, train_labels)
 # %% [markdown]
 # ## 3 Define
 # Our classifier is a single dense layer with softmax. For each class it multiplies the 784 pixels
-# by 784 weights, adds everything up and adds a bias: that is the *score* (or *logit*) of the class.
-# For a batch of 32 images this is one matrix product, (32, 784) @ (784, 10), and the ten biases are
-# broadcast over the 32 rows. *Softmax* turns the ten scores into probabilities: take e to the power
-# of each, and divide by their sum.
+# by 784 weights, adds everything up and adds a bias: that is the *score* of the class. For a batch
+# of 32 images this is one matrix product, (32, 784) @ (784, 10), and the ten biases are broadcast
+# over the 32 rows. Softmax (lesson 01) takes e to the power of each score and divides by their sum.
 #
 # The arithmetic is ours, but the variables belong to a Keras model, which draws their initial
 # values and can evaluate and save them in the end. The `value` of a Keras variable is the
@@ -206,15 +200,11 @@ def predict(rows):
 
 # %% [markdown]
 # ## 4 Compile
-# Where `compile` would get a loss and an optimizer, we write both ourselves: first the derivative
-# of the loss, then the update. The loss of an image is the cross-entropy of lesson 01, -log(p) for
-# the probability p of the true class. We need ten derivatives, one for each score: that score
-# changes, the other nine stay fixed (a *partial derivative*). By softmax, p = e^s / sum, where s is
-# the score of the true class and the sum is that of all ten e^score; so the loss is log(sum) - s.
-# The derivative of log(sum) with respect to the score of a class is e^score / sum, the probability
-# of the class. For the true class the term -s adds -1. So the derivative is the probability, minus
-# 1 if the class is the true one. We call this number the *error* of the class
-# ([notes/gradients.md](notes/gradients.md#the-gradient-of-a-classifiers-loss) checks it).
+# Where `compile` would get a loss and an optimizer, we write both ourselves. The loss of an image
+# is the cross-entropy of lesson 01, -log(p) for the probability p of the true class. Its derivative
+# with respect to the score of a class is the probability of the class, minus 1 if the class is the
+# true one ([notes/gradients.md](notes/gradients.md#the-gradient-of-a-classifiers-loss) derives it).
+# We call this number the *error* of the class.
 #
 # Suppose an image shows a 3. If the network gives class 8 the probability 0.2, the error of class 8
 # is 0.2: too much. If it gives class 3 only 0.7, the error of class 3 is 0.7 - 1 = -0.3.
@@ -245,10 +235,9 @@ def train_step(images, labels):
 # %% [markdown]
 # ## 5 Fit
 # Two loops, over epochs and over batches, and after each epoch the validation accuracy. As `fit`
-# would, our loop calls the *callbacks* at the beginning and end of each epoch: one measures the
-# time, one saves the state, and one (`add_history=True`) collects the losses and accuracies that we
-# pass as `logs`: the history. A `CallbackList` passes each call on to all of them; lesson 15 has
-# more. (`compile` is only for `evaluate` below: its optimizer is never used.)
+# would, our loop calls the *callbacks* at the beginning and end of each epoch (lesson 15). One of
+# them collects the losses and accuracies that we pass as `logs`: the history. (`compile` is only
+# for `evaluate` below: its optimizer is never used.)
 
 # %%
 model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -275,8 +264,8 @@ callbacks.on_train_end()
 
 # %% [markdown]
 # ## 6 Evaluate
-# Keras took no part in the training, but the variables belong to its `Dense` layer. So the model
-# has learned what we trained, and computes the same probabilities.
+# The variables belong to the model's `Dense` layer. So the model has learned what we trained, and
+# computes the same probabilities.
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=1000, verbose=0, return_dict=True)

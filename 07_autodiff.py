@@ -40,10 +40,9 @@ from keras import layers
 # with respect to x. This is *automatic differentiation*. It is exact, apart from rounding:
 # TensorFlow knows the derivative of each single operation, and combines them.
 #
-# We can check it without any calculus: move x a little to both sides, and divide the change of f by
-# the change of x. These *finite differences* are only an approximation: they give the slope between
-# two points, not at one. For this f the error is exactly 0.001² = 0.000001: multiply it out. With
-# two points much closer together it would be smaller, but then rounding spoils the difference.
+# We can check it without any calculus, by *finite differences* (lesson 00): move x a little to both
+# sides, and divide the change of f by the change of x. They are only an approximation: the slope
+# between two points, not at one.
 
 
 # %%
@@ -70,12 +69,10 @@ print("with finite differences:", (f(2.001) - f(1.999)) / 0.002)
 # a time (*reverse mode*). Applied to the loss of a network, from the last layer back to the first,
 # this is *backpropagation*.
 #
-# Why backward? Every early layer needs the derivatives of all later ones as factors. Backward, a
-# product is computed once and used by all earlier layers: if u depended on ten weights, dy/du would
-# be computed once and multiplied by ten different derivatives of u. So one pass gives the
-# derivatives for all weights. One could also multiply from the front (*forward mode*), but such a
-# pass starts at one weight and gives the derivative for that one only: 100,000 weights would need
-# 100,000 passes.
+# Why backward? Every early layer needs the derivatives of all later ones as factors. Backward, they
+# are computed once and used by all earlier layers. So one pass gives the derivatives for all
+# weights. A pass from the front (*forward mode*) would give the derivative for one weight only:
+# 100,000 weights would need 100,000 passes.
 
 # %%
 x = tf.Variable(1.5)
@@ -87,33 +84,26 @@ print(f"dy/du {dy_du:.4f}, by the formula {np.cos(1.5**2):.4f}")
 print(f"dy/dx {dy_dx:.4f}, by the formula {np.cos(1.5**2) * 2 * 1.5:.4f}")
 
 # %% [markdown]
-# For a *second* derivative, put one tape inside another. Call `inner.gradient` inside the `with`
-# block of the outer tape: then the outer one records this computation too, and `outer.gradient`
-# differentiates dy/dx once more (exercise 1).
-#
 # ### Gradients
 # A loss depends on many weights. Its derivative with respect to one of them, with the others fixed,
 # is a *partial derivative*; the vector of all of them is the *gradient*. For z = 4w + b² at w = 3
 # and b = 1 it is (4, 2b) = (4, 2), and `tape.gradient(z, [w, b])` returns these two: z rises if w
 # or b grows, and twice as fast for w.
 #
-# Drawn as an arrow, the gradient points uphill, where z rises most steeply. A step of length 0.01
-# raises z by about 0.040 along w, 0.020 along b, and 0.045 along the arrow (4, 2), whose length is
-# √(4² + 2²) = 4.5. So to make a loss *smaller*, step *against* the gradient: subtract a little of
-# it from the weights. That is *gradient descent*, and the idea behind all training.
+# Drawn as an arrow, the gradient points uphill, where z rises most steeply: a step of length 0.01
+# raises z by about 0.040 along w, by 0.020 along b, and by 0.045 along the arrow. So to make a loss
+# *smaller*, step *against* the gradient: subtract a little of it from the weights. That is
+# *gradient descent*, and the idea behind all training.
 #
 # ### When the gradient is None
 # `None` means that the tape knows no way from the result back to x. There are two usual causes:
 #
 # - x is a constant. By itself the tape watches only variables. For a constant, call `tape.watch(x)`
 #   at the beginning of the `with` block.
-# - The computation left TensorFlow on its way, for example through NumPy: the record has a gap. To
-#   find it, make the tape persistent (below) and ask for the derivative of each intermediate result
-#   with respect to x, in the order of the computation. The first one that is `None` was computed at
-#   the gap.
+# - The computation left TensorFlow on its way, for example through NumPy: the record has a gap.
 #
-# A tape keeps all intermediate results. `gradient` frees that memory, so you can ask only once; a
-# tape made with `persistent=True` keeps them and answers again and again.
+# A tape keeps all intermediate results. `gradient` frees that memory, so you can ask only once. A
+# tape made with `persistent=True` keeps them.
 
 # %%
 x, constant = tf.Variable(3.0), tf.constant(3.0)
@@ -124,14 +114,14 @@ print("through NumPy:", tape.gradient(by_numpy, x))
 print("with respect to a constant:", tape.gradient(of_constant, constant))
 
 # %% [markdown]
-# [notes/gradients.md](notes/gradients.md) has what experts ask: gradients of arrays, Jacobian and
-# Hessian, `stop_gradient`, gradients of your own.
+# [notes/gradients.md](notes/gradients.md) has what experts ask: gradients of arrays, second
+# derivatives, gradients of your own.
 #
 # ## A line, fitted by hand
 #
 # ## 1 Load
 # We make the data ourselves: points near the line y = 3x + 2, with random noise added to every y.
-# Can gradient descent find the 3 and the 2 again? 100 points are for training, 50 for the test.
+# Can gradient descent find the 3 and the 2 again?
 
 # %%
 random = np.random.default_rng(lesson.seed)
@@ -149,9 +139,8 @@ test_x, test_y = make_points(50)
 
 # %% [markdown]
 # ## 2 Prepare
-# Nothing needs scaling: x has mean 0 and standard deviation 1, more or less. Keras, which we use
-# later, wants batches. In this lesson a batch holds all 100 points, unless you give `--batch-size`,
-# so an epoch is a single step.
+# Nothing needs scaling. Keras, which we use later, wants batches. In this lesson a batch holds all
+# 100 points, so an epoch is a single step.
 
 # %%
 train = lesson.batches(train_x, train_y)
@@ -173,9 +162,6 @@ def predict(x, w, b):
 # function of w and b it is a bowl with a single lowest point. Gradient descent starts somewhere on
 # its side, here at w = 0 and b = -1, and repeats: compute the loss, compute its gradient, subtract
 # the gradient times a small number, the *learning rate*, from the parameters.
-#
-# `w.assign_sub(d)` subtracts d from the variable. `w = w - d` would make w the name of a new tensor
-# that is no variable: the next tape would not watch it, and its gradient would be `None`.
 
 
 # %%
@@ -221,10 +207,10 @@ lesson.save_figure("line", figure)
 # long before the end: the line has arrived. With 1.1 the loss *diverges*: it grows without limit.
 # Why?
 #
-# Look at b alone, with w fixed. Squared out and averaged over the points, the loss has the form b²
-# + p·b + q. That is a parabola, and it can be written as (b - best)² + c, where c is the lowest
-# loss and `best` the b that has it. Its derivative is 2·(b - best). A step subtracts rate · 2·(b -
-# best), so the new distance b - best is the old one times the factor 1 - 2·rate:
+# Look at b alone, with w fixed. The loss, an average of squares, is then a parabola, (b - best)² +
+# c, where c is the lowest loss and `best` the b that has it. Its derivative is 2·(b - best). A step
+# subtracts rate · 2·(b - best), so the new distance b - best is the old one times the factor 1 -
+# 2·rate:
 #
 # - rate 0.1: the factor is 0.8, and the distance shrinks quickly
 # - rate 0.001: the factor is 0.998, and it shrinks slowly
@@ -232,10 +218,8 @@ lesson.save_figure("line", figure)
 #
 # ### The same with Keras
 # A `Dense` layer with one unit computes w·x + b. The two initializers give it our starting values;
-# Keras calls the weights of a layer its *kernel*. `"mse"` is our loss, and `SGD`, *stochastic
-# gradient descent*, makes our update. *Stochastic* means random: if a step sees only some of the
-# points, drawn at random, its gradient is only an estimate of that of all points (exercise 3). The
-# callbacks save the state of the training, as in lesson 01.
+# Keras calls the weights of a layer its *kernel*. `"mse"` is our loss, and `SGD`, stochastic
+# gradient descent (lesson 01), makes our update.
 
 # %%
 model = keras.Sequential([

@@ -3,11 +3,10 @@
 # 08 Functional API: what if the layers do not form one chain?
 
 A `Sequential` model is one chain: each layer passes its output to the next, from one input to one
-output. Often that is enough. But to estimate a price from a photo *and* a row of a table, a model
-needs two inputs. With the *functional API* of Keras, in which you call layers like functions, you
-build models with branches, several inputs, several outputs and shared layers. Do they predict house
-values better than a chain? We compare mean squared errors (MSE), with values in units of 100,000
-dollars.
+output. But to estimate a price from a photo *and* a row of a table, a model needs two inputs. With
+the *functional API* of Keras, in which you call layers like functions, you build models with
+branches, several inputs, several outputs and shared layers. Do they predict house values better
+than a chain? We compare mean squared errors (MSE), with values in units of 100,000 dollars.
 
 Expect: median test MSE: one hidden layer 0.350, two 0.318, two with a skip connection 0.320.
 
@@ -32,9 +31,8 @@ from common.introspection import diagram
 # %% [markdown]
 # ## 1 Load
 # The 1990 census divided California into districts of about 1,400 people. Each row describes one
-# district: its location, the median age of its houses, how many rooms, bedrooms, people and
-# households it has, and the median income in units of 10,000 dollars per year. The last column, the
-# median house value, is what we predict.
+# district: its location, the age of its houses, how many rooms and people it has, and the median
+# income. The last column, the median house value, is what we predict.
 
 # %%
 districts = lesson.load("california_housing")
@@ -42,10 +40,9 @@ print(districts.describe().T[["mean", "std", "min", "max"]].round(1).to_string()
 
 # %% [markdown]
 # ## 2 Prepare
-# How many rooms a district has depends mostly on how many people live there. Rooms *per household*
-# say more about its houses, so we divide rooms, bedrooms and people by the number of households.
-# The population itself stays a column, too. The target is in units of 100,000 dollars. A quarter of
-# the rows is the test set; a quarter of the rest is for validation.
+# Rooms *per household* say more about the houses than the number of rooms in the whole district. So
+# we divide rooms, bedrooms and people by the number of households. A quarter of the rows is the
+# test set; a quarter of the rest is for validation.
 
 # %%
 features = pd.DataFrame({
@@ -70,13 +67,11 @@ train = lesson.batches(train_features, train_values)  # reshuffled for every epo
 # %% [markdown]
 # ## 3 Define
 # ### One chain, written both ways
-# First the familiar way, as in lesson 03: `Normalization`, a hidden layer of 30 units, and one unit
-# without an activation function, because we predict a number.
-#
-# Then the same chain in the functional style. `keras.Input((8,))` stands for the rows of eight
-# numbers that will come in. It is a *symbolic tensor* (`KerasTensor`): an array with a shape and a
-# type, but without numbers yet. Its shape begins with `None`, for the number of rows in a batch,
-# which is left open. `layers.Dense(30, activation="relu")(x)` is two calls in one:
+# We write a chain like that of lesson 03 first as `Sequential`, then in the functional style.
+# `keras.Input((8,))` stands for the rows of eight numbers that will come in. It is a *symbolic
+# tensor* (`KerasTensor`): an array with a shape and a type, but without numbers yet. Its shape
+# begins with `None`, for the number of rows in a batch, which is left open. `layers.Dense(30,
+# activation="relu")(x)` is two calls in one:
 #
 #     layer = layers.Dense(30, activation="relu")  # create the layer
 #     x = layer(x)  # connect it: its input is the old x, its output the new x
@@ -113,25 +108,22 @@ for model in (sequential, functional):
 # %% [markdown]
 # The predictions are equal: it is the same model, written in two ways. But a functional model need
 # not be a chain. Its layers may form any *directed acyclic graph*: data flow one way along each
-# connection (*directed*), and no path leads back to its start (*acyclic*).
+# connection, and no path leads back to its start.
 #
 # ### A branch
 # `deep` is a chain with two hidden layers. `wide_deep` also has a *skip connection*, a path around
 # them: the normalized inputs go to the first hidden layer and also straight to the output layer.
 # `Concatenate` joins the 8 inputs and the 30 outputs of the last hidden layer into one row of 38.
 #
-# Such a model is called *wide and deep*. The skip connection is its *wide* path. (It is called wide
-# because in the first such models it carried thousands of inputs.) The inputs reach the output
-# layer unchanged, and there each is only multiplied by a weight. That suits a linear rule, such as
-# "the higher the income, the higher the value". The *deep* path through the hidden layers can learn
-# the rest. To see whether the skip connection helps, compare `wide_deep` with `deep`, and not with
-# `sequential`, which has one hidden layer fewer.
+# Such a model is called *wide and deep*. The skip connection is its *wide* path. It suits a linear
+# rule, such as "the higher the income, the higher the value". The *deep* path through the hidden
+# layers can learn the rest. To see whether the skip connection helps, we compare `wide_deep` with
+# `deep`, which has the same hidden layers.
 #
 # ### A model of a part
 # What do the hidden layers compute? To look, we need a model that ends there. Any symbolic tensor
 # of the graph can be an output, so one line makes it. `hidden_output` uses the same layers as
-# `wide_deep`, not copies: when we train `wide_deep`, `hidden_output` changes with it. Step 7 uses
-# it.
+# `wide_deep`, not copies: when we train `wide_deep`, `hidden_output` changes with it.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -159,8 +151,7 @@ lesson.save_figure("wide_deep_diagram", diagram(wide_deep, "wide_deep"))
 # %% [markdown]
 # ### Two inputs
 # We have only one table, so for practice we give the wide path its first five columns and the deep
-# path its last six; three are in both. Each path has an `Input` and a `Normalization` layer of its
-# own. Layers can have names, which summary and history show.
+# path its last six. Layers can have names, which summary and history show.
 
 # %%
 train_parts = train_features[:, :5], train_features[:, 2:]  # for the wide and the deep path
@@ -180,15 +171,13 @@ two_inputs = keras.Model([wide_input, deep_input], value)
 
 # %% [markdown]
 # ### Two outputs
-# Both paths learn from the same error. The wide path learns its simple rule quickly. The gradient
-# of a squared error is proportional to the error (lesson 03), so from then on the deep path gets
-# only small gradients. An *auxiliary output* works against that: a second output layer must predict
-# the value from the deep path alone. After training we ignore it. (In lesson 17 each output answers
-# a question of its own.)
+# Both paths learn from the same error. The wide path learns its simple rule quickly. Then the error
+# is smaller, and the deep path gets only small gradients. An *auxiliary output* works against that:
+# a second output layer must predict the value from the deep path alone. After training we ignore
+# it.
 #
 # The architecture is that of `two_inputs` plus the layer `deep_alone`. But we create all layers
-# that are trained anew: if both models shared them, they would be trained twice. (The two
-# `Normalization` layers are not trained, so they can be shared.)
+# that are trained anew: if both models shared them, they would be trained twice.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -204,10 +193,9 @@ lesson.save_figure("two_outputs_diagram", diagram(two_outputs, "two_outputs"))
 # %% [markdown]
 # ### A shared layer
 # How much more are the houses of one district worth than those of another? Both must be judged by
-# the same rule. A *shared layer* is called in several places but has only one set of weights; in
-# training, the gradients from all its calls are added. A whole model can be called like a layer,
-# too: here we call `deep` twice and subtract. `comparison` has no weights of its own, so it is
-# trained as soon as `deep` is.
+# the same rule. A *shared layer* is called in several places but has only one set of weights. A
+# whole model can be called like a layer, too: here we call `deep` twice and subtract. `comparison`
+# has no weights of its own, so it is trained as soon as `deep` is.
 
 # %%
 first, second = keras.Input((8,)), keras.Input((8,))
@@ -264,8 +252,7 @@ for name, model, batches, validation in [
 # ## 6 Evaluate
 # An MSE of 0.36 means a *root mean squared error* (RMSE) of √0.36 = 0.6, or 60,000 dollars. A model
 # with two outputs returns a list of two arrays. We score only the first, the main output; in the
-# history its loss is called `value_loss`, after the layer. The baseline is, as in lesson 03, to
-# always predict the mean of the training values.
+# history its loss is called `value_loss`, after the layer.
 
 # %%
 predictions = {
@@ -308,8 +295,7 @@ print(f"baseline, always predicting the mean: test MSE {mean_mse:.4f}")
 #
 # ## 7 Predict
 # A positive number from `comparison` means that the first district has the more valuable houses.
-# `hidden_output` returns the 30 numbers that the hidden layers of `wide_deep` compute for one
-# district; many are 0, because `relu` replaces negative values by 0.
+# `hidden_output` returns the 30 numbers that the hidden layers of `wide_deep` compute.
 
 # %%
 one, other = test_features[:1], test_features[1:2]

@@ -7,9 +7,8 @@ many layers and how wide. These are the *hyperparameters*. In this lesson you le
 them: it trains many networks and compares them on the validation set. The winner is trained longer
 and tested once.
 
-For comparison: on the same data, a search by random trials in A. Géron's book "Hands-On Machine
-Learning" ends with a test MSE (mean squared error) of 0.3029, with house values in units of 100,000
-dollars.
+On the same data, a random search in A. Géron's book "Hands-On Machine Learning" ends with a test
+MSE (mean squared error) of 0.3029.
 
 Expect: test MSE 0.260 (0.251 to 0.264), median and range of three seeds.
 Takes: about 8 minutes on two CPU cores, at full length.
@@ -45,18 +44,17 @@ warnings.filterwarnings("ignore", "All-NaN axis")  # from Keras Tuner, if a trai
 
 # %% [markdown]
 # ## 1 Load
-# The data set of lesson 08: 20,640 districts of California. From eight numbers, such as the median
-# income and the location, we predict the median value of the houses.
+# The data set of lesson 08: 20,640 districts of California. We predict the median value of their
+# houses, in units of 100,000 dollars.
 
 # %%
 districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# We divide the numbers of rooms, bedrooms and people in a district by that of its households. This
-# makes three new features. Of the four counts we keep only the population, so there are eight
-# features, as before. A quarter of the rows is the test set, and a quarter of the rest, 3,870 rows,
-# is the validation set. That leaves 11,610 rows for training.
+# As in lesson 08, we divide the numbers of rooms, bedrooms and people in a district by that of its
+# households. A quarter of the rows is the test set, and a quarter of the rest is the validation
+# set. That leaves 11,610 rows for training.
 
 # %%
 features = districts.drop(columns="median_house_value")
@@ -104,17 +102,16 @@ def build_model(depth, width, dropout):
 # ## 4 Compile
 # `compile` needs two more choices: an optimizer and its learning rate. The four candidates are
 # Adam, two relatives of it (RMSprop and Nadam), and SGD with *momentum*, which keeps part of the
-# last step (notes/optimizers.md). Together with the three above we have five hyperparameters. The
-# loss is the MSE.
+# last step (notes/optimizers.md). Together with the three above we have five hyperparameters.
 #
 # *Keras Tuner*, a separate package, searches for good values. You write a function that takes an
 # object `hp` and returns a compiled model. Wherever you would write a fixed number, you ask `hp`
 # for one, giving its name and the values that are allowed. The tuner calls the function once for
 # each network, every time with other values in `hp`.
 #
-# Why `sampling="log"` below? For a learning rate the factor counts, not the difference: going from
-# 0.0001 to 0.001 changes as much as going from 0.001 to 0.01. Drawn evenly, nine of ten learning
-# rates would lie above 0.003; on a logarithmic scale each factor of ten is equally likely.
+# Why `sampling="log"` below? For a learning rate the factor counts, not the difference. Drawn
+# evenly, nine of ten learning rates would lie above 0.003. On a logarithmic scale each factor of
+# ten is equally likely.
 
 # %%
 OPTIMIZERS = {
@@ -148,31 +145,20 @@ def build(hp):
 # network is a *trial*. 30 trials try 30 different learning rates. That is better if one or two
 # hyperparameters matter much more than the others, and usually they do.
 #
-# Random search spends as much time on a hopeless network as on a good one. *Hyperband* stops the
-# worst early, in rounds: after each round, only the best third goes on (`factor=3`; the number is
-# rounded up), and is trained on, until it has done about three times as many epochs as before. This
-# is *successive halving*, here with thirds. Hyperband does this several times, starting with a
-# different number of networks each time. Each time is called a *bracket*. With at most 20 epochs
-# there are three:
+# Random search spends as much time on a hopeless network as on a good one. *Hyperband* drops the
+# worst early. It starts with 12 networks and trains each for 3 epochs. Only the best third goes on
+# (`factor=3`, rounded up): 4 networks to epoch 7, and the best 2 of these to epoch 20. That would
+# always drop a network that learns slowly at first, but well in the end. So Hyperband starts twice
+# more, with fewer networks and a longer first round. In all it trains for 226 epochs, 30 trials of
+# random search for 600.
 #
-# 1. 12 networks train for 3 epochs; the best 4 go on to epoch 7, the best 2 of these to epoch 20.
-# 2. 6 networks train for 7 epochs; the best 2 go on to epoch 20.
-# 3. 4 networks train for 20 epochs.
-#
-# Why not the first bracket only? A network that learns slowly at first, but well in the end, would
-# be dropped every time; the later brackets are more patient. In all, Hyperband trains for 226
-# epochs, 30 trials of random search for 600.
-#
-# Both draw at random, whatever earlier trials have shown. *Bayesian optimization* learns from them:
-# it predicts the loss of every combination, and how uncertain that is, and tries one with a low or
-# very uncertain prediction. The fewer trials you can afford, the more that pays;
-# `keras_tuner.BayesianOptimization` is used like `RandomSearch` below. (`tuner.search` takes
-# `EarlyStopping`, too: notes/hyperparameters.md.)
+# Both draw at random, whatever earlier trials have shown. *Bayesian optimization* learns from them
+# which combination to try next. `keras_tuner.BayesianOptimization` is used like `RandomSearch`
+# below.
 #
 # A trial is judged by the lowest validation loss of its epochs. With far too large a learning rate,
-# training *diverges*: the loss grows from step to step until it is NaN, *not a number*. If that
-# happens in the first epoch, the trial has no loss to be judged by: it fails, and the search goes
-# on with the next one.
+# training *diverges*: the loss grows from step to step until it is NaN. If that happens in the
+# first epoch, the trial fails, and the search goes on with the next one.
 
 # %%
 options = {  # the same for both searches
@@ -207,8 +193,7 @@ with contextlib.chdir(search_folder(lesson)):  # the searches save their trials 
 
 # %% [markdown]
 # `tuner.get_best_hyperparameters()[0]` is the winner of a search. We want to see all trials, so our
-# helper `trial_table` lists them, with their hyperparameters and the validation MSE. A network that
-# Hyperband continues has one row for each round, with the number of epochs of that round.
+# helper `trial_table` lists them. A network that Hyperband continues has one row for each round.
 
 # %%
 trials = trial_table(tuners, lesson.epochs)
@@ -217,14 +202,11 @@ lesson.save_figure("trials", trials_figure(trials))
 
 # %% [markdown]
 # In the left figure each point is a trial. The best trials have learning rates in the middle of the
-# range; SGD with momentum needs larger ones than the other optimizers. At almost the same rate one
-# trial can still be much worse than another, because of its other hyperparameters. The right figure
-# shows how many epochs each search needed to find its best network.
+# range. The right figure shows how many epochs each search needed to find its best network.
 #
 # 20 epochs were enough to compare, but not to get the most out of the winner. So we train it again
-# from the start, five times as long. Its learning rate falls to 0 along a cosine (lesson 16
-# compares such *schedules*), and `restore_best_weights` returns to the epoch with the lowest
-# validation loss.
+# from the start, five times as long. Its learning rate falls to 0 along a cosine (lesson 16), and
+# `restore_best_weights` returns to the epoch with the lowest validation loss.
 
 # %%
 winner = trials.sort_values("val_mse").iloc[0]
@@ -263,9 +245,7 @@ history = model.fit(
 # little too low. Only rows that decided nothing give an honest estimate.
 #
 # With seed 42 the test MSE is indeed higher than the validation MSE; with the other two it is
-# lower. Each seed splits the rows anew, and there the test rows happened to be easier: the luck of
-# the split can be larger than the luck of the choice. So if two choices are close, compare them
-# with several seeds: a difference smaller than the range of the seeds may be luck.
+# lower. Each seed splits the rows anew, and there the test rows happened to be easier.
 
 # %%
 test = model.evaluate(test_features, test_values, batch_size=1000, verbose=0)
@@ -277,7 +257,7 @@ print(f"always predicting the mean: test MSE {guess:.4f}")
 # %% [markdown]
 # ## 7 Predict
 # Each point is a district of the test set; on the dashed line a prediction is exact. The column of
-# points at 5 has a simple reason: the census wrote 500,001 dollars for every value above 500,000.
+# points at 5 is there because the census wrote 500,001 dollars for every value above 500,000.
 
 # %%
 predicted = model.predict(test_features, batch_size=1000, verbose=0)[:, 0]
@@ -293,8 +273,7 @@ lesson.finish(model, history, units=units, test_mse=test, val_mse=val)
 # - Hyperband gives up early on bad networks, and so needs fewer epochs.
 #
 # On your own data, try first: Adam, two hidden layers, and a learning rate from the quick test in
-# lesson 16, which also tells how the batch size matters (lesson 20: depth and width). Let a program
-# search only if the last few percent matter.
+# lesson 16. Let a program search only if the last few percent matter.
 
 # %% [markdown]
 # ## Exercises

@@ -5,7 +5,7 @@
 A *time series* is a sequence of values measured one after the other: sales per day, temperature per
 hour. You will cut a series into training examples, forecast the next value and the next ten with
 *recurrent neural networks* (RNN, LSTM, GRU), compare them with simpler forecasts, and see why a
-simple RNN forgets. Lesson 18 reads texts with such a network.
+simple RNN forgets.
 
 Expect: test MSE 0.0018 (0.0017 to 0.0020) with the GRU, median and range of three seeds.
 Takes: about 2 minutes on two CPU cores, at full length.
@@ -40,8 +40,8 @@ from forecasting import figures
 # network sees the first 50 and predicts the last ten.
 #
 # The noise cannot be predicted: at each step it is drawn uniformly between -0.05 and 0.05. Its mean
-# square (the integral of x² over that range, divided by its width) is 0.1²/12 = 0.00083, and on
-# average no forecast can have a lower mean squared error than that. This is the *noise floor*.
+# square is 0.1²/12 = 0.00083, and on average no forecast can have a lower mean squared error (MSE)
+# than that. This is the *noise floor*.
 
 # %%
 STEPS, AHEAD, SERIES = 50, 10, 10_000
@@ -58,16 +58,15 @@ print("series:", series.shape, f"values from {series.min():.2f} to {series.max()
 # %% [markdown]
 # ## 2 Prepare
 # The first 7,000 series are for training, the next 2,000 for the final test, the last 1,000 for
-# validation. A recurrent layer takes arrays of shape (examples, steps, features), here
-# (7000, 50, 1). With temperature and pressure there would be two features.
+# validation. A recurrent layer takes arrays of shape (examples, steps, features). Ours has one
+# feature.
 #
 # Your own data is more likely to be one long series. Then you cut it into *windows*: with three
 # values in a window, the series 1 2 3 4 5 gives three examples, 1 2 -> 3, 2 3 -> 4 and 3 4 -> 5.
 # Below, for practice only, one series of 60 values gives ten windows of 51: 50 inputs and a target.
 #
 # Windows overlap. If you split them at random, the network sees most of the test values in training
-# (*data leakage*). So train on the earlier part of the series and test on the later one. (Our
-# 10,000 series are independent, so here it is enough that each belongs to one part only.)
+# (*data leakage*). So train on the earlier part of the series and test on the later one.
 
 # %%
 inputs, targets = series[:, :STEPS], series[:, STEPS:, 0]  # (10000, 50, 1) and (10000, 10)
@@ -82,9 +81,9 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 
 # %% [markdown]
 # ## 3 Define
-# There are two *baselines*. The *naive* forecast says that the next value equals the last one: a
-# network that does no better has learned nothing useful. `linear` is the simplest network, a
-# weighted sum of the 50 values plus a bias.
+# There are two *baselines*, simple forecasts that the networks have to beat. The *naive* forecast
+# says that the next value equals the last one. `linear` is the simplest network, a weighted sum of
+# the 50 values plus a bias.
 #
 # **A recurrent layer** reads one step at a time and keeps a *state*, its memory, which starts at 0.
 # At each step it computes a new state from the value and the old state. In `SimpleRNN(1)` the state
@@ -93,8 +92,7 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 #     new_state = tanh(a * value + b * old_state + c)
 #
 # `tanh` squeezes any number to between -1 and 1. The same three parameters a, b, c serve at all 50
-# steps. With 20 units the state is 20 numbers, and each unit sees all 20 old ones: `SimpleRNN(20)`
-# has 20·1 weights for the value, 20·20 for the state and 20 biases, 440 parameters.
+# steps. With 20 units the state is 20 numbers, and each unit sees all 20 old ones.
 #
 # `deep_rnn` stacks two such layers. By default a layer returns only its last state. With
 # `return_sequences=True` it returns the state after every step, shape (50, 20), which is the input
@@ -102,9 +100,7 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 #
 # **Gates.** A simple RNN overwrites its state at every step. A *gate* lets a layer learn when to
 # keep it instead. Each unit has its own gate, a number between 0 (closed) and 1 (open), computed
-# with parameters of its own. The function sigmoid(x) = 1 / (1 + exp(-x)) turns any number into one
-# between 0 and 1. In a layer of one unit the gate is the line below; with 20 units, q·old_state
-# becomes a weighted sum of all 20 old states:
+# with parameters of its own. In a layer of one unit it is:
 #
 #     gate = sigmoid(p * value + q * old_state + r)
 #
@@ -118,22 +114,18 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 # An *LSTM*, long short-term memory, has two states: the *cell state* stores what may be needed
 # later, the *hidden state* is what the layer returns now. The *forget gate* sets how much of the
 # old cell state is kept, the *input gate* how much of the candidate is added, and the *output gate*
-# how much of the new cell state is returned. Gates and candidate are computed from the value and
-# the old hidden state. The cell state can grow beyond 1. It stays as it is; only what is returned
-# goes through `tanh`, and so lies between -1 and 1:
+# how much of the new cell state is returned:
 #
 #     new_cell = forget_gate * old_cell + input_gate * candidate
 #     new_hidden = output_gate * tanh(new_cell)
 #
-# A simple RNN with v features and u units has u·(v + u + 1) parameters. An LSTM has four times as
-# many, one set for the candidate and one for each gate. A GRU has three sets, in Keras with two
-# biases per unit, one for the values and one for the states: 3·u·(v + u + 2).
+# A simple RNN with v features and u units has u·(v + u + 1) parameters: 20·(1 + 20 + 1) = 440 for
+# `SimpleRNN(20)`. An LSTM has four times as many, one set for the candidate and one for each gate.
 #
 # `conv_gru` begins with a *convolution* along time: each of 20 *filters* computes a weighted sum of
-# four neighboring steps (*kernel size* 4), moves on by two (`strides`) and repeats. Out come (50 -
-# 4) / 2 + 1 = 24 steps of 20 numbers each, which the GRU reads instead of 50 steps of one number.
-# `ten_ahead` is the GRU with ten outputs, for section 7. Like `lstm` and `gru`, both have one
-# recurrent layer of 32 units.
+# four neighboring steps (*kernel size* 4), moves on by two (`strides`) and repeats. The GRU then
+# reads (50 - 4) / 2 + 1 = 24 steps of 20 numbers each instead of 50 steps of one number.
+# `ten_ahead` is the GRU with ten outputs, for section 7.
 
 
 # %%
@@ -163,14 +155,12 @@ models = {name: build_model(name) for name in lesson.models}
 
 # %% [markdown]
 # ## 4 Compile
-# The loss is the mean squared error (MSE). Adam's learning rate falls from 0.008 to 0 along half a
-# cosine wave (lesson 16): large steps at first, small ones at the end.
+# Adam's learning rate falls from 0.008 to 0 along half a cosine wave (lesson 16).
 #
 # In a recurrent network, gradients sometimes *explode*: they become so large that one step of
-# gradient descent ruins the weights (section 6 shows why). Adam limits that one step, but the huge
-# gradient stays in its averages and spoils many later ones. *Gradient clipping* prevents it:
-# `clipnorm=1` scales the gradient of each array of weights down to length 1 if it is longer. Its
-# length, the *norm*, is the root of the sum of its squared entries.
+# gradient descent ruins the weights (section 6 shows why). *Gradient clipping* prevents it.
+# `clipnorm=1` looks at the gradient of each array of weights. If its length, the *norm*, is more
+# than 1, it is scaled down to 1.
 
 # %%
 steps = len(batches[1])  # per epoch
@@ -186,7 +176,7 @@ for model in models.values():
 
 # %% [markdown]
 # ## 5 Fit
-# All networks are trained in the same way, and each is tested right after its training.
+# All networks are trained in the same way.
 
 
 # %%
@@ -217,8 +207,8 @@ for name, model in models.items():
 
 # %% [markdown]
 # ## 6 Evaluate
-# The figure `models` shows the training and validation loss of each network after every epoch. The
-# dashed gray line is the naive forecast, the dotted one the noise floor.
+# In the figure `models`, the dashed gray line is the naive forecast, the dotted one the noise
+# floor.
 
 # %%
 one_ahead = [name for name in lesson.models if name != "ten_ahead"]
@@ -242,14 +232,12 @@ if one_ahead:
 # | `conv_gru` | 0.0015 (0.0015 to 0.0020) |
 # <!-- end -->
 #
-# - `linear` is a strong baseline: it beats the naive forecast by far.
-# - `simple_rnn`, one unit with three parameters, beats the naive forecast but not `linear`.
+# - `linear` is a strong baseline: it beats both the naive forecast and `simple_rnn` by far.
 # - `deep_rnn`, with 20 units in each of two layers, beats both baselines.
-# - With gates, `lstm` and `gru` beat `deep_rnn` with every seed; which of the two is better,
-#   depends on the seed. (They have 4,385 and 3,393 parameters, `deep_rnn` 1,281: size may be part
-#   of it.) The median of `gru` is about twice the noise floor.
+# - With gates, `lstm` and `gru` beat `deep_rnn` with every seed. (They also have about three times
+#   as many parameters.) The median of `gru` is about twice the noise floor.
 # - With the convolution, the GRU is better with two of three seeds: its memory has to last for half
-#   as many steps. In much longer series that should help even more.
+#   as many steps.
 #
 # **Why simple RNNs forget.** To train one, Keras applies backpropagation to all 50 steps, from the
 # last to the first: *backpropagation through time*. By the chain rule, each step back multiplies
@@ -261,8 +249,8 @@ if one_ahead:
 # gate is 0.99 copies most of its state, and 0.99^50 = 0.6 survives.
 #
 # The gradient of the forecast with respect to an early input value contains the same factors. The
-# figure shows it for each step, as root mean square over 200 series. `small start` is `deep_rnn`
-# with its state weights halved.
+# figure `memory` shows it for each step. `small start` is `deep_rnn` with the weights of the old
+# state halved.
 
 # %%
 recurrent = [name for name in ("deep_rnn", "lstm", "gru") if name in models]
@@ -278,14 +266,12 @@ if recurrent:
 
 # %% [markdown]
 # Before training, the gradient of `small start` vanishes fastest, while that of `deep_rnn` hardly
-# shrinks. With 20 units, b becomes a 20x20 matrix. Keras starts it as an *orthogonal* one, which
-# changes no vector's length, so by itself it neither shrinks nor enlarges the gradient. And the
-# states of the untrained network are so small that 1 - state² is nearly 1.
+# shrinks. Keras starts the weights of the old state as an *orthogonal* matrix, which changes no
+# vector's length.
 #
-# A GRU's gates start near 0.5, so it loses about half of its state per step. An LSTM keeps more:
-# Keras starts the bias of its forget gate at 1, so the gate starts near sigmoid(1) = 0.73. In
-# training the gates learn to keep more. Afterwards all three networks depend on all 50 values, on
-# the last ones most.
+# The gates of a GRU and an LSTM start about half open, so both lose a part of their state at every
+# step. In training the gates learn to keep more. Afterwards all three networks depend on all 50
+# values, on the last ones most.
 #
 # ## 7 Predict
 # There are three ways to forecast ten steps: repeat the last value ten times (naive); predict one
@@ -329,9 +315,7 @@ lesson.finish(models[last], curves[last], training=last, **errors)
 # - Compare with a naive forecast and a linear model, on data later than the training data.
 #
 # On your own data, try first: the naive forecast, then a linear model on windows, then a GRU with
-# 20 to 50 units. If the time of day or year matters, give it as two features, the sine and cosine
-# of 2π·hour/24, so that 23:59 is close to 0:00. Scale values to about -1 to 1, because tanh is flat
-# for larger ones; compute the scale from the training part only, otherwise test data leaks in.
+# 20 to 50 units. Scale the values to about -1 to 1; compute the scale from the training part only.
 
 # %% [markdown]
 # ## Exercises

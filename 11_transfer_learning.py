@@ -5,8 +5,8 @@
 *Transfer learning* reuses what a network has learned for a related task. Here a network learns the
 digits 0 to 4 from thousands of images, and then has to learn 5 to 9 from ten images of each. You
 will see what can be kept, what must be replaced, and when that pays compared with training *from
-scratch*, from random weights. With photos of your own you would start from a large network that
-others have trained: the end of the lesson shows how.
+scratch*, from random weights. The end of the lesson shows how to do the same with photos of your
+own.
 
 Expect: median test accuracy, ten images per digit: from scratch 0.876, with frozen features 0.936.
 
@@ -36,7 +36,7 @@ from common import plots
 # ## 1 Load
 # MNIST: images of handwritten digits, 28x28 gray pixels. The first task has the classes 0 to 4. The
 # second has 5 to 9; as labels must count from 0, they become the labels 0 to 4. The first layer
-# expects an axis for color channels, so we add one of length 1: gray is a single channel.
+# expects an axis for color channels, so we add one of length 1.
 
 # %%
 (images, labels), (test_images, test_labels) = lesson.load("mnist")
@@ -56,7 +56,7 @@ test_images, test_labels = digits(test_images, test_labels, 5)
 # ## 2 Prepare
 # For the first task, a tenth of the images is held out for validation. For the second task we
 # pretend to have only 10, 100 or 1,000 images of each digit. Ten are too few to hold some out for
-# validation, so we cannot watch for overfitting: we fix the number of training steps beforehand.
+# validation, so we fix the number of training steps beforehand.
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -84,24 +84,17 @@ lesson.save_figure("few", plots.image_grid(few_images[..., 0], titles, columns=1
 # %% [markdown]
 # ## 3 Define
 # The network has two parts. The first is the *feature extractor*. Its *convolutions* slide small
-# windows of weights, *filters*, over the image; at each place a filter multiplies the numbers in
-# its window by its weights and adds them up. The first layer's 32 filters make 32 images; each of
-# the second layer's 64 filters looks at all 32 of them at once, and makes one. The sum is large
-# where the pixels match the filter's pattern, such as an edge. *Pooling* halves height and width:
-# it keeps the largest of every 2x2 numbers. (Lesson 12 shows more.) The last pooling returns 5x5
-# numbers for each of the 64 filters (28 → 26 → 13 → 11 → 5: a window of 3x3 takes away two; pooling
-# halves, rounding down): 1,600 *features*, which tell what strokes the image has, and where. The
-# second part, the *head*, turns the features into the probabilities of the five classes, with dense
-# layers.
+# windows of weights, *filters*, over the image. The result is large where the pixels match the
+# filter's pattern, such as an edge. *Pooling* halves height and width. (Lesson 12 explains both.)
+# At the end there are 5x5 numbers for each of 64 filters: 1,600 *features*, which tell what strokes
+# the image has, and where. The second part, the *head*, turns the features into the probabilities
+# of the five classes, with dense layers.
 #
 # The digits 5 to 9 consist of strokes too, so the feature extractor can be reused. The head cannot:
-# its five outputs stand for other digits. The first layers are the most general: they find edges
-# and short strokes, which nearly all images have. Later layers combine these into larger shapes,
-# which suit the trained classes more closely.
+# its five outputs stand for other digits.
 #
-# The filters have been trained on pixels between 0 and 1. With pixels up to 255, their sums would
-# be 255 times too large. So new images must be *preprocessed* in the same way as the old ones. Here
-# that cannot be forgotten: `Rescaling` is part of the feature extractor.
+# The filters have been trained on pixels between 0 and 1. So new images must be *preprocessed* in
+# the same way. Here that cannot be forgotten: `Rescaling` is part of the feature extractor.
 
 
 # %%
@@ -180,8 +173,7 @@ learned = features.get_weights()
 #
 # Why is the head trained first? It starts random, so at first the gradients that reach the features
 # are little better than random: they would push good features in wrong directions. The low learning
-# rate protects the features as well: they should adapt a little, not be overwritten. (If you
-# unfreeze only some layers, take the last ones, which are the least general.)
+# rate protects the features as well: they should adapt a little, not be overwritten.
 #
 # Training from scratch takes as many steps as both trainings of the fine-tuned model together.
 
@@ -237,13 +229,10 @@ for size in SIZES:
 # <!-- end -->
 #
 # The fewer images, the more transfer helps. From ten of each digit a network can hardly learn good
-# features; with transfer it already has them. From 1,000 it can learn them itself. (With ten, it
-# matters which ones the seed draws: those ranges are wide.)
+# features; with transfer it already has them. From 1,000 it can learn them itself.
 #
-# Fine-tuning hardly changes anything here. By the time it begins, the network has memorized the 10
-# or 100 images of each digit, so there is little left to learn; and with 1,000 the frozen features
-# already fit well. Fine-tuning pays when the tasks differ more, so that the old features do not
-# quite fit, and when there are enough images to adapt them.
+# Fine-tuning hardly changes anything here. It pays when the tasks differ more, so that the old
+# features do not quite fit, and when there are enough images to adapt them.
 
 # %%
 values = np.reshape(list(scores.values()), (-1, 3))  # a row per size
@@ -258,7 +247,7 @@ lesson.save_figure("transfer", figure)
 # %% [markdown]
 # ## 7 Predict
 # The model fine-tuned with the most images classifies 25 test images; the true digit is in
-# parentheses. We add 5 to the labels to get the digits back. This model is saved.
+# parentheses. This model is saved.
 
 # %%
 guesses = second.predict(test_images[:25], verbose=0).argmax(axis=1) + 5
@@ -277,10 +266,9 @@ lesson.finish(
 # %% [markdown]
 # ### Photos of your own
 # Start from a network that others have trained on ImageNet, 1.3 million photos of 1,000 classes.
-# MobileNetV2 is a small one, for photos of 224x224 pixels with values from 0 to 255; Keras
-# downloads its weights. Leave out its head (`include_top=False`), and average each channel of its
-# last layer over the image (`pooling="avg"`, *global average pooling*). For photos of, say, three
-# classes:
+# MobileNetV2 is a small one, for photos of 224x224 pixels with values from 0 to 255. Leave out its
+# head (`include_top=False`), and average each channel of its last layer over the image
+# (`pooling="avg"`). For photos of, say, three classes:
 #
 #     base = keras.applications.MobileNetV2(include_top=False, pooling="avg")
 #     base.trainable = False
@@ -289,19 +277,15 @@ lesson.finish(
 #     outputs = layers.Dense(3, activation="softmax")(base(x))
 #     model = keras.Model(inputs, outputs)
 #
-# Compile and fit. (Few photos become many if you shift and rotate them at random, *augmentation*:
-# lesson 33.) If that is not good enough, unfreeze, compile with a low rate, and fit again:
+# Compile and fit. If that is not good enough, unfreeze, compile with a low rate, and fit again:
 #
 #     base.trainable = True
 #     for layer in base.layers:
 #         if isinstance(layer, layers.BatchNormalization):
 #             layer.trainable = False
 #
-# Why do these layers stay frozen? In training, batch normalization (lesson 04) uses the mean and
-# variance of each batch; in prediction, its *moving averages* of both. The layers after it rely on
-# the averages from ImageNet, and your few photos would soon spoil them. A frozen layer keeps and
-# uses them. (Many examples call `base(x, training=False)` instead, which means "compute as in
-# prediction". In Keras 3 that is not enough: `fit` overrides it.) Lesson 34 does all this.
+# The layers of batch normalization (lesson 04) stay frozen: their averages come from ImageNet, and
+# your few photos would soon spoil them. Lesson 34 does all this.
 #
 # ## Remember
 # - Transfer learning reuses the feature extractor of a related task and puts a new head on it.

@@ -33,9 +33,9 @@ from inspection.figures import activations_figure, maps_figure, pixels_figure, w
 
 # %% [markdown]
 # ## 1 Load
-# MNIST: images of handwritten digits, 28x28 gray pixels from 0 (background) to 255 (ink). There are
-# ten classes, 0 to 9. A convolution expects one more axis, the *channels* (a color image has
-# three): the shape becomes (images, 28, 28, 1).
+# MNIST: images of handwritten digits, 28x28 gray pixels from 0 (background) to 255 (ink). A
+# convolution expects one more axis, the *channels* (a color image has three): the shape becomes
+# (images, 28, 28, 1).
 
 # %%
 (images, labels), (test_images, test_labels) = lesson.load("mnist")
@@ -43,8 +43,8 @@ images, test_images = images[..., np.newaxis], test_images[..., np.newaxis]
 
 # %% [markdown]
 # ## 2 Prepare
-# A tenth of the training images is held out for validation; `stratify` keeps the fraction of each
-# digit the same in both parts. `picture` is the one test image that we will look at closely.
+# A tenth of the training images is held out for validation. `picture` is the one test image that we
+# will look at closely.
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -59,27 +59,21 @@ picture = test_images[test_labels == lesson.digit][:1].astype("float32")  # (1, 
 # of the pixels in the window and adds a bias. One set of weights is a *filter*; it is the same at
 # every position (*weight sharing*). `Conv2D(16, 3)` has 16 filters with windows of 3x3 pixels. Each
 # makes a new image, its *feature map*, in which `relu` replaces negative values by 0. *Max pooling*
-# then keeps the largest of every 2x2 numbers, which halves height and width.
+# then keeps the largest of every 2x2 numbers, which halves height and width. The dense layers at
+# the end are those of lesson 01.
 #
-# Before the convolutions, `Rescaling` multiplies the pixels by 1/255, so that they lie between 0
-# and 1. After them, `Flatten` puts the numbers of all maps in one row, and two dense layers turn
-# these into ten scores. `softmax` makes the scores probabilities that add up to 1.
-#
-# **Size.** A window of k pixels that moves s pixels at a time (its *stride*) fits
+# **Size.** A window of k pixels moves s pixels at a time, its *stride*. It fits
 # floor((n - k) / s) + 1 times into a side of n pixels. The first convolution (k = 3, s = 1) makes
 # 28 into 26, pooling (k = 2, s = 2) makes that 13.
 #
 # **Parameters.** A filter has k·k weights for each input channel, and a bias: 16·(3·3·1 + 1) = 160
 # in the first convolution. The second gets the 16 maps as its channels: 32·(3·3·16 + 1) = 4,640.
-# Without weight sharing, each of the 26·26 positions of the first would need weights of its own:
-# 26·26·160 = 108,160. `model.summary()` lists the output shapes and the parameters of all layers:
-# compare them.
+# `model.summary()` lists the output shapes and the parameters of all layers: compare them.
 #
 # **Receptive field.** The part of the image that one number in a map depends on is its *receptive
-# field*: 3x3 pixels in `conv_1` and 4x4 after pooling. In `conv_2` it is 8x8: the window spans
-# three pooled numbers; the first sees 4 pixels in a row, and each of the next two begins two pixels
-# further on, 4 + 2 + 2 = 8 (notes/convolutional_networks.md). Each layer sees more of the image
-# than the one before, and can respond to larger shapes.
+# field*: 3x3 pixels in `conv_1`, 4x4 after pooling, and 8x8 in `conv_2`
+# (notes/convolutional_networks.md). Each layer sees more of the image than the one before, and can
+# respond to larger shapes.
 
 
 # %%
@@ -105,8 +99,7 @@ lesson.save_figure("diagram", diagram(model, "the network"))
 
 # %% [markdown]
 # ## 4 Compile
-# The loss is the cross-entropy of lesson 01: -log(p), the natural logarithm, where p is the
-# probability that the network gave to the true class.
+# The loss is the cross-entropy of lesson 01.
 
 # %%
 model.compile(
@@ -167,10 +160,9 @@ lesson.save_figure("feature_maps_2", maps_figure(maps_2[0], middle=0))
 
 # %% [markdown]
 # **Dead units.** If the weighted sum of a `relu` unit is negative for every image, the unit always
-# outputs 0: it is *dead*. It contributes nothing, and it cannot recover by itself: `relu` is flat
-# below 0, so the gradient of the unit's own weights is 0. (A change in earlier layers may still
-# wake it.) To find dead units in the dense layer, we count for what fraction of 1,000 test images
-# each unit is above 0. A unit that is 0 for all 1,000 is most likely dead.
+# outputs 0: it is *dead*. It cannot recover by itself: `relu` is flat below 0, so the gradient of
+# the unit's own weights is 0. To find dead units in the dense layer, we count for what fraction of
+# 1,000 test images each unit is above 0.
 
 # %%
 alive = {}
@@ -188,9 +180,9 @@ lesson.save_figure("activations", activations_figure(alive))
 # of 3 seeds).
 # <!-- end -->
 #
-# Training kills some units: a large step can push a unit's sum below 0 for every image. Here it
-# does no harm: enough others remain for these easy digits. If most units of a layer die, lower the
-# learning rate, or replace `relu` by `leaky_relu`, which is not flat below 0.
+# Training kills some units: a large step can push a unit's sum below 0 for every image. If most
+# units of a layer die, lower the learning rate, or replace `relu` by `leaky_relu`, which is not
+# flat below 0.
 #
 # ## 7 Predict
 # Which digit does the network see in `picture`, and which pixels mattered for that?
@@ -198,10 +190,10 @@ lesson.save_figure("activations", activations_figure(alive))
 # A *saliency map* is a gradient: how much does the score of the predicted class change with each
 # pixel? The score is the number before softmax, the *logit*. The probability would not do: where
 # the network is sure, it is nearly 1 and hardly changes with any pixel. So the code makes a second
-# model, `logits`, with the same layers and weights but without softmax.
+# model, `logits`, without softmax.
 #
-# Backpropagation computes this gradient too, with respect to the input instead of the weights. With
-# TensorFlow's tape (lesson 07), and `logits` and `guess` from below, you would write:
+# The gradient is now with respect to the input instead of the weights. With TensorFlow's tape
+# (lesson 07), and `logits` and `guess` from below, you would write:
 #
 #     pixels = tf.constant(picture)
 #     with tf.GradientTape() as tape:
@@ -259,17 +251,13 @@ lesson.finish(
 # <!-- end -->
 #
 # So ink gets more than its share of the saliency, but more than half lies on background: ink there
-# would change the score, too. Occlusion can only remove ink that is there. Its map is brightest in
-# the middle of the slanted stroke. But each map is drawn on a scale of its own: bright means the
-# largest fall, even if that is small. No single square decides: without it, enough of the 7 is
-# left. Neither method is a full explanation; use both.
+# would change the score, too. Occlusion can only remove ink that is there. No single square
+# decides: without it, enough of the 7 is left. Neither method is a full explanation; use both.
 #
-# The gradient with respect to single pixels is noisy. A third method, *Grad-CAM*, shows regions
-# instead (exercise 3). It takes the gradient of the score with respect to the feature maps of the
-# last convolution, and averages it over each map: how much would the score rise if the whole map
-# grew a little? That is how strongly the map speaks for the class. Then it adds up the maps, each
-# multiplied by its average, and replaces negative sums by 0. The result is a coarse image, here of
-# 11x11 numbers, bright where something speaks for the class.
+# A third method, *Grad-CAM*, shows regions instead of single pixels (exercise 3). It takes the
+# gradient of the score with respect to the feature maps of the last convolution. Its average over a
+# map tells how strongly this map speaks for the class. Grad-CAM multiplies each map by that number,
+# adds them up, and replaces negative sums by 0.
 #
 # ## Remember
 # - A model that ends at an inner layer, `keras.Model(inputs, outputs)`, shows what it computes.
@@ -278,7 +266,7 @@ lesson.finish(
 #   falls when a part of the image is covered.
 #
 # For a network of your own, first compare the shapes and the parameters in `model.summary()` with
-# what you expect. What if it learns nothing? Lesson 19 shows how to find out why.
+# what you expect.
 
 # %% [markdown]
 # ## Exercises

@@ -4,9 +4,8 @@
 
 When one device, a GPU or a processor, is too slow, several can share the work. You will see how
 *data parallelism* splits every batch among them, why the result is the same as with one device, and
-whether it is faster (on one processor it is not, and you will see why). One computer will do: on
-TensorFlow one process uses two devices, on JAX there are two processes. With the third command
-below, the two processes of JAX can also run on two computers (notes/several_computers.md says how).
+whether it is faster. One computer will do: on TensorFlow one process uses two devices, on JAX there
+are two processes. The third command below is for two computers (notes/several_computers.md).
 
 Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 
@@ -19,8 +18,7 @@ Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 from distributed import workers
 from frame import Lesson
 
-# `workers.FLAGS` are `--addresses` and `--process`, which connect JAX processes, and `--launched`,
-# which a cluster's launcher needs (notes/several_computers.md).
+# `workers.FLAGS` are the flags that connect JAX processes (notes/several_computers.md).
 lesson = Lesson(
     __doc__, epochs=3, batch_size=256, backends=("tensorflow", "jax"), devices=2, **workers.FLAGS
 )
@@ -37,7 +35,7 @@ from common.errors import fail
 
 # %% [markdown]
 # ## 1 Load
-# MNIST: images of handwritten digits, 28x28 gray pixels from 0 to 255, in ten classes.
+# MNIST: 28x28 gray images of the digits 0 to 9.
 
 # %%
 (train_images, train_labels), (test_images, test_labels) = lesson.load("mnist")
@@ -91,24 +89,13 @@ def build_model():
 # Why does this give the result of one device? The loss of a batch is the mean over its images, and
 # the derivative of a mean is the mean of the derivatives. If the mean gradient of one half is 0.2
 # and of the other 0.4, that of the whole batch is 0.3: their average, since the halves are equal.
-# (In a loop of your own that adds up instead of averaging, divide each device's summed loss by the
-# *global* batch size, 256, not by 128.)
 #
-# With twice the devices you would often double the batch size, so that each has enough to do. An
-# epoch then has half as many steps. But a gradient averaged over more images is less random, so the
-# steps may be larger: rules of thumb are twice the learning rate with SGD, and √2 times with Adam
-# (lesson 16). Here the batch size stays the same, so that we can compare.
+# With twice the devices you would often double the batch size, and raise the learning rate with it
+# (lesson 16). Here both stay the same, so that we can compare.
 #
-# There are other ways to share the work:
-#
-# - Ours is *synchronous*: every step waits for the slowest device. In *asynchronous* training no
-#   device waits: each sends its gradient to a *parameter server*, which holds the weights and
-#   applies it at once. But others may have changed the weights since the gradient was computed, and
-#   the result depends on who was faster. So synchronous training is the usual choice.
-# - *Model parallelism* splits the model instead of the batch: each device holds a part of the
-#   weights. You need it if the model does not fit into the memory of one device. With Adam, a
-#   parameter takes 16 bytes, four each for itself, its gradient and Adam's two averages: a model of
-#   ten billion parameters takes 160 GB, more than most GPUs have.
+# Each device must have enough memory for the whole model. If the model is too large for that, you
+# need *model parallelism*. It splits the model instead of the batch: each device holds a part of
+# the weights.
 
 
 # %%
@@ -119,16 +106,15 @@ def compile_model(model):
 
 # %% [markdown]
 # ## 5 Fit
-# On **TensorFlow**, one process drives all devices, with a *strategy* of `tf.distribute`.
-# `MirroredStrategy` keeps equal copies of the weights on all devices. You create and compile the
-# model inside `strategy.scope()`: each weight then gets a copy on every device, and `fit` splits
-# the batches and does the all-reduce. Without GPUs, the lesson splits the CPU into two *logical
-# devices* (`devices=2` above).
+# On **TensorFlow**, one process drives all devices, with a *strategy* of `tf.distribute`. You
+# create and compile the model inside the `scope()` of a `MirroredStrategy`. Each weight then gets a
+# copy on every device, and `fit` splits the batches and does the all-reduce. Without GPUs, the
+# lesson splits the CPU into two *logical devices* (`devices=2` above).
 #
 # On **JAX**, every process runs this whole script. `keras.distribution.initialize`, which `Lesson`
 # calls, connects them, and `fit` does the all-reduce. But each process must pick its own part of
-# every batch. A `PyDataset` is an object that Keras asks for batch number `index`; ours, with two
-# processes, gives one the even rows and the other the odd ones:
+# every batch. A `PyDataset` is an object that Keras asks for batch number `index`. Ours gives one
+# process the even rows and the other the odd ones:
 
 
 # %%
@@ -150,10 +136,9 @@ class Share(keras.utils.PyDataset):
 
 
 # %% [markdown]
-# If one device fails, the others wait for it and training stops. With more devices this happens
-# more often. So a long training must save checkpoints (lesson 05). All replicas are equal, so one
-# process is enough to save the checkpoints, by convention process 0. When training resumes, it
-# sends the last checkpoint to the others.
+# If one device fails, training stops on all. So a long training must save checkpoints (lesson 05).
+# All replicas are equal, so one process is enough to save them: process 0. When training resumes,
+# it sends the last checkpoint to the others.
 #
 # `fit_model` trains on one device, with `nullcontext()`, a scope that does nothing, or on several.
 
@@ -179,12 +164,11 @@ if lesson.process is None:
     weights_alone = model.get_weights()
 
 # %% [markdown]
-# Now two devices together. On TensorFlow that is the first branch below. On JAX there are three
-# processes in all. The one that you started takes the last branch: `workers.train_together` starts
-# this script twice more, with `--process 0` and `--process 1`, waits, and shows what process 0
-# prints. These two processes take the middle branch: `DataParallel` tells `fit` that they train one
-# model, `auto_shard_dataset=False` that the batches are split already. Process 0 saves the model,
-# and `train_together` loads it.
+# Now two devices together. On TensorFlow that is the first branch below. On JAX, the process that
+# you started takes the last branch: `workers.train_together` starts this script twice more, with
+# `--process 0` and `--process 1`. These two take the middle branch. `DataParallel` tells `fit` that
+# they train one model, and `auto_shard_dataset=False` that the batches are split already. Process 0
+# saves the model, and `train_together` loads it.
 
 # %%
 if keras.backend.backend() == "tensorflow":
@@ -256,9 +240,8 @@ lesson.save_figure("losses", figure)
 # all-reduce costs time. Two GPUs would each bring their own.
 #
 # The replicas stay equal to the bit. Compared with training alone, losses differ a little, because
-# the numbers are added in another order and so rounded differently. Weights differ more: Adam
-# divides each gradient by its recent size, so a gradient that is hardly more than a rounding error
-# still makes a whole step.
+# the numbers are added in another order and so rounded differently. Weights differ more, since Adam
+# makes a whole step even with a tiny gradient, which may be hardly more than a rounding error.
 #
 # <!-- results: lesson-13-difference -->
 # With seed 42 the weights differ by up to 0.004.

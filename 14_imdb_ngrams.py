@@ -21,7 +21,6 @@ Expect: test accuracy 0.910 (0.909 to 0.911), median and range of three seeds.
 # %%
 from frame import Flag, Lesson
 
-# The helper from lesson 01. Its arguments become flags: `lesson.pairs` is the value of `--pairs`.
 lesson = Lesson(
     __doc__,
     epochs=40,
@@ -53,21 +52,20 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 # An *n-gram* is a sequence of n neighbouring words: a *unigram* is a single word, a *bigram* a
 # pair. "The music is not good" contains the bigrams "the music", "music is", "is not" and "not
 # good". Why do they help? "Good" alone is found in praise and in complaints, and so is "not", but
-# "not good" is mostly a complaint. And "good not" is another bigram.
+# "not good" is mostly a complaint.
 #
-# The price: there are very many. From 30,000 words one can make 30,000² = 900 million pairs, and
-# 30,000 times as many triples (*trigrams*). The training reviews contain more than a million
-# different pairs, most of them only once, and from one review you cannot tell what a pair means in
-# others. Triples would be rarer still. So we keep the 200,000 most frequent pairs.
+# The price: there are very many pairs. Our vocabulary has 30,000 words, from which one can make
+# 30,000² = 900 million. The training reviews contain more than a million different ones, most of
+# them only once, and from one review you cannot tell what a pair means in others. So we keep the
+# 200,000 most frequent pairs.
 #
-# They are counted in the training reviews only, after the validation reviews have been set aside:
-# whatever is chosen with the help of the validation or test reviews makes their score look better
-# than it should (*data leakage*). As most pairs are rare, we want many training reviews, so we set
-# aside only a tenth for validation; in lesson 02 it was 40%.
+# A tenth of the reviews is set aside for validation. We count the pairs in the other reviews only:
+# choosing them with the help of validation or test reviews would make the score look better than
+# it should (*data leakage*).
 #
-# Words get numbers as in lesson 02, but the vocabulary is larger, 30,000: the number of a word is
-# its rank + 1, all rare words share the number 1, and 0 is padding. A pair of the words a and b
-# gets the number a·30,000 + b, which no other pair has: words 5 and 20 make 150,020.
+# Words get numbers as in lesson 02: the number of a word is its rank + 1, all rare words share the
+# number 1, and 0 is padding. A pair of the words a and b gets the number a·30,000 + b, which no
+# other pair has: words 5 and 20 make 150,020.
 
 # %%
 VOCABULARY = 30_000  # word numbers range from 0 to 29,999
@@ -101,10 +99,6 @@ known_pairs = pd.Series(pairs).value_counts().index[: lesson.pairs]  # most freq
 # frequent words come first and rare pairs last. Sets of fewer than 512 numbers are padded with
 # zeros. Of larger ones we keep the last 512, and lose the most frequent words, such as "the" and
 # "and", which say least.
-#
-# (Another way to deal with words that say little is *tf-idf* weighting: multiply how often a word
-# occurs in the text by log(number of texts / number of texts with this word). For a word in every
-# text that is 0, as log(1) = 0; a word that only one text in a hundred has counts 4.6 each time.)
 
 # %%
 
@@ -127,29 +121,25 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # %% [markdown]
 # ## 3 Define
 # In lesson 02 each word had an embedding of 16 weights. Now there are 230,000 words and pairs, ten
-# times as many as training reviews. With 16 weights each, the network could memorize the reviews
-# even more easily. So each gets one weight only, which says how much it speaks for a positive
-# review (above 0) or a negative one (below 0). The network averages the weights of all words and
-# pairs in a review, multiplies the average by one more weight, adds a bias, and applies the
-# sigmoid. Such a model, with no hidden layer, is called *logistic regression*.
+# times as many as training reviews. With 16 weights each, the network could memorize the reviews.
+# So each gets one weight only, which says how much it speaks for a positive review (above 0) or a
+# negative one (below 0). The network averages the weights of all words and pairs in a review,
+# multiplies the average by one more weight, adds a bias, and applies the sigmoid. Such a model,
+# with no hidden layer, is called *logistic regression*.
 #
 # Because a weight has a meaning, we can guess it before training. Suppose "not good" occurs in 30
 # positive and 90 negative training reviews. As there are as many positive as negative reviews, it
-# speaks for a negative one, and our guess is log((30 + 1) / (90 + 1)) = -1.08. A word that is
-# equally frequent in both gets 0, and words of praise get a number above 0. We add 1 to both counts
-# because a pair that occurs in only one of the classes would otherwise get an infinite weight.
+# speaks for a negative one, and our guess is log((30 + 1) / (90 + 1)) = -1.08. We add 1 to both
+# counts because a pair that occurs in only one of the classes would otherwise get an infinite
+# weight.
 #
-# This guess is the *log-count ratio* of *naive Bayes*, a classifier that in essence multiplies the
-# ratios of all words in a text, as one multiplies the probabilities of independent events. Adding
-# up their logarithms does the same, and the sign of the sum is the answer. It is called naive
-# because it treats words as independent: one complaint with "waste of" counts twice, for "waste"
-# and for "waste of". We start from the guesses (`weights=[...]` below), and training corrects them.
-# (The idea goes back to S. Wang and C. Manning, 2012.)
+# This guess is the *log-count ratio* of *naive Bayes*, a classifier that in essence adds up these
+# numbers for all words in a text. The sign of the sum is the answer. We start from the guesses
+# (`weights=[...]` below), and training corrects them.
 #
-# `Dropout(0.5)` comes from lesson 04: in each training step it sets a random half of the looked-up
-# weights to 0 and doubles the others, so that the network cannot rely on a few rare pairs that it
-# has memorized. The weight in `Dense(1)` starts at 10 because the averages are small: 0.2 becomes
-# the logit 2, and the probability 0.88.
+# `Dropout(0.5)` (lesson 04) keeps the network from relying on a few rare pairs that it has
+# memorized. The weight in `Dense(1)` starts at 10 because the averages are small: 0.2 becomes the
+# logit 2, and the probability 0.88.
 
 # %%
 FEATURES = VOCABULARY + lesson.pairs  # how many numbers words and pairs can have
@@ -171,8 +161,8 @@ model.summary()
 # %% [markdown]
 # ## 4 Compile
 # The loss and the metric are those of lesson 02. Adam changes a weight by roughly the learning rate
-# per step. With its default of 0.001 and 44 steps per epoch, weights that are far off would need
-# many epochs, so we take 0.01.
+# per step. With its default of 0.001, weights that are far off would need many epochs. So we take
+# 0.01.
 
 # %%
 model.compile(
@@ -205,8 +195,7 @@ print(f"validation loss: lowest {min(val_loss):.4f} after epoch {np.argmin(val_l
 # %% [markdown]
 # ## 6 Evaluate
 # How much of the accuracy is due to the pairs? For a fair comparison only one thing may differ:
-# `--pairs 0` runs this same program on the same data and with the same vocabulary, but without
-# pairs.
+# `--pairs 0` runs this same program without pairs.
 
 # %%
 test = model.evaluate(test_numbers, test_labels, batch_size=1000, verbose=0, return_dict=True)
@@ -246,12 +235,10 @@ print("most positive:", ", ".join(map(spell, order[::-1][:10])))
 
 # %% [markdown]
 # Many are plain praise or blame, such as "waste of" or "definitely worth". But what are "4 10" and
-# "8 10"? Some writers rate the film in their text: 4/10, 8/10. The model has found that out. It
-# helps here, but not with reviews that contain no rating. Look at the largest weights before you
-# trust a model.
+# "8 10"? Some writers rate the film in their text: 4/10, 8/10. That helps here, but not with
+# reviews that contain no rating. So look at the largest weights before you trust a model.
 #
-# Now a sentence of your own, prepared like the reviews. We print the weight of each word and pair
-# that the model knows. Compare the answer with that of `--pairs 0`.
+# Now a sentence of your own. We print the weight of each word and pair that the model knows.
 
 # %%
 ranks = np.array([word_index.get(word, VOCABULARY) for word in split_words(lesson.text)])
@@ -270,8 +257,7 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 #
 # On your own texts, first try logistic regression on words and pairs. It trains fast, you can read
 # its weights, and with some tens of thousands of texts it is hard to beat. If you have many more,
-# or if words far apart belong together, try a network that reads them in order: a recurrent one
-# (lesson 10), or a *Transformer* that others have trained on large amounts of text.
+# try a *Transformer* (lesson 28) that others have trained on large amounts of text.
 
 # %% [markdown]
 # ## Exercises

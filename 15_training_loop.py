@@ -52,9 +52,9 @@ CLASS_NAMES += ["sandal", "shirt", "sneaker", "bag", "ankle boot"]
 
 # %% [markdown]
 # ## 2 Prepare
-# A tenth of the training images is set aside for validation. The rest is cut into *batches*:
-# `train` is a `tf.data.Dataset`, and a `for` loop over it visits every image once, 64 at a time.
-# That is one *epoch*. The next `for` loop over it draws a new random order.
+# A tenth of the training images is set aside for validation. `train`, a `tf.data.Dataset`, holds
+# the rest: a `for` loop over it visits every image once, in batches of 64. The next loop draws a
+# new random order.
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -64,11 +64,11 @@ train = lesson.batches(train_images, train_labels)
 
 # %% [markdown]
 # ## 3 Define
-# A small network with one hidden layer. We will train it several times from the same start, so the
-# function that builds it sets the seed of its random initial weights.
+# A small network with one hidden layer. We will train it several times, always from the same
+# initial weights.
 #
 # A loop of your own does not need `compile`. We call it because `fit` and `evaluate`, with which we
-# compare later, need a loss and a metric, and because it makes the optimizer, `model.optimizer`.
+# compare later, need it, and because it makes the optimizer.
 
 
 # %%
@@ -98,15 +98,12 @@ def build_model(**options):
 #
 # One training step has four parts. In the *forward pass* the model computes probabilities from the
 # images, and the tape records every operation. The loss says how wrong they are. In the *backward
-# pass*, backpropagation (lesson 07), the tape computes the gradient of the loss for every
-# parameter. Then the optimizer updates the parameters.
+# pass* (lesson 07) the tape computes the gradient of the loss for every parameter. Then the
+# optimizer updates the parameters.
 #
 # `training=True` matters for layers that behave differently while training, such as `Dropout`. This
-# network has none, but your next one may. It may also have a penalty on its weights (lesson 04).
-# Keras collects penalties in the list `model.losses`, which our loss function does not see. `fit`
-# adds them to the loss; in your own loop you must, or they have no effect: write `loss +=
-# sum(model.losses)` inside the `with` block, below the loss. With a cross-entropy of 0.4 and
-# penalties of 0.03 and 0.02 that makes 0.45.
+# network has none, but your next one may. If it has a penalty on its weights (lesson 04), your loop
+# must add the penalty to the loss: write `loss += sum(model.losses)` inside the `with` block.
 
 # %%
 loss_function = keras.losses.SparseCategoricalCrossentropy()
@@ -127,10 +124,9 @@ def train_step(model, images, labels):
 
 # %% [markdown]
 # ### Eager, or compiled to a graph?
-# Called as it is, the function runs *eagerly*: Python carries out one operation after the other.
-# `tf.function` *traces* it instead (lesson 06): at the first call it records the operations as a
-# *graph*, and later calls run the graph without Python. To compare, we train two copies of the
-# network for 50 steps on the same batches, after five steps to warm up.
+# Called as it is, the function runs *eagerly*. `tf.function` makes a *graph* of it, which runs
+# without Python (lesson 06). To compare, we train two copies of the network for 50 steps on the
+# same batches, after five steps to warm up.
 
 # %%
 WARM_UP, TIMED = 5, 50
@@ -165,7 +161,7 @@ print(f"largest difference between their parameters after {len(some_batches)} st
 #
 # Both copies learned the same, apart from rounding. Why is the graph so much faster? A network this
 # small needs little arithmetic; most of the eager time is Python's, spent between the operations.
-# `fit` compiles its step too, unless you ask for `run_eagerly=True`.
+# `fit` compiles its step too.
 #
 # ## 5 Fit
 # The loop around the step: epochs, batches, metrics, validation. The metrics are reset before each
@@ -215,7 +211,6 @@ print(f"test accuracy: our loop {test['accuracy']:.4f}, fit {fit_test['accuracy'
 
 # %% [markdown]
 # The two agree up to rounding errors, which may change the answer for a few of the 10,000 images.
-# For this network, then, our loop does all that `fit` does to the parameters.
 #
 # ### Where does the time go?
 # A step of this network needs some 10 million multiplications, which take a processor less than a
@@ -225,7 +220,7 @@ print(f"test accuracy: our loop {test['accuracy']:.4f}, fit {fit_test['accuracy'
 # compiler *XLA*, which fuses its operations: there are fewer to start.
 #
 # We can go further and let XLA compile the whole epoch, batches included: the images are in memory
-# anyway, and `tf.gather` takes the rows of a batch. `train_step` is the function from above.
+# anyway, and `tf.gather` takes the rows of a batch.
 
 
 # %%
@@ -270,11 +265,9 @@ for name, value in seconds.items():
 # | `one_program`: the whole epoch with XLA | 0.20 (0.20 to 0.30) |
 # <!-- end -->
 #
-# For a network this small the arithmetic is the least part. The larger the layers and the batches,
-# the more it takes, and the less there is to gain. XLA on a CPU is slow at convolutions and random
-# numbers, so it does not suit every network, and compiling an epoch takes seconds. In lesson 01 and
-# in `churn`, where an epoch has many small steps, `lesson.callbacks()` lets `fit` train in this way
-# (common/one_program.py).
+# The larger the layers and the batches, the more time the arithmetic takes, and the less there is
+# to gain. XLA on a CPU is slow at convolutions and random numbers, so it does not suit every
+# network.
 #
 # ## 7 Predict
 # A model trained by our loop is an ordinary Keras model. `predict` expects a batch, so a single
@@ -298,13 +291,6 @@ lesson.finish(
 )
 
 # %% [markdown]
-# A tape can also tell which pixels speak for this answer: ask it for the gradient of the class's
-# score with respect to the image instead of the parameters. If the derivative for a pixel is 0.02,
-# making the pixel brighter by 10 raises the score by about 0.2; if it is 0, the pixel hardly
-# matters. Lesson 12 draws such a gradient as an image, a *saliency map*. (The image must be
-# `float32` for that: with respect to whole numbers there is no derivative, and a tape answers
-# None.)
-#
 # ## Remember
 # - A training step: forward pass under a tape, loss, gradients, `optimizer.apply`.
 # - Compile the step with `tf.function`. Reset the metrics before each epoch. Validate with

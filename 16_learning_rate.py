@@ -36,17 +36,17 @@ from common import plots
 
 # %% [markdown]
 # ## 1 Load
-# The data set of lessons 08 and 09: 20,640 districts of California. From eight features, such as
-# the median income, we predict the median value of the houses.
+# The data set of lesson 08: 20,640 districts of California. We predict the median value of their
+# houses.
 
 # %%
 districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# As in lesson 08, we divide rooms, bedrooms and people by the number of households, and house
-# values by 100,000 dollars. A quarter of the rows is the test set. A quarter of the rest is the
-# validation set, on which this lesson compares its choices. 11,610 rows are left for training.
+# We prepare the features as in lesson 08. A quarter of the rows is the test set, and a quarter of
+# the rest is the validation set, on which this lesson compares its choices. 11,610 rows are left
+# for training.
 
 # %%
 features = districts.drop(columns="median_house_value")
@@ -66,8 +66,7 @@ mean, variance = train_features.mean(axis=0), train_features.var(axis=0)
 
 # %% [markdown]
 # ## 3 Define
-# A network with two hidden layers. The seed decides its initial weights, so networks with the same
-# seed start from the same ones.
+# A network with two hidden layers.
 
 
 # %%
@@ -98,16 +97,14 @@ def build_model(seed):
 # - with 1.1, it becomes -1.2, 1.44, -1.73, ...: each step overshoots the minimum at 0 and lands
 #   further away than before. Training *diverges*.
 #
-# The optimizer Adam, which we use throughout this lesson, adapts the step to each weight, but its
-# learning rate (0.001 by default) still sets the scale: a step moves most weights by about that
-# much or less. Nobody can compute the best learning rate for thousands of weights, but we can test
-# it.
+# The optimizer Adam adapts the step to each weight, but its learning rate still sets the scale.
+# Nobody can compute the best learning rate for thousands of weights, but we can test it.
 #
 # The *learning-rate range test* is one short training in which the learning rate grows with every
 # step, here from 0.000001 to 10 in 500 steps. At first it is too small and the loss stays where it
 # is, then the loss falls, and in the end training diverges. `train_on_batch` makes a single step
-# with one batch and returns its loss. These losses are noisy, so the figure also shows the median
-# of 25 neighboring steps.
+# with one batch and returns its loss. These losses are noisy, so we take the median of 25
+# neighboring steps.
 #
 # Which learning rate do we take? The one at the lowest loss is nearly too large. A rule of thumb is
 # a tenth of it: there the loss is still falling fast, at a safe distance from divergence.
@@ -140,13 +137,11 @@ if "range" in lesson.parts:
 
 # %% [markdown]
 # ## 5 Fit
-# Now we compare choices, for the same number of epochs. Initial weights and the order of the
-# batches are random, so we train each choice with three seeds and compare the medians of their last
-# validation losses. A difference smaller than the difference between seeds may be luck.
+# Now we compare choices, for the same number of epochs. We train each choice with three seeds and
+# compare the medians of their last validation losses.
 #
-# `train` below is an ordinary `compile` and `fit`, on batches that repeat without end (lesson 03),
-# so `fit` is told how many steps make an epoch. Given several batch sizes, it divides the epochs
-# among them and calls `fit` once for each, on the same network.
+# `train` below is an ordinary `compile` and `fit`, on endless batches (lesson 03). Given several
+# batch sizes, it divides the epochs among them.
 
 
 # %%
@@ -209,12 +204,12 @@ if "range" in lesson.parts:
 # learning rate from the number t of the step, out of T steps in all, and is passed to the optimizer
 # in place of a number:
 #
-# - *step* (*step decay*): divide the learning rate by 10 after half of the training steps, and
-#   again after three quarters
+# - *step*: divide the learning rate by 10 after half of the training steps, and again after three
+#   quarters
 # - *cosine*: `best_rate` · (1 + cos(π t/T)) / 2, which falls smoothly to 0
 # - *one cycle*: rise from a tenth of `best_rate` to all of it in 30% of the steps, then fall along
-#   a cosine. The rise is called *warmup*: at first, gradients are large and unreliable, because the
-#   weights are random, and small steps limit the harm.
+#   a cosine. The rise is called *warmup*. At first the weights are random and the gradients
+#   unreliable, and small steps limit the harm.
 #
 # *Plateau* is a callback: it watches the validation loss and divides the learning rate by 3
 # whenever two epochs in a row bring no improvement.
@@ -241,12 +236,11 @@ if "schedules" in lesson.parts:
     compare("schedules", f"schedules that start or peak at {best_rate:g}", choices)
 
 # %% [markdown]
-# The gradient of a batch is an average over its examples, an estimate of the gradient over all
-# training data. The random error of an average of n examples shrinks as 1/√n: with four times the
-# examples, it is half as large. But an epoch then has only a quarter of the steps: 363 with 32
-# rows, 91 with 128. To get as far in fewer steps, raise the learning rate. The usual rule for four
-# times the rows is four times the learning rate with SGD, and √4 = 2 times with Adam
-# (notes/optimizers.md says why).
+# The gradient of a batch is an estimate of the gradient over all training data. With four times the
+# rows, its random error is half as large. But an epoch then has only a quarter of the steps: 363
+# with 32 rows, 91 with 128. To get as far in fewer steps, raise the learning rate. With Adam the
+# usual rule for four times the rows is √4 = 2 times the learning rate (notes/optimizers.md says
+# why).
 #
 # Instead of lowering the learning rate at the end, you can also let the batches grow: that too
 # makes the last steps less random.
@@ -278,13 +272,10 @@ if "batches" in lesson.parts:
 # - The range test works: its choice is clearly better than a third or a tenth of it, and about as
 #   good as a rate three times as large.
 # - No schedule beats the constant learning rate here. In the figure `schedules` the curves of step,
-#   cosine and one cycle become flat: their steps got small too early. In a longer training they may
-#   do better than the constant rate: see exercise 2.
-# - Larger batches do worse after the same number of epochs, because they make fewer steps; a larger
-#   learning rate makes up for part of that. Batches of 8 do well, but an epoch takes longest with
-#   them. Growing batches have the lowest median, perhaps because they make many steps first and
-#   reliable ones last; but their lead over batches of 8 is no larger than the differences between
-#   seeds.
+#   cosine and one cycle become flat: their steps got small too early.
+# - Larger batches do worse after the same number of epochs, because they make fewer steps. A larger
+#   learning rate makes up for part of that. Growing batches have the lowest median, but their lead
+#   over batches of 8 is no larger than the differences between seeds.
 #
 # We train the choice with the lowest validation loss once more and, only now, use the test set.
 
@@ -299,8 +290,7 @@ print(f"\nbest choice: {best}; validation MSE {val:.4f}, test MSE {test:.4f}")
 # %% [markdown]
 # ## 7 Predict
 # In the figure `predictions`, each point is a district of the test set; on the dashed line a
-# prediction is exact. The column of points at 5 has a simple reason: the census wrote 500,001
-# dollars for every value above 500,000.
+# prediction is exact.
 
 # %%
 predicted = model.predict(test_features, batch_size=1000, verbose=0)[:, 0]

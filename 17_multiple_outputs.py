@@ -16,8 +16,6 @@ Expect: median test accuracy: left digit 0.970, right 0.973, larger or not 0.894
 # %%
 from frame import Flag, Lesson
 
-# `Lesson` is the helper that lesson 01 explains; `Flag` defines `--larger-weight` with this help
-# text.
 lesson = Lesson(
     __doc__,
     epochs=5,
@@ -37,7 +35,7 @@ from common.introspection import diagram
 
 # %% [markdown]
 # ## 1 Load
-# MNIST: images of handwritten digits, 28x28 gray pixels from 0 (background) to 255 (ink).
+# MNIST: images of handwritten digits, 28x28 gray pixels.
 
 # %%
 (digits, labels), (test_digits, test_labels) = lesson.load("mnist")
@@ -45,12 +43,10 @@ from common.introspection import diagram
 # %% [markdown]
 # ## 2 Prepare
 # We put two random digits side by side into one image of 28x56 pixels. It gets three labels: the
-# left digit, the right digit, and 1 if the left one is larger, else 0. We split the images of
-# digits first and pair them afterwards, so that none of those in a validation or test pair occurs
-# in training.
+# left digit, the right digit, and 1 if the left one is larger, else 0. We split first and pair
+# afterwards, so that no digit of a validation or test pair occurs in training.
 #
-# With several outputs, the labels go into a dictionary that maps the name of each output to its
-# labels.
+# The labels go into a dictionary that maps the name of each output to its labels.
 
 
 # %%
@@ -83,16 +79,14 @@ lesson.save_figure("samples", plots.image_grid(train_images[:10, ..., 0], titles
 # shares that part. It has a *trunk*, the layers that all tasks use, and for each task a *head*: the
 # layers that turn the trunk's output into one answer.
 #
-# Our trunk has two convolutional layers. `Conv2D(16, 3)` slides 16 *filters*, small windows of 3x3
-# weights, over the image; each learns to respond to one local pattern, such as an edge.
-# `MaxPooling2D(2)` halves height and width: it keeps the largest number of every 2x2 block.
-# `Flatten` puts all numbers into one row, and a dense layer turns them into 64 numbers.
+# Our trunk has two convolutional layers, as in lesson 12. A dense layer then turns their output
+# into 64 numbers.
 #
 # Each head is a single layer. A digit is one of ten classes, so its head is a softmax layer with
 # ten units. "Larger?" is a yes-or-no question: one sigmoid unit gives the probability of yes.
 #
-# In the functional API, we call all three heads on the same `x`, the output of the trunk. The
-# dictionary that we give to `keras.Model` names the outputs.
+# We call all three heads on the same `x`, the output of the trunk. The dictionary that we give to
+# `keras.Model` names the outputs.
 
 
 # %%
@@ -119,8 +113,8 @@ lesson.save_figure("diagram", diagram(all_three, "all_three"))
 
 # %% [markdown]
 # Do the tasks help each other? To find out, we need models that do not share: `digits_only` reads
-# the two digits, and `larger_only` answers the third question. We set the same seed before we build
-# each model, so all three trunks start from equal weights.
+# the two digits, and `larger_only` answers the third question. With the same seed, all three trunks
+# start from equal weights.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -144,10 +138,8 @@ larger_only = keras.Model(image, layers.Dense(1, activation="sigmoid")(x))
 # back from the heads are added.
 #
 # By default, `larger_weight` is 1 too. That does not make the tasks count equally. A model that
-# knows nothing gives each of ten digits the probability 1/10, with a loss of -log(1/10) = 2.3; for
+# knows nothing gives each of ten digits the probability 1/10, with a loss of -log(1/10) = 2.3. For
 # yes or no it is only -log(1/2) = 0.7. So at first the digits dominate the sum.
-#
-# You give losses, weights and metrics by the names of the outputs.
 
 # %%
 steps = math.ceil(len(train_images) / lesson.batch_size)  # per epoch
@@ -174,9 +166,7 @@ larger_only.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# The images are the same for all models; only the labels differ. In plain Keras:
-#
-#     all_three.fit(train_images, {"left": ..., "right": ..., "larger": ...}, epochs=5)
+# The images are the same for all models. Only the labels differ.
 
 # %%
 histories = {}
@@ -191,15 +181,14 @@ for name, model, targets, val_targets in [
         validation_data=(val_images, val_targets),
         validation_batch_size=1000,
         epochs=lesson.epochs,
-        callbacks=lesson.callbacks(training=name),  # progress bar, checkpoints
+        callbacks=lesson.callbacks(training=name),
         verbose=0,
     )
     histories[name] = history.history
 
 # %% [markdown]
 # ## 6 Evaluate
-# With several outputs, Keras puts the name of the output before that of the metric:
-# `left_accuracy`. The last line shows what you get without any network.
+# Keras puts the name of the output before that of the metric: `left_accuracy`.
 
 # %%
 settings = {"batch_size": 1000, "verbose": 0, "return_dict": True}
@@ -229,19 +218,16 @@ print(f"always predicting 'not larger': {1 - test_larger.mean():.4f}")
 # | `all_three` | 0.970 (0.969 to 0.973) | 0.973 (0.970 to 0.974) | 0.894 (0.885 to 0.918) |
 # <!-- end -->
 #
-# Sharing costs the digits little: `all_three` reads them about as well as `digits_only`, and it has
-# only half the parameters of the two other models together.
+# Sharing costs the digits little: `all_three` reads them about as well as `digits_only`.
 #
-# "Larger?" is the hardest question. `larger_only` is never told which digits it sees; it must learn
-# what matters from yes and no alone. `all_three` learns the digits from their labels too, but with
-# two of three seeds it answers this question less reliably: its trunk seems to serve the digits
-# first. So with equal loss weights, no task gains here. Tasks that share a trunk can help each
-# other, or get in each other's way (*negative transfer*). The loss weights decide how much each
-# task counts; exercise 2 changes them.
+# The third question does not gain either: with two of three seeds `all_three` answers it less
+# reliably than `larger_only`. Its trunk seems to serve the digits first. Tasks that share a trunk
+# can help each other, or get in each other's way (*negative transfer*). The loss weights decide how
+# much each task counts. Exercise 2 changes them.
 #
 # ## 7 Predict
-# The outputs were given as a dictionary, so `predict` returns one. In the figure `pairs`, the three
-# answers stand above each image, such as "3 ≤ 5", in red if one of them is wrong.
+# `predict` returns a dictionary, too. In the figure `pairs`, the three answers stand above each
+# image, such as "3 ≤ 5", in red if one of them is wrong.
 #
 # The heads do not check each other: the model may read 3 and 5 and still answer "larger". How often
 # do they contradict each other? And what if we ignore the third head, and compare the two digits?
@@ -267,8 +253,8 @@ lesson.finish(all_three, histories["all_three"], training="all_three", **scores)
 # and range of 3 seeds).
 # <!-- end -->
 #
-# So the third question needs no head: its answer follows from the other two, and one line of NumPy
-# computes it more reliably than a network that has to learn what "larger" means.
+# So the third question needs no head: one line of NumPy computes its answer more reliably from the
+# other two.
 #
 # ## Remember
 # - A multi-task model has a trunk, which all tasks share, and a head for each task.

@@ -50,20 +50,15 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 #
 # An LSTM reads one word per step, and a step needs the state of the one before it. So the steps
 # cannot run at the same time, and a review of 200 words takes 200 of them: that is why a recurrent
-# network is slow. (An average takes all words at once; so do today's Transformers.) So we keep only
-# 200 words, where lesson 02 kept 256. Again they are the last ones, since the verdict often comes
-# at the end.
+# network is slow. So we keep only 200 words, where lesson 02 kept 256. Again they are the last
+# ones, since the verdict often comes at the end.
 #
 # Shorter reviews are padded at the front (`padding="pre"`). In lesson 02 the zeros came last, and
 # the average left them out. But an LSTM returns its state after the last step. With zeros at the
-# end, it would have to remember what it has read through many steps without a word. (Another way is
-# `Embedding(..., mask_zero=True)`: then the LSTM skips the padding and keeps its state, wherever
-# the zeros are. Here we do without it, to keep the network simple.)
+# end, it would have to remember what it has read through many steps without a word.
 #
 # With `--order shuffled`, the words of every review are put in random order after it has been cut
 # to 200. They are still the same words: only their order is lost. Section 6 needs that.
-#
-# A tenth of the training reviews is set aside for validation.
 
 # %%
 VOCABULARY = 10_000  # word numbers range from 0 to 9,999
@@ -98,12 +93,10 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # - `Bidirectional` makes two such LSTMs with weights of their own. One reads forward, the other
 #   from the last word back to the first; their last states are *concatenated*, put one after the
 #   other, into 64 numbers. What an LSTM read last, it remembers best: for one that is the end of
-#   the review, for the other its beginning. (This needs the whole text: where words arrive one by
-#   one, only the forward one can read along.) The second LSTM reads the padding last, so it must
-#   learn to keep its state through the zeros, a weakness of this simple padding.
-# - Why not `SimpleRNN`? Its gradient vanishes over 200 steps (lesson 10); the gates of an LSTM can
-#   carry what it has read from the beginning to the end. To stack two LSTMs, the first would need
-#   `return_sequences=True`: the second wants a vector per word, not only the last state.
+#   the review, for the other its beginning. Reading backward needs the whole text. (It also means
+#   reading the padding last, a weakness of this simple padding.)
+# - Why not `SimpleRNN`? Its gradient vanishes over 200 steps (lesson 10). The gates of an LSTM can
+#   carry what it has read from the beginning to the end.
 # - `Dense(1)` with a sigmoid gives the probability that the review is positive; it has 64 + 1
 #   parameters.
 
@@ -162,22 +155,19 @@ print(f"test accuracy {test['accuracy']:.4f}")
 # <!-- end -->
 #
 # The LSTM does worse than an average that knows nothing of order. But that does not tell us what
-# the order is worth, because more than the order is different: this network has twice as many
-# parameters, for example, and it sees fewer words of a review, but more reviews. To find out,
-# change only one thing. Shuffled reviews have the same words, and the network and its training are
-# the same.
+# the order is worth, because the network and its training are different, too. To find out, change
+# only one thing: shuffled reviews have the same words, and everything else stays the same.
 #
 # Without the order, the median accuracy is about one percentage point lower. That is no more than
 # the difference between two seeds. So this network makes little use of the order: most reviews can
 # be recognized by single words such as "awful". The pairs of lesson 14 gain more, because there a
 # pair has a weight of its own. The LSTM would have to find out by itself, from 22,500 reviews, that
-# "not" reverses what comes next. Networks that make good use of the order have read far more text
-# before (`notes/recurrent_networks.md` names them).
+# "not" reverses what comes next. Networks that make good use of the order have read far more text.
 #
 # ## 7 Predict
-# What does each word change? We give the network longer and longer beginnings of the text, each as
-# a text of its own: no word at first, then the first word alone, then the first two, and so on. At
-# which words does it change its mind?
+# What does each word change? We give the network longer and longer beginnings of the text: no word
+# at first, then the first word alone, then the first two, and so on. At which words does it change
+# its mind?
 
 # %%
 words = split_words(lesson.text)  # lowercase, no punctuation

@@ -43,8 +43,7 @@ all_images, test_images = all_images[..., np.newaxis], test_images[..., np.newax
 # %% [markdown]
 # ## 2 Prepare
 # A tenth is held out for validation. Of the rest, 10,000 images are enough to see whether a network
-# learns. The labels get the shape (n, 1), as if they came from a column of a table; one of the
-# mistakes needs that.
+# learns. The labels get the shape (n, 1), which one of the mistakes needs.
 #
 # **First check: look at what goes into the network.** Are the shapes and the range of the values
 # what you expect? Is a value missing (`nan`, *not a number*)? Does each image have the right label?
@@ -64,9 +63,9 @@ lesson.save_figure("examples", plots.image_grid(images[:20, :, :, 0], titles))
 # %% [markdown]
 # ## 3 Define
 # The network of lesson 12. Its weights start as small random numbers. Why not all at the same
-# value? Then all units of a layer would compute the same number, get the same gradient and take the
-# same step. They would stay alike forever, and 64 units could do no more than one. Random weights
-# *break this symmetry*. (Biases may all start at 0, since the units differ already.)
+# value? Then all units of a layer would compute the same number and get the same gradient. They
+# would stay alike forever, and 64 units could do no more than one. Random weights *break this
+# symmetry*.
 #
 # **Second check: what would guessing give?** A network that knows nothing gives each of n classes
 # the probability 1/n, so its loss is -log(1/n) = log(n). If the classes are equally frequent, its
@@ -101,8 +100,9 @@ def build_model():
 # - **Unscaled inputs**: `Rescaling` is forgotten, so pixels go from 0 to 255 instead of 0 to 1.
 #
 # **Predict before you read on.** For each mistake: is the loss near 2.30 before training? Where are
-# loss and accuracy after three epochs? Could the network memorize twenty images? (To compare the
-# networks, we measure the cross-entropy as a metric, also where training minimizes another loss.)
+# loss and accuracy after three epochs? Could the network memorize twenty images?
+#
+# To compare the networks, we measure the cross-entropy of all of them, as a metric.
 
 # %%
 CROSS_ENTROPY = "sparse_categorical_crossentropy"
@@ -129,7 +129,7 @@ def make(mistake):
 # **Third check: overfit one small batch.** Before you train for hours, train on twenty images alone
 # until the loss is nearly 0. A network with thousands of parameters can memorize the labels of
 # twenty images, whatever they are. If it cannot, more data will not help: the fault is in the code.
-# `train_on_batch` makes one step with one batch; a hundred of them are enough here.
+# `train_on_batch` makes one step with one batch.
 
 # %%
 names, on_twenty = ["as_it_should_be", *lesson.mistakes], {}
@@ -154,7 +154,6 @@ for name in names:
     history = model.fit(
         lesson.batches(images, labels),
         epochs=lesson.epochs,
-        # With `--resume`, each training continues from the checkpoint that bears its name.
         callbacks=lesson.callbacks(training=name),
         verbose=0,
     )
@@ -163,8 +162,7 @@ for name in names:
 
 # %% [markdown]
 # ## 6 Evaluate
-# The validation images keep their true labels, whatever a network was trained with. Only the intact
-# network is worth a look at the test images.
+# The validation images keep their true labels, whatever a network was trained with.
 
 # %%
 rows = []
@@ -207,26 +205,20 @@ lesson.save_figure("broken", figure)
 # <!-- end -->
 #
 # - **Wrong loss.** Shapes (n, 10) and (n, 1) are *broadcast*, so nothing complains: each of the ten
-#   probabilities p is compared with the label y, a number such as 7. (With labels of shape (n,)
-#   Keras would stop.) Then Σ(p - y)² = Σp² - 2y·Σp + 10y². As Σp is always 1, training can only
-#   lower Σp² = Σ(p - 0.1)² + 0.1, which is smallest if all ten are 0.1, whatever the image. The
-#   third check finds this mistake. Then ask what exactly the loss compares.
+#   probabilities is compared with the label, a number such as 7. As the ten always sum to 1, they
+#   cannot all come nearer to 7. The loss is smallest if each is 0.1, whatever the image
+#   (notes/losses_and_outputs.md shows why). The third check finds this mistake.
 # - **Rate too high.** The loss jumps far up in the first steps, then stays near that of guessing.
-#   (On twenty images it can be a little lower: their classes are not equally frequent, and the last
-#   biases learn that.) The third check finds it. Try a tenth of the learning rate, then a tenth of
-#   that.
+#   The third check finds it.
 # - **Labels shuffled.** The loss stays near 2.30 without a jump: what fits one image does not hold
 #   for the next. But twenty wrong labels are memorized as easily as true ones, so the third check
-#   finds nothing. The second tells you only that nothing is learned. The first shows why: in a
-#   figure such as `examples`, drawn with these labels, you would see it at once.
-# - **Unscaled inputs.** The first loss is far above 2.30; only the second check finds that. (The
+#   finds nothing. Only the first shows the mistake: in a figure such as `examples`, drawn with
+#   these labels, you would see it at once.
+# - **Unscaled inputs.** The first loss is far above 2.30. Only the second check finds that. (The
 #   first prints 0 to 255 here in any case, since rescaling is a layer of the network.) The network
 #   recovers and nearly catches up, which makes this mistake easy to miss.
 #
 # And if the loss becomes `nan`? Look for `nan` in the inputs, then divide the learning rate by ten.
-# If the gradients *explode* all the same, `Adam(clipnorm=1.0)` scales them down. If they *vanish*
-# on their way back through many layers, the loss hardly falls: choose other initial weights
-# (notes/initializers.md), or add batch normalization (lesson 04).
 #
 # ## 7 Predict
 # Look at predictions, too. Which probabilities does each network give to the first test image, and

@@ -5,8 +5,8 @@
 The number of hidden layers is a network's *depth*, the number of units in each its *width*. You
 have a *budget*: a number of parameters that your network may have. Do you spend it on one wide
 hidden layer, or on several narrower ones? In theory one layer is always enough. In this lesson you
-see why more layers can help all the same, count the parameters of a network before you build it,
-and compare networks of one to six hidden layers fairly: with equal budgets, over several seeds.
+see why more layers can help all the same, and compare networks of one to six hidden layers fairly:
+with equal budgets, over several seeds.
 
 Expect: median validation MSE: one wide layer 0.321, two 0.287, six 0.285.
 
@@ -40,18 +40,16 @@ from common import plots
 
 # %% [markdown]
 # ## 1 Load
-# The data set of lessons 08, 09 and 16: 20,640 districts of California. From eight numbers, such as
-# the median income and the location, we predict the median value of the houses.
+# The data set of lesson 16: 20,640 districts of California. From eight numbers, such as the median
+# income, we predict the median value of the houses.
 
 # %%
 districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# As in lesson 16: we divide the counts of rooms, bedrooms and people by the number of households,
-# keep the population as well, and have eight features. House values are in units of 100,000
-# dollars. A quarter of the rows is the test set, and a quarter of the rest is the validation set,
-# which decides between the networks.
+# As in lesson 16, we divide rooms, bedrooms and people by the number of households, and house
+# values by 100,000 dollars. The validation set decides between the networks.
 
 # %%
 features = districts.drop(columns="median_house_value")
@@ -72,24 +70,21 @@ mean, variance = train_features.mean(axis=0), train_features.var(axis=0)
 
 # %% [markdown]
 # ## 3 Define
-# **Why one layer is enough.** The *universal approximation theorem* says: on a bounded range of
-# inputs, a network with one hidden layer comes as close as you like to any continuous function,
-# provided that the layer is wide enough. With one input and `relu` you can see why: the output is a
-# line with a kink for each unit, and with enough kinks it follows any curve. But the theorem says
-# neither how many units are enough, nor that training finds their weights.
+# **Why one layer is enough.** The *universal approximation theorem* (lesson 00) says: on a bounded
+# range of inputs, a network with one hidden layer comes as close as you like to any continuous
+# function, provided that the layer is wide enough. But the theorem says neither how many units are
+# enough, nor that training finds their weights.
 #
-# **Why more layers can help.** Each layer builds on what the one before has computed (such computed
-# quantities are called *features*, too). If one unit has learned "near the coast" and another "high
-# income", a unit of the next layer can combine the two, and other units can use the same two again.
-# Within a single layer no unit can use the output of another: each combination needs units of its
-# own.
+# **Why more layers can help.** Each layer builds on what the one before has computed. If one unit
+# has learned "near the coast" and another "high income", a unit of the next layer can combine the
+# two, and other units can use the same two again. Within a single layer no unit can use the output
+# of another.
 #
 # Here is an extreme example. The function t(x) = 2·relu(x) - 4·relu(x - ½) needs two units, whose
 # outputs the next layer adds with the weights 2 and -4. Between 0 and 1 it rises to 1 and falls
 # back to 0: it folds its input in the middle. Apply it twice, and the second layer folds what the
 # first has folded. Each layer of two units doubles the number of straight pieces, so ten layers, 20
-# units, give 1,024 of them. A single layer needs a unit for each of the 1,023 kinks, and one more
-# for the first slope.
+# units, give 1,024 of them. A single layer needs 1,024 units for that.
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained", sharey=True)
@@ -102,8 +97,8 @@ axes[0].set(ylabel="output")
 lesson.save_figure("folds", figure)
 
 # %% [markdown]
-# That shows what deep networks *can* compute, with weights chosen by hand. Whether training finds
-# such weights, and whether the values of houses need them, only a comparison can tell.
+# That shows what deep networks *can* compute, with weights chosen by hand. Only a comparison can
+# tell whether training finds such weights.
 #
 # For a fair one, all networks get the same budget. A dense layer with n inputs and w units has n·w
 # weights and w biases. So with 8 inputs, L hidden layers of w units and one output, there are
@@ -115,8 +110,7 @@ lesson.save_figure("folds", figure)
 #
 # With one hidden layer the number grows in proportion to w, with several about as w². That is why
 # deep networks are narrow: 5,000 parameters make one layer of 500 units, or two layers of 65.
-# `width_of` sets the formula equal to the budget and solves for w: a quadratic equation, or a
-# linear one if L = 1.
+# `width_of` sets the formula equal to the budget and solves for w.
 
 
 # %%
@@ -145,14 +139,12 @@ def build_model(depth, width, seed):
 # %% [markdown]
 # ## 4 Compile
 # All networks get the same optimizer, Adam with the learning rate that lesson 16 found for two
-# hidden layers. That may favor two layers, since another depth may need another learning rate:
-# exercise 2 gives the wide layer a higher one, and more epochs.
+# hidden layers.
 #
 # ## 5 Fit
 # As in lesson 16 we train each network with three seeds, for the same number of epochs, and compare
-# the medians of the last validation losses. (The lowest loss of all epochs would partly be luck.) A
-# difference between two networks that is smaller than the difference between seeds of one network
-# may be luck, too.
+# the medians of the last validation losses. A difference smaller than the difference between seeds
+# may be luck.
 
 # %%
 steps = math.ceil(len(train_values) / lesson.batch_size)
@@ -221,34 +213,24 @@ lesson.save_figure("curves", plots.compare_models(curves, "loss", title, log=Tru
 # <!-- end -->
 #
 # - *One layer is worse than two.* The ranges do not even overlap. Is it overfitting? No: in the
-#   figure `curves` the training loss of the wide layer is the highest, too. With as many parameters
-#   as the others it has not learned as much from the training rows.
+#   figure `curves` the training loss of the wide layer is the highest, too.
 # - *More width does not make up for that.* With 1,000 units instead of 500 it has twice as many
 #   parameters as `2 x 65` and is still worse.
-# - *More than two layers make no clear difference*, for either budget. The medians of two to six
-#   layers differ by at most 0.01, about as much as three seeds of one network.
-# - *Twice as many parameters bring little.* A network that is too small has a high loss on training
-#   and validation rows alike. As it grows, its training loss keeps falling, but the validation loss
-#   levels off: noise in the targets, and information that is missing from the columns, set a limit.
-#   If the validation loss rises again, the network overfits (lesson 04).
+# - *More than two layers make no clear difference.* The medians of two to six layers differ by at
+#   most 0.01, about as much as three seeds of one network.
 #
 # So the theorem is of little help here: a single layer that does better may exist, but in 20 epochs
 # training did not find it. And depth pays off only once: with the second layer. That is common for
-# tables, in which few steps lead from the inputs to the answer. It is different for images, where
-# edges make strokes, strokes make parts, and parts make things: there, networks of dozens of layers
-# win.
+# tables, in which few steps lead from the inputs to the answer. For images, networks of dozens of
+# layers win: edges make strokes, strokes make parts, and parts make things.
 #
-# Depth also has a price. The layers compute one after the other, so a deep network takes longer
-# than a wide one of the same size. And on the way back, every layer multiplies the gradient. Over
-# many layers it can shrink to almost nothing (the *vanishing gradient*): the first layers hardly
-# learn, and even the training loss stays high. Good initial weights (notes/initializers.md), batch
-# normalization (lesson 04) and skip connections, which give the gradient a path around layers
-# (lesson 08), help against that. Exercise 3 does without the last two.
+# Depth also has a price. On the way back, every layer multiplies the gradient. Over many layers it
+# can shrink to almost nothing (the *vanishing gradient*): the first layers hardly learn, and even
+# the training loss stays high. Batch normalization (lesson 04) and skip connections (lesson 08)
+# help against that. Exercise 3 does without them.
 #
-# We choose the network with the lowest median and, only now, use the test set: if we chose by it,
-# we would favor a network that is lucky there, and its score would be too good. (The program just
-# takes the lowest. But any network of two or more layers would have done as well; in practice, take
-# the shallowest of them, which is the fastest.)
+# The program takes the network with the lowest median and, only now, uses the test set. In
+# practice, take the shallowest of those that do equally well.
 
 # %%
 best = min(ends, key=lambda name: np.median(ends[name]))

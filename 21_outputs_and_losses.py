@@ -2,10 +2,10 @@
 """
 # 21 Outputs and losses: which last layer and which loss does my question need?
 
-Is it a shoe? Which garment is it? What does a house cost here? How many households are there? The
-networks that answer such questions are alike except for the last layer, the loss and the metric.
-You train a network for each of seven questions, and for most of them a second one with a wrong last
-layer or loss, and see that Keras often accepts the wrong one without a word.
+Is it a shoe? Which garment is it? What does a house cost here? The networks that answer such
+questions are alike except for the last layer, the loss and the metric. You train a network for each
+of seven questions. For most of them you also train one with a wrong last layer or loss, and see
+that Keras often accepts it without a word.
 
 Expect: test accuracy 0.845 (0.831 to 0.847) of `garment`, median and range of three seeds.
 
@@ -38,8 +38,7 @@ districts = lesson.load("california_housing")
 
 # %% [markdown]
 # ## 2 Prepare
-# First the inputs, scaled: for each data set a dictionary of training, validation and test
-# examples. Seven networks have to learn from the images, so we train on only 10,000 of them.
+# First the inputs, scaled. To save time, we train on only 10,000 of the images.
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -60,8 +59,8 @@ places = {part: (x - mean) / deviation for part, x in places.items()}
 
 # %% [markdown]
 # Then the targets. Some questions are about the *attributes* of a garment: does it cover the upper
-# body, is it a shoe, is it warm, has it a collar? For a coat, the target is 1, 0, 1, 1. Such a task
-# is called *multi-label*: several labels may apply to an example, or none.
+# body, is it a shoe, is it warm, has it a collar? Such a task is called *multi-label*: several
+# labels may apply to an example, or none.
 
 # %%
 ATTRIBUTES = {  # and the classes of lesson 01 that have them
@@ -85,8 +84,8 @@ for part, table in tables.items():
 
 # %% [markdown]
 # ## 3 Define
-# All networks have the same two hidden layers. The last layer turns the 64 numbers of the second
-# into the answer. It must be able to produce every valid answer and, ideally, no invalid one.
+# All networks have the same two hidden layers. The last layer must be able to produce every valid
+# answer and, ideally, no invalid one.
 
 
 # %%
@@ -106,11 +105,8 @@ def build(inputs, units, activation):
 # The loss must fit what the output means: separate probabilities, probabilities that sum to 1, or
 # plain numbers. It must also fit the targets: a class is a *one-hot* row, such as 0 0 1, or a
 # number, such as 2, for which the loss is called *sparse* (lesson 01). If the shapes do not fit,
-# you get an error, as for these three mistakes with ten `softmax` units:
-#
-# 1. The targets are class numbers, but the loss expects one-hot rows.
-# 2. The targets are one-hot rows, but the sparse loss expects class numbers.
-# 3. The target is a single yes or no, but the binary loss compares it with ten outputs.
+# you get an error. We make three such mistakes, with ten `softmax` units: class numbers for the
+# one-hot loss, one-hot rows for the sparse loss, and a single yes or no for ten outputs.
 
 # %%
 BINARY = "binary_crossentropy"
@@ -148,11 +144,9 @@ def train(name, inputs, targets, units, activation, loss, metric):
 # %% [markdown]
 # ## 5 Fit
 # **Yes or no (*binary classification*): is it a shoe?** As in lesson 02, one unit with `sigmoid`
-# gives the probability of yes. The loss, binary cross-entropy, is -log of the probability given to
-# the right answer. *Wrong:* `softmax`. It makes the outputs of a layer sum to 1, so a single output
-# is always 1, and the answer always yes. (Keras at least warns; we silence that.) *Also wrong:* no
-# activation. The outputs are then *logits*, but every cross-entropy takes them for probabilities,
-# without a warning, unless you write `keras.losses.BinaryCrossentropy(from_logits=True)`.
+# gives the probability of yes, and the loss is binary cross-entropy. *Wrong:* `softmax`. It makes
+# the outputs of a layer sum to 1, so a single output is always 1, and the answer always yes. (Keras
+# warns; we silence that.)
 
 # %%
 warnings.filterwarnings("ignore", "You are using a softmax over axis -1")
@@ -161,14 +155,12 @@ train("shoe_wrong", garments, shoe, 1, "softmax", BINARY, "accuracy")
 
 # %% [markdown]
 # **One of many (*multi-class classification*): which garment is it?** Exactly one class is right,
-# so ten units with `softmax` give ten probabilities that sum to 1. The loss is -log of the
-# probability given to the right class: 0 for a probability of 1, 1.39 for 0.25 (the natural
-# logarithm). Its sparse and its one-hot form give the same number.
+# so ten units with `softmax` give ten probabilities that sum to 1 (lesson 01). The sparse and the
+# one-hot form of the loss give the same number.
 #
 # *Wrong:* one unit that predicts the class number, with `mse`. If the network hesitates between
-# T-shirt (0) and shirt (6), the squared error is lowest at their mean: 3, a dress. Our metric says
-# for each example whether the rounded prediction is right. It uses `keras.ops`, which has NumPy's
-# functions for every back-end.
+# T-shirt (0) and shirt (6), the squared error is lowest at their mean: 3, a dress. The metric below
+# uses `keras.ops`, which has NumPy's functions for every back-end.
 
 
 # %%
@@ -187,9 +179,8 @@ train("garment_wrong", garments, numbers, 1, None, "mse", nearest_class)
 # units with `sigmoid`. The loss is the mean of four binary cross-entropies. *Wrong:* `softmax`. A
 # coat has three attributes, but of four probabilities that sum to 1, only one can exceed 0.5.
 #
-# Which metric? `"accuracy"` only checks which output is largest, and `BinaryAccuracy` counts single
-# answers: if labels are rare, answering no every time scores well. We take the *exact match*: are
-# all four right?
+# `"accuracy"` would only check which output is largest. As the metric we take the *exact match*:
+# are all four right?
 
 
 # %%
@@ -204,19 +195,20 @@ train("attributes_wrong", garments, several, 4, "softmax", BINARY, exact_match)
 # %% [markdown]
 # **Any number (*regression*): what does a house cost?** One unit without activation (lesson 03).
 # *Wrong:* a `sigmoid`, left over from a yes-or-no question. Its output stays below 1, which here
-# means 100,000 dollars.  If some targets are extreme (*outliers*), their squares dominate `mse`.
-# Then take `"mae"`, which aims at the median, or `keras.losses.Huber()`, which is in between.
+# means 100,000 dollars.
 #
 # **Between 0 and 1: what share of the rooms are bedrooms?** `sigmoid` keeps the prediction p in
-# that range. Two losses suit it: `mse` and binary cross-entropy, -t·log(p) - (1 - t)·log(1 - p).
-# Like `mse`, it is lowest at p = t for any t from 0 to 1, but not 0 there: 0.50 for t = p = 0.2.
+# that range. Two losses suit it: `mse` and binary cross-entropy. For a target t, the latter is
+#
+#     -t·log(p) - (1 - t)·log(1 - p)
+#
+# Like `mse`, it is lowest at p = t, but not 0 there: 0.50 for t = p = 0.2.
 #
 # **A count: how many households live there?** The network predicts the mean of a *Poisson
 # distribution*, which gives the probability of each count, 0, 1, 2, …, of independent events. A
 # count typically differs from the mean by the square root of the mean: by 5 for a mean of 25, by 45
 # for one of 2,000. So an error of 10 is large in the first case and small in the second. The
-# *Poisson loss*, `prediction - count * log(prediction)`, takes that into account: it is -log of the
-# probability of the count, without a term that does not depend on the prediction. The prediction
+# *Poisson loss*, `prediction - count * log(prediction)`, takes that into account. The prediction
 # must be above 0, as the activation `exponential`, e^x, always is. *Plausible, too:* no activation,
 # with `mse`. It treats an error of 10 the same in every district.
 
@@ -234,8 +226,8 @@ train("households_mse", places, households, 1, None, "mse", "mae")
 # predicting a dollar too little costs 0.9, a dollar too much 0.1. If one true value of ten is above
 # the prediction, a dollar more saves 0.9 once and costs 0.1 nine times: no gain.
 #
-# You write a loss like a metric and pass the function itself. But a loss must be differentiable, as
-# gradient descent minimizes it; a metric is only reported and may round, as `nearest_class` does.
+# You write a loss like a metric and pass the function itself. But a loss needs a derivative, so it
+# must not round as `nearest_class` does.
 
 
 # %%
@@ -249,9 +241,9 @@ train("budget", places, value, 1, None, pinball, "mae")
 
 # %% [markdown]
 # ## 6 Evaluate
-# We compare the score of each network on the test examples with a *baseline* that ignores the
-# inputs: always the most common answer or, for numbers, always the median. (In the table, "linear"
-# means no activation.)
+# We compare each network on the test examples with a *baseline* that ignores the inputs: always the
+# most common answer or, for numbers, always the median. (In the table, "linear" means no
+# activation.)
 
 # %%
 answers = {name: model.predict(tasks[name][0]["test"], verbose=0) for name, model in models.items()}
@@ -278,16 +270,14 @@ lesson.save_table("answers", scores)
 # | `budget`           | 1 linear      | `pinball`   | `mae`           | 0.970  | 0.900    |
 # <!-- end -->
 #
-# `mae` is an error: the lower, the better. Its unit is 100,000 dollars for `value` and `budget`,
-# one household for the counts. `budget` is worse than its baseline on purpose: it aims at a
-# quantile, not at the middle. No wrong pair raised an error. What gives them away?
+# `mae` is an error: the lower, the better. `budget` is worse than its baseline on purpose: it aims
+# at a quantile, not at the middle. No wrong pair raised an error. What gives them away?
 #
 # - `shoe_wrong` says yes to every image; `attributes_wrong` says yes to at most one attribute of an
-#   image. Their training losses (below) do not show it: With TensorFlow, Keras computes binary
-#   cross-entropy from the logits, as if the activation were a sigmoid. Only the predictions pass
-#   through the wrong activation.
+#   image. Their training losses (below) do not show it, since Keras on TensorFlow computes this
+#   loss as if the activation were a sigmoid.
 # - `garment_wrong` beats the baseline, so only the comparison with the right pair gives it away.
-# - `value_wrong` is worse than the baseline: it cannot exceed 1, and most houses cost more.
+# - `value_wrong` is worse than the baseline.
 #
 # <!-- results: lesson-21-losses -->
 # - training losses, medians: `shoe` 0.0003, `shoe_wrong` 0.0003; `attributes` 0.0905,
@@ -297,9 +287,8 @@ lesson.save_table("answers", scores)
 # <!-- end -->
 #
 # **A threshold for each label.** Must a probability exceed 0.5 to count as a yes? Say a shop wants
-# to find 95% of the garments with an attribute. *Recall* is the fraction of them that is found,
-# *precision* the fraction of our yes answers that are right. For each label, we choose the
-# threshold that 95% of the *validation* images with this label exceed.
+# a *recall* (lesson 01) of 95%: it wants to find 95% of the garments with an attribute. For each
+# label, we choose the threshold that 95% of the *validation* images with this label exceed.
 
 # %%
 seen = models["attributes"].predict(garments["val"], verbose=0)
@@ -320,14 +309,12 @@ lesson.save_table("thresholds", table)
 # | precision at threshold | 0.99       | 1.00 | 0.82 | 0.57   |
 # <!-- end -->
 #
-# Accuracy misleads: for `collar` it looks good, but answering no to all images already reaches 0.80
-# and finds no collar. The thresholds differ because labels differ in how rare and how hard they
-# are. Finding 95% of the collars takes a low threshold, which costs precision. Where 0.5 already
-# finds more than 95%, a shop would keep 0.5. Lesson 24 goes on from here.
+# For `collar`, accuracy misleads: answering no to all images already reaches 0.80. Finding 95% of
+# the collars takes a low threshold, which costs precision. Lesson 24 goes on from here.
 #
 # ## 7 Predict
-# What do right and wrong networks answer about the same coat? True are: no shoe, class 4, and the
-# attributes 1, 0, 1, 1.
+# What do right and wrong networks answer about the same coat? The right answers are: no shoe, class
+# 4, and the attributes 1, 0, 1, 1.
 
 # %%
 coat = np.flatnonzero(which["test"] == 4)[0]  # the first of the test images
@@ -360,8 +347,7 @@ lesson.finish(
 # - Keras raises an error only if shapes cannot fit. So look at the predictions: their range,
 #   whether they differ, whether they beat a baseline.
 # - A metric says what you care about, and need not be what is minimized. If one answer is rare,
-#   accuracy misleads: lesson 24, which also measures what *class weights* in the loss bring and
-#   cost.
+#   accuracy misleads (lesson 24).
 
 # %% [markdown]
 # ## Exercises

@@ -5,8 +5,7 @@
 Train a network twice, with two seeds, and you get two scores; other test rows give a third. So a
 network whose error is 0.1 MPG lower than another's may just be lucky. In this lesson you measure
 this *random variation*, test on all of your data with *cross-validation*, report a score with a
-*confidence interval*, and decide whether a network really beats two other kinds of model, a random
-forest and a linear model.
+*confidence interval*, and decide whether a network really beats two other kinds of model.
 
 Expect: median MAE in cross-validation: network 1.96 MPG, random forest 1.92.
 
@@ -42,9 +41,8 @@ from sklearn.preprocessing import StandardScaler
 
 # %% [markdown]
 # ## 1 Load
-# The cars of lesson 03. `--table churn` takes the customers of a bank instead and predicts which of
-# them leave ([churn](churn/README.md)): there you can see what changes with 10,000 rows in place of
-# 392.
+# The cars of lesson 03. `--table churn` takes the customers of a bank instead, 10,000 rows in place
+# of 392, and predicts which of them leave ([churn](churn/README.md)).
 
 # %%
 table = lesson.load(lesson.table)
@@ -65,8 +63,7 @@ print(f"{rows:,} rows, {features.shape[1]} columns")
 # ## 2 Prepare
 # In lesson 03 the test set was a fifth of the cars, and the score depended on which fifth. *k-fold
 # cross-validation* tests on all of them: split the rows into k parts, the *folds*, here k = 10.
-# Each fold is the test set once, for a network that is trained on the other nine. Each network is
-# built anew: one kept from an earlier fold would have seen the rows it is tested on.
+# Each fold is the test set once, for a new network that is trained on the other nine.
 
 # %%
 # for each fold, the indices of its training rows and of its test rows
@@ -75,8 +72,7 @@ folds = list(KFold(lesson.folds, shuffle=True, random_state=lesson.seed).split(f
 # %% [markdown]
 # ## 3 Define
 # The network of lesson 03: two hidden layers of 64 units. Each normalizes with the means and
-# variances of its own training rows: those of all rows would leak knowledge of the test rows into
-# training (*data leakage*).
+# variances of its own training rows, to avoid data leakage (lesson 03).
 
 
 # %%
@@ -96,17 +92,13 @@ def build_network(train_rows, seed):
 
 # %% [markdown]
 # ## 4 Compile
-# The loss is the mean squared error for a number, and binary cross-entropy for yes or no (lesson
-# 02). All networks train for the same number of epochs, fixed in advance, so they need no
-# validation set. The learning rate falls to 0 along half a cosine wave (lesson 16), so the last
-# batches hardly change the weights.
+# All networks train for the same number of epochs, fixed in advance, so they need no validation
+# set. The learning rate falls to 0 along half a cosine wave (lesson 16).
 #
 # ## 5 Fit
 # For the first fold we train 20 networks that differ only in their *start*: the seed, which decides
 # the initial weights and the order of the rows. Each other fold gets one network, with the first
-# seed. (A fixed seed makes a run repeatable, but it is only one draw: how far the scores vary, only
-# several seeds show. Report the scores of all seeds, or their mean, their standard deviation and
-# how many there are, but not just the best.)
+# seed. A fixed seed makes a run repeatable, but only several seeds show how far the scores vary.
 
 # %%
 predicted = {"network": np.empty(rows)}  # for each row, by a network not trained on it
@@ -140,12 +132,9 @@ for fold, seed in trainings:
 
 # %% [markdown]
 # Two rivals are tested on the same folds. A *linear model* predicts a weighted sum of the columns
-# plus a bias (for customers, a sigmoid turns it into a probability: *logistic regression*). A
-# *random forest* averages 100 *decision trees*. A tree asks one question after another, such as
-# "weight below 2,800?", each chosen so that the targets of the rows with the same answer are as
-# alike as possible, and predicts the mean target of the training rows with the same answers (for
-# customers: the fraction who left). The trees differ because each trains on its own random sample
-# of the rows (lesson 25).
+# plus a bias (for customers: logistic regression, lesson 14). A *random forest* averages 100
+# *decision trees* (lesson 25). A tree asks one question after another, such as "weight below
+# 2,800?", and predicts the mean target of the training rows with the same answers.
 
 # %%
 if classify:
@@ -162,10 +151,10 @@ for name, rival in {"random forest": forest, "linear model": linear}.items():
 
 # %% [markdown]
 # ## 6 Evaluate
-# **How large is the random variation?** For cars the error of a row is the absolute error in MPG,
-# as in lesson 03; for customers it is the squared difference between the predicted probability and
-# the outcome, 0 or 1. The mean error of the test rows is the score: the MAE, or the *Brier score*.
-# Lower is better. We compare the scores of 20 starts on one fold, and of ten folds with one start.
+# **How large is the random variation?** For cars the error of a row is the absolute error in MPG.
+# For customers it is the squared difference between the outcome, 0 or 1, and the predicted
+# probability. The mean error of the test rows is the score: the MAE, or the *Brier score*. Lower is
+# better. We compare the scores of 20 starts on one fold, and of ten folds with one start.
 
 
 # %%
@@ -196,12 +185,9 @@ lesson.save_figure("luck", figure)
 #
 # The interval from 1.96 standard errors below the score to 1.96 above is the *95% confidence
 # interval*: if you repeated all this with new cars, about 95% of such intervals would contain the
-# true mean, the mean error over all cars of this kind. (Ours are a little too narrow: they ignore
-# the luck of the start, and that the folds share training rows.) The 1.96 comes from the *normal
-# distribution*, the bell curve, where 95% of the values lie within 1.96 standard deviations of the
-# center: means of many values are spread almost like that (*central limit theorem*). With few
-# values s itself is uncertain: for a mean of five values, take 2.78 instead of 1.96 (*Student's
-# t-distribution*).
+# true mean, the mean error over all cars of this kind. The 1.96 comes from the *normal
+# distribution*, the bell curve: 95% of its values lie within 1.96 standard deviations of the
+# center. Means of many values nearly follow it.
 #
 # An accuracy p works the same way: each row counts 1 or 0, and s = √(p(1 - p)). If 90 of 100
 # answers are right, s is 0.3, the standard error 0.3/√100 = 0.03, and the interval 0.84 to 0.96.
@@ -223,11 +209,12 @@ scores = {name: interval(values) for name, values in row_errors.items()}
 # the intervals overlap. A *paired comparison* removes it: for each row, subtract the error of one
 # model from that of the other, and compute the interval of these *differences*. If it does not
 # contain 0, the difference is *statistically significant*: between models that are equally good,
-# luck alone produces such a difference in only 5% of cases. Significant does not mean large.
+# luck alone produces such a difference in only 5% of cases.
 #
-# You can also pair the *folds*: for each fold, subtract one model's score from the other's. Each of
-# these ten differences comes from a different network, so their interval reflects some of the luck
-# of training, too. For ten values, Student's t-distribution gives 2.26 instead of 1.96.
+# This interval ignores the luck of the start. So we also pair the *folds*: for each fold, we
+# subtract one model's score from the other's. Each of these ten differences comes from a different
+# network. With so few values s itself is uncertain. *Student's t-distribution* allows for that: for
+# ten values it gives 2.26 instead of 1.96.
 
 # %%
 differences = {}
@@ -268,13 +255,12 @@ lesson.save_table("results", results.round(4))
 # With two other seeds, the random forest minus the network is -0.049 and -0.020 MPG.
 # <!-- end -->
 #
-# A positive difference means that the network has the smaller error. What do we learn?
+# A positive difference means that the network has the smaller error.
 #
 # - The network beats the linear model: the interval lies far above 0, for cars and for customers.
 # - Network or forest? All four intervals contain 0, and for cars another seed puts the forest
 #   ahead: neither is shown to be better. Nor are they shown to be equal: a small difference may be
 #   hidden in the noise.
-# - Pairing helps: forest minus network has a narrower interval than the score of either.
 #
 # ## 7 Predict
 # How far off is a single prediction? The confidence interval does not say: it is about the mean
@@ -295,9 +281,7 @@ lesson.finish(model, history, training=last, **measured)
 # ## Remember
 # - Another seed or other test rows give another score. Report its confidence interval.
 # - With little data, use cross-validation: every row is tested once.
-# - Compare two models on the same rows, and look at the differences. If you try many variants, the
-#   best one is partly lucky, and its score is too good: choose on validation data, and use the test
-#   rows only for the variant that you have chosen.
+# - Compare two models on the same rows, and look at the differences.
 #
 # On your own data, try first: 10-fold cross-validation of your network, a linear model and a random
 # forest, with the intervals of their differences.

@@ -44,27 +44,22 @@ from localization.figures import boxes_figure, iou_figure
 
 # %% [markdown]
 # ## 2 Prepare
-# Our helper `make_canvases` makes the images. Each *canvas* has 64x64 pixels and holds one digit at
-# a random place. Its size is random too, from 0.6 to 1.6 times the original. Around it lies
-# *clutter*: four fragments of other digits, 6x6 pixels each, at random places, which may overlap
-# it. So looking for ink is not enough: the network must tell a digit from parts of digits. The
-# background is noise, a random light gray in every pixel.
+# Our helper `make_canvases` makes the images. Each *canvas* has 64x64 pixels and a noisy
+# background, and holds one digit at a random place. The size of the digit is random too, from 0.6
+# to 1.6 times the original. Around it lies *clutter*: four fragments of other digits, 6x6 pixels
+# each, which may overlap it. So the network must tell a digit from parts of digits.
 #
 # A *bounding box* says where the digit is: it is the smallest rectangle, with sides parallel to
 # those of the canvas, that holds all of the digit's ink. Four numbers describe it: its left, top,
-# right and bottom edge. We know them, since we put the digit there. (If you shift or flip such
-# images to get more training examples, which is called *data augmentation*, change the boxes in the
-# same way: otherwise the network learns the wrong place.) In photographs, people have to draw the
-# boxes by hand. (The center, width and height of the box would do as well.)
+# right and bottom edge. We know them, since we put the digit there. In photographs, people have to
+# draw the boxes by hand.
 #
 # We give the edges as fractions of the canvas, from 0 (left or top) to 1 (right or bottom). Such
-# *relative coordinates* do not depend on the resolution: if the image is enlarged, the same box
-# fits. And since they lie between 0 and 1, sigmoid units can predict them.
+# *relative coordinates* do not depend on the resolution.
 #
-# We split the digits first and make the canvases afterwards: 90,000 for training from 54,000
-# digits, since a digit may be used more than once. So no digit of a validation or test canvas
-# occurs in training, not even as clutter. The figure `canvases` shows ten training canvases and
-# their true boxes.
+# We split the digits first and make the canvases afterwards. So no digit of a validation or test
+# canvas occurs in training, not even as clutter. The figure `canvases` shows ten training canvases
+# and their true boxes.
 
 # %%
 train_digits, val_digits, train_classes, val_classes = train_test_split(
@@ -81,23 +76,18 @@ lesson.save_figure("canvases", boxes_figure(train_images, train_labels, train_bo
 # Both answers need the same knowledge: which strokes form a digit, and which are clutter. So, as in
 # lesson 17, they share a trunk of layers, and each has a head of its own.
 #
-# The trunk has four convolutional layers. With `padding="same"`, a border of zeros lets the window
-# be centered on every pixel, so height and width do not shrink. But the first layer has *stride* 2:
-# its window moves two pixels at a time, which halves both. The two pooling layers halve them again:
-# 64, 32, 16, 8. Each of the 8x8 places has 64 channels, which can also tell where within that place
-# a stroke lies. So the edges of the box can be predicted more finely than in steps of 8 pixels.
+# The trunk has four convolutional layers. With `padding="same"`, a border of zeros keeps height and
+# width from shrinking. But the first layer has *stride* 2: its window moves two pixels at a time,
+# which halves both. The two pooling layers halve them again: 64, 32, 16, 8.
 #
 # For the class, it does not matter where the digit is. Its head has one more convolution, and then
-# `GlobalMaxPooling2D`: of the 8x8 values of each channel, only the largest is kept, 128 numbers in
-# all. They tell whether a pattern occurs, but not where. So a digit that was learned at one place
-# is usually recognized at others, too.
+# `GlobalMaxPooling2D`: of the 8x8 values of each channel, only the largest is kept. It tells
+# whether a pattern occurs, but not where.
 #
 # The box depends on the place and the size of the digit. Its head begins with `Flatten`, which
 # keeps the numbers of all places; each unit of the dense layer has a weight for each of them
-# (exercise 3).
-#
-# The last layer for the class is a softmax layer with ten units, as always. The box is a regression
-# (lesson 03) with four outputs; a sigmoid keeps each of them between 0 and 1.
+# (exercise 3). The box is a regression (lesson 03) with four outputs; a sigmoid keeps each of them
+# between 0 and 1.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -129,12 +119,9 @@ model.summary()
 # The two losses have different scales. Before training, each class gets a probability of about 0.1,
 # so the cross-entropy is about -log(0.1) = 2.3. An untrained sigmoid gives about 0.5, and the true
 # edges are about 0.2 away from that. In a plain sum, the box would count little. So we give its
-# loss the weight 10, and Keras minimizes class loss + 10 · box loss: then both parts start at about
-# 2. With far too large a weight, the layers that both heads share would learn almost only what the
-#    box needs. The sum does not show that; the separate losses of the two heads do.
+# loss the weight 10, and Keras minimizes class loss + 10 · box loss: both parts then start near 2.
 #
-# The learning rate falls from 0.001 to 0 along a cosine (lesson 16). The small steps at the end
-# make the edges more exact.
+# The learning rate falls from 0.001 to 0 along a cosine (lesson 16).
 
 # %%
 steps = math.ceil(len(train_images) / lesson.batch_size)  # in an epoch
@@ -171,7 +158,7 @@ history = model.fit(
 # It is 1 if the boxes are equal and 0 if they do not overlap, whatever their size. The intersection
 # of two boxes is a box itself: its left edge is the larger of the two left edges, its right edge
 # the smaller of the two right ones. The area of the union is the sum of both areas, minus that of
-# the intersection, which the sum counts twice.
+# the intersection.
 
 
 # %%
@@ -236,18 +223,13 @@ lesson.save_figure("iou", iou_figure(overlap, heights))
 # <!-- end -->
 #
 # Yes, but only a little. The main reason for the lower IoU is the size itself: one pixel is a
-# larger part of a small box than of a large one (exercise 1). The classification suffers as well:
-# small digits show less detail, while the fragments stay the same size.
+# larger part of a small box than of a large one (exercise 1).
 #
 # ## 7 Predict
 # The figure `boxes` shows ten test canvases. Solid boxes are true, dashed ones predicted; the title
 # gives the predicted digit and the IoU. The figure `worst` shows the ten boxes with the lowest IoU.
 # Many of these predicted boxes lie between the digit and a fragment: unsure of the place, the
 # network gives a compromise that fits neither.
-#
-# When you look at failures, separate three kinds: right class but wrong box, right box but wrong
-# class, and both wrong, as when a fragment is taken for the digit. The network always predicts one
-# class and one box; it cannot say "no digit", nor find two.
 
 # %%
 titles = [
@@ -271,8 +253,7 @@ lesson.finish(model, history, **scores)
 #
 # On your own data, try first: one trunk, a head for each answer, `"mae"` for the box, and weights
 # with which both losses start alike. This works for one object per image. *Object detection* finds
-# any number of them: its networks predict many boxes, and for each the probability that it holds an
-# object.
+# any number of them.
 
 # %% [markdown]
 # ## Exercises

@@ -48,9 +48,6 @@ districts = lesson.load("california_housing")
 # The same inputs as in lesson 21. The answer is one of three *bands*: 0 for a value below 100,000
 # dollars, 1 for medium, 2 for off the scale. These classes are *imbalanced*: some have far more
 # examples than others.
-#
-# Our data set is large, so a random split will do. If yours is small, give `train_test_split` the
-# argument `stratify=targets`: then each part has the same fraction of the rare class.
 
 # %%
 rest, test_rows = train_test_split(districts, test_size=0.2, random_state=lesson.seed)
@@ -112,11 +109,8 @@ for model in models.values():
 #
 #     weight of a class = all examples / (number of classes * examples of the class)
 #
-# If 2 of 20 examples are cheap, 13 medium and 5 off the scale, the weights are 20 / (3 · 2) = 3.33,
-# 20 / (3 · 13) = 0.51 and 20 / (3 · 5) = 1.33, and each class counts 6.67 in all. scikit-learn's
-# `compute_class_weight` computes them from the labels. (*Oversampling*, which repeats the rare
-# examples in the training set, has a similar effect. Split first; otherwise copies of one example
-# may end up in both the training and the test set.)
+# If 2 of 20 examples are cheap, their weight is 20 / (3 · 2) = 3.33. scikit-learn's
+# `compute_class_weight` computes the weights from the labels.
 
 # %%
 balanced = compute_class_weight("balanced", classes=np.arange(3), y=band["train"])
@@ -141,14 +135,11 @@ for name, model in models.items():
 # - *Accuracy*: the fraction of right answers. Our baseline is the accuracy of always saying no.
 # - *Recall*: the fraction of the positives that we find.
 # - *Precision*: the fraction of our yes answers that are right. The others are *false alarms*.
-# - The *F1 score* combines precision P and recall R: 2PR / (P + R). It is low if either of them is:
-#   0.04 for P = 1 and R = 0.02, where the ordinary mean would be 0.51. (It is their *harmonic
-#   mean*.)
+# - The *F1 score* combines precision P and recall R: 2PR / (P + R). It is low if either of them is.
 #
 # Say 5 of 100 districts are positives, we say yes to 4, and 3 of these 4 are positives. Then recall
 # is 3/5, precision 3/4 and F1 0.67. Accuracy is 0.97, since we miss 2 positives and raise 1 false
-# alarm. (As a *confusion matrix*, lesson 01: 3 true positives, 2 false negatives, 1 false positive,
-# 94 true negatives.) Always no has an accuracy of 0.95 and a recall of 0.
+# alarm. Always no has an accuracy of 0.95 and a recall of 0.
 
 # %%
 true = band["test"]
@@ -188,15 +179,13 @@ for name in models:
 # **Move the threshold.** A rare band is seldom the most probable one. Instead, say yes as soon as
 # its probability exceeds a *threshold*. The lower it is, the more positives we find and the more
 # false alarms we raise: recall rises, precision usually falls. Where to stop depends on what each
-# mistake costs (churn/README.md shows how to calculate that). Suppose we want a recall of 80%
-# (`--recall`). Then we take the probabilities that the positives got, and choose the threshold so
-# that 80% of them lie above it. Each band (in a multi-label task, each label) gets its own
-# threshold: some bands are rarer or harder. (Each is now a question of its own, so a district may
-# get two yes answers, or none.)
+# mistake costs (churn/README.md). Suppose we want a recall of 80% (`--recall`). Then we take the
+# probabilities that the positives got, and choose the threshold so that 80% of them lie above it.
+# Each band gets its own threshold.
 #
 # We choose thresholds on the *validation* districts. Thresholds chosen on the test districts would
-# suit just these, and the scores would be too good. But thresholds from other districts give only
-# roughly the recall that we asked for; the fewer positives there are, the more it can differ.
+# suit just these, and the scores would be too good. On the test districts, the recall is then only
+# roughly the one that we asked for.
 
 # %%
 for name, model in models.items():
@@ -230,10 +219,6 @@ lesson.save_table("rules", rules)
 # left the high ones, with few yes answers that are mostly right, on the right the low ones, with
 # many false alarms. Guessing has the same precision at every recall: the fraction of positives. The
 # *average precision*, the area under the curve, is a score that needs no threshold; 1 is perfect.
-# (*ROC AUC*, in churn/ and lesson 31, needs none either. It is the area under a curve that plots
-# recall against the *false positive rate*, the fraction of the negatives that raise a false alarm.
-# With few positives that flatters: a small fraction of so many negatives may be more than all the
-# positives.)
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 4.5), layout="constrained")
@@ -260,10 +245,10 @@ lesson.save_figure("precision_recall", figure)
 # - precision at 50 of `plain` (see below): 0.96 (0.96 to 1.00)
 # <!-- end -->
 #
-# The two curves lie close together: weights only move the network along the curve. For a better
-# curve you need better inputs, more examples or a better network. And weights have a price: the
-# network learns as if the rare band were more frequent, so the probabilities that it gives that
-# band are too high. (Their mean should be the fraction of positives.) So try a threshold first.
+# The two curves lie close together: weights only move the network along the curve. And they have a
+# price: the network learns as if the rare band were more frequent, so the probabilities that it
+# gives that band are too high. (Their mean should be the fraction of positives.) So try a threshold
+# first.
 #
 # ## 7 Predict
 # Often you need no threshold. If you have time to visit 50 districts, take those with the highest
@@ -293,9 +278,7 @@ lesson.finish(
 #   they distort the probabilities.
 #
 # On your own data, try first: a network without class weights, its precision-recall curve on the
-# validation data, and a threshold. For a yes-or-no network (one `sigmoid` unit) Keras reports these
-# scores for each epoch: `metrics=[keras.metrics.Precision(), keras.metrics.Recall()]`, and the
-# average precision as `keras.metrics.AUC(curve="PR")`.
+# validation data, and a threshold.
 
 # %% [markdown]
 # ## Exercises

@@ -56,19 +56,19 @@ print(f"{rows:,} rows, {features.shape[1]} columns")
 
 # %% [markdown]
 # ## 2 Prepare
-# One test set would tell little (lesson 22). So we split the rows at random ten times, each time
-# with a fifth of them as the test set. (Unlike folds, these test sets overlap.) For each split we
-# train two ensembles of ten networks, 200 networks in all:
+# One test set would tell little (lesson 22). So we split the rows at random ten times, with a fifth
+# of them as the test set. For each split we train two ensembles of ten networks, 200 networks in
+# all:
 #
 # - **Plain averaging**: all ten train on the same rows, and differ only in their initial weights.
 # - **Bagging** (*bootstrap aggregating*) averages, too, but each network trains on its own
 #   *bootstrap sample*: n of the n training rows, drawn *with replacement*, so that one row may come
-#   twice, another not at all. One draw misses a given row with probability 1 - 1/n, all n draws
-#   with (1 - 1/n)^n, about 1/e = 37%. So the sample contains about 63% of the rows.
+#   twice, another not at all. All n draws miss a given row with probability (1 - 1/n)^n, which is
+#   about 1/e = 37%.
 #
-# All networks train together, on the same table. What differs is their *sample weights*, one number
-# per row: how often the row counts in the loss. A row that was drawn twice has weight 2; a test row
-# has weight 0, as if it were not there.
+# All networks train on the same table. What differs is their *sample weights*, one number per row:
+# how often the row counts in the loss. A row that was drawn twice has weight 2; a test row has
+# weight 0, as if it were not there.
 
 # %%
 splits = [
@@ -88,13 +88,12 @@ print(f"{networks} networks")
 
 # %% [markdown]
 # ## 3 Define
-# For one ensemble, a loop over ten networks is enough, as in lesson 22. But 200 small networks one
-# after the other would take minutes: starting a step takes longer than computing it. So we put all
-# of them into one model, side by side. `EinsumDense` is a `Dense` layer with one weight matrix per
-# network. In its equation `"bni,nio->bno"`, b is the row in the batch, n the network, i its inputs
-# and o its outputs. The letter i is missing in the result: it is summed over. So the inputs of
-# network n are multiplied by matrix n, and no network sees another's numbers. `bias_axes="no"`
-# gives each network n and each output o a bias.
+# For one ensemble, a loop over ten networks is enough, as in lesson 22. But 200 networks one after
+# the other would take minutes. So we put all of them into one model, side by side. `EinsumDense` is
+# a `Dense` layer with one weight matrix per network. In its equation `"bni,nio->bno"`, b is the row
+# in the batch, n the network, i its inputs and o its outputs. The letter i is missing in the
+# result: it is summed over. So no network sees another's numbers. `bias_axes="no"` gives each
+# network n and each output o a bias.
 #
 # Each network has the two hidden layers of lesson 03 and normalizes with its own training rows.
 
@@ -107,8 +106,8 @@ variances = sample_weights.T @ features**2 / used - means**2
 
 def dense(inputs, units, activation=None):
     """Apply a dense layer of every network."""
-    # Glorot uniform, as in `Dense`. By default, `EinsumDense` would count the units of all
-    # networks in this formula, and draw weights that are too small.
+    # Glorot uniform, as in `Dense`. The default of `EinsumDense` would count the units of all
+    # networks, and the weights would be too small.
     limit = math.sqrt(6 / (inputs.shape[-1] + units))
     return layers.EinsumDense(
         "bni,nio->bno",
@@ -130,12 +129,11 @@ print(f"output shape {outputs.shape}, {model.count_params() // networks:,} param
 
 # %% [markdown]
 # ## 4 Compile
-# The loss is the mean squared error, and for yes or no binary cross-entropy (lesson 02). Keras
-# computes it for every row and every network, multiplies it by the sample weights, and takes the
-# mean. So the gradient of a network's weights comes from its own losses only, but is 200 times
-# smaller than if it were trained alone. With Adam this does not matter: it divides each gradient by
-# its recent size. (It adds `epsilon`, which avoids a division by 0 and must be far smaller than
-# these gradients.) The learning rate falls to 0 along half a cosine wave (lesson 16).
+# The loss is the mean squared error, and for yes or no binary cross-entropy (lesson 02). It is the
+# mean over all networks, so each network's gradient is 200 times smaller than if it were trained
+# alone. With Adam this does not matter: it divides each gradient by its recent size. Only
+# `epsilon`, which Adam adds to avoid a division by 0, must be far smaller than these gradients. The
+# learning rate falls to 0 along half a cosine wave (lesson 16).
 
 # %%
 steps = math.ceil(rows / lesson.batch_size)
@@ -148,7 +146,7 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# One `fit` trains them all, for the same number of epochs.
+# One `fit` trains them all.
 
 # %%
 repeated = np.repeat(targets[:, np.newaxis, np.newaxis], networks, axis=1)
@@ -168,20 +166,15 @@ averaged, bagged = predicted.T.reshape(2, 10, lesson.members, rows)  # both: spl
 #
 #     predictions = np.mean([model.predict(x) for model in models], axis=0)
 #
-# (For classes these are mean probabilities; take `argmax` afterwards. A *majority vote* would
-# ignore how sure each network is.) How much does averaging gain? A variance is the mean of the
-# squares minus the square of the mean. The errors of the networks on one row are their predictions
-# minus the same true value, so errors and predictions have the same variance. For the errors, this
-# says:
+# How much does averaging gain? For each row,
 #
 #     squared error of the mean = mean of the squared errors - variance of the predictions
 #
 # Say the true value is 11 and two networks predict 10 and 14. The squared errors are 1 and 9, their
 # mean is 5. Both predictions are 2 away from their mean 12, so their variance is 2² = 4, and 12 has
 # the squared error 1 = 5 - 4. So an ensemble is never worse, in squared error, than its members are
-# on average, and the more they disagree, the more it gains. (Nor is it in absolute error: |a + b|
-# is never larger than |a| + |b|.) We check the formula with the means over the test rows of the
-# first split.
+# on average, and the more they disagree, the more it gains. We check the formula with the means
+# over the test rows of the first split.
 
 # %%
 test_rows = splits[0][1]
@@ -191,12 +184,10 @@ error_of_mean = np.mean((members.mean(axis=0) - targets[test_rows]) ** 2)
 print(f"{error_of_mean:.4f} = {error_of_members:.4f} - {members.var(axis=0).mean():.4f}")
 
 # %% [markdown]
-# **Which is best?** Bagging is meant to make the networks disagree more. (Giving each network a
-# different shape, other settings or other columns would do so, too.) The rival is a *random forest*
-# (lesson 22), an ensemble of decision trees, with bagging. (In classification, each question of a
-# tree is chosen from only a few columns, drawn at random.) A forest is good on tables, trains in a
-# second and needs hardly any tuning: if your network is no better, take the forest. The scores are
-# those of lesson 22: the MAE for cars, the Brier score for customers. Lower is better.
+# **Which is best?** Bagging is meant to make the networks disagree more. The rival is a *random
+# forest* (lesson 22), an ensemble of decision trees, with bagging. A forest trains in a second and
+# needs hardly any tuning: if your network is no better, take the forest. The scores are those of
+# lesson 22: the MAE for cars, the Brier score for customers. Lower is better.
 
 
 # %%
@@ -253,18 +244,16 @@ lesson.save_figure("splits", figure)
 # those of customers.
 # <!-- end -->
 #
-# What do we learn?
-#
 # - Averaging gives the lowest errors, for cars and for customers, and five networks bring most of
-#   the gain of ten. They cost five times the training, memory and prediction time.
+#   the gain of ten. But five networks take five times as long to train and to use.
 # - Does the ensemble beat the forest? For cars, six of ten splits are no proof: of ten tosses of a
-#   coin, six or more are heads in 38% of all cases (and unlike tosses, our splits share rows). For
-#   customers the ensemble wins more consistently.
-# - In the figure `splits` the gray lines lie far apart, but from one network to the ensembles they
-#   run almost parallel: a split that is hard for one network is hard for its ensemble, too.
+#   coin, six or more are heads in 38% of all cases. For customers the ensemble wins more
+#   consistently.
+# - In the figure `splits` the gray lines run almost parallel from one network to its ensembles: a
+#   split that is hard for one network is hard for its ensemble, too.
 # - Bagging is worse than plain averaging, and for cars even worse than one network: missing 37% of
-#   the training rows costs each network more than the disagreement gains. It was made for
-#   *unstable* models such as trees, which change a lot if a few rows change.
+#   the training rows costs each network more than the disagreement gains. It was made for decision
+#   trees, which change a lot if a few rows change.
 #
 # ## 7 Predict
 # The networks can also warn you. Near their training rows they agree; far from them they must
@@ -285,8 +274,7 @@ lesson.finish(model, history, **measured)
 # %% [markdown]
 # For cars, the standard deviation is many times larger for the strange row: its prediction is a
 # guess. But agreement is no guarantee. With `--table churn`, the ten networks agree that the
-# strange customer will leave, although they have never seen anyone like that: so far out, each
-# sigmoid is near 1.
+# strange customer will leave: so far out, each sigmoid is near 1.
 #
 # ## Remember
 # - The mean of several networks is never worse, in squared error, than they are on average.

@@ -5,7 +5,7 @@
 In lessons 02, 14 and 18 somebody had already turned the film reviews into numbers. Here you start
 from strings, as you will with texts of your own. You learn how to cut a text into words, how to
 count pairs and triples of words without drowning in rare ones, and what it costs to cut long texts
-short. G. Mesnil et al. (2014), who count triples too, report a test accuracy of 0.9187.
+short.
 
 Expect: test accuracy 0.922 (0.922 to 0.923), median and range of three seeds.
 
@@ -44,11 +44,9 @@ from raw_text.texts import load_texts
 # ## 1 Load
 # Our helper `load_texts` returns strings, and for each its label, 0 or 1. By default these are the
 # reviews of lesson 02, put together again from their ranks, without capitals and punctuation. With
-# `--texts DIR` it reads your own from a folder with two sub-folders, one per class: `neg/1.txt`,
-# `pos/7.txt` and so on. (So does `keras.utils.text_dataset_from_directory`.) A file holds bytes,
-# and the *character encoding*, today nearly always UTF-8, says which bytes stand for which
-# character. With the wrong one "cliché" becomes "clichÃ©", so files in neither UTF-8 nor UTF-16 are
-# refused.
+# `--texts DIR` it reads your own, from a folder with a sub-folder for each of two classes. A file
+# holds bytes, and the *character encoding*, today nearly always UTF-8, says which bytes stand for
+# which character. With the wrong one "cliché" becomes "clichÃ©".
 
 # %%
 (texts, labels), (test_texts, test_labels), classes = load_texts(lesson)
@@ -58,20 +56,18 @@ print(texts[0][:100], "...")
 # %% [markdown]
 # ## 2 Prepare
 # Three steps lead to numbers: *standardize* the text, split it into *tokens* (words here), and give
-# each token a number. Whatever we count, we count in training texts only, so a tenth is set aside
-# for validation first.
+# each token a number. We count in training texts only, so a tenth is set aside for validation
+# first.
 #
-# **Standardize.** To a computer "Good", "good" and "good!" are three different strings. What a
-# model learns about one should hold for all, so we convert the text to lower case and remove
-# punctuation and HTML tags such as `<br />`. That loses something, too: "GOOD!!!" is stronger
-# praise than "good". And some characters have two forms. We make curly apostrophes straight, and
-# "e" with a separate accent becomes one character, "é" (*Unicode normalization*, here to the form
-# NFC).
+# **Standardize.** To a computer "Good", "good" and "good!" are three different strings. So we
+# convert the text to lower case and remove punctuation and HTML tags such as `<br />`. That loses
+# something, too: "GOOD!!!" is stronger praise than "good". And some characters have two forms. We
+# make curly apostrophes straight, and "e" with a separate accent becomes one character, "é"
+# (*Unicode normalization*).
 #
 # **Split.** A *regular expression* is a pattern for text. In `[\w']+`, `\w` stands for a letter, a
 # digit or an underscore, `[\w']` for one of these or an apostrophe, and `+` for one or more in a
-# row. (Underscores we remove with the tags.) So "isn't" stays one word, but single quotes stay,
-# too. This suits languages with spaces between words, not Chinese or Japanese.
+# row. (Underscores are removed with the tags.) So "isn't" stays one word.
 
 # %%
 train_texts, val_texts, train_labels, val_labels = train_test_split(
@@ -93,20 +89,14 @@ counts = Counter(word for words in train_words for word in words)
 # %% [markdown]
 # **Number.** The words that get a number of their own are the *vocabulary*. All others are *out of
 # vocabulary* (OOV), or unknown, and share one number. Our vocabulary has the words that occur at
-# least twice in the training texts. More words would mean more weights, and from a single example a
-# model learns little. (Lesson 35 spells unknown words from pieces.)
+# least twice in the training texts, since from a single example a model learns little.
 #
-# Keras does the three steps in one layer, `TextVectorization`. Its method `adapt` counts the words
-# and chooses the `max_tokens` most frequent; then the layer turns strings into rows of numbers,
-# where 0 is padding and 1, called `[UNK]`, an unknown word. Saved as the first layer of a model, it
-# prepares every text in the same way. That is the quickest start, but it has limits:
-#
-# - It needs TensorFlow, and can be a layer of a model only with TensorFlow as the back-end.
-# - By default it removes apostrophes with the punctuation: "isn't" becomes "isnt", and "we're"
-#   becomes "were".
-# - Of a text longer than `output_sequence_length` it drops the *end*, where the verdict often is.
-# - It counts how often a word occurs. We need the number of texts that contain it, its *document
-#   frequency*, in each class. So below we count ourselves.
+# Keras does the three steps in one layer, `TextVectorization`. Its method `adapt` chooses the
+# `max_tokens` most frequent words. Then the layer turns strings into rows of numbers, where 0 is
+# padding and 1, called `[UNK]`, an unknown word. That is the quickest start. But of a text longer
+# than `output_sequence_length` it drops the *end*, where the verdict often is. And it counts how
+# often a word occurs. We need the number of texts of each class that contain it. So below we count
+# ourselves.
 
 # %%
 vectorize = layers.TextVectorization(max_tokens=10_000, output_sequence_length=8)
@@ -117,12 +107,12 @@ print("TextVectorization:", ", ".join(f"{number} {names[number]}" for number in 
 
 # %% [markdown]
 # **N-grams.** As in lesson 14 we count not only words but also pairs of neighbors, and now triples
-# (trigrams): "not", "not good", "not good enough". Lesson 14 gave the pair of the words 5 and 20
-# the number 5·30,000 + 20. Likewise, if word numbers are below V, the triple of 5, 20 and 7 gets
+# (trigrams): "not", "not good", "not good enough". If word numbers are below V, the pair of the
+# words 5 and 20 gets the number 5·V + 20, as in lesson 14. The triple of 5, 20 and 7 gets
 # (5·V + 20)·V + 7, as if the words were the digits of a number in base V. No two n-grams get the
-# same number, since no word has the number 0. In the code, each round of the loop makes n-grams one
-# word longer: it multiplies their numbers by V and adds the next word. (The last n-gram has no next
-# word: `[:-1]`.)
+# same number, since no word has the number 0. Each round of the loop makes n-grams one word longer:
+# it multiplies their numbers by V and adds the next word. (The last n-gram has no next word:
+# `[:-1]`.)
 #
 # Most triples occur in one review only and tell us nothing about others. So we keep the n-grams
 # that at least two training texts contain, and number them anew, the most frequent first. They
@@ -179,25 +169,20 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # ## 3 Define
 # In lesson 14 each n-gram had one weight. Training started from the log-count ratio of naive Bayes,
 # log((texts of class 1 with it + 1) / (texts of class 0 with it + 1)), and then changed it freely.
-# For rare n-grams, and triples are rare, such freedom is dangerous: a triple that occurs in only
-# two reviews can get any weight that helps to memorize these two.
+# For triples such freedom is dangerous: one that occurs in only two reviews can get any weight that
+# helps to memorize these two.
 #
 # Here the ratio r stays fixed, and training finds a factor f for each n-gram, which contributes
 # r·f. If it is equally frequent in both classes, r is 0, and it contributes nothing whatever f is.
 # For an n-gram in two reviews, both positive, r = log(3 / 1) = 1.1; for one in 300 negative and 10
 # positive reviews, r = log(11 / 301) = -3.3, and the same change of f changes r·f three times as
-# much. So training relies on n-grams with much evidence. (S. Wang and C. Manning, 2012, call the
-# idea NB-SVM.)
+# much. So training relies on n-grams with much evidence. (S. Wang and C. Manning, 2012, call this
+# NB-SVM.)
 #
 # A sum of a text's contributions would grow with its length. So the logit is their average, times
 # 300 (`Rescaling`), as if each text had 300 n-grams. With f = 1 for all, this would be naive Bayes,
-# which is far too sure of its answers: it counts "waste", "waste of" and "a waste of" as three
-# independent hints. So f starts small, at 0.03. The number 1 is in nearly every row, so its ratio
-# is about log(texts of class 1 / texts of class 0) and acts as a bias toward the larger class. Here
-# both classes are equally large, so this ratio is about 0.
-#
-# `Multiply` takes the outputs of two layers, so we use the functional API of lesson 08. (In the
-# summary, `not_equal` and `logical_or` are the masks.)
+# which is far too sure of its answers: it counts "waste" and "a waste of" as independent hints. So
+# f starts small, at 0.03.
 
 # %%
 FEATURES = len(kept) + 2
@@ -225,9 +210,8 @@ model.summary()
 # Lesson 14 used Adam, which gives each weight steps of about the same size: a triple that occurs in
 # two reviews would move as far as "waste of". So here we use plain gradient descent (`SGD`). It
 # moves a factor in proportion to its gradient, which is large if |r| is large and many reviews
-# contain the n-gram: much evidence. Momentum, which repeats a part of the last step
-# (notes/optimizers.md), makes training faster. The learning rate is high because the gradients are
-# small: one n-gram is a small part of an average.
+# contain the n-gram. Momentum (lesson 09) makes training faster. The learning rate is high because
+# the gradients are small.
 
 # %%
 model.compile(
@@ -239,7 +223,7 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# We train for all epochs and put back the weights of the epoch with the lowest validation loss.
+# At the end, the weights of the epoch with the lowest validation loss are put back.
 
 # %%
 early_stopping = keras.callbacks.EarlyStopping(
@@ -283,8 +267,7 @@ for name, part in parts.items():
 # <!-- end -->
 #
 # The last words say more than the first: many reviews begin with the plot and end with the verdict.
-# So if you must cut, keep the end, which `TextVectorization` drops. Measure whether that holds for
-# your texts: in a news report, the first sentence says most.
+# So if you must cut a review, keep the end. In a news report, the first sentence says most.
 #
 # Only now, with everything chosen, we use the test set.
 

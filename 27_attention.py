@@ -40,8 +40,7 @@ from attention.lists import baselines, make_lists, to_numbers
 # ## 1 Load
 # The task is what Python does with variables. A list of assignments ends with a question, as in
 # `c=4 a=1 c=7 c=?`, and the answer is the digit that was assigned *last*, here 7. A list has 2 to
-# 20 assignments (its *lines*, as each would be a line of a program), with random letters and
-# digits.
+# 20 assignments (its *lines*), with random letters and digits.
 
 # %%
 draw = random.Random(lesson.seed)
@@ -105,19 +104,16 @@ def attend(queries, keys, values, mask=True):
 
 
 # %% [markdown]
-# **Why divide by √d?** A score is a sum of d products. If the numbers in query and key are
-# independent, with mean 0 and variance 1, each product has variance 1, and the sum has variance d.
-# With d = 1,024 two scores would easily be √d = 32 apart, and one weight would be e^32 times the
-# other. Before anything was learned, one random key would have nearly all the weight, and small
-# changes of the scores would hardly change that: the gradient of softmax would be almost 0. The
-# division brings the variance back to 1. (notes/attention.md measures it.)
+# **Why divide by √d?** A score is a sum of d products. If these are independent with variance 1,
+# the sum has variance d. With d = 1,024 two scores would easily be √d = 32 apart, and one weight
+# would be e^32 times the other. So one random key would have nearly all the weight before anything
+# was learned. The division brings the variance back to 1. (notes/attention.md measures it.)
 #
-# **Masks** hide keys: a huge negative score makes a weight of 0. (A weight set to 0 after the
-# softmax would leave a sum below 1.) A *padding mask* hides padding, which does not belong to the
-# sequence. In *self-attention*, every step of a sequence has a query of its own and looks at all
-# steps of the same sequence; there a *causal mask* hides the future, so that each step sees only
-# itself and earlier steps. A network that learns to predict the next word needs it, or it would
-# simply look at the answer. Here is one for four steps:
+# **Masks** hide keys: a huge negative score makes a weight of 0. A *padding mask* hides padding. In
+# *self-attention*, every step of a sequence has a query of its own and looks at all steps of the
+# same sequence. There a *causal mask* hides the future, so that each step sees only itself and
+# earlier steps. A network that learns to predict the next word needs it, or it would simply look at
+# the answer. Here is one for four steps:
 
 # %%
 steps = np.random.default_rng(1).normal(size=(4, 8)).astype("float32")
@@ -129,18 +125,15 @@ print("weights (rows: queries, columns: keys)", ops.convert_to_numpy(weights).ro
 # **Where do queries, keys and values come from?** `layers.MultiHeadAttention(num_heads, key_dim)`
 # computes them from the vectors of the steps, by dense layers without activation. It computes
 # attention several times side by side, in its *heads*, with `key_dim` numbers per query, key and
-# value. Each head can look for something different: one for the same letter, another for the line
-# before. A last dense layer turns the outputs of all heads into one vector. That makes four dense
-# layers in all. In notes/attention.md, `attend` with the weights of such a layer gives the same
-# output.
+# value. Each head can look for something different. A last dense layer turns the outputs of all
+# heads into one vector.
 #
-# **Three networks.** All begin with one vector of 32 numbers per line, the sum of two embeddings
-# (lesson 02): one of its letter, one of its digit. All end with a dense layer for the ten digits.
+# **Three networks.** All begin with one vector of 32 numbers per line, the sum of two embeddings:
+# one of its letter, one of its digit. All end with a dense layer for the ten digits.
 #
 # - `gru` reads line by line, the question last.
 # - `attention` makes one query from the question, and keys and values from the lines before it.
-#   That is *cross-attention*: the query comes from elsewhere than the keys. With 32 numbers per
-#   line and one head of 32, its four dense layers have 4·(32·32 + 32) = 4,224 parameters.
+#   That is *cross-attention*: the query comes from elsewhere than the keys.
 # - `positions` adds a third embedding to each line, that of its *position*: 0 for the first step, 1
 #   for the next. Section 6 shows why.
 
@@ -172,8 +165,8 @@ models = {name: build_model(name) for name in lesson.models}
 
 # %% [markdown]
 # ## 4 Compile
-# The answer is one of ten classes, so the loss is cross-entropy, as in lesson 01. All networks get
-# the same optimizer, with gradient clipping (lesson 10).
+# The loss is cross-entropy, as in lesson 01. All networks get the same optimizer, with gradient
+# clipping (lesson 10).
 
 # %%
 for model in models.values():
@@ -205,10 +198,10 @@ for name, model in models.items():
 
 # %% [markdown]
 # ## 6 Evaluate
-# We evaluate two kinds of test lists separately: those in which the letter asked for was assigned
-# once, and those in which it was assigned more than once (`again`). There are two baselines:
-# `most_frequent` answers with the most frequent digit of the list, `picked` with the digit of a
-# line chosen at random among those with the right letter.
+# We evaluate two kinds of test lists separately: in some the letter asked for was assigned once, in
+# the others more than once (`again`). There are two baselines: `most_frequent` answers with the
+# most frequent digit of the list, `picked` with the digit of a random line among those with the
+# right letter.
 
 # %%
 letters = test_lines[:, :-1, 0]
@@ -245,10 +238,8 @@ lesson.save_table("scores", pd.DataFrame(rows).round(3))
 #
 # - *The GRU* does no better than the most frequent digit. What it should have kept of a line shows
 #   only when the question comes, up to 20 steps later, and six epochs are not enough to learn that.
-#   Exercise 2 gives it more lists and more time.
-# - *Attention* finds the letter, however far back it is, with less than a third of the GRU's
-#   parameters. But if the letter was assigned more than once, it does about as well as `picked`,
-#   which chooses one of its lines at random.
+# - *Attention* finds the letter, however far back it is. But if the letter was assigned more than
+#   once, it does about as well as `picked`, which chooses one of its lines at random.
 # - *With positions* it takes the last of them, most of the time.
 #
 # **To attention, the order is invisible.** A sum does not depend on the order of its terms, and
@@ -264,16 +255,14 @@ for name in looking:
     print(f"{name}: after shuffling, probabilities differ by at most {moved:.2g}")
 
 # %% [markdown]
-# Without positions, nothing changes but the rounding. With them, the vector of a line also says
-# where it is. The key is then computed from a sum of letter, digit and position, so the score is a
-# sum as well: one part can be large for the right letter, another can grow from the first position
-# to the last. (A GRU needs no positions: it reads in order.)
+# Without positions, nothing changes but the rounding. With them, a vector is the sum of letter,
+# digit and position. So the score is a sum, too: one part can be large for the right letter,
+# another can grow from the first position to the last.
 #
 # **Why it needs no recurrence.** A GRU computes its state at step 20 from that at step 19, and so
-# on: 20 computations that wait for each other, and on the way back the gradient passes through all
-# of them. Attention computes all scores in one product of matrices, so many processors can work at
-# the same time. And every line, the first as well as the last, is one step away from the question:
-# there is no long way on which a gradient could vanish.
+# on: 20 computations that wait for each other. Attention computes all scores in one product of
+# matrices, so many processors can work at the same time. And every line is one step away from the
+# question: there is no long way on which a gradient could vanish.
 #
 # **What it costs.** In self-attention, n queries meet n keys, so there are n² weights. For long
 # sequences, twice the length means four times the work and memory; for a recurrent layer, twice.
@@ -288,13 +277,11 @@ for name in looking:
 # | 3200  | 275       | 420      | 341            | 90        | 70       | 1395           |
 # <!-- end -->
 #
-# For short series attention is faster: a few large products take less time than many small ones
-# that wait for each other. At 3,200 steps this lead is gone, and the memory for the n² weights is
-# what limits attention. (notes/attention.md says how this was measured.)
+# For short series attention is faster. At 3,200 steps this lead is gone, and the memory for the n²
+# weights is what limits attention.
 #
 # ## 7 Predict
 # Where does the network look? A second model with the same layers returns the attention weights.
-# Then the last network answers two lists of our own.
 
 # %%
 answering = lesson.longest - 1 - matches[:, ::-1].argmax(axis=1)  # the last line with the letter
@@ -318,17 +305,13 @@ lesson.finish(models[last], curves[last], training=last, **metrics)
 
 # %% [markdown]
 # In the figure each row is a list in which the letter was assigned twice, with the question on the
-# left; its weights sum to 1. Without positions both lines get weight, with them most of it goes to
-# the later one.
+# left. Without positions both lines get weight, with them most of it goes to the later one.
 #
 # <!-- results: lesson-27-weight -->
 # Where the letter was assigned again, the line with the answer has 0.41 (0.41 to 0.41) of the
 # weight without positions and 0.73 (0.70 to 0.75) with them, means over the test lists, median and
 # range of 3 seeds.
 # <!-- end -->
-#
-# In this network all information passes through these weights. In a deep one they explain less:
-# what a layer picks may be ignored by the next.
 #
 # ## Remember
 # - Attention compares a query with all keys; the output is the average of the values, weighted by

@@ -4,9 +4,8 @@
 
 Large language models are *Transformers*: stacks of blocks whose core is attention (lesson 27). In
 this lesson you build such a block from plain Keras layers and learn what each part is for. Then you
-train a small Transformer on the film reviews of lessons 02, 14 and 18 and compare it with what you
-had there: an average of embeddings, a count of words and pairs, and an LSTM. Finally you see which
-words look at which.
+train a small Transformer on the film reviews of lessons 02, 14 and 18 and compare it with the
+networks you had there. Finally you see which words look at which.
 
 Expect: test accuracy 0.875 (0.875 to 0.877), median and range of three seeds.
 
@@ -37,9 +36,8 @@ from datasets import split_words
 
 # %% [markdown]
 # ## 1 Load
-# The film reviews of lesson 02. A review is an array of word ranks: 1 stands for the most frequent
-# word of the training reviews, 2 for the next. The label is 1 for a positive review and 0 for a
-# negative one.
+# The film reviews of lesson 02: arrays of word ranks, with the label 1 for a positive review and 0
+# for a negative one.
 
 # %%
 (reviews, labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
@@ -49,13 +47,7 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 # ## 2 Prepare
 # As in lesson 18: a word's number is its rank plus 1, from 2 to 9,999; 1 is any other word, and 0
 # is padding. We keep the last 200 words of a review, as the LSTM does. Here the padding follows the
-# words.
-#
-# Attention compares every word with every word: 200·200 = 40,000 comparisons, and four times as
-# many for twice the words. For an LSTM, twice the words means twice the steps, but it has to take
-# them one after the other. Attention makes all comparisons at once, so it can use many processors.
-#
-# A tenth of the training reviews is set aside for validation, as in lessons 14 and 18.
+# words. A tenth of the training reviews is set aside for validation.
 
 # %%
 VOCABULARY = 10_000  # word numbers range from 0 to 9,999
@@ -79,15 +71,13 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 
 # %% [markdown]
 # ## 3 Define
-# **The input.** Each word gets an embedding of 32 numbers, as before. But attention is a weighted
-# average, which does not depend on the order of the words. So each *position* gets an embedding,
-# too, as in lesson 27. A word enters the network as the sum of the two: one says which word it is,
-# the other where it stands. `cumsum` of ones makes the positions, from 1 to 200.
+# **The input.** Each word gets an embedding of 32 numbers. Attention alone does not see the order
+# of the words, so each *position* gets an embedding, too (lesson 27). A word enters the network as
+# the sum of the two. `cumsum` of ones makes the positions, from 1 to 200.
 #
 # **The block.** A Transformer that reads a whole text at once is an *encoder*. (A *decoder* writes
 # a text, word by word. It has the same parts, with a causal mask, so that no word sees those after
-# it. Here no word is to be predicted, so each may look in both directions.) An *encoder block* has
-# two parts, called *sublayers*:
+# it.) An *encoder block* has two parts, called *sublayers*:
 #
 # 1. *Self-attention: the words exchange information.* Queries, keys and values all come from the
 #    words of the review. Two heads, with 16 numbers per query, key and value, collect for each word
@@ -96,38 +86,32 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 #    32 units, are applied to each word's vector by itself, with the same weights for all. Attention
 #    only averages values; `relu` adds what an average lacks, a nonlinearity.
 #
-# Each sublayer has two more things around it. A single block may do without them, but a stack of
-# dozens could not be trained.
+# Each sublayer has two more things around it. Without them, a stack of dozens of blocks could not
+# be trained.
 #
 # - The *residual connection* adds the input of a sublayer to its output: a skip connection as in
-#   lesson 08. So the sublayer only has to learn a correction (the *residual*), the word itself is
-#   not lost, and the gradient has a path around the sublayer, on which it does not vanish.
+#   lesson 08. So the sublayer only has to learn a correction (the *residual*), and the gradient has
+#   a path around the sublayer, on which it does not vanish.
 # - *Layer normalization* shifts and scales the 32 numbers of a word to mean 0 and variance 1: the
 #   numbers 1, 1, 5, 5 would become -1, -1, 1, 1. Then it multiplies each of the 32 by a learned
 #   scale and adds a learned offset. So the numbers stay in the same range, however many blocks
-#   there are. Batch normalization (lesson 04) takes mean and variance over the batch, in which
-#   padding and other reviews would count. Layer normalization takes them over the numbers of a
-#   single word, in training and in use alike. It may come after the addition (*post-norm*, as here
-#   and in the first Transformers) or before the sublayer (*pre-norm*, easier to train when there
-#   are many blocks).
+#   there are. It may come after the addition (*post-norm*, as here) or before the sublayer
+#   (*pre-norm*, easier to train when there are many blocks).
 #
 # A block turns 200 vectors of 32 numbers into 200 vectors of 32 numbers. Therefore blocks can be
 # stacked: try `--blocks 2`.
 #
-# **The output.** *Pooling* makes one vector of the 200: as in lesson 02, we take the average, and a
-# dense unit with a sigmoid turns it into a probability.
+# **The output.** As in lesson 02, we take the average of the 200 vectors, and a dense unit with a
+# sigmoid turns it into a probability.
 #
 # **The mask** says where there is a word and where there is padding. We give it to the attention,
-# so that no word looks at the padding, and to the average, which leaves the padding out. In lesson
-# 02, `mask_zero=True` passed such a mask on by itself. Do not rely on it here: `Add` silently drops
-# the mask unless all of its inputs have one, and the average would include the padding.
+# so that no word looks at the padding, and to the average, which leaves the padding out.
 #
 # **Against overfitting.** 22,500 reviews are few for such a network. Besides the dropout (lesson
 # 04) in the block there is *word dropout* at the entrance: in each training step, each word of a
 # review becomes padding with probability 0.4. So the network cannot rely on a few words that it has
-# memorized, because they are often missing. `Dropout`, applied to ones, draws the words to keep.
-# (The first is always kept, so that no review is empty.) After training, the network reads all
-# words.
+# memorized. `Dropout`, applied to ones, draws the words to keep. (The first is always kept, so that
+# no review is empty.)
 
 # %%
 WIDTH = 32  # numbers per word
@@ -166,13 +150,13 @@ model.summary()
 # Count along. The embeddings have 10,000·32 + 201·32 = 326,432 parameters (position 0 is unused).
 # Attention has four dense layers from 32 to 32 numbers, for queries, keys, values and the output:
 # 4·(32·32 + 32) = 4,224. The feed-forward network has 32·64 + 64 + 64·32 + 32 = 4,192, the two
-# normalizations have 2·64 = 128 and the output 33. Together that is 335,009, about as many as the
-# LSTM of lesson 18 has, and again nearly all of them are embeddings.
+# normalizations have 2·64 = 128 and the output 33. Together that is 335,009, and nearly all of them
+# are embeddings.
 #
 # ## 4 Compile
 # At the start attention is still random, and large training steps can ruin a Transformer for good.
-# So it is common to let the learning rate first rise from 0 (*warmup*, lesson 16), here to 0.001 in
-# the first tenth of the steps, and then fall along a cosine. Gradients are clipped as in lesson 18.
+# So the learning rate first rises from 0 (*warmup*, lesson 16), here to 0.001 in the first tenth of
+# the steps. Then it falls along a cosine. Gradients are clipped as in lesson 18.
 
 # %%
 steps = len(train) * lesson.epochs
@@ -188,8 +172,7 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# `EarlyStopping` puts back the weights of the epoch with the lowest validation loss, as in lesson
-# 02.
+# `EarlyStopping` puts back the weights of the epoch with the lowest validation loss (lesson 02).
 
 # %%
 early_stopping = keras.callbacks.EarlyStopping(
@@ -226,25 +209,21 @@ print(f"test accuracy {test['accuracy']:.4f}")
 #
 # No. The Transformer does beat the LSTM, which reads the same 200 words with about as many
 # parameters. But an average of embeddings is no worse, with half the parameters, and words and
-# pairs are far ahead. (These two see more of the long reviews: 256 words, and 512 different words
-# and pairs. But the average is trained on 15,000 reviews, the others on 22,500.)
+# pairs are far ahead.
 #
 # Why? In a review, opinions add up: the more words of praise, the better. An average has this built
 # in, and in lesson 14 a pair such as "not good" has a weight of its own. The Transformer could
 # learn much more, for example that "not" reverses what follows. But little is built in: it must
-# learn everything from 22,500 reviews, each of which tells it only one thing, positive or negative.
-# Small data favor simple models. (Exercise 3 shows what it has made of the order of the words.)
+# learn everything from 22,500 reviews. Small data favor simple models.
 #
 # The large Transformers have read billions of words before they see the first label. They had to
-# predict missing or next words, which the text itself supplies without any label, and learned
-# from that what words mean and how they belong together. *Fine-tuned* (lesson 11) on reviews such
-# as these, they do better than all models in the table.
+# predict missing or next words, and learned from that what words mean. *Fine-tuned* (lesson 11) on
+# reviews such as these, they do better than all models in the table.
 #
 # ## 7 Predict
-# Which words does the network look at? A second model, from the same input to `scores`, shares all
-# layers with `model` and returns the attention weights. In the figure each row is a word of your
-# text. The darker a square, the more this word takes from the word of the column; a row adds up
-# to 1.
+# Which words does the network look at? A second model shares all layers with `model` and returns
+# the attention weights. In the figure each row is a word of your text. The darker a square, the
+# more this word takes from the word of the column.
 
 # %%
 words = split_words(lesson.text)[-REVIEW_LENGTH:] or ["(no word)"]
@@ -273,11 +252,10 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 # In the figure of seed 42, most rows have nearly the same color from left to right: the word takes
 # about 1/10 from each of the ten words, and that is an average again. Only the two opinions stand
 # out. "Dull" and "wonderful" look at each other, and less at themselves. So attention has learned
-# which words matter, and that two of them may contradict each other.
+# which words matter.
 #
 # Do not read too much into such figures: the weights say where a word looks, not what the layers
-# after it make of that. Nor is the prediction reliable: with seed 42 the network calls the text
-# positive, with seed 43 negative.
+# after it make of that.
 #
 # ## Remember
 # - An encoder block is attention, which exchanges information between words, and a feed-forward

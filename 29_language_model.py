@@ -57,8 +57,8 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 # |--------|------------|------|------|-------|------|
 # | target | this       | film | is   | not   | bad  |
 #
-# One percent of the training reviews, some 60,000 words, is set aside for validation. Of the test
-# reviews a tenth is enough: more than 500,000 words.
+# One percent of the training reviews is set aside for validation. A tenth of the test reviews is
+# enough for the test.
 
 # %%
 VOCABULARY = 10_000  # word numbers range from 0 to 9,999
@@ -97,15 +97,13 @@ print(f"{len(train_text):,} words for training, {len(test_text):,} for the test"
 # A language model gives each word of the vocabulary a probability. Its loss is the cross-entropy of
 # lesson 01: -log p, where p is the probability of the word that came. The exponential of the
 # average loss is the *perplexity*. A model that always hesitates between 100 equally likely words
-# has a loss of -log(1/100) = 4.61 and a perplexity of 100. Blind guessing has a perplexity of
-# 10,000, perfect foresight of 1.
+# has a loss of -log(1/100) = 4.61 and a perplexity of 100.
 #
 # How far does counting get? A *unigram* model gives each word its frequency in the training text. A
 # *bigram* model looks one word back: what fraction of all occurrences of "film" was followed by
-# "is"? A *trigram* model looks two words back. A longer sequence says more, but more often it does
-# not occur in the training text, and p would be 0. So each model *interpolates*: it averages its
-# probability with those of the shorter ones, with the weights that make the validation text most
-# probable.
+# "is"? A *trigram* model looks two words back. But many longer sequences do not occur in the
+# training text, and p would be 0. So each model *interpolates*: it averages its probability with
+# those of the shorter ones, with the weights that make the validation text most probable.
 
 # %%
 # shape (3, words): the probability that each model gives to the word that came
@@ -122,24 +120,22 @@ val_trigram = perplexity(weights @ val_counted)  # with the last weights, for th
 # %% [markdown]
 # ## 3 Define
 # A *decoder block* is the encoder block of lesson 28 with a *causal mask* (lesson 27): each word
-# may attend only to itself and to the words before it. Without the mask the network would see the
-# word that it has to predict. With it, all 200 predictions of a window can be trained at once. The
-# first Transformer, made for translation, had an encoder, too; this one is *decoder-only*.
+# may attend only to itself and to the words before it. So no word sees the next one, and all 200
+# predictions of a window can be trained at once.
 #
 # We write attention out, as in lesson 27, because section 7 needs its keys and values. The 128
 # numbers of a word are split among four heads, 32 for each. `einsum` multiplies, and sums over the
 # letters missing after the arrow: first, for each text (b) and head (h), each query (q) meets each
 # key (k), a sum over 32 numbers (d); then the weighted values are summed over k.
 #
-# Layer normalization stands *before* attention and before the feed-forward network (*pre-norm*, as
-# in GPT-2 and its successors), not after the addition as in lesson 28. So nothing interrupts the
-# residual connections, and networks of many blocks are easier to train. `gelu` is a smooth `relu`.
+# Layer normalization stands before attention and before the feed-forward network (*pre-norm*,
+# lesson 28). `gelu` is a smooth `relu`.
 #
 # At the end there is a logit for each of the 10,000 words. A `Dense` layer would need 128·10,000
 # weights for that, as many as the embedding has. Many language models use those again (*weight
 # tying*): the logit of a word is the dot product of the decoder's output vector and the word's
 # embedding. `ReversibleEmbedding` does both. Its weights start small, so that no logit is large
-# yet. Multiplying by √128 makes up for that at the input, as in the first Transformer.
+# yet. Multiplying by √128 makes up for that at the input.
 
 # %%
 WIDTH, HEADS = 128, 4  # numbers per word, heads of each attention layer
@@ -208,10 +204,9 @@ model = keras.Model(inputs, words(vectors, reverse=True))
 print(f"{model.count_params():,} parameters")
 
 # %% [markdown]
-# The word embedding has 10,000·128 = 1,280,000 of these parameters, that of the positions 200·128 =
-# 25,600. A block has 4·(128·128 + 128) = 66,048 in its attention, 128·512 + 512 + 512·128 + 128 =
-# 131,712 in its feed-forward network and 2·256 in its normalizations. Large language models have
-# the same parts, with thousands of numbers per word and about a hundred blocks.
+# The word embedding has 10,000·128 = 1,280,000 of these parameters. A block has 198,272, counted as
+# in lesson 28. Large language models have the same parts, with thousands of numbers per word and
+# about a hundred blocks.
 #
 # ## 4 Compile
 # With `from_logits=True` the loss applies the softmax itself (lesson 01). Warmup, cosine decay and
@@ -271,14 +266,11 @@ lesson.save_table("perplexities", table.round(1))
 # <!-- end -->
 #
 # The previous word alone says a great deal, and a second one adds a little. More is hard to get by
-# counting, because many sequences of three words never occurred in training: the trigram model has
-# no idea that "a splendid film" resembles "a wonderful film". The network has, since similar words
-# get similar vectors. And it can look back not two words but up to 200. (How many of them help?
-# Exercise 1.)
+# counting: the trigram model has no idea that "a splendid film" resembles "a wonderful film". The
+# network has, since similar words get similar vectors. And it can look back not two words but up to
+# 200.
 #
-# More time would help: the curve still falls at the end, though partly because the learning rate
-# falls to 0 there. Try `--epochs 16`. But the text is small: large models read a million times as
-# many words.
+# More time would help: in the figure the curve still falls at the end. Try `--epochs 16`.
 #
 # ## 7 Predict
 # The network gives 10,000 probabilities. How do we choose a word? Always taking the likeliest one
@@ -286,7 +278,7 @@ lesson.save_table("perplexities", table.round(1))
 # unlikely words add up, and a single one can derail the text. Three ways to be more careful:
 #
 # - The *temperature* T divides the logits. With T = 0.5, odds of 3 to 1 become 9 to 1; near 0, only
-#   the likeliest word is left. With T above 1, the text becomes wilder.
+#   the likeliest word is left.
 # - *Top-k* keeps only the k likeliest words.
 # - *Top-p* (*nucleus sampling*) keeps the likeliest words until their probabilities add up to p:
 #   few words where the network is sure, and many where it is not.
@@ -306,7 +298,7 @@ def choose(logits, draw, temperature=1.0, top_k=VOCABULARY, top_p=1.0):
 # To write a text we choose a word, append it, and let the network read the longer text again, up to
 # 200 words: later positions have no embedding. But the keys and values of the earlier words stay
 # the same, since no word sees a later one. We keep them in a *key-value cache*, and only the new
-# word goes through the network. The price is memory: 2·128 numbers per word and block.
+# word goes through the network.
 
 
 # %%
@@ -378,7 +370,7 @@ lesson.save_text("written", "\n".join(texts))
 # drifts; at 1.5 it falls apart. With a lower temperature, top-k or top-p it reads best, and still
 # says nothing: the network has learned which words follow each other, not what films are like.
 #
-# How much time does the cache save? (About half, in our measurement: notes/language_models.md.)
+# How much time does the cache save? About half (notes/language_models.md).
 
 # %%
 readers = {"without cache": reader_without_cache(), "with cache": reader_with_cache()}

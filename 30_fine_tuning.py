@@ -3,12 +3,10 @@
 # 30 Fine-tuning: what is reading without labels worth?
 
 Labels are expensive; texts are not. So a network first reads texts without labels and predicts the
-next word (*pretraining*, lesson 29). For that it has to learn which words are alike, and what tends
-to follow praise or blame. Then you train it further on the few labels that you have
-(*fine-tuning*). These only have to teach the network which of its vectors are positive: a word that
-occurs in none of the labeled reviews is judged like the words it resembles. You compare this with
-training from scratch, for 100, 1,000 and all labels, and with *LoRA*, which trains few of the
-parameters.
+next word (*pretraining*, lesson 29). For that it has to learn which words are alike. Then you train
+it further on the few labels that you have (*fine-tuning*). A word that occurs in none of the
+labeled reviews is then judged like the words it resembles. You compare this with training from
+scratch, for 100, 1,000 and all labels, and with *LoRA*, which trains few of the parameters.
 
 Expect: median test accuracy with 100 labels: from scratch 0.56, with LoRA 0.72.
 Takes: about 18 minutes on two CPU cores, at full length.
@@ -53,20 +51,19 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 # %% [markdown]
 # ## 2 Prepare
 # As in lesson 29, a word's number is its rank plus 1, from 2 to 9,999; 1 is any other word, and 0
-# the boundary between reviews. These numbers must be the same in pretraining and fine-tuning, since
-# each row of the embedding belongs to a number. To save time, a window has only 128 words. Of each
-# review that is to be classified we keep the last 127 (the verdict often comes at the end), after a
-# boundary. Shorter ones are padded at the end.
+# the boundary between reviews. To save time, a window has only 128 words. Of each review that is to
+# be classified we keep the last 127 (the verdict often comes at the end), after a boundary. Shorter
+# ones are padded at the end.
 #
 # All training reviews are read in pretraining, without their labels. The test reviews are not: the
-# network must not know them in any way. A fifth of them, 5,000, is enough for the test.
+# network must not know them in any way. For the test, a fifth of them is enough.
 #
 # No reviews are set aside for validation: of 100 labels, none can be spared. The learning rates and
-# numbers of epochs were chosen once: with 100 and 1,000 labels, by the accuracy on 2,000 other
+# numbers of epochs were chosen once, with 100 and 1,000 labels, by the accuracy on 2,000 other
 # training reviews.
 
 # %%
-VOCABULARY = 10_000  # word numbers range from 0 to 9,999
+VOCABULARY = 10_000
 LENGTH = 128  # words that the network reads at once
 BOUNDARY, UNKNOWN = 0, 1
 
@@ -96,10 +93,9 @@ windows, targets = (text[start:][: count * LENGTH].reshape(count, LENGTH) for st
 
 # %% [markdown]
 # ## 3 Define
-# The network is that of lesson 29, but it will write no text. So it needs no key-value cache, and
-# Keras' own attention layer will do, with `use_causal_mask`. The *body* turns words into vectors.
-# On top of it comes one of two *heads* (as in lesson 11, not those of attention): for the next
-# word, or for how positive a review is.
+# The network is that of lesson 29. It will write no text, so Keras' own attention layer will do,
+# with `use_causal_mask`. The *body* turns words into vectors. On top of it comes one of two *heads*
+# (as in lesson 11, not those of attention): for the next word, or for how positive a review is.
 #
 # Pretraining needs no dropout: no window is seen twice. With few labels it limits overfitting.
 
@@ -131,21 +127,15 @@ print(f"language model: {language_model.count_params():,} parameters")
 
 # %% [markdown]
 # The classifier takes the average of the vectors of all words, without boundaries and padding
-# (`mask`), as lesson 28 does. No word sees what comes after it, so it does not see the padding. The
-# body starts with the pretrained weights, unless we train from scratch; the head is always new, and
-# starts with random ones.
+# (`mask`), as lesson 28 does. The body starts with the pretrained weights, unless we train from
+# scratch. The head is always new and starts with random ones.
 #
 # **LoRA**, *low-rank adaptation*, leaves the pretrained matrices as they are. Next to a matrix W of
 # shape (128, 512), as in the feed-forward network, it puts two thin ones, A of shape (128, 4) and B
-# of shape (4, 512), and computes with W + A·B. It trains A and B, 2,560 numbers instead of 65,536,
-# besides the biases of these layers and the new head; embeddings and layer normalization stay
-# frozen. Four is the *rank*: A·B adds only mixtures of B's four rows to the output, which is often
-# enough for a new task. B starts at 0, so at first nothing changes; A starts random, or neither
-# would get a gradient. After training, A·B can be added to W (*merged*), so that using the network
-# takes no longer than before.
-#
-# (Another way, that of lesson 11, is to freeze the whole body and train only the head. It trains
-# even less, but the body cannot adapt at all.)
+# of shape (4, 512), and computes with W + A·B. It trains A and B, 2,560 numbers instead of 65,536.
+# Four is the *rank*. A low rank is often enough for a new task. B starts at 0, so at first nothing
+# changes. The biases of these layers and the new head are trained as well; the embeddings and layer
+# normalization stay frozen.
 
 
 # %%
@@ -172,9 +162,8 @@ def build_classifier(way):
 # %% [markdown]
 # ## 4 Compile
 # Warmup and clipping are those of lesson 28. Full fine-tuning gets the lowest learning rate: large
-# steps would destroy what the network learned in pretraining (lesson 11). That is called
-# *catastrophic forgetting*. LoRA gets the highest: it leaves W as it is, and A·B has to grow from
-# 0.
+# steps would destroy what the network learned in pretraining. That is called *catastrophic
+# forgetting*. LoRA gets the highest: it leaves W as it is, and A·B has to grow from 0.
 
 # %%
 RATES = {"from scratch": 0.001, "fine-tuned": 0.0005, "LoRA": 0.005}
@@ -258,19 +247,14 @@ lesson.save_figure("ways", figure)
 # | trained parameters | 1,693,313              | 1,693,313              | 27,777                 |
 # <!-- end -->
 #
-# Pretraining helps most where labels are few: 100 labels cannot teach a network what words mean,
-# while 25,000 teach it much of what it would otherwise learn in pretraining. With 1,000 labels
-# pretraining is worth 8 percentage points, and with all still two. With 100, training from scratch
-# is hardly better than chance. LoRA reaches with 100 labels what training from scratch needs 1,000
-# for, if it is lucky: with one of the three seeds, it learns next to nothing. With so few labels
-# much depends on which reviews were drawn and on the random start. So repeat with several seeds, as
-# in this table, and give all methods the same reviews.
+# Pretraining helps most where labels are few: 100 labels cannot teach a network what words mean.
+# With 1,000 labels pretraining is worth 8 percentage points, and with all still two. With 100
+# labels, LoRA reaches what training from scratch needs 1,000 for. But with one of the three seeds
+# it learns next to nothing. With so few labels much depends on chance, so repeat with several
+# seeds.
 #
 # LoRA keeps up with full fine-tuning, with 1.6% of the parameters, as long as labels are few. With
-# all of them it is a little behind: it can adapt the network to a task, but not rebuild it.
-#
-# (All this is far from the 0.922 of lesson 26 with all labels. This network is small, has read for
-# a few minutes only, and sees 128 words of each review. Large pretrained networks are ahead.)
+# all of them it is a little behind.
 #
 # ## 7 Predict
 # The network that was fine-tuned on the most labels judges a text of yours.
@@ -293,9 +277,8 @@ lesson.finish(model, model_history, training=f"fine-tuned-{size}", **scores)
 #   this gains much more than with many.
 # - To fine-tune all weights, use a low learning rate, so that what was learned is adapted and not
 #   overwritten.
-# - LoRA trains two thin matrices per weight matrix. It saves the memory of most gradients and of
-#   Adam's averages, but little time: each step still goes through the whole network, forward and
-#   backward.
+# - LoRA trains two thin matrices per weight matrix. It saves the memory of most gradients, but
+#   little time: each step still goes through the whole network.
 #
 # With few labels of your own, try first: a large network that others have pretrained, fine-tuned
 # with LoRA (notes/language_models.md).

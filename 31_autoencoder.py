@@ -2,10 +2,10 @@
 """
 # 31 Autoencoder: what can a network learn without labels?
 
-Images are plentiful, labels are not: somebody has to write each one. An *autoencoder* needs none.
-It learns to return the image that it is given, but on the way it must squeeze the image into a few
-numbers. To manage that, it has to learn what pieces of clothing look like. In this lesson you use
-one for three things: to compress images, to remove noise, and to find images of something else.
+Images are plentiful, labels are not. An *autoencoder* needs none. It learns to return the image
+that it is given, but on the way it must squeeze the image into a few numbers. To manage that, it
+has to learn what pieces of clothing look like. In this lesson you use one for three things: to
+compress images, to remove noise, and to find images of something else.
 
 Expect: median test MSE: autoencoder 0.0089, PCA 0.0151; ROC AUC of digits 0.98 and 0.97.
 
@@ -37,8 +37,8 @@ from common import plots
 # %% [markdown]
 # ## 1 Load
 # The clothing of lesson 01. We ignore the labels (`_`): learning without any is *unsupervised
-# learning*. The test images of MNIST, handwritten digits of the same size, are for section 6: no
-# network sees one in training. We divide the pixels by 255, so that they range from 0 to 1.
+# learning*. The test images of MNIST, handwritten digits, are for section 6: no network sees one in
+# training.
 
 # %%
 (images, _), (test_images, _) = lesson.load("fashion_mnist")
@@ -47,12 +47,10 @@ images, test_images, digits = (part / np.float32(255) for part in (images, test_
 
 # %% [markdown]
 # ## 2 Prepare
-# A tenth of the images is set aside for validation. The input is an image, and the target is the
-# same image: `train` has it twice.
+# The input is an image, and the target is the same image: `train` has it twice.
 #
 # For the second task we need *noise*: we add to each pixel a random number from a normal
-# distribution with mean 0 and standard deviation 0.3. The mean squared error of a noisy image is
-# then the variance, 0.3² = 0.09.
+# distribution with mean 0 and standard deviation 0.3.
 
 # %%
 NOISE = 0.3
@@ -70,15 +68,14 @@ noisy_val_images, noisy_test_images = add_noise(val_images), add_noise(test_imag
 
 # %% [markdown]
 # ## 3 Define
-# An autoencoder has two halves. The *encoder* maps an image to its *code*, 32 numbers of any size:
-# its last layer has no activation. The *decoder* maps the code back to 784 pixels, which a sigmoid
-# keeps between 0 and 1. What comes out is the *reconstruction*.
+# An autoencoder has two halves. The *encoder* maps an image to its *code*, 32 numbers. The
+# *decoder* maps the code back to 784 pixels, which a sigmoid keeps between 0 and 1. What comes out
+# is the *reconstruction*.
 #
 # The code is a *bottleneck*. Without it the task would be pointless: a network with 784 units in
 # each layer could pass every pixel on and learn nothing. To rebuild 784 pixels from 32 numbers, it
 # must find out what images of clothing have in common. A sleeve on the left, for example, makes one
-# on the right likely, so the code need not store both. A smaller code loses more detail, a larger
-# one less.
+# on the right likely, so the code need not store both.
 #
 # A *denoising autoencoder* differs in one layer. `GaussianNoise` adds noise to the image, new noise
 # in every step, while the target is still the clean image. Noise has no pattern to learn; clothing
@@ -138,22 +135,19 @@ for name, (network, val_inputs) in trainings.items():
 # ## 6 Evaluate
 # Are these errors small? Our baseline needs no network: *principal component analysis* (*PCA*). It
 # writes an image as the mean image plus 32 fixed images, the *principal components*, each
-# multiplied by a number; these 32 numbers are its code. It chooses the components that make the
-# squared error on the training images smallest. An autoencoder without activation functions adds up
-# fixed images, too, so on the training images it can at best equal PCA. We compare PCA and both
-# networks in three tasks:
+# multiplied by a number. These 32 numbers are its code. It chooses the components that make the
+# squared error on the training images smallest. We compare PCA and both networks in three tasks:
 #
 # - **Compression**: how large is the squared error on the test images?
 # - **Noise**: given noisy images, how large is the squared error against the *clean* ones?
 # - **Anomalies**: an *anomaly* is an example unlike those in training. A network that has learned
 #   clothing should fail to return a digit, so we take the squared error as its *anomaly score*. How
-#   well does it separate test images and digits? *ROC AUC*, the area under the ROC (receiver
-#   operating characteristic) curve, is the probability that a random digit has a higher score than
-#   a random piece of clothing: 1 is perfect, 0.5 is a coin toss. It needs no threshold, and does
-#   not depend on how many digits there are.
+#   well does it separate test images and digits? *ROC AUC* (area under the ROC curve) is the
+#   probability that a random digit has a higher score than a random piece of clothing: 1 is
+#   perfect, 0.5 is a coin toss.
 #
-# The last task needs a second baseline. Most pixels of a digit are 0, so the mean pixel alone may
-# tell digits from clothing: the score `brightness` is minus that mean.
+# The last task needs a second baseline. Most pixels of a digit are 0, so perhaps the mean pixel
+# alone gives it away. The score `brightness` is minus that mean.
 
 
 # %%
@@ -219,13 +213,11 @@ lesson.save_figure("reconstructions", plots.image_grid(grid, titles, columns=8))
 # With the threshold of section 7, 4.8% of the clothing and 88.0% of the digits raise an alarm.
 # <!-- end -->
 #
-# Read the table column by column. The autoencoder compresses with little more than half of PCA's
-# error: that is what the activation functions bring. Given noise, the network that was trained on
-# noise is far ahead, though it compresses clean images a little worse. For anomalies a small error
-# is not the aim: a method that returns *everything* well, digits too, finds none. So the best
-# compressor need not be the best detector: here it is hardly better than PCA, and the denoiser,
-# which compresses worse, is ahead of both. Methods like these also fail if there were anomalies
-# among the training images, or if normal ones are so varied that their own errors are large.
+# The autoencoder compresses with little more than half of PCA's error. PCA can only add up fixed
+# images; the activation functions let the network do more. Given noise, the network that was
+# trained on noise is far ahead. For anomalies a small error is not the aim: a method that returns
+# *everything* well, digits too, finds none. Here the denoiser is ahead, although it compresses a
+# little worse.
 #
 # ## 7 Predict
 # From which score on should an image raise an alarm? To choose the threshold we need no anomalies:
@@ -272,8 +264,7 @@ lesson.finish(
 #   reconstructs well.
 #
 # On your own data, try first: PCA with as many components as your code has numbers. It takes
-# seconds. To make new images from random codes, see lesson 32: here, nothing decides which codes
-# belong to real images.
+# seconds.
 
 # %% [markdown]
 # ## Exercises

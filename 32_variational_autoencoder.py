@@ -2,11 +2,10 @@
 """
 # 32 Variational autoencoder: can a network draw new digits?
 
-The decoder of lesson 31 turns a code of 32 numbers into an image. Could it draw new images? You
-would have to know which codes to give it: from most codes it draws nothing that looks like
-clothing. A *variational autoencoder* (*VAE*) arranges its codes so that even random ones work.
-In this lesson you write one, with a loss of two terms that pull in opposite directions. You look at
-the space of its codes, walk through it from one digit to another, and let it draw new ones.
+The decoder of lesson 31 turns a code of 32 numbers into an image. Could it draw new images? From
+most codes it draws nothing that looks like clothing. A *variational autoencoder* (*VAE*) arranges
+its codes so that even random ones work. In this lesson you write one, with a loss of two terms that
+pull in opposite directions, and let it draw new digits.
 
 Expect: negative ELBO 99.4 (99.1 to 99.7) nats per test image, median and range of three seeds.
 
@@ -38,8 +37,8 @@ from common import plots
 
 # %% [markdown]
 # ## 1 Load
-# The digits of MNIST, with pixels divided by 255, so that they range from 0 to 1. The network gets
-# no labels. We keep those of the test images, but only to color a figure.
+# The digits of MNIST, with pixels from 0 to 1. The network gets no labels. Those of the test images
+# only color a figure.
 
 # %%
 (images, _), (test_images, test_labels) = lesson.load(lesson.dataset)
@@ -47,7 +46,7 @@ images, test_images = images / np.float32(255), test_images / np.float32(255)
 
 # %% [markdown]
 # ## 2 Prepare
-# As in lesson 31, each image is both input and target, and a tenth is set aside for validation.
+# As in lesson 31, each image is both input and target.
 
 # %%
 train_images, val_images = train_test_split(images, test_size=0.1, random_state=lesson.seed)
@@ -71,38 +70,34 @@ train = lesson.batches(train_images, train_images)
 # which depends on no parameter. Then mean + deviation · noise is a sample from the cloud, and an
 # ordinary formula with derivatives. This is the *reparameterization trick*.
 #
-# **The loss has two terms.** Both are in *nats*, as all our cross-entropies have been: the unit of
-# -log(probability) with the natural logarithm.
+# **The loss has two terms.** Both are in *nats*, the unit of -log(probability) with the natural
+# logarithm.
 #
 # 1. *Reconstruction*: the binary cross-entropy of lesson 02 for each pixel, -t·log p - (1 -
 #    t)·log(1 - p), summed over the 784 pixels. Here p is the sigmoid of the decoder's output and t
 #    the gray value, as if the pixel were ink with probability t.
 # 2. *KL divergence* (Kullback-Leibler): how far the cloud is from the *prior*, the normal
-#    distribution with mean 0 and variance 1 from which we will sample new codes. It is the average,
-#    over the cloud, of log(density of the cloud / density of the prior). For each latent variable
-#    this integral is ½·(mean² + variance - log variance - 1), and we sum these. It is 0 for mean 0
+#    distribution with mean 0 and variance 1 from which we will sample new codes. For each latent
+#    variable it is ½·(mean² + variance - log variance - 1), and we sum these. It is 0 for mean 0
 #    and variance 1, but ½·(4 + 0.25 + 1.386 - 1) = 2.32 for mean 2 and variance 0.25.
 #
 # They pull in opposite directions. The reconstruction wants small clouds, far apart, so that the
 # decoder can tell the images from each other. The KL divergence wants all clouds in the same place,
 # so that a random code falls into one. Each latent variable has a price, its KL divergence, and
-# training uses it only if it saves more in the reconstruction. Otherwise its distribution given an
-# image (the *posterior*, so far our cloud) becomes the prior for every image, and the decoder
-# ignores the variable: *posterior collapse*.
+# training uses it only if it saves more in the reconstruction. Otherwise its cloud (the
+# *posterior*) becomes the prior for every image, and the decoder ignores the variable: *posterior
+# collapse*.
 #
 # The sum is the negative *ELBO* (evidence lower bound). We state without proof that the log
-# probability the model gives to an image, the *evidence*, is never lower than the ELBO: the sum is
-# an *upper bound* of -log(probability of the image). With the mean over the pixels, as in lesson
-# 31, the first term would be 784 times too small, and no latent variable would be worth its price.
-# With a `--kl-weight` other than 1, the model is called a *beta-VAE*. A larger weight makes the
-# latent variables expensive: few are used, and the images are more blurred. With 0 the clouds
-# shrink, and the gaps return.
+# probability the model gives to an image, the *evidence*, is never lower than the ELBO. With the
+# mean over the pixels, as in lesson 31, the first term would be 784 times too small, and no latent
+# variable would be worth its price.
 #
-# **A training step for every back-end.** The step of lesson 15 had a tape, which only TensorFlow
-# has. Here only the loss is unusual: it needs three outputs of the model. So we override a single
-# method, `compute_loss`, which `fit` and `evaluate` call; `y` is the target, `y_pred` what `call`
-# returned. Keras finds the metrics among the attributes and writes their means per epoch into the
-# history. With a plain number in place of `SeedGenerator`, all steps would get the same noise.
+# **A loss for every back-end.** Only the loss is unusual: it needs three outputs of the model. So
+# we override a single method, `compute_loss`, which `fit` and `evaluate` call. Unlike the tape of
+# lesson 15, this works with every back-end. `y` is the target, `y_pred` what `call` returned. The
+# two `Mean` metrics put both terms into the history. With a plain number in place of
+# `SeedGenerator`, all steps would get the same noise.
 
 
 # %%
@@ -157,9 +152,8 @@ model = VAE(lesson.latent, lesson.kl_weight)
 
 # %% [markdown]
 # ## 4 Compile
-# There is no `loss=`, since `compute_loss` computes it. The learning rate falls from 0.002 to 0
-# along half a cosine wave (lesson 16): with small steps at the end, the noise of the samples
-# averages out.
+# There is no `loss=`, since `compute_loss` computes it. The learning rate falls along a cosine
+# (lesson 16).
 
 # %%
 steps = len(train)
@@ -171,7 +165,7 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# Both terms are in the history; `finish` (step 7) draws the figures `reconstruction` and `kl`.
+# The figures `reconstruction` and `kl` show the two terms after each epoch.
 
 # %%
 history = model.fit(
@@ -215,10 +209,10 @@ print("nats per image:", ", ".join(f"{name} {score:.2f}" for name, score in scor
 # | clothing | 226.3          | 12.8          | 239.1 (238.9 to 239.7) | 385        | 190   |
 # <!-- end -->
 #
-# `test_loss` is the negative ELBO. The codes save `mean_image` minus `test_reconstruction`, and
-# they cost `test_kl`. Where the code does not determine a pixel, the best p is its average over all
-# images that fit the code: the image is blurred, and this blur is what the reconstruction costs
-# above the floor.
+# Compared with the mean image, the codes save far more nats in the reconstruction than their KL
+# divergence costs. Where the code does not determine a pixel, the best p is its average over all
+# images that fit the code. So the images are blurred, and this blur is what the reconstruction
+# costs above the floor.
 #
 # The figure `latent_space` shows the means of the test images, colored by class. If there are more
 # than two latent variables, PCA (lesson 31) finds the two directions in which they differ most.
@@ -235,10 +229,9 @@ lesson.save_figure("latent_space", figure)
 
 # %% [markdown]
 # ## 7 Predict
-# The decoder alone draws `new_images` from codes sampled from the prior, `interpolation` from codes
-# on the straight line between the means of two images, and with `--latent 2` a `map` of the codes
-# from -2 to 2. (A mixture of the pixels of two images would show both digits, one over the other. A
-# mixture of their codes is a digit that looks a little like each.)
+# The decoder alone draws `new_images` from codes sampled from the prior, and `interpolation` from
+# codes on the straight line between the means of two images. A mixture of two codes is a digit that
+# looks a little like each. With `--latent 2` it also draws a `map` of the codes from -2 to 2.
 
 
 # %%
@@ -276,8 +269,7 @@ lesson.finish(model, history, units=nats, **scores)
 # - For an unusual loss, override `compute_loss`: it runs on every back-end.
 #
 # On your own images, try first: a plain autoencoder (lesson 31), unless you want to draw new ones.
-# Today's image generators are diffusion models (lesson 37); many of them work on the codes of a
-# VAE.
+# Today's image generators are diffusion models (lesson 37).
 
 # %% [markdown]
 # ## Exercises

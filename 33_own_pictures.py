@@ -5,10 +5,9 @@
 Until now somebody had prepared the images for you: all of one size, none damaged, already split.
 With pictures of your own, that is your work. You will check the files, turn them into arrays of
 colors, split them so that the test is honest, and train a convolutional network although there are
-only a few hundred pictures. Afterwards it tells you to which class a picture file belongs.
+only a few hundred pictures.
 
-You need no pictures to begin: the lesson draws some, six letters in many fonts and colors. The
-result below was measured on these letters; on photos of your own it will differ.
+You need no pictures to begin: the lesson draws some, six letters in many fonts and colors.
 
 Expect: test accuracy 1.000 (1.000 to 1.000) on the letters, median and range of three seeds.
 
@@ -48,8 +47,8 @@ from pictures.folders import load_pictures
 
 # %% [markdown]
 # ## 1 Load
-# A common way to store labeled pictures is a folder with one sub-folder per class; the name of the
-# sub-folder is the label, and the classes are numbered in alphabetical order:
+# A common way to store labeled pictures is a folder with one sub-folder per class. The name of the
+# sub-folder is the label:
 #
 #     pictures/cat/IMG_0012.jpg
 #     pictures/cat/on the sofa.png
@@ -59,26 +58,21 @@ from pictures.folders import load_pictures
 #
 #     keras.utils.image_dataset_from_directory("pictures", image_size=(64, 64))
 #
-# It returns batches of pictures, floats from 0 to 255, and labels, and reads the files when they
-# are needed. Each picture is stretched to 64x64 pixels, unless you say `crop_to_aspect_ratio=True`.
 # That is enough for clean files. Ours may not be clean, and this function
 #
 # - stops in the middle of training at the first damaged file;
 # - skips WebP files without a word;
 # - ignores the *Exif* data, in which a camera notes how it was held: photos taken upright then lie
 #   on their side;
-# - splits file by file, a trap that section 2 explains. (With `validation_split` you call it once
-#   for each part, and both calls need the same `seed`, or some pictures are in both.)
+# - splits file by file, a trap that section 2 explains.
 #
 # So our helper `load_pictures` reads the files with the library Pillow, and *reports* what is odd:
 # which files it left out, and which pictures it had to change. Read the report each time: if a
-# class lost half its files, no network can repair that. Photos taken with an iPhone, for example,
-# are often in the HEIC format, which Pillow alone cannot read; export them as JPEG.
+# class lost half its files, no network can repair that.
 #
 # All pictures of a batch must have the same size, so each is cropped to a square around its center
 # and scaled to 64x64 pixels. Without `--pictures` the helper draws letters into the folder of this
-# run, which is printed below: have a look at them. As in a real folder, there are several pictures
-# of most things, and some files are odd.
+# run. As in a real folder, there are several pictures of most things, and some files are odd.
 
 # %%
 images, labels, classes, files = load_pictures(lesson)
@@ -86,26 +80,24 @@ print("shape:", images.shape, "- the first pixel of the first picture:", images[
 
 # %% [markdown]
 # The shape tells the order of the axes: picture, row, column, *channel*. A pixel has three
-# channels: how much red, green and blue light it gives off, each from 0 to 255. (255, 0, 0) is red,
-# (255, 255, 0) yellow. Keras expects the channels last, and calls that *channels_last*. Most
-# programs that use PyTorch keep three separate images, one per color, in the shape (pictures, 3,
-# rows, columns): *channels_first*. Both hold the same numbers. To convert the first into the
-# second, write `np.transpose(images, (0, 3, 1, 2))`.
+# channels: how much red, green and blue light it gives off, each from 0 to 255. (255, 0, 0) is red.
+# Keras expects the channels last, and calls that *channels_last*. Most programs that use PyTorch
+# keep three separate images, one per color, in the shape (pictures, 3, rows, columns):
+# *channels_first*.
 #
 # ## 2 Prepare
 # People rarely take one picture of a thing. They take three, and keep them all: *near-duplicates*.
 # If one of them is in the training set and one in the test set, the network has already seen the
-# answer. Such a test measures how well the network memorizes, another case of *data leakage*. So
-# near-duplicates must stay on the same side of a split.
+# answer. This is another case of *data leakage*: such a test measures how well the network
+# memorizes. So near-duplicates must stay on the same side of a split.
 #
-# How do we find them, if not by eye? With a *difference hash*: scale the picture down to 8 rows of
-# 9 gray pixels, and note for each pixel but the first of a row whether it is brighter than its left
-# neighbor. A row of the gray values 90, 120, 80, ... begins with the bits 1, 0, ...; in all there
-# are 8·8 = 64 bits. What differs between two shots taken one after the other (a little light, a
-# shift by a pixel) changes few of them. Two unrelated pictures differ in about half of the bits. We
-# put two pictures into the same group if they differ in at most 8. This misses some
-# near-duplicates, such as a series that you took while walking around a thing: of such a series,
-# keep one picture, or put all into training.
+# How do we find them? With a *difference hash*: scale the picture down to 8 rows of 9 gray pixels,
+# and note for each pixel but the first of a row whether it is brighter than its left neighbor. A
+# row of the gray values 90, 120, 80, ... begins with the bits 1, 0, ...; in all there are 8·8 = 64
+# bits. What differs between two shots taken one after the other (a little light, a shift by a
+# pixel) changes few of them. Two unrelated pictures differ in about half of the bits. We put two
+# pictures into the same group if they differ in at most 8. This misses pictures that you took while
+# walking around a thing: keep only one of them.
 
 # %%
 groups = group_near_duplicates(images)
@@ -117,8 +109,7 @@ if len(series):
     lesson.save_figure("near_duplicates", picture_grid(images[series], titles))
 
 # %% [markdown]
-# The cell prints how many groups it found; the figure `near_duplicates` shows the first ones. If
-# different pictures landed in one group, that does no harm: they merely stay together.
+# The figure `near_duplicates` shows the first groups.
 #
 # scikit-learn's `StratifiedGroupKFold` splits into five parts without tearing a group apart, and
 # keeps the fraction of each class as equal as it can. We take one fifth as the test set, then one
@@ -145,7 +136,7 @@ test_images, test_labels = images[test_rows], labels[test_rows]
 baseline = np.bincount(test_labels).max() / len(test_labels)
 print(f"{len(train_rows)} training, {len(val_rows)} validation, {len(test_rows)} test pictures")
 print(f"baseline: the most frequent class has {baseline:.0%} of the test pictures")
-train = lesson.batches(train_images, train_labels)  # reshuffled for every epoch
+train = lesson.batches(train_images, train_labels)
 
 # %% [markdown]
 # ## 3 Define
@@ -174,13 +165,10 @@ lesson.save_figure("augmentation", picture_grid(variants, [""] * 16))
 # The figure `augmentation` shows one picture in 16 variants. Does the label still fit all of them?
 #
 # **The network.** It has four convolutional layers (lessons 11 and 12). `padding="same"` puts a
-# border of zeros around the image, so that a convolution does not shrink it; pooling halves height
-# and width, from 64 to 32, 16 and 8, while the number of channels grows. A filter of the first
-# layer sees all three colors at once: it has 3·3 weights for each channel and one bias, so the 16
-# filters have 16·(3·3·3 + 1) = 448 parameters. On gray images (lesson 12) they had 160. The same
-# few weights are used everywhere in the picture, so a convolution needs far fewer than a dense
-# layer and finds a pattern wherever it is. `Rescaling` maps the pixels to the range from 0 to 1,
-# where training works better; as it is in the model, no one can forget it in prediction.
+# border of zeros around the image, so that a convolution does not shrink it. Pooling halves height
+# and width, from 64 to 32, 16 and 8. A filter of the first layer sees all three colors at once: it
+# has 3·3 weights for each channel and one bias, so the 16 filters have 16·(3·3·3 + 1) = 448
+# parameters. On gray images (lesson 12) they had 160.
 #
 # `GlobalMaxPooling2D` then keeps only the largest of the 8x8 values of each channel: where in the
 # picture a thing is does not matter, only whether it is there.
@@ -217,10 +205,9 @@ model.compile(
 
 # %% [markdown]
 # ## 5 Fit
-# There are few pictures, so an epoch has few steps and we need many epochs. Measured on few
-# pictures, the validation loss also jumps from epoch to epoch. So we do not stop early: we train
-# for all epochs, and then put back the weights of the epoch with the lowest validation loss.
-# `EarlyStopping` does that; with a `patience` of all epochs it never stops.
+# Measured on few pictures, the validation loss jumps from epoch to epoch. So we do not stop early:
+# we train for all epochs, and then put back the weights of the epoch with the lowest validation
+# loss. `EarlyStopping` does that; with a `patience` of all epochs it never stops.
 
 # %%
 best_weights = keras.callbacks.EarlyStopping(
@@ -237,14 +224,13 @@ history = model.fit(
 
 # %% [markdown]
 # ## 6 Evaluate
-# With few test pictures the accuracy is partly luck: other pictures would give another one. How far
-# such an accuracy typically lies from the true one, the accuracy on all pictures of this kind, is
-# the *standard error* (lesson 22): sqrt(p·(1 - p) / n) for an accuracy p on n independent pictures.
-# About 19 times in 20, the true accuracy is less than two standard errors away. Near-duplicates are
-# not independent, so we count groups: n = 50 of them and p = 0.9 give a standard error of 0.04, so
-# the true accuracy is somewhere between 0.82 and 0.98. (Without a single mistake the formula gives
-# 0, too good to be true. By the *rule of three*, up to 3 / n of new pictures may still be
-# misclassified, 6% if n = 50: even then, one test in 20 would have no mistake, as 0.94^50 = 0.05.)
+# With few test pictures the accuracy is partly luck. How far it typically lies from the true one,
+# the accuracy on all pictures of this kind, is the *standard error* (lesson 22): sqrt(p·(1 - p) /
+# n) for an accuracy p on n independent pictures. About 19 times in 20, the true accuracy is less
+# than two standard errors away. Near-duplicates are not independent, so we count groups: n = 50 of
+# them and p = 0.9 give a standard error of 0.04, so the true accuracy is somewhere between 0.82 and
+# 0.98. Without a single mistake the formula gives 0, which is too good to be true. Then the *rule
+# of three* says that up to 3 / n of new pictures may still be misclassified, 6% if n = 50.
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=500, verbose=0, return_dict=True)
@@ -256,14 +242,11 @@ guesses = probabilities.argmax(axis=1)
 lesson.save_figure("confusion_matrix", plots.confusion_matrix(test_labels, guesses, classes))
 
 # %% [markdown]
-# What are groups and augmentation worth? A test with hardly a mistake cannot tell. In exercise 2
-# you measure it on pictures of your own.
+# What are groups and augmentation worth? A test with hardly a mistake cannot tell: see exercise 2.
 #
 # ## 7 Predict
-# The figure `hardest` shows the test pictures whose true class got the lowest probability. Each
-# title names the true class, the guess if it is wrong, and that probability. With pictures of your
-# own, look here for wrong labels, and for things that were cut off or that you would not recognize
-# either.
+# The figure `hardest` shows the test pictures whose true class got the lowest probability. With
+# pictures of your own, look here for wrong labels, and for things that were cut off.
 
 # %%
 true = probabilities[np.arange(len(test_labels)), test_labels]
@@ -280,7 +263,7 @@ lesson.finish(model, history, classes=classes, **scores)
 
 # %% [markdown]
 # From now on the network answers without training. This command takes the network of the newest
-# finished run, reads the file as it read the others, and prints the three most probable classes:
+# finished run and prints the three most probable classes:
 #
 #     python 33_own_pictures.py --predict cat.jpg
 #

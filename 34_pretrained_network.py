@@ -5,8 +5,8 @@
 Twelve pictures of each class are far too few to learn how to see. But somebody else may already
 have taught a network to see, with more than a million photos, and given its weights away. You put a
 new head on such a network, train only that, and then carefully adapt the last layers, too
-(*fine-tuning*). You compare this with training from scratch on the same pictures, and see which
-places in a picture the network looks at.
+(*fine-tuning*). You compare this with training from scratch, and see which places in a picture the
+network looks at.
 
 Expect: median test accuracy on the sample: from scratch 0.36, frozen 0.73, fine-tuned 0.75.
 
@@ -72,19 +72,14 @@ lesson.save_figure("pictures", picture_grid(images[some], [classes[labels[i]] fo
 
 # %% [markdown]
 # The package `keras.applications` contains about forty networks for images, together with weights
-# from *ImageNet*, more than a million photos of 1,000 classes. We take MobileNetV2, which was made
-# for phones, in its smallest version (`alpha=0.35`: 35% of the filters). Its weights, without the
-# last layer, are a file of two megabytes, which is downloaded once. (They were trained on pictures
-# at least 96 pixels wide; ours have 40, `--side`, to save time.) With `--weights FILE` you can
-# start from a file of your own: such weights (`.h5`), or a model for images (`.keras`), such as
-# that of lesson 33 with `--side 64`.
+# from *ImageNet*, more than a million photos of 1,000 classes. We take MobileNetV2 in its smallest
+# version (`alpha=0.35`: 35% of the filters). Its weights are a file of two megabytes, which is
+# downloaded once.
 #
-# Without internet, the lesson says so and makes such a file: it trains a small network like that of
-# lesson 33, but with batch normalization, for about a minute, on drawings of 20 *other* letters.
-# This substitute has never seen an A or a B, although it has seen all fonts. For photos it is no
-# match for a network trained on ImageNet: it has only learned what strokes are, and to ignore the
-# rest. The lesson is the same with both. What differs is the size: the substitute has 4
-# convolutional layers and about 100,000 parameters, MobileNetV2 has 52 and 410,208.
+# Without internet, the lesson says so and trains a substitute for about a minute: a small network
+# like that of lesson 33, but with batch normalization. It learns from drawings of 20 *other*
+# letters, in all fonts. For photos it is no match for MobileNetV2, but the lesson is the same with
+# both.
 
 # %%
 weights = find_weights(lesson)
@@ -93,11 +88,9 @@ weights = find_weights(lesson)
 # ## 2 Prepare
 # In lesson 33, near-duplicates stayed on one side of the split. Pictures can be tied together in
 # other ways, too: by the same place or day; here, by the same font. If such a *series* is in both
-# the training and the test set, the network may recognize the place instead of the class, and its
-# test accuracy is too high for new places. So we split by font: no font occurs in both training and
-# test pictures. (The substitute has seen other letters in all fonts, which helps it.) Put each
-# series of your own pictures into a folder within that of its class; folders of the same name form
-# one group. A third of the groups is the test set.
+# the training and the test set, the network may recognize the place instead of the class, and the
+# test accuracy is too high. So no font occurs in both training and test pictures. A third of the
+# groups is the test set.
 #
 # Of the rest, we pretend to have only a few: 12 pictures of each letter. We can spare none for
 # validation, so we fix the learning rates and the numbers of epochs beforehand.
@@ -116,9 +109,8 @@ test_images, test_labels = images[test_rows], labels[test_rows]
 print(f"{len(train_rows)} training pictures, {len(test_rows)} test pictures of other groups")
 
 # %% [markdown]
-# Augmentation (lesson 33) makes more of them. There it was part of the model and drew new variants
-# in every epoch. Here we draw ten variants of each picture beforehand, because we want to compute
-# their features only once (section 3).
+# Augmentation (lesson 33) makes more of them. We draw ten variants of each picture beforehand,
+# because we want to compute their features only once (section 3).
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -131,11 +123,11 @@ train_labels = np.tile(train_labels, lesson.variants)
 # %% [markdown]
 # ## 3 Define
 # The pretrained part is the *body*, or *feature extractor* (lesson 11): everything but the last
-# layers, which are made for other classes. It ends with *feature maps*. Each is an image that is
-# bright where one of the last filters found something. From a saved `.keras` model we take the body
-# ourselves: a new `keras.Model` can end at any layer. For MobileNetV2, `include_top=False` leaves
-# the last layers out. That network was trained on pixels from -1 to 1, so a `Rescaling` layer must
-# scale ours likewise.
+# layers, which are made for other classes. It ends with *feature maps* (lesson 12).
+#
+# The substitute is a whole `.keras` model. From it we take the body ourselves: a new `keras.Model`
+# can end at any layer. For MobileNetV2, `include_top=False` leaves the last layers out. That
+# network was trained on pixels from -1 to 1, so a `Rescaling` layer must scale ours likewise.
 
 
 # %%
@@ -181,9 +173,8 @@ random_body = keras.models.clone_model(body)
 model, scratch = build_model(body), build_model(random_body)
 
 # %% [markdown]
-# A body that does not change returns the same features for the same picture, however long the head
-# is trained. So we compute them once, and train the head on them as a small network of its own, in
-# seconds. That is why we drew the variants beforehand.
+# A body that does not change always returns the same features for the same picture. So we compute
+# them once, and train the head on them as a small network of its own.
 
 # %%
 extract = keras.Model(model.input, model.get_layer("features").output)
@@ -214,9 +205,8 @@ def compile_model(model, rate, steps):
 # %% [markdown]
 # ## 5 Fit
 # **Step one: the head.** It starts random, so its first gradients are large and mean little. They
-# would ruin the body if it were trained as well. And with all the body's weights, the network could
-# simply memorize our few pictures (*overfitting*). So the body stays as it is, *frozen*: the
-# network `head` does not even contain it. Afterwards we copy the trained head into the whole model.
+# would ruin the body if it were trained as well. So the body stays as it is, *frozen*: the network
+# `head` does not even contain it. Afterwards we copy the trained head into the whole model.
 
 # %%
 results = {}  # the accuracy on the test pictures
@@ -239,32 +229,30 @@ model.get_layer("scores").set_weights(head.layers[-2].get_weights())
 # %% [markdown]
 # **Step two: fine-tuning.** The first layers of the network find edges and colors, which all
 # pictures have in common. The last ones are the most specialized. So we train these, the last half
-# of the layers (most of the parameters), together with the head, at a learning rate that is ten
-# times smaller: the features are good already, and large steps would overwrite them. The others
-# stay frozen: `layer.trainable = False`. (`model` contains the layers of `body` themselves, not
-# copies.) `compile` notes which layers are trainable, so set this first.
+# of the layers, together with the head. The learning rate is ten times smaller: the features are
+# good already, and large steps would overwrite them. The other layers stay frozen (`trainable` is
+# False). `model` contains the layers of `body` themselves, not copies. `compile` notes which layers
+# are trainable, so set this first.
 #
-# The layers of *batch normalization* (lesson 04) stay frozen, too, wherever they are. In training,
-# such a layer normalizes each channel by the mean and variance of the current batch, in prediction
-# by *moving averages* of both, which it collected in training. A few new pictures have other means
-# in every batch, and soon other averages. Those from pretraining fit the layers after it, which
-# rely on them. In Keras, a frozen batch normalization computes as in prediction and keeps its
-# averages.
+# The layers of *batch normalization* (lesson 04) stay frozen, too. In training, such a layer
+# normalizes each channel by the mean and variance of the current batch, in prediction by *moving
+# averages* of both, which it collected in training. A few new pictures would change these averages,
+# but the layers after it rely on those from pretraining. In Keras, a frozen batch normalization
+# computes as in prediction and keeps its averages.
 
 # %%
 first = len(body.layers) * (100 - lesson.unfreeze) // 100
 for number, layer in enumerate(body.layers):
     normalizes = isinstance(layer, layers.BatchNormalization)
     layer.trainable = number >= first and not normalizes
-train = lesson.batches(train_images, train_labels)  # reshuffled for every epoch
+train = lesson.batches(train_images, train_labels)
 compile_model(model, 0.0003, len(train))
 history = fit("fine-tuned", model, lesson.epochs, train, test_images)
 
 # %% [markdown]
 # **For comparison, from scratch:** the network with random weights, all of them trained, for as
-# many epochs as both steps had together, at the learning rate of the first. Now batch normalization
-# must learn its averages, in a few hundred steps. So each step keeps only 90% of the old average
-# (`momentum = 0.9`), not 99.9% as in MobileNetV2.
+# many epochs as both steps had together. Now batch normalization must learn its averages, in a few
+# hundred steps. So each step keeps only 90% of the old average (`momentum = 0.9`).
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -296,22 +284,20 @@ lesson.save_table("ways", table.round(4))
 # (Measured with the substitute: `--data sample`. With ImageNet's weights your numbers will differ.)
 # The network from scratch gets most test pictures wrong; guessing gets 0.17. The frozen body was
 # trained on none of these letters, and yet a head of 774 parameters on its features is right about
-# twice as often. Fine-tuning then adapts the features to the new letters. It gained something with
-# each of the three seeds, though part of that may come from training the head ten epochs longer.
-# With more training pictures, the three should come closer to each other (exercise 1).
+# twice as often. Fine-tuning improved on that with each of the three seeds, though part of the gain
+# may come from training the head longer.
 
 # %% [markdown]
 # ## 7 Predict
 # Does the network look at the letter, or at something else that happens to be in the pictures?
 # *Grad-CAM* answers with a coarse map. Take the feature maps of a late layer. Compute the gradient
-# of the score of one class, here the one that the network guesses, with respect to these maps, as
-# lesson 12 does for the pixels. (The score is the number before `Softmax`.) Its average over one
-# map tells how much this map speaks for the class. Multiply each map by that number, add them up,
-# and keep what is positive.
+# of the score of one class, here the network's guess, with respect to these maps. (The score is the
+# number before `Softmax`.) Its average over one map tells how much this map speaks for the class.
+# Multiply each map by that number, add them up, and keep what is positive.
 #
 # `keras.Model` cuts the network in two at that layer; our helper `input_gradients` computes the
-# gradient. Very small maps cannot show a place, so we take the last layer whose maps have at least
-# 5 rows, apart from layers that only pad.
+# gradient (lesson 12). Very small maps cannot show a place, so we take the last layer whose maps
+# have at least 5 rows.
 
 
 # %%
@@ -348,11 +334,7 @@ lesson.finish(model, history, training="fine-tuned", classes=classes, **scores)
 # %% [markdown]
 # The figure `grad_cam` shows each picture twice: first under its true class; then darkened where
 # the map is low, under the network's guess and its probability. If the letter is bright, the
-# network looked at it; if a line beside it is, be suspicious of its answer.
-#
-# From now on the network answers without training, for a file:
-#
-#     python 34_pretrained_network.py --predict letter.jpg
+# network looked at it.
 #
 # ## Remember
 # - With few pictures, start from a network that others have trained, and scale the pixels as they

@@ -5,8 +5,8 @@
 You may never have read the word "unfilmable", but you know "un", "film" and "able", so you know
 what it means. The model of lesson 26 knows whole words only. To it, a new word is a hole in the
 text. Here your program learns pieces of words from data, with the algorithm behind the tokens of
-large language models. You see what a small vocabulary costs, in unknown words or in longer texts,
-and train the same small network on words and on pieces.
+large language models. You see what a small vocabulary costs, and train the same small network on
+words and on pieces.
 
 Expect: 4,000 words miss 12% of the text; 4,000 pieces hardly anything, at 1.30 per word.
 
@@ -46,7 +46,7 @@ from raw_text.texts import load_texts
 
 # %% [markdown]
 # ## 1 Load
-# The texts of lesson 26: film reviews as strings, or with `--texts DIR` your own.
+# The texts of lesson 26: film reviews as strings.
 
 # %%
 (texts, labels), (test_texts, test_labels), classes = load_texts(lesson)
@@ -69,22 +69,19 @@ val_counts = Counter(word for words in val_words for word in words)
 print(f"{len(counts):,} different words in the training texts")
 
 # %% [markdown]
-# A *token* is a unit into which a text is cut, the *vocabulary* lists the tokens that have a number
-# of their own, and the embedding has a row of weights for each. But the reviews contain more than
-# 80,000 different words. Most occur only once or twice, too rarely to learn from. If only a few
-# thousand are in the vocabulary, all others are *unknown* (out of vocabulary): they share one
-# number.
+# A *token* is a unit into which a text is cut. The *vocabulary* lists the tokens that have a number
+# of their own. The reviews contain more than 80,000 different words. Most occur only once or twice,
+# too rarely to learn from. If only a few thousand words are in the vocabulary, all others are
+# *unknown* (out of vocabulary): they share one number.
 #
-# At the other extreme, every letter or digit is a token. Fewer than 200 such tokens spell all
-# words, so nothing is unknown. But texts become more than four times as long, and a letter means
-# nothing by itself.
+# At the other extreme, every letter or digit is a token. Then nothing is unknown. But texts become
+# more than four times as long, and a letter means nothing by itself.
 #
 # *Subwords* lie between: frequent words are tokens of their own, rare ones are spelled from pieces.
 # *Byte-pair encoding* (BPE) learns the pieces from data:
 #
 # 1. Spell each word in letters. Mark the last one with `_`, so that `ing_` at the end of "acting"
-#    and `ing` in "single" are different pieces. The mark also tells where words end, so that pieces
-#    can be joined into a text again.
+#    and `ing` in "single" are different pieces.
 # 2. Count all pairs of neighboring pieces, each word as often as it occurs.
 # 3. *Merge* the most frequent pair: wherever it occurs, it becomes one piece. Repeat from step 2.
 #
@@ -94,11 +91,8 @@ print(f"{len(counts):,} different words in the training texts")
 #     h ug_     p ug_     h u g s_      most frequent: h ug_, 10 times
 #     hug_      p ug_     h u g s_
 #
-# (Language models such as GPT start from the bytes of a text instead of its letters, so that
-# nothing, not even a new emoji, is unknown.)
-#
-# To count all pairs again after each merge would be slow. Only words with the merged pair change:
-# for these we subtract the old pairs (`sign` is -1) and add the new ones.
+# After each merge, only words with the merged pair change. For these we subtract the old pairs
+# (`sign` is -1) and add the new ones.
 
 
 # %%
@@ -145,9 +139,8 @@ def learn_merges(counts, number):
 
 
 # %% [markdown]
-# To save time, we learn from the 10,000 most frequent words, which make up more than nine tenths of
-# the text. The vocabulary has all letters, plain or marked, a piece per merge, 0 for padding and 1
-# for unknown.
+# To save time, we learn from the 10,000 most frequent words. The vocabulary has all letters, plain
+# or marked, a piece per merge, 0 for padding and 1 for unknown.
 
 # %%
 letters = sorted({letter for word in counts for letter in letters_of(word)})
@@ -180,11 +173,9 @@ for number in (0, len(merges) // 5, len(merges)):
     print(f"{number:5} merges:", " | ".join(spelled))
 
 # %% [markdown]
-#
-#
-# **Vocabulary size against length.** With words, a smaller vocabulary, and so a smaller embedding,
-# means more unknown words. With pieces almost nothing is unknown (only letters that no training
-# text contains), but texts are longer. We measure both in the validation texts.
+# **Vocabulary size against length.** With words, a smaller vocabulary means more unknown words.
+# With pieces almost nothing is unknown, but texts are longer. We measure both in the validation
+# texts.
 
 # %%
 rows = []
@@ -215,9 +206,8 @@ lesson.save_table("sizes", pd.DataFrame(rows).round(4))
 # unknown: a language has a *long tail* of rare words. With 4,000 pieces almost nothing is lost, and
 # a text has less than a third more tokens than words.
 #
-# **Pad and truncate.** We pad short rows with zeros and keep the last 256 tokens of long ones: the
-# verdict is often at the end (lesson 26). Rows of pieces get the same 256 places as rows of words,
-# because each place costs computing time.
+# **Pad and truncate.** We pad short rows with zeros and keep the last 256 tokens of long ones
+# (lesson 26). Rows of pieces get the same 256 places as rows of words.
 
 # %%
 LENGTH = 256
@@ -249,8 +239,7 @@ def to_numbers(texts, kind):
 # `able_` are two tokens somewhere in the text. It has to read neighbors together. `Conv1D` does:
 # each of its 64 *filters* is a unit that slides along the text, sees five neighbors at a time (its
 # *kernel size*, `--window`) and learns one pattern of them. `GlobalMaxPooling1D` keeps each
-# filter's largest output. Training can make every filter's output on padding small, so that it is
-# not the largest, and we need no mask.
+# filter's largest output.
 
 
 # %%
@@ -283,7 +272,7 @@ for model in models.values():
 # %% [markdown]
 # ## 5 Fit
 # The two networks start from the same weights and see the same texts in the same order. Only the
-# tokens differ. `EarlyStopping` puts back the weights with the lowest validation loss (lesson 02).
+# tokens differ.
 
 # %%
 histories = {}
@@ -329,13 +318,13 @@ lesson.save_table("scores", pd.DataFrame(rows).round(4))
 # | pieces | 42% | 0.861 (0.857 to 0.862) | 0.858 (0.857 to 0.859) |
 # <!-- end -->
 #
-# Pieces are a little behind here, though almost none is unknown. Column `cut` suggests a reason: a
-# text of pieces is longer, so more reviews have lost their beginning. And the words outside the
-# vocabulary are rare: the other words suffice to judge most reviews.
+# Pieces are a little behind here, though almost none is unknown. A text of pieces is longer, so
+# more reviews have lost their beginning (column `cut`). And the unknown words are rare ones: the
+# others suffice to judge most reviews.
 #
 # ## 7 Predict
-# How does each network see the text of `--text`, and what does it make of it? Where the first sees
-# "(unknown)", the second sees pieces.
+# How does each network see the text of `--text`? Where the first sees "(unknown)", the second sees
+# pieces.
 
 # %%
 words = split_words(lesson.text)
@@ -355,10 +344,9 @@ lesson.finish(  # saves the last network, that of the pieces
 # - Pieces mean little by themselves: they need a network that reads neighbors together.
 #
 # On your own texts, try first: count the unknown words. If there are few, stay with words. Take
-# pieces for many names, typing errors or long compounds, for a small vocabulary, or if your network
-# is to write text. Libraries such as `sentencepiece` learn them fast. A network needs the
-# *tokenizer* it was trained with, the program that turns text into token numbers: those of another
-# stand for other pieces.
+# pieces for many names, typing errors or long compounds, or if your network is to write text. A
+# network needs the *tokenizer* it was trained with, the program that turns text into token numbers:
+# those of another stand for other pieces.
 
 # %% [markdown]
 # ## Exercises

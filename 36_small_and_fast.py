@@ -4,9 +4,9 @@
 
 A phone, a watch or a small board has no Keras, and often not even Python. A network that is to work
 there should be small and fast, and still give the same answers. In this lesson you let a trained
-network teach another one with a sixtieth of its weights, write both to files that such devices can
-run, store each weight in two bytes or one instead of four, and classify digits with a program of
-about ten lines that needs no Keras.
+network teach a much smaller one. You write both to files that such devices can run, with two bytes
+or one for each weight instead of four. Then a program of about ten lines classifies digits without
+Keras.
 
 Expect: median test accuracy 0.988 in 379 kB; in int8 0.987 in 106 kB.
 
@@ -50,9 +50,8 @@ from small import runners
 
 # %% [markdown]
 # ## 2 Prepare
-# A tenth of the training images is for validation. The labels become one-hot vectors, because some
-# of our networks will learn from ten probabilities per image instead. For the convolutions,
-# `[..., None]` adds a dimension: (n, 28, 28) becomes (n, 28, 28, 1).
+# The labels become one-hot vectors, because some of our networks will learn from ten probabilities
+# per image instead. For the convolutions, `[..., None]` adds a dimension.
 
 # %%
 train_images, val_images, train_labels, val_labels = train_test_split(
@@ -65,10 +64,10 @@ train_targets, val_targets, test_targets = (
 
 # %% [markdown]
 # ## 3 Define
-# With `width=32` this is `conv_net` of mnist/: three convolutions with 32, 64 and 64 filters, a
-# dense layer of 64 units, and the output, 93,322 parameters in all. The number of weights between
-# two layers is proportional to the width of the one times the width of the other. So a network an
-# eighth as wide, `width=4`, has not an eighth but about a sixtieth of the parameters: 1,594.
+# With `width=32` this is `conv_net` of mnist/, with 93,322 parameters. The number of weights
+# between two layers is proportional to the width of the one times the width of the other. So a
+# network an eighth as wide, `width=4`, has not an eighth but about a sixtieth of the parameters:
+# 1,594.
 
 
 # %%
@@ -90,10 +89,9 @@ def build_model(width, seed):
 
 # %% [markdown]
 # ## 4 Compile
-# We will train seven networks, the original and six students, all in the same way. The loss of an
-# image is -Σ t·log p, where t are its ten targets and p the ten predicted probabilities. If t is
-# one-hot, only the true class is left, -log p, as in lesson 01. (There the targets are class
-# numbers instead of vectors; that is what `sparse_` stands for in the loss's name.)
+# We will train several networks, all in the same way. The loss of an image is -Σ t·log p, where t
+# are its ten targets and p the ten predicted probabilities. If t is one-hot, only the true class is
+# left, -log p, as in lesson 01.
 
 
 # %%
@@ -107,7 +105,7 @@ def train(model, targets, name, seed):
         validation_data=(val_images, val_targets),
         validation_batch_size=1000,
         epochs=lesson.epochs,
-        callbacks=lesson.callbacks(training=name, seed=seed),  # progress bar, checkpoints
+        callbacks=lesson.callbacks(training=name, seed=seed),
         verbose=0,
     )
 
@@ -129,11 +127,10 @@ history = train(model, train_targets, "original", lesson.seed)
 # learn from.
 #
 # But about the images it was trained on, the teacher is nearly always sure, and 0.999 for the 4
-# leaves little for the 9. So we soften its probabilities with a *temperature* T: each is raised to
-# the power 1/T, then all are divided by their sum. (As in lesson 29, that is the same as dividing
-# the logits by T.) With T = 3, (0.98, 0.02) become their cube roots, (0.993, 0.271), divided by
-# their sum 1.264: (0.79, 0.21). The student learns from these *soft targets*. Which class is the
-# most probable does not change.
+# leaves little for the 9. So we soften its probabilities with a *temperature* T (lesson 29): each
+# is raised to the power 1/T, then all are divided by their sum. With T = 3, (0.98, 0.02) become
+# their cube roots, (0.993, 0.271), divided by their sum 1.264: (0.79, 0.21). The student learns
+# from these *soft targets*.
 #
 # Does it help? For each of three seeds we train two students with the same initial weights and the
 # same order of images: one learns from the labels, the other from the original's probabilities.
@@ -172,21 +169,20 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 # test accuracy, in 5 the higher validation accuracy.
 # <!-- end -->
 #
-# The gain is small: within a pair it is typically about 0.2 percentage points on the test images,
-# less than the difference between seeds, and hardly visible on the validation images. On MNIST the
-# labels say nearly everything already. Expect more where the teacher knows more than the labels do:
-# with many classes that resemble each other, or with images that have no labels.
+# The gain is small, less than the difference between seeds. On MNIST the labels say nearly
+# everything already. Expect more where the teacher knows more than the labels do, as with many
+# classes that resemble each other.
 #
 # ## 6 Evaluate
 # ### A file for small devices
 # *LiteRT* (formerly TensorFlow Lite) runs networks on phones and small boards. Its files end in
-# `.tflite`; `export` (lesson 05) writes them with TensorFlow's converter, which is why this lesson
-# needs the TensorFlow back-end. A weight is usually a *float32*, a number of 32 bits or 4 bytes. So
-# the original needs 93,322 · 4 = 373,288 bytes, and a little more for the list of its layers.
+# `.tflite`; `export` (lesson 05) writes them with TensorFlow's converter. A weight is usually a
+# *float32*, a number of 32 bits or 4 bytes. So the original needs 93,322 · 4 = 373,288 bytes, and a
+# little more for the list of its layers.
 #
 # ### Smaller numbers: quantization
 # *Quantization* stores the numbers of a network with fewer bits. *Post-training quantization* does
-# so after training; the weights need not be trained again. Two number formats are common:
+# so after training. Two number formats are common:
 #
 # A *float16* has 2 bytes and about three significant digits.
 #
@@ -198,17 +194,14 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 # For weights, the zero point is 0, and each filter or unit has its own scale, with which the weight
 # farthest from 0 becomes 127 or -127. Say that the weights lie between -0.42 and 0.30. The scale is
 # 0.42 / 127 = 0.003307, and the weight 0.1 becomes 0.1 / 0.003307 = 30.2, rounded to 30. Read back,
-# it is 30 · 0.003307 = 0.0992. The error is at most half the scale.
+# it is 30 · 0.003307 = 0.0992.
 #
 # Four int8 fit where one float32 does, so a processor multiplies several times as many at once. But
-# then the outputs of the layers, by which the weights are multiplied, must be int8, too. After
-# `relu` they are not negative, so the zero point is -128: the int8 -128 stands for 0. And what is
-# the largest output? That depends not only on the weights but also on the images. So the converter
-# runs the network on a *representative data set*, some typical inputs, and notes the range of each
-# layer's outputs. If the outputs of a layer range from 0 to 6, its scale is 6 / 255 = 0.0235, and
-# the output 2 is stored as 2 / 0.0235 - 128 = -43. A later output of 7 is out of range: it is cut
-# off at 127, which means 6. (Without a representative data set only the weights become int8, and
-# the outputs stay float32: *dynamic range* quantization.)
+# then the outputs of the layers, by which the weights are multiplied, must be int8, too. Their
+# range depends not only on the weights but also on the images. So the converter runs the network on
+# a *representative data set*, some typical inputs, and notes the range of each layer's outputs. If
+# the outputs of a layer range from 0 to 6, its scale is 6 / 255 = 0.0235 and its zero point is
+# -128. The output 2 is stored as 2 / 0.0235 - 128 = -43.
 
 # %%
 files = lesson.folder / "exported"
@@ -245,12 +238,10 @@ for array in interpreter.get_tensor_details():
 # %% [markdown]
 # ### Four numbers for each file
 # A phone gets one image at a time, so that is how we measure the files: every test image by itself,
-# on one thread (one core). Keras is slow at that, so we time it on the first 20 images only, with
-# as many threads as it likes. `ms` is the median time in milliseconds, on your machine: the first
-# predictions are slower, and the median ignores them. Let nothing else run meanwhile. *Agreement*
-# is the fraction of test images to which a file gives the same class as the original in Keras,
-# right or wrong. It shows what the accuracy hides: if one answer becomes right and another one
-# wrong, the accuracy stays the same.
+# on one thread. `ms` is the median time in milliseconds, on your machine. *Agreement* is the
+# fraction of test images to which a file gives the same class as the original in Keras, right or
+# wrong. It shows what the accuracy hides: if one answer becomes right and another one wrong, the
+# accuracy stays the same.
 #
 # *ONNX* is another format, which programs in many languages read. It takes two more packages, so
 # its file is only in the table if they are installed.
@@ -278,17 +269,14 @@ lesson.save_table("files", table)
 # | `student_int8.tflite`     | 8,920     | 0.0056       | 0.9599 (0.9593 to 0.9606) | 0.9602    |
 # <!-- end -->
 #
-# - *Bytes*: float16 halves the weights and int8 quarters them, but not the list of layers. In the
-#   student's float16 and int8 files that list takes more bytes than the weights. `original.keras`
-#   is the largest, because it also holds Adam's state (lesson 05).
-# - *Time*: float16 saves none on a processor that turns the weights back into float32 before it
-#   multiplies. int8 does, where there is much to multiply; for the student, starting each
-#   prediction takes longer than its arithmetic. Slowest by far is Keras' `predict`: it is made for
-#   large batches, and prepares a lot in every call.
+# - *Bytes*: float16 halves the weights and int8 quarters them, but not the list of layers.
+# - *Time*: int8 halves the original's time. float16 saves none: its weights are turned back into
+#   float32 before they are multiplied. Slowest by far is Keras' `predict`, which is made for large
+#   batches.
 #
 # ## 7 Predict
-# A phone has no Keras. The program small/classify.py needs only NumPy and the interpreter, which
-# the small package `ai-edge-litert` contains. These are its main lines:
+# The program small/classify.py needs only NumPy and the interpreter, which the small package
+# `ai-edge-litert` contains. These are its main lines:
 #
 #     interpreter = Interpreter(sys.argv[1], num_threads=1)
 #     interpreter.allocate_tensors()
@@ -298,9 +286,8 @@ lesson.save_table("files", table)
 #         interpreter.invoke()
 #         print(interpreter.get_tensor(answer["index"]).argmax())
 #
-# If that package is installed, we let the program classify ten test images. (The measurements above
-# do not need the package: TensorFlow contains the same interpreter.) The program passes raw pixels,
-# 0 to 255, since `Rescaling` is in the file. On a phone, the same steps are written in Kotlin or
+# If that package is installed, we let the program classify ten test images. It passes raw pixels, 0
+# to 255, since `Rescaling` is in the file. On a phone, the same steps are written in Kotlin or
 # Swift.
 
 # %%

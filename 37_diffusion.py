@@ -3,9 +3,9 @@
 # 37 Diffusion: how do digits come out of noise?
 
 Today's image generators, such as Stable Diffusion, begin with pure noise and remove it step by
-step, until a new image is left. In this lesson you build a small *diffusion model* that draws
-handwritten digits, and it draws the digit you ask for. You do not only look at the results: a
-second network reads them, and a distance tells how far they are from real digits.
+step, until a new image is left. In this lesson you build a small *diffusion model* that draws the
+handwritten digit you ask for. A second network reads the drawn digits, and a distance tells how far
+they are from real ones.
 
 Expect: 99.0% of the drawn digits are read as asked; Fréchet distance 36, real ones 30: medians.
 Takes: about 14 minutes on two CPU cores, at full length.
@@ -58,8 +58,7 @@ labels, test_labels = labels.astype("int32"), test_labels.astype("int32")
 #     noisy image = signal(t) * image + spread(t) * noise
 #
 # with signal(t) = cos(t·π/2), which falls from 1 to 0, and spread(t) = sin(t·π/2), which rises from
-# 0 to 1. This is the *noise schedule*; signal and spread are often called *signal rate* and *noise
-# rate*. Since signal² + spread² = 1, and pixels range from -1 to 1, the network always sees numbers
+# 0 to 1. This is the *noise schedule*. Since signal² + spread² = 1, the network always sees numbers
 # of about the same size. The figure `noising` shows three digits.
 
 
@@ -85,11 +84,10 @@ lesson.save_figure("noising", plots.image_grid(noisy * 127.5 + 127.5, titles * 3
 # %% [markdown]
 # **The reverse process** is what we want to learn: from noise to image. No network can tell which
 # image was behind strong noise: too many would fit. But it can guess: given a noisy image and its
-# time, it *denoises*, like the autoencoder of lesson 31. If there is little noise, the guess is
-# nearly perfect. If there is nothing but noise, every digit is possible, and the guess with the
-# smallest mean squared error is the average of all, a gray cloud (with a label: of all images of
-# that digit).  So we take a small step toward the guess, guess again, and so on. With each step
-# fewer digits are possible, and the guess becomes sharper.
+# time, it *denoises* (lesson 31). If there is little noise, the guess is nearly perfect. If there
+# is nothing but noise, every digit is possible, and the guess with the smallest mean squared error
+# is the average of all, a gray cloud. So we take a small step toward the guess, guess again, and so
+# on. With each step fewer digits are possible, and the guess becomes sharper.
 #
 # So an image, a random time and random noise make a training example: the input is the noisy image,
 # the target the clean one.
@@ -103,21 +101,19 @@ train = lesson.batches((images, labels), labels)
 # **The time** changes the task: in strong noise the network has to invent a shape, in weak noise
 # only to clean the details. A network can hardly tell two close numbers apart, so instead of t it
 # gets sines and cosines of t at 16 frequencies, as a clock has hands for hours, minutes and
-# seconds. This *time embedding*, after a dense layer, and an `Embedding` of the label are added; a
-# second dense layer makes of them the *condition*, which every block sees.
+# seconds. This *time embedding* and an `Embedding` of the label become the *condition*, which every
+# block sees.
 #
-# **The network** is a *U-Net*: in a diagram with the smallest images at the bottom, it looks like a
-# U.  On its way down, convolutions with a stride of 2 halve height and width, 28 to 14 to 7 pixels,
-# so that the units at the bottom see the whole image. On its way up the size is doubled again.
-# *Skip connections* let the details bypass the bottom: what was computed at 14 x 14 on the way down
-# is appended on the way up.
+# **The network** is a *U-Net*: a diagram of it looks like a U. On the way down, convolutions with a
+# stride of 2 halve height and width, 28 to 14 to 7 pixels, so that the units at the bottom see the
+# whole image. On the way up the size is doubled again. *Skip connections* let the details bypass
+# the bottom: what was computed at 14 x 14 on the way down is appended on the way up.
 #
 # **A residual block** adds two convolutions to its input (lesson 28). Between them, a dense layer
 # turns the condition into one number per filter, which is added at every pixel. The second
-# convolution starts with zeros: at first the block adds nothing, which makes training deep networks
-# easier. *Group normalization* brings the outputs of each of 8 groups of filters to mean 0 and
-# variance 1, separately in each image. Batch normalization (lesson 04) would mix images of all
-# noise levels.
+# convolution starts with zeros, so that at first the block adds nothing. *Group normalization*
+# brings the outputs of each of 8 groups of filters to mean 0 and variance 1, separately in each
+# image. Batch normalization (lesson 04) would mix images of all noise levels.
 
 
 # %%
@@ -165,18 +161,16 @@ def build_network(width):
 
 # %% [markdown]
 # `silu`, x · sigmoid(x), is a smooth relative of `relu`. `Conv2DTranspose` is the opposite of a
-# convolution with a stride: from each pixel it paints a patch of 4 x 4 pixels, and the patches
-# overlap. It has no activation; later we clip guesses to -1 to 1.
+# convolution with a stride: from each pixel it paints a patch of 4 x 4 pixels.
 #
 # **Training** needs a class that makes the examples: `call` draws a time for each image and mixes
-# the image with noise. It also returns the clean, scaled images, which the loss needs. The loss is
-# the mean squared error of the guess. As in lesson 32 we override `compute_loss`, which runs on
-# every back-end.
+# the image with noise. The loss is the mean squared error of the guess. As in lesson 32 we override
+# `compute_loss`.
 #
 # **Guidance.** In a tenth of the examples we replace the label by `NO_LABEL`. So the same network
 # also learns to denoise without knowing the digit. Later we ask it twice, with and without label:
 # the difference of the guesses is what the label changes, and we exaggerate it. This is
-# *classifier-free guidance*: an earlier method needed a classifier of noisy images.
+# *classifier-free guidance*.
 
 
 # %%
@@ -214,9 +208,9 @@ print(f"{network.count_params():,} parameters")
 # %% [markdown]
 # ## 4 Compile
 # The loss of a batch depends on the noise and times drawn, so the weights fluctuate. Their average
-# fluctuates less, and usually draws better. `use_ema=True` keeps an *exponential moving average* of
-# each weight: after every batch, 99.5% of the old average and 0.5% of the new weight. When training
-# ends, `fit` puts the averages in the place of the weights. Warmup and cosine are as in lesson 28.
+# usually draws better. `use_ema=True` keeps an *exponential moving average* of each weight: after
+# every batch, 99.5% of the old average and 0.5% of the new weight. When training ends, `fit` puts
+# the averages in the place of the weights. Warmup and cosine are as in lesson 28.
 
 # %%
 batches = len(train) * lesson.epochs
@@ -238,12 +232,11 @@ history = model.fit(
 # **Drawing.** We begin with noise at t = 1. In each step the network guesses the clean image.
 # Solved for the noise, the formula of section 2 says: noise = (noisy image - signal · guess) /
 # spread. Then we mix guess and noise again, for a slightly smaller t. No fresh noise is added, so
-# the same start and label always give the same image, and large steps are possible. This way of
-# drawing is called *DDIM*, denoising diffusion implicit models.
+# the same start and label always give the same image. This way of drawing is called *DDIM*.
 #
 # The guidance w says how strongly the label acts: the guess is now (guess without label) + w ·
 # (guess with label - guess without). With w = 0 the label is ignored, with w = 1 the guess is the
-# one with label, and above 1 what distinguishes the digit is exaggerated.
+# one with label, and above 1 the difference is exaggerated.
 
 
 # %%
@@ -274,25 +267,22 @@ def draw(labels, steps, guidance):
 
 
 # %% [markdown]
-# **A judge.** Are they digits, and the right ones? We train a convolutional network,
-# `conv_net_fast` from the folder mnist/, on the real digits and let it read the drawn ones. The
-# share read as asked should be as high as for real test digits.
+# **A judge.** Are they digits, and the right ones? We train a convolutional network of mnist/ on
+# the real digits and let it read the drawn ones.
 #
 # **The Fréchet distance** asks more: are they as varied as real ones? A generator that draws the
 # same perfect seven whenever a seven is wanted satisfies the judge. So we compare *distributions*.
 # The judge's last convolution turns each image into 512 numbers, its *features*. We take their
-# means m and covariances C (how much each two features vary together; the diagonal holds the
-# variances), for real and for drawn digits, and compute
+# means m and covariances C (how much each two features vary together), for real and for drawn
+# digits, and compute
 #
 #     |m1 - m2|² + trace(C1 + C2 - 2·(C1·C2)^½)
 #
 # The first term compares the means, the second how features vary. The trace is the sum of a
 # matrix's diagonal, and X^½ times itself is X. This is the squared *Fréchet distance* (below
-# simply: the distance) of two normal distributions with these means and covariances. It is 0 if
-# they are equal. With the features of a network trained on photographs, this is the *FID* (Fréchet
-# inception distance), by which image generators are ranked. With few images, means and covariances
-# are inexact, which makes the distance larger: even that of real test digits is not 0. So compare
-# only scores of equally many images, and only from the same judge.
+# simply: the distance). It is 0 if both means and covariances are equal. With the features of a
+# network trained on photographs, this is the *FID* (Fréchet inception distance), by which image
+# generators are ranked.
 
 # %%
 judge = conv_net_fast()
@@ -324,8 +314,7 @@ def frechet_distance(features, others):
 
 # %% [markdown]
 # We draw 1,000 digits with each setting, always from the same noise. All distances are to 10,000
-# training images, which the judge has seen, so even real test digits are at a distance: compare
-# with their row.
+# training images. Even that of real test digits is not 0, so compare with their row.
 
 # %%
 real_features, _ = read(images[:10_000])
@@ -371,13 +360,10 @@ np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
 # <!-- end -->
 #
 # - *Guidance makes digits clear, and less real.* With w = 1 the digits are even a little nearer to
-#   the training digits, from which the network has learned, than real test digits are. But the
-#   judge reads one in ten as another digit than we asked for. With w = 2 it reads nearly all as
-#   asked, with w = 4 practically all: more than it gets right of real digits. But the distance
-#   grows, so the judge alone would mislead. With w = 0 a tenth is read as asked by chance. Then the
-#   distance is the largest, perhaps because only a tenth of the examples trained the guess without
-#   label.
-# - *Ten steps are nearly as good as 20.* With 5, more are read as asked, but the distance grows.
+#   the training digits than real test digits are. But the judge reads one in ten as another digit
+#   than we asked for. With w = 2 it reads nearly all as asked, with w = 4 practically all. Yet the
+#   distance grows, so the judge alone would mislead.
+# - *Ten steps are nearly as good as 20.* With 5, the distance grows.
 #
 # How good is the VAE of lesson 32, by the same distance (`python benchmarks/generators.py`)?
 #

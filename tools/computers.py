@@ -5,13 +5,13 @@
 
 Needs Linux and root, and JAX. A computer is a network namespace with an address, a name and a
 /etc/hosts of its own, connected to the other by a virtual cable; both share this one's processors.
-The data are the built-in sample. "Equal" means that the weights agree to the bit with those of a
-run that nobody has killed. Writes benchmarks/results/computers.csv, one row per kill.
+The data are the built-in sample. "Equal" means that weights, optimizer state and history agree to
+the bit with those of a run that nobody has killed. Writes benchmarks/results/computers.csv, one row
+per kill.
 """
 
 import argparse
 import contextlib
-import io
 import os
 import shutil
 import signal
@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +28,7 @@ sys.path.insert(0, str(ROOT))  # parent of benchmarks/
 from benchmarks.measure import RESULTS, TRIAL, write_table
 from common.errors import fail
 from common.flags import whole_number
-from common.runs import finished_runs
+from tools.kill import contents, run_folder
 
 COMPUTERS = {"lesson13-a": "10.213.0.1", "lesson13-b": "10.213.0.2"}  # names and addresses
 EPOCHS = 100  # enough for several checkpoints, which are five seconds apart
@@ -98,23 +97,6 @@ def finish(processes: list[subprocess.Popen]) -> None:
         raise SystemExit("\n".join(errors))
 
 
-def weights(out: Path) -> dict[str, bytes]:
-    """Return the arrays of the finished run's model, by name."""
-    import h5py
-
-    found = {}
-
-    def add(name, item):
-        if isinstance(item, h5py.Dataset):
-            found[name] = item[()].tobytes()
-
-    (record,) = finished_runs(out)
-    with zipfile.ZipFile(record["folder"] / "model.keras") as archive:
-        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
-            file.visititems(add)
-    return found
-
-
 def one_kill(victim: int, epochs: int, undisturbed: dict) -> dict:
     """Kill the process of one computer, wait for the other, resume, and return a row."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -136,7 +118,7 @@ def one_kill(victim: int, epochs: int, undisturbed: dict) -> dict:
         }
         with lesson(out, epochs, "--resume") as processes:
             finish(processes)
-        return {**row, "equal": weights(out) == undisturbed}
+        return {**row, "equal": contents(run_folder(out)) == undisturbed}
 
 
 def main() -> None:
@@ -155,7 +137,7 @@ def main() -> None:
         with lesson(Path(folder), flags.epochs) as processes:
             finish(processes)
         print(f"undisturbed: {time.perf_counter() - began:.1f} s", flush=True)
-        undisturbed, rows = weights(Path(folder)), []
+        undisturbed, rows = contents(run_folder(Path(folder))), []
         for victim in flags.victims:
             rows.append(one_kill(victim, flags.epochs, undisturbed))
             print(*rows[-1].values(), sep="  ", flush=True)
