@@ -280,10 +280,10 @@ for a, b in ((0, 1), (1, 1), (0.5, 0.5)):
 # %% [markdown]
 # ## Better steps
 # Picture the loss as a landscape. In a narrow valley the steepest direction runs across the valley
-# rather than along it, so plain gradient descent jumps from one slope to the other. A landscape has
-# two directions, so we need a loss of two parameters: a unit without an activation, w·x + b, has to
-# fit points on a line. Its loss is the *mean squared error*, the average squared difference of
-# output and right answer.
+# rather than along it, so plain gradient descent jumps from one slope to the other. To draw such a
+# valley, we need a loss of two parameters: a unit without an activation, w·x + b, has to fit points
+# on a line. Its loss is the *mean squared error*, the average squared difference of output and
+# right answer.
 #
 # - *Momentum* adds 0.9 of the step before to each step, as a rolling ball keeps its speed. Steps
 #   across the valley cancel out; steps along it add up.

@@ -119,7 +119,8 @@ train = lesson.batches(train_images, train_labels)
 #
 # `softmax` turns the ten scores into ten probabilities: it raises e to the power of each score and
 # divides by the sum, so that they add up to 1. Three scores 2, 1, 0 become 0.67, 0.24, 0.09. The
-# scores before softmax are called *logits*.
+# scores before softmax are called *logits*. (Some programs leave softmax out of the model and let
+# the loss apply it, with `from_logits=True`; `predict` then returns logits.)
 
 # %%
 model = keras.Sequential([
@@ -138,19 +139,24 @@ model.summary()
 # **The loss.** All weights start as small random numbers, so the first predictions are guesses. To
 # improve them we need a number that says how wrong they are: the *loss*. For one image it is
 # -log(p), where p is the probability that the network gave to the true class and log is the natural
-# logarithm. It is 0.1 for p = 0.9 and 2.3 for p = 0.1. This loss is called *cross-entropy*:
-# *categorical* if one of several classes is right, and *sparse* if each label is a single number,
-# such as 3.
+# logarithm. It is 0.1 for p = 0.9 and 2.3 for p = 0.1, and so a network that finds all ten classes
+# equally probable has a loss of 2.3. This loss is called *cross-entropy*: *categorical* if one of
+# several classes is right, and *sparse* if each label is a single number, such as 3. (The
+# alternative is a row with a 1 in the place of the class, 0 0 0 1 0 0 0 0 0 0, a *one-hot* label.)
 #
 # **Gradient descent.** Training repeats one small step. Take a batch and compute its average loss.
 # Then compute the *gradient*: for every parameter, the derivative of the loss, that is, how fast
-# the loss would rise if that parameter grew. (*Backpropagation*, lesson 00, finds them all.)
-# Multiply the derivative by a small number, the *learning rate*, and subtract the product from the
-# parameter: with a derivative of 2 and a rate of 0.01 the parameter becomes smaller by 0.02, and
-# the loss falls.
+# the loss would rise if that parameter grew. (*Backpropagation* finds them all, with the chain
+# rule, going from the last layer back to the first: lesson 00.) Multiply the derivative by a small
+# number, the *learning rate*, and subtract the product from the parameter: with a derivative of 2
+# and a rate of 0.01 the parameter becomes smaller by 0.02, and the loss falls. Too low a rate makes
+# training slow. Too high a rate overshoots: the step jumps past the lowest point, and the loss may
+# even rise.
 #
 # **The optimizer** carries out that step. `sgd` (*stochastic* gradient descent, because batches are
-# random) does just that. `rmsprop` and `adam` also adapt the size of the step to each parameter.
+# random) does just that. `rmsprop` divides a parameter's derivative by its average size in recent
+# steps, so that all parameters move at a similar pace. `adam` does so too, and replaces the
+# derivative by an average of the recent ones (*momentum*), which varies less from batch to batch.
 # Start with `adam`.
 #
 # **The metric.** Why not train on accuracy itself? A tiny change of one weight almost never changes
@@ -190,10 +196,11 @@ axes.legend()
 lesson.save_figure("accuracy", figure)
 
 # %% [markdown]
-# Compare the two curves. The training accuracy keeps rising; the validation accuracy rises more
-# slowly, wavers, and falls behind. A gap that widens while validation no longer improves means that
-# the network *overfits*: it *memorizes* details of the training images instead of learning what
-# *generalizes* to new ones. Lesson 04 shows what helps.
+# Compare the two curves. (At first validation may even be ahead: the training accuracy is an
+# average over the epoch, during which the network improves.) The training accuracy keeps rising;
+# the validation accuracy rises more slowly, wavers, and falls behind. A gap that widens while
+# validation no longer improves means that the network *overfits*: it *memorizes* details of the
+# training images instead of learning what *generalizes* to new ones. Lesson 04 shows what helps.
 #
 # ## 6 Evaluate
 # Now, and only now, the test images. Accuracy is one number for all classes; a report per class
@@ -204,7 +211,8 @@ lesson.save_figure("accuracy", figure)
 # - *Recall* is the fraction of the real shirts that it found: 600 / 1,000 = 0.60.
 # - The *F1 score* combines precision P and recall R: 2PR / (P + R) = 0.67. It is high only if both
 #   are.
-# - *Support* is the number of images of that class.
+# - *Support* is the number of images of that class. The last rows sum up: the accuracy, the plain
+#   average over the classes (`macro avg`), and the average weighted by support.
 #
 # The *confusion matrix* shows which classes are mistaken for which: each row is a true class, each
 # column a prediction, and correct predictions lie on the diagonal.
@@ -250,7 +258,8 @@ lesson.finish(model, history, classes=CLASS_NAMES, test_loss=test_loss, test_acc
 #
 # A photo of your own must look like the training images: gray, 28x28, bright clothing on a
 # background of 0. Add these lines to the end of this script; they classify a square photo of dark
-# clothing on white paper.
+# clothing on white paper. (A script of your own would load the `model.keras` from the run's folder
+# with `keras.models.load_model`.)
 #
 #     photo = keras.utils.load_img("photo.png", color_mode="grayscale", target_size=(28, 28))
 #     image = 255 - np.array(photo)  # dark becomes bright

@@ -129,7 +129,8 @@ model.summary()
 #     -(y·log(p) + (1 - y)·log(1 - p))
 #
 # If the network says p = 0.9, the loss is -log(0.9) = 0.105 if the review is positive, but
-# -log(0.1) = 2.303 if it is negative: being sure and wrong is expensive.
+# -log(0.1) = 2.303 if it is negative: being sure and wrong is expensive. A network that always says
+# 0.5 has a loss of log(2) = 0.693; an untrained one starts near that.
 
 # %%
 model.compile(
@@ -137,8 +138,8 @@ model.compile(
     loss="binary_crossentropy",
     metrics=["accuracy"],
     steps_per_execution=len(train),  # as in lesson 01
-    # Keras computes with one of three libraries, its *back-ends*. On TensorFlow we switch on XLA,
-    # a compiler: faster.
+    # Keras computes with one of three *back-ends*: TensorFlow, JAX or PyTorch. On TensorFlow, the
+    # compiler XLA makes this network faster.
     jit_compile=True if keras.backend.backend() == "tensorflow" else "auto",
 )
 
@@ -193,7 +194,9 @@ lesson.save_figure("loss", figure)
 # So about 20 epochs are enough. The training loss goes on falling to the end, but the validation
 # loss reaches its minimum and then rises: the network *overfits*. It *memorizes* the training
 # reviews, down to names that happen to occur in a few of them, instead of learning what
-# *generalizes* to other reviews. Lesson 04 shows what helps.
+# *generalizes* to other reviews. Yet the validation accuracy hardly falls: the network is not wrong
+# much more often, but it is more sure of itself when it is wrong, and cross-entropy makes that
+# expensive. Lesson 04 shows what helps.
 #
 # ## 6 Evaluate
 # The test reviews have waited until now. Half of them are positive, so guessing would give an

@@ -16,7 +16,7 @@ Expect: test accuracy 0.882 (0.881 to 0.884), median and range of three seeds.
 # %%
 from frame import Flag, Lesson
 
-# `--models` takes one or more of these names, by default all. A `Flag` has a help text and limits.
+# `--models` takes one or more of these names, by default all.
 NAMES = (
     "smaller", "baseline", "bigger", "L2", "L1",
     "dropout", "batch_norm", "L2_dropout", "early_stopping", "a_fifth",
@@ -44,8 +44,7 @@ from regularization.figures import compare_with_baseline
 # %% [markdown]
 # ## 1 Load
 # The task is that of lesson 02: is a film review positive (label 1) or negative (label 0)? A review
-# is an array of word ranks: the most frequent word has rank 1. 40% of the 25,000 training reviews
-# are our validation data.
+# is an array of word ranks. As there, 40% of the training reviews are our validation data.
 
 # %%
 (train_reviews, train_labels), (test_reviews, test_labels), word_index = lesson.load("imdb")
@@ -57,8 +56,8 @@ print(len(train_reviews), "training,", len(val_reviews), "validation,", len(test
 # %% [markdown]
 # ## 2 Prepare
 # Each review becomes a *multi-hot* vector of 10,000 numbers: 1 at the rank of every word that
-# occurs in it, 0 elsewhere. Word order and word counts are lost. With so many inputs a network
-# overfits within a few epochs, which is just what we want to study.
+# occurs in it, 0 elsewhere. With so many inputs a network overfits within a few epochs, which is
+# just what we want to study.
 #
 # Nearly all numbers are 0. So we keep a *sparse* array, which stores only the ones and their
 # positions.
@@ -110,8 +109,7 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 # decay*. (With Adam the two differ: see notes/overfitting.md.)
 #
 # An *L1 penalty* adds λ·Σ|w|. Its derivative is λ or -λ, however small the weight: unlike the pull
-# of L2, this one does not weaken near 0. So weights of little use end very close to 0, and only the
-# useful ones stay large.
+# of L2, this one does not weaken near 0. So weights of little use end very close to 0.
 #
 # ### Dropout
 # *Dropout* sets each output of a layer to 0 with a certain probability, the *rate*, and draws anew
@@ -122,13 +120,12 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 #
 # ### Batch normalization
 # *Batch normalization* shifts and scales the outputs of each unit to mean 0 and variance 1 over the
-# batch. Then it multiplies them by one parameter of the unit and adds another, so that training can
-# choose another scale and shift. A single new review has no batch, so in prediction the layer uses
-# averages of the means and variances of past training batches.
+# batch. Then it lets training choose another scale and shift. A single new review has no batch, so
+# in prediction the layer uses averages of the means and variances of past training batches.
 #
 # It was invented to train deep networks faster. But the mean depends on which other reviews are in
-# the batch, so the outputs become noisy, as with dropout. Therefore batch normalization is often
-# recommended against overfitting. Does it help?
+# the batch, and that makes the outputs noisy, as with dropout. So it is often recommended against
+# overfitting. Does it help?
 
 
 # %%
@@ -153,8 +150,8 @@ ARGUMENTS = {  # of `network`, for each model
     "dropout": {"dropout": lesson.dropout},
     "batch_norm": {"batch_norm": True},
     "L2_dropout": {"penalty": L2(lesson.l2), "dropout": lesson.dropout},
-    "early_stopping": {},
-    "a_fifth": {},
+    "early_stopping": {},  # its training is stopped early
+    "a_fifth": {},  # trained on a fifth of the reviews
 }
 
 # %% [markdown]
@@ -174,9 +171,8 @@ for name in lesson.models:
 # %% [markdown]
 # ## 5 Fit
 # All ten models get the weights of their best epoch back, as in lesson 02. Only `early_stopping`
-# also ends its training early, after 3 epochs without a new minimum of the validation loss; the
-# others go on for all 20 epochs, so that we can see what happens. `a_fifth` trains on 3,000 reviews
-# only: how much do the other 12,000 help?
+# also ends its training early, after 3 epochs without a new minimum; the others go on for all 20
+# epochs. `a_fifth` trains on 3,000 reviews only: how much do the other 12,000 help?
 
 # %%
 curves = {}
@@ -201,9 +197,8 @@ for name, model in models.items():
 
 # %% [markdown]
 # ## 6 Evaluate
-# The validation loss minus the training loss is the *generalization gap*. While a network still
-# underfits, both losses are high and fall together. Where the training loss keeps falling but the
-# validation loss rises, the network overfits, and the gap widens.
+# The validation loss minus the training loss is the *generalization gap*. Where the training loss
+# keeps falling but the validation loss rises, the network overfits, and the gap widens.
 #
 # We choose the model with the lowest validation loss, not the highest accuracy: the loss also
 # depends on how sure a wrong answer was, so it shows overfitting first.
@@ -260,14 +255,15 @@ for file, names in [("capacity", NAMES[:3]), ("remedies", [NAMES[1], *NAMES[3:]]
 # - *Penalties* slow overfitting down: the last loss is much lower than the baseline's. The best
 #   loss is not, so if you keep the best epoch's weights, the penalties do not help here.
 # - *Dropout*, alone or with L2, lowers the best loss slightly, but does not raise the test
-#   accuracy.
+#   accuracy. (Do not compare its gap with the others: its training loss is measured while units are
+#   switched off.)
 # - *Batch normalization* does harm here: its best loss is the highest of all. We have not found out
 #   why.
 # - *More data* lowers the best loss more than any other remedy: compare `a_fifth`, 0.332, with
 #   `baseline`, 0.278. A coincidence is less likely to hold in 15,000 reviews than in 3,000.
 #
 # The figures `capacity`, with the three sizes, and `remedies` show the curves, solid for validation
-# and dashed for training, each beside the baseline in gray.
+# and dashed for training.
 #
 # ## 7 Predict
 # What has the chosen network learned? We give it 10,000 reviews of a single word each and print the

@@ -209,8 +209,8 @@ print(f"{model.count_params():,} parameters")
 # about a hundred blocks.
 #
 # ## 4 Compile
-# With `from_logits=True` the loss applies the softmax itself (lesson 01). Warmup, cosine decay and
-# gradient clipping are those of lesson 28.
+# With `from_logits=True` the loss applies the softmax itself (notes/losses_and_outputs.md). Warmup,
+# cosine decay and gradient clipping are those of lesson 28.
 
 # %%
 steps = len(train) * lesson.epochs
