@@ -22,9 +22,9 @@ yet: the lesson explains it in seven steps, which every later lesson repeats.
     model.fit(x, y, batch_size=32, epochs=10, validation_split=0.1)
     model.evaluate(x_test, y_test)
 
-The last line prints the *accuracy* on 10,000 new images, the *test* images: the fraction that it
-gets right. Training involves chance; the *seed* is the number that fixes all random draws, and
-another seed gives a slightly different result.
+The last line prints the *accuracy* on 10,000 new images, the *test* images: the fraction that the
+network gets right. Training involves chance; the *seed* is the number that fixes all random draws,
+and another seed gives a slightly different result.
 
 Expect: test accuracy 0.876 (0.876 to 0.881), median and range of three seeds.
 
@@ -38,8 +38,8 @@ from frame import Lesson
 # `lesson` is this collection's helper. Each argument below is a setting with its default. You
 # change it with a flag, such as `--epochs 5`, and the code reads it as `lesson.epochs`.
 # (`--optimizer` accepts one of the three names; the first is the default.) `lesson` also sets the
-# seed, and saves figures and results to a folder whose name it prints. It sets up Keras, so it
-# comes before the other imports.
+# seed, and saves figures and results to a folder whose name it prints. It also configures Keras, so
+# it comes before Keras is imported.
 lesson = Lesson(
     __doc__, epochs=10, batch_size=32, hidden=[128], optimizer=["adam", "rmsprop", "sgd"]
 )
@@ -93,7 +93,7 @@ lesson.save_figure("samples", plots.image_grid(images[:25], titles))
 train_images, val_images, train_labels, val_labels = train_test_split(
     images, labels, test_size=0.1, stratify=labels, random_state=lesson.seed
 )
-# Same as `batch_size=32` in the program above, but in random orders that the seed fixes.
+# As with `batch_size=32` above, every epoch has a new random order. Here the seed fixes them all.
 train = lesson.batches(train_images, train_labels)
 
 # %% [markdown]
@@ -119,8 +119,7 @@ train = lesson.batches(train_images, train_labels)
 #
 # `softmax` turns the ten scores into ten probabilities: it raises e to the power of each score and
 # divides by the sum, so that they add up to 1. Three scores 2, 1, 0 become 0.67, 0.24, 0.09. The
-# scores before softmax are called *logits*. (Some programs leave softmax out of the model and let
-# the loss apply it, with `from_logits=True`; `predict` then returns logits.)
+# scores before softmax are called *logits*.
 
 # %%
 model = keras.Sequential([
@@ -142,7 +141,9 @@ model.summary()
 # logarithm. It is 0.1 for p = 0.9 and 2.3 for p = 0.1, and so a network that finds all ten classes
 # equally probable has a loss of 2.3. This loss is called *cross-entropy*: *categorical* if one of
 # several classes is right, and *sparse* if each label is a single number, such as 3. (The
-# alternative is a row with a 1 in the place of the class, 0 0 0 1 0 0 0 0 0 0, a *one-hot* label.)
+# alternative is a row with a 1 in the place of the class, 0 0 0 1 0 0 0 0 0 0, a *one-hot* label.
+# And some programs leave softmax out of the model and let the loss apply it, with
+# `from_logits=True`; `predict` then returns logits.)
 #
 # **Gradient descent.** Training repeats one small step. Take a batch and compute its average loss.
 # Then compute the *gradient*: for every parameter, the derivative of the loss, that is, how fast
@@ -157,7 +158,8 @@ model.summary()
 # random) does just that. `rmsprop` divides a parameter's derivative by its average size in recent
 # steps, so that all parameters move at a similar pace. `adam` does so too, and replaces the
 # derivative by an average of the recent ones (*momentum*), which varies less from batch to batch.
-# Start with `adam`.
+# Start with `adam`; its learning rate is 0.001 unless you choose another one, as in
+# `keras.optimizers.Adam(0.01)`.
 #
 # **The metric.** Why not train on accuracy itself? A tiny change of one weight almost never changes
 # which class wins, so the derivative of the accuracy is zero nearly everywhere and shows no
@@ -168,7 +170,7 @@ model.compile(
     optimizer=lesson.optimizer,
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
-    steps_per_execution=len(train),  # all steps of an epoch in one call: faster
+    steps_per_execution=len(train),  # all steps of an epoch before returning to Python: faster
 )
 
 # %% [markdown]
@@ -183,7 +185,7 @@ history = model.fit(
     train,
     validation_data=(val_images, val_labels),
     epochs=lesson.epochs,
-    callbacks=lesson.callbacks(),  # called after every epoch; they save the training state
+    callbacks=lesson.callbacks(),  # called after every epoch: they save the training
     verbose=2,
 )
 
@@ -271,8 +273,8 @@ lesson.finish(model, history, classes=CLASS_NAMES, test_loss=test_loss, test_acc
 # - Learn from the training data, choose by the validation data, judge once by the test data.
 # - One of several classes is right: softmax in the last layer, cross-entropy as the loss.
 #
-# On your own images, change the size in `Input`, the units of the last layer (one per class) and
-# `CLASS_NAMES` (lesson 33 reads folders of pictures). Then try first: one hidden layer of 128,
+# For images of your own, change the size in `Input`, the units of the last layer (one per class)
+# and `CLASS_NAMES` (lesson 33 reads folders of pictures). Begin with one hidden layer of 128,
 # `adam`, batches of 32, and a look at the confusion matrix.
 
 # %% [markdown]

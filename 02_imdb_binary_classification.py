@@ -58,14 +58,14 @@ print("words:", *[words_by_rank[rank] for rank in reviews[0][:12]], "...")
 # As in lesson 01 we set validation data aside: 10,000 of the 25,000 training reviews.
 #
 # The network cannot learn much about a word that it meets only once or twice. So we choose a
-# *vocabulary*: the 9,998 most frequent words. Each becomes its rank + 1, a number from 2 to 9,999.
-# All rarer words, *out of vocabulary*, become 1. The number 0 means "no word here".
+# *vocabulary* of 10,000 numbers. 0 means "no word here", and 1 stands for any rare word, one that
+# is *out of vocabulary*. The 9,998 most frequent words get the numbers 2 to 9,999: their rank + 1.
 #
 # We need that 0 because a batch is one rectangular array: all reviews in it must have the same
 # length. We choose 256, which leaves most reviews whole. Shorter ones are *padded* with zeros.
 # Longer ones are *truncated*: we keep their last 256 words, since the verdict often comes at the
-# end. `pad_sequences` does both; `padding="post"` puts the zeros after the words, and `uint16` is a
-# type for small whole numbers.
+# end. `pad_sequences` does both. It cuts off the beginning unless told otherwise; `padding="post"`
+# puts the zeros after the words, and `uint16` is a type for small whole numbers.
 
 # %%
 VOCABULARY = 10_000  # word numbers range from 0 to 9,999
@@ -92,10 +92,10 @@ train = lesson.batches(train_numbers, train_labels)
 # The numbers are only names: word 20 is not twice as much as word 10. So the first layer replaces
 # each of them by a list of numbers, a *vector*, that can say something about the word.
 #
-# - `Embedding` is a table of 10,000 rows, one for each word, with 16 numbers in each row. It looks
-#   up the row of every word in the review. Such a row is the word's *embedding*. Its numbers are
-#   parameters: they start at random, and training changes them until words with a similar effect on
-#   the answer, such as "superb" and "wonderful", have similar rows.
+# - `Embedding` is a table of 10,000 rows, one for each number from 0 to 9,999, with 16 numbers in
+#   each row. It looks up the row of every word in the review. Such a row is the word's *embedding*.
+#   Its numbers are parameters: they start at random, and training changes them until words with a
+#   similar effect on the answer, such as "superb" and "wonderful", have similar rows.
 # - `GlobalAveragePooling1D` turns the 256 rows of a review into one: it takes their average, number
 #   by number. (*Pooling* means replacing many values by one.) So every review, short or long, is
 #   described by 16 numbers. The price is the order of the words, which an average does not know.
@@ -138,8 +138,8 @@ model.compile(
     loss="binary_crossentropy",
     metrics=["accuracy"],
     steps_per_execution=len(train),  # as in lesson 01
-    # Keras computes with one of three *back-ends*: TensorFlow, JAX or PyTorch. On TensorFlow, the
-    # compiler XLA makes this network faster.
+    # Keras computes with one of three *back-ends*: TensorFlow, JAX or PyTorch. On TensorFlow we ask
+    # for the compiler XLA, which turns a training step into one fast program.
     jit_compile=True if keras.backend.backend() == "tensorflow" else "auto",
 )
 
@@ -163,7 +163,7 @@ history = model.fit(
     validation_data=(val_numbers, val_labels),
     validation_batch_size=lesson.batch_size,  # the default, 32, would be slower
     epochs=lesson.epochs,
-    callbacks=lesson.callbacks(early_stopping),  # with a progress bar
+    callbacks=lesson.callbacks(early_stopping),  # save the weights and draw a progress bar
     verbose=0,
 )
 loss, val_loss = history.history["loss"], history.history["val_loss"]
@@ -214,7 +214,9 @@ lesson.save_figure("confusion_matrix", figure)
 # A sentence of your own must be prepared exactly like the training reviews: lower case, no
 # punctuation, split into words, words to ranks, ranks to numbers, then padded. If it is not, every
 # word may mean something else to the network, and no error tells you; this fault is called
-# *training-serving skew*. (In lesson 26 a layer of Keras does all these steps.)
+# *training-serving skew*. (The layer `TextVectorization`, lesson 26, does all these steps on raw
+# strings. Its method `adapt` collects the vocabulary from the training texts only. Inside the
+# model, the layer is saved along with it.)
 #
 # A word that is not in the vocabulary becomes 1 and so tells the network little. Is an answer near
 # 0 or 1 always right? Try irony.
@@ -248,6 +250,7 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 # ## Exercises
 # 1. Try `--text "not good"` and `--text "good not"`. Why is the answer the same?
 # 2. With `--batch-size 32`, in which epoch is the validation loss lowest? Why so early?
-# 3. How much accuracy do you lose with a tenth of the reviews, `--limit 2500`?
+# 3. How much accuracy do you lose with a tenth of the reviews, `--limit 2500` (a flag of every
+#    lesson)?
 #
 # Solutions: notes/solutions/02_imdb_binary_classification.md

@@ -19,7 +19,7 @@ Expect: test error (MAE) 1.94 (1.60 to 2.40) MPG, median and range of 20 seeds.
 # %%
 from frame import Lesson
 
-# `float` means that `--learning-rate` takes a number and has no default.
+# `float`: `--learning-rate` takes a number. Without the flag, section 4 chooses one.
 lesson = Lesson(
     __doc__, epochs=1000, batch_size=32, hidden=[64, 64], learning_rate=float, patience=10
 )
@@ -72,8 +72,8 @@ train_features, test_features, train_mpg, test_mpg = train_test_split(
 train_features, val_features, train_mpg, val_mpg = train_test_split(
     train_features, train_mpg, test_size=0.2, random_state=lesson.seed
 )
-# For speed only: with so few rows, starting a new pass takes longer than the pass itself. So the
-# training batches go on forever (`repeat=True`), and `steps` will tell `fit` where an epoch ends.
+# For speed only: with so few rows, starting a new pass takes longer than the pass itself. So one
+# pass goes on forever (`repeat=True`), and `steps` will tell `fit` where an epoch ends.
 # The validation cars are a single batch.
 train = lesson.batches(train_features, train_mpg, repeat=True)
 val = lesson.batches(val_features, val_mpg, len(val_mpg), shuffle=False)
@@ -86,15 +86,15 @@ pd.plotting.scatter_matrix(shown, ax=axes, s=60, hist_kwds={"bins": 20})
 lesson.save_figure("scatter_matrix", figure)
 
 # %% [markdown]
-# The scatter matrix plots each of four columns against the others. The bottom row says: cars with a
-# larger engine (displacement), more weight or more power go fewer miles per gallon. The points
-# follow a curve, not a line, so a network with hidden layers has something to learn that a line
-# misses.
+# The scatter matrix plots each of four columns against the others, and on the diagonal a histogram
+# of its values. The bottom row says: cars with a larger engine (displacement), more weight or more
+# power go fewer miles per gallon. The points follow a curve, not a line, so a network with hidden
+# layers has something to learn that a line misses.
 #
 # ## 3 Define
-# A car weighs thousands of pounds but has at most eight cylinders. If two parameters grow by 0.001,
-# the one that multiplies 3,000 pounds adds 3 to the sum, the one that multiplies 8 cylinders 0.008.
-# So the same step is too large for one and too small for the other.
+# A car weighs thousands of pounds but has at most eight cylinders. Suppose that two parameters grow
+# by 0.001. The one that multiplies 3,000 pounds adds 3 to the sum. The one that multiplies 8
+# cylinders adds only 0.008. So the same step is too large for one and too small for the other.
 #
 # *Normalization* puts all columns on the same scale: subtract the column's mean, divide by its
 # standard deviation. With mean 3,000 and standard deviation 850, a car of 3,850 pounds becomes
@@ -117,8 +117,9 @@ model.add(layers.Dense(1))
 model.summary()
 
 # %% [markdown]
-# The numbers of `Normalization` are measured, not trained. `--hidden` without a number leaves one
-# layer of 9 + 1 = 10 parameters: that is *linear regression*.
+# The 19 numbers of `Normalization` are measured, not trained: 9 means, 9 variances and a count.
+# `--hidden` without a number leaves one layer of 9 + 1 = 10 parameters: that is *linear
+# regression*.
 #
 # ## 4 Compile
 # Two ways to measure the error, for predictions that miss by 1 and by 5 MPG:
@@ -130,9 +131,10 @@ model.summary()
 # car that we miss by 5 MPG pulls the parameters five times as hard as one that we miss by 1.
 #
 # The optimizer `RMSprop` divides each derivative by its average size in recent steps, so a step
-# changes a parameter by about the learning rate. The usual 0.001 suits the network. In linear
-# regression the bias alone must become the average MPG, about 23, because normalized features are 0
-# on average. At 0.001 per step that takes 23,000 steps, so we give it 0.1.
+# changes a parameter by about the learning rate. The usual 0.001 suits the network, where thousands
+# of parameters move at once and their small changes add up. In linear regression the bias alone
+# must become the average MPG, about 23, because normalized features are 0 on average. At 0.001 per
+# step that takes 23,000 steps, so we give it 0.1.
 
 # %%
 learning_rate = lesson.learning_rate or (0.001 if lesson.hidden else 0.1)
@@ -140,7 +142,7 @@ model.compile(
     optimizer=keras.optimizers.RMSprop(learning_rate),
     loss="mse",
     metrics=["mae", "mse"],  # `mse` repeats the loss under its own name in the history
-    steps_per_execution=steps,  # as in lesson 01
+    steps_per_execution=steps,  # all steps of an epoch before returning to Python
 )
 
 # %% [markdown]
@@ -171,9 +173,9 @@ print(f"trained for {len(history.epoch)} epochs, restored the weights of epoch {
 # cars.
 #
 # And what can 79 test cars tell? With other test cars the mean error would be a little different:
-# by about s/√n, where s is the standard deviation of the errors and n the number of cars. This is
-# the *standard error* of a mean. We print it after ±: in about two cases out of three, the mean
-# over very many cars lies within one standard error of ours.
+# by about s/√n, where s is the standard deviation of the absolute errors and n the number of cars.
+# This is the *standard error* of a mean. We print it after ±: in about two cases out of three, the
+# mean over very many cars lies within one standard error of ours.
 
 # %%
 test = model.evaluate(test_features, test_mpg, verbose=0, return_dict=True)
@@ -218,9 +220,9 @@ units = {"loss": "mean squared error [MPG²]", "mae": "mean absolute error [MPG]
 lesson.finish(model, history, units=units, test_loss=test["loss"], test_mae=test["mae"])
 
 # %% [markdown]
-# In the figure `predictions`, points on the dashed line are exact. The histogram of the errors
-# should be centered at 0: otherwise the network would predict systematically too much or too
-# little.
+# In the figure `predictions`, points on the dashed line are exact. The histogram shows predicted
+# minus true MPG. It should be centered at 0: otherwise the network would predict systematically too
+# much or too little.
 #
 # `finish` also draws `loss.png`: both losses fall steeply, then become flat, and early stopping
 # ends the training.

@@ -16,7 +16,7 @@ Expect: test accuracy 0.882 (0.881 to 0.884), median and range of three seeds.
 # %%
 from frame import Flag, Lesson
 
-# `--models` takes one or more of these names, by default all.
+# `--models` takes one or more of these names, by default all. `Flag` adds a help text to a default.
 NAMES = (
     "smaller", "baseline", "bigger", "L2", "L1",
     "dropout", "batch_norm", "L2_dropout", "early_stopping", "a_fifth",
@@ -56,8 +56,8 @@ print(len(train_reviews), "training,", len(val_reviews), "validation,", len(test
 # %% [markdown]
 # ## 2 Prepare
 # Each review becomes a *multi-hot* vector of 10,000 numbers: 1 at the rank of every word that
-# occurs in it, 0 elsewhere. With so many inputs a network overfits within a few epochs, which is
-# just what we want to study.
+# occurs in it, 0 elsewhere. With so many inputs it has many weights, so it overfits within a few
+# epochs, which is just what we want to study.
 #
 # Nearly all numbers are 0. So we keep a *sparse* array, which stores only the ones and their
 # positions.
@@ -77,7 +77,7 @@ train_words, val_words, test_words = map(multi_hot, (train_reviews, val_reviews,
 train_labels, val_labels, test_labels = (
     labels.reshape(-1, 1) for labels in (train_labels, val_labels, test_labels)
 )  # shape (reviews, 1), the same as that of the predictions
-val = lesson.batches(val_words, val_labels, shuffle=False)
+val = lesson.batches(val_words, val_labels, shuffle=False)  # each batch is a dense array again
 test = lesson.batches(test_words, test_labels, shuffle=False)
 
 # %% [markdown]
@@ -86,7 +86,7 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 # A network *generalizes* if it does well on data it has never seen. Its *capacity* is how
 # complicated a function it can represent; more layers and units mean more capacity. With too little
 # capacity, or too little training, a network *underfits*: it misses patterns that are there. With
-# too much capacity it can *overfit*: it *memorizes* chance patterns in the training data (*noise*).
+# too much capacity it can *overfit*: it *memorizes* chance patterns (*noise*) of the training data.
 # Perhaps all three reviews that mention a certain actor happen to be positive.
 #
 # Our *baseline*, with which we compare the other models, has two hidden layers of 16 units.
@@ -106,7 +106,7 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 #
 # The derivative, 2λw, pulls every weight towards 0 in proportion to its size. In plain gradient
 # descent it takes the same percentage off every weight in each step, hence the other name, *weight
-# decay*. (With Adam the two differ: see notes/overfitting.md.)
+# decay*. (With Adam, an L2 penalty and weight decay differ: see notes/overfitting.md.)
 #
 # An *L1 penalty* adds λ·Σ|w|. Its derivative is λ or -λ, however small the weight: unlike the pull
 # of L2, this one does not weaken near 0. So weights of little use end very close to 0.
@@ -120,12 +120,13 @@ test = lesson.batches(test_words, test_labels, shuffle=False)
 #
 # ### Batch normalization
 # *Batch normalization* shifts and scales the outputs of each unit to mean 0 and variance 1 over the
-# batch. Then it lets training choose another scale and shift. A single new review has no batch, so
-# in prediction the layer uses averages of the means and variances of past training batches.
+# batch. Then it multiplies them by one parameter and adds another, in case a different range suits
+# the next layer better. A single new review has no batch, so in prediction the layer uses averages
+# of the means and variances of past training batches.
 #
 # It was invented to train deep networks faster. But the mean depends on which other reviews are in
-# the batch, and that makes the outputs noisy, as with dropout. So it is often recommended against
-# overfitting. Does it help?
+# the batch, so the outputs vary at random. As with dropout, the next layer cannot rely on any of
+# them. So batch normalization is often recommended against overfitting. Does it help?
 
 
 # %%
@@ -171,8 +172,9 @@ for name in lesson.models:
 # %% [markdown]
 # ## 5 Fit
 # All ten models get the weights of their best epoch back, as in lesson 02. Only `early_stopping`
-# also ends its training early, after 3 epochs without a new minimum; the others go on for all 20
-# epochs. `a_fifth` trains on 3,000 reviews only: how much do the other 12,000 help?
+# also ends its training early, after 3 epochs without a new minimum of the validation loss; the
+# others go on for all 20 epochs. `a_fifth` trains on 3,000 reviews only: how much do the other
+# 12,000 help?
 
 # %%
 curves = {}
@@ -190,7 +192,7 @@ for name, model in models.items():
         train,
         validation_data=val,
         epochs=lesson.epochs,
-        callbacks=lesson.callbacks(early_stopping, training=name),
+        callbacks=lesson.callbacks(early_stopping, training=name),  # a name for each training
         verbose=0,
     )
     curves[name] = history.history
@@ -248,9 +250,9 @@ for file, names in [("capacity", NAMES[:3]), ("remedies", [NAMES[1], *NAMES[3:]]
 # | `a_fifth`        | 12         | 0.332     | 0.367     | 0.345    | 0.852         |
 # <!-- end -->
 #
-# - *Keeping the best epoch's weights* helps most: the baseline's loss is 0.278 instead of 0.654.
-#   Stopping early only saves time: the row `early_stopping` is the baseline again, with fewer
-#   epochs.
+# - *Keeping the best epoch's weights* costs nothing and helps a great deal: the baseline's loss is
+#   0.278 instead of 0.654. Stopping early only saves time: the row `early_stopping` is the baseline
+#   again, with fewer epochs.
 # - *Capacity*: the more units, the earlier the best epoch and the higher the last loss.
 # - *Penalties* slow overfitting down: the last loss is much lower than the baseline's. The best
 #   loss is not, so if you keep the best epoch's weights, the penalties do not help here.
@@ -298,6 +300,6 @@ lesson.finish(model, curves[best_name], training=best_name, **scores)
 # ## Exercises
 # 1. What does too much dropout look like? Try `--dropout 0.9`.
 # 2. What does too strong a penalty do? Try `--l2 0.1`.
-# 3. With `--limit 3000`, which of the three sizes is best?
+# 3. With `--limit 3000` (only so many reviews), which of the three sizes is best?
 #
 # Solutions: notes/solutions/04_regularization_dropout.md

@@ -34,7 +34,7 @@ from keras import layers
 from sklearn.model_selection import train_test_split
 
 from common.batches import epoch_order
-from common.callbacks import ModelCheckpoint  # Keras', but a crash leaves no half-written file
+from common.callbacks import ModelCheckpoint  # as in Keras, but a crash leaves no half-written file
 
 # %% [markdown]
 # ## 1 Load
@@ -80,8 +80,9 @@ model = build_model()
 # keeps two running averages: one of the derivatives, one of their squares (lesson 00). It also
 # counts its steps. To continue training later you need this state too.
 #
-# The first training step would create the state; `optimizer.build` creates it now. We need that
-# because `load_weights`, further below, only fills a state that exists.
+# The first training step would create the state; `optimizer.build` creates it now. We need that for
+# `load_weights`, further below: if there is no state yet, it leaves the saved one out and only
+# warns.
 
 
 # %%
@@ -111,7 +112,7 @@ saved = lesson.folder / "saved"
 saved.mkdir(exist_ok=True)
 keep_best = ModelCheckpoint(saved / "best.keras", monitor="val_loss", save_best_only=True)
 keep_all = ModelCheckpoint(saved / "epoch-{epoch:02d}.weights.h5", save_weights_only=True)
-model.save_weights(saved / "epoch-00.weights.h5")  # untrained: `keep_all` saves after each epoch
+model.save_weights(saved / "epoch-00.weights.h5")  # before epoch 1
 history = model.fit(
     train,
     validation_data=(val_images, val_labels),
@@ -156,8 +157,8 @@ print(whole.name, "contains", *sorted(zipfile.ZipFile(whole).namelist()))
 # %% [markdown]
 # ### Weights only: `.weights.h5`
 # Use this format if your program builds the model itself. `load_weights` fills a model of the same
-# architecture. The file of a compiled model also holds the optimizer's state. To compare, we also
-# save a model without an optimizer.
+# architecture. The file of a compiled model also holds the optimizer's state. To see how much room
+# that takes, we also save a model without an optimizer.
 
 # %%
 weights = saved / "digits.weights.h5"
@@ -174,10 +175,10 @@ uncompiled.save_weights(without_optimizer)
 
 # %% [markdown]
 # ### What each file holds
-# The table shows what each file restores by itself. A "no" under `architecture` means that the file
-# alone gives back no Keras model. The `compile_settings` are the optimizer, the loss and the
-# metric. The column `optimizer` is about its state: "yes" means that the loaded optimizer has
-# counted as many steps as that of `model`.
+# The table shows what comes from each file. What is missing, our code had to supply: with a "no"
+# under `architecture`, for example, the model. The `compile_settings` are the optimizer, the loss
+# and the metric. The column `optimizer` is about its state: "yes" means that the loaded optimizer
+# has counted as many steps as that of `model`.
 
 # %%
 rows = []
@@ -248,8 +249,9 @@ lesson.save_table("forms", table.replace({True: "yes", False: "no"}))
 # (From a `.keras` file, `load_model` does the first two at once.)
 #
 # Does the optimizer's state matter? We load the checkpoint before the last epoch and train that
-# epoch again on the same batches, with the state and without it. With it we reach exactly the
-# weights of `model`. Without it Adam starts again from zero, and the weights differ.
+# epoch again, with the state and without it. (So that the batches are the same as before, we give
+# `fit` the images in the order of that epoch.) With it we reach exactly the weights of `model`.
+# Without it Adam starts again from zero, and the weights differ.
 
 
 # %%
@@ -291,10 +293,13 @@ assert with_state == 0
 # `register_keras_serializable` registers the class under a name, by which Keras finds it. And
 # `get_config` returns the arguments: those that every layer has, such as its name, and your own,
 # here `start`. A program that loads the model has to import the class before it calls `load_model`.
+# (The layer `Lambda`, which wraps a Python function, is an exception: its code is in the file. A
+# stranger's file could run anything that way, so `load_model` refuses it unless you say
+# `safe_mode=False`.)
 
 
 # %%
-@keras.saving.register_keras_serializable(package="lesson05")
+@keras.saving.register_keras_serializable(package="lesson05")  # as "lesson05>Scale"
 class Scale(layers.Layer):
     """Multiplies its inputs by one trainable number."""
 
@@ -303,7 +308,7 @@ class Scale(layers.Layer):
         self.start = start
 
     def build(self, input_shape):
-        # A trainable parameter, and its first value.
+        # Keras calls this once, when it knows the shape of the inputs.
         self.factor = self.add_weight(initializer=keras.initializers.Constant(self.start))
 
     def call(self, inputs):
@@ -332,13 +337,13 @@ lesson.finish(
 # - `ModelCheckpoint(..., save_best_only=True)` keeps the best epoch while you train.
 # - To continue training you need the optimizer's state, not only the weights.
 #
-# With your own model, start with `ModelCheckpoint("best.keras", save_best_only=True)`; then load
-# `best.keras`.
+# With your own model, start with `ModelCheckpoint("best.keras", save_best_only=True)`, which
+# watches `val_loss` and so needs validation data. Then load `best.keras`.
 
 # %% [markdown]
 # ## Exercises
 # 1. Order the files by size. Explain the differences with the number of parameters.
-# 2. Transfer only the first Dense layer of the saved model to a new one with more classes.
+# 2. Transfer only the first Dense layer of the saved model to a new model with more classes.
 # 3. Stop the lesson with Ctrl-C in its third epoch. What do you have to type to continue
 #    (notes/running.md says it), and what is printed at the end?
 #

@@ -20,7 +20,7 @@ Expect: test accuracy 0.923 (0.922 to 0.924), median and range of three seeds.
 # %%
 from frame import Lesson, expect_error
 
-# `backends`: what follows is TensorFlow, which Keras uses unless you choose another library.
+# `backends`: this lesson calls TensorFlow directly, so it runs with no other back-end (lesson 02).
 lesson = Lesson(__doc__, epochs=10, batch_size=32, learning_rate=0.1, backends=("tensorflow",))
 
 import keras
@@ -80,11 +80,11 @@ print("first row after transpose:", tf.transpose(table)[0].numpy())
 
 # %% [markdown]
 # ### Reduce
-# A *reduction* such as `tf.reduce_sum` or `tf.reduce_mean` combines all numbers into one. The axis
-# that you name disappears: `axis=0` combines the rows, and the shape (3, 4) becomes (4,), one
-# number per column. `axis=1` leaves one number per row, shape (3,). `keepdims=True` keeps the axis,
-# with length 1. `tf.argmax` returns the index of the largest number: that is how ten probabilities
-# become a predicted class.
+# A *reduction* such as `tf.reduce_sum` or `tf.reduce_mean` combines all numbers into one. Given an
+# axis, it combines along that axis only, and the axis disappears: `axis=0` combines the rows, and
+# the shape (3, 4) becomes (4,), one number per column. `axis=1` leaves one number per row, shape
+# (3,). `keepdims=True` keeps the axis, with length 1. `tf.argmax` returns the index of the largest
+# number: that is how ten probabilities become a predicted class.
 
 # %%
 print("sum:", tf.reduce_sum(table).numpy())
@@ -193,7 +193,7 @@ print("weights:", weights.shape, "biases:", biases.shape, "parameters:", model.c
 
 
 def predict(rows):
-    """Return probabilities, shape (n, 10). (`tf.nn.softmax` also works for scores above 88.)"""
+    """Return probabilities, shape (n, 10). (`tf.nn.softmax` works for scores above 88 too.)"""
     powers = tf.exp(rows @ weights + biases)  # shape (n, 10), divided below by shape (n, 1)
     return powers / tf.reduce_sum(powers, axis=1, keepdims=True)
 
@@ -211,10 +211,11 @@ def predict(rows):
 #
 # A score is the sum of all pixels times their weights, plus the bias. So, by the chain rule, the
 # derivative with respect to a weight is pixel times error, and with respect to a bias it is the
-# error itself. Training subtracts these derivatives times the *learning rate*: where the image has
-# ink, the weights of class 8 become smaller. For weight (i, j) we need pixel i times error j, added
-# up over the 32 images of a batch. That is row i of the *transposed* pixels, (784, 32), times
-# column j of the errors, (32, 10): a matrix product again.
+# error itself. Together these derivatives are the *gradient*. Gradient descent subtracts it times
+# the *learning rate*: where the image has ink, the weights of class 8 become smaller. For weight
+# (i, j) we need pixel i times error j, averaged over the 32 images of a batch, so we divide the
+# errors by 32 and add up. That is row i of the *transposed* pixels, (784, 32), times column j of
+# the errors, (32, 10): a matrix product again.
 
 
 # %%
@@ -227,7 +228,7 @@ def train_step(images, labels):
     error = (probabilities - truth) / len(truth)  # divided by the batch size: an average
     weights.assign_sub(lesson.learning_rate * (tf.transpose(rows) @ error))
     biases.assign_sub(lesson.learning_rate * tf.reduce_sum(error, axis=0))
-    losses = -tf.reduce_sum(truth * tf.math.log(probabilities + 1e-7), axis=1)  # never log(0)
+    losses = -tf.reduce_sum(truth * tf.math.log(probabilities + 1e-7), axis=1)  # -log(p)
     correct = tf.argmax(probabilities, axis=1) == tf.cast(labels, tf.int64)  # argmax gives int64
     return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(correct, tf.float32))
 
@@ -235,9 +236,9 @@ def train_step(images, labels):
 # %% [markdown]
 # ## 5 Fit
 # Two loops, over epochs and over batches, and after each epoch the validation accuracy. As `fit`
-# would, our loop calls the *callbacks* at the beginning and end of each epoch (lesson 15). One of
-# them collects the losses and accuracies that we pass as `logs`: the history. (`compile` is only
-# for `evaluate` below: its optimizer is never used.)
+# would, our loop calls the *callbacks* at the beginning and end of each epoch (lesson 15). With
+# `add_history=True`, one of them collects the losses and accuracies that we pass as `logs`: the
+# history. (`compile` is only for `evaluate` below: its optimizer is never used.)
 
 # %%
 model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -296,8 +297,9 @@ lesson.finish(model, model.history, test_loss=test["loss"], test_accuracy=test["
 # - Shapes are compared from the right, and lengths of 1 are repeated: broadcasting.
 # - TensorFlow runs eagerly; `tf.function` traces a function once and then runs its graph.
 #
-# When something fails in your own code, first print the shapes and dtypes. Text, *ragged* and
-# *sparse* tensors are in [notes/tensors.md](notes/tensors.md).
+# When something fails in your own code, first print the shapes and dtypes.
+# [notes/tensors.md](notes/tensors.md) is about text, *ragged* tensors (rows of different lengths)
+# and *sparse* ones (mostly zeros, of which only the others are stored).
 
 # %% [markdown]
 # ## Exercises

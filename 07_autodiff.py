@@ -16,7 +16,7 @@ Expect: w 3.06 (3.01 to 3.06), b 2.00 (1.97 to 2.02), median and range of three 
 # %%
 from frame import Lesson
 
-# The points are made below, so there is no data set to load. The tape is TensorFlow's.
+# The points are made below, so there is no data set to load. The tape exists only in TensorFlow.
 lesson = Lesson(
     __doc__, epochs=100, batch_size=100, data="points near a line", backends=("tensorflow",)
 )
@@ -71,8 +71,9 @@ print("with finite differences:", (f(2.001) - f(1.999)) / 0.002)
 #
 # Why backward? Every early layer needs the derivatives of all later ones as factors. Backward, they
 # are computed once and used by all earlier layers. So one pass gives the derivatives for all
-# weights. A pass from the front (*forward mode*) would give the derivative for one weight only:
-# 100,000 weights would need 100,000 passes.
+# weights. A pass from the front (*forward mode*) starts at one weight and carries along how that
+# weight changes everything after it. For the next weight it has to start again: 100,000 weights
+# would need 100,000 passes.
 
 # %%
 x = tf.Variable(1.5)
@@ -128,7 +129,7 @@ random = np.random.default_rng(lesson.seed)
 
 
 def make_points(count):
-    """Generate points near y = 3x + 2: x, normally distributed, and y, both (count, 1)."""
+    """Return x (normally distributed) and y = 3x + 2 + noise, both of shape (count, 1)."""
     x = random.normal(size=(count, 1))
     y = 3 * x + 2 + random.normal(scale=0.5, size=(count, 1))
     return x.astype("float32"), y.astype("float32")
@@ -171,9 +172,9 @@ def fit_line(rate):
     for _ in range(100):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean((predict(train_x, w, b) - train_y) ** 2)
-        dw, db = tape.gradient(loss, [w, b])
-        w.assign_sub(rate * dw)
-        b.assign_sub(rate * db)
+        dloss_dw, dloss_db = tape.gradient(loss, [w, b])
+        w.assign_sub(rate * dloss_dw)
+        b.assign_sub(rate * dloss_db)
         losses.append(float(loss))
     return float(w), float(b), losses
 
@@ -207,10 +208,9 @@ lesson.save_figure("line", figure)
 # long before the end: the line has arrived. With 1.1 the loss *diverges*: it grows without limit.
 # Why?
 #
-# Look at b alone, with w fixed. The loss, an average of squares, is then a parabola, (b - best)² +
-# c, where c is the lowest loss and `best` the b that has it. Its derivative is 2·(b - best). A step
-# subtracts rate · 2·(b - best), so the new distance b - best is the old one times the factor 1 -
-# 2·rate:
+# Look at b alone, with w fixed. The loss, an average of squares, is then the parabola (b - best)² +
+# c: c is the lowest loss, and `best` is the b that has it. Its derivative is 2·(b - best). A step
+# subtracts rate·2·(b - best), so it multiplies the distance b - best by the factor (1 - 2·rate):
 #
 # - rate 0.1: the factor is 0.8, and the distance shrinks quickly
 # - rate 0.001: the factor is 0.998, and it shrinks slowly
@@ -218,8 +218,8 @@ lesson.save_figure("line", figure)
 #
 # ### The same with Keras
 # A `Dense` layer with one unit computes w·x + b. The two initializers give it our starting values;
-# Keras calls the weights of a layer its *kernel*. `"mse"` is our loss, and `SGD`, stochastic
-# gradient descent (lesson 01), makes our update.
+# Keras calls w the *kernel* of the layer. `"mse"` is our loss, and `SGD`, stochastic gradient
+# descent (lesson 01), makes our update.
 
 # %%
 model = keras.Sequential([
@@ -233,8 +233,8 @@ keras_w, keras_b = (float(np.squeeze(parameter)) for parameter in model.get_weig
 # %% [markdown]
 # ## 6 Evaluate
 # For a straight line a formula gives the best w and b directly (*least squares*); `np.polyfit` uses
-# it. How well does it do on new points? The noise has standard deviation 0.5, so its mean square is
-# 0.5² = 0.25. No line can predict noise: expect a test MSE of about that.
+# it. How well does the line of Keras do on new points? The noise has standard deviation 0.5, so its
+# mean square is 0.5² = 0.25. No line can predict noise: expect a test MSE of about that.
 
 # %%
 best_w, best_b = np.polyfit(train_x[:, 0], train_y[:, 0], 1)
@@ -264,9 +264,10 @@ lesson.finish(model, history, w=keras_w, b=keras_b, test_mse=test_mse)
 # - The gradient points uphill. Gradient descent subtracts it, times the learning rate.
 # - Too small a learning rate wastes time; too large a one makes the loss diverge.
 #
-# For a network of your own, first try the optimizer's default learning rate. If the loss grows or
-# becomes `nan` (*not a number*: too large to compute with), divide the rate by ten; if the loss
-# hardly falls, multiply it by three. Lesson 15 trains a network by a tape and a loop of its own.
+# For a network of your own, first try the optimizer's default learning rate. If the loss grows
+# becomes `inf` (too large for float32) or `nan` (*not a number*, such as inf - inf), divide the
+# rate by ten; if the loss hardly falls, multiply it by three. Lesson 15 trains a network by a tape
+# and a loop of its own.
 
 # %% [markdown]
 # ## Exercises
@@ -275,6 +276,6 @@ lesson.finish(model, history, w=keras_w, b=keras_b, test_mse=test_mse)
 # 2. Find the minimum of (x - 3)² + 1 by gradient descent from 0. How many steps does it take until
 #    x is less than 0.001 from the minimum, with the learning rates 0.1, 0.5 and 1.1?
 # 3. With `--batch-size 10`, `fit` takes ten steps per epoch, each with ten of the points. Compare
-#    the two loss curves (`loss.png`). What is different, and why?
+#    the `loss.png` of a run with this flag and of one without. What is different, and why?
 #
 # Solutions: notes/solutions/07_autodiff.md

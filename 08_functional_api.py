@@ -41,8 +41,9 @@ print(districts.describe().T[["mean", "std", "min", "max"]].round(1).to_string()
 # %% [markdown]
 # ## 2 Prepare
 # Rooms *per household* say more about the houses than the number of rooms in the whole district. So
-# we divide rooms, bedrooms and people by the number of households. A quarter of the rows is the
-# test set; a quarter of the rest is for validation.
+# we divide rooms, bedrooms and people by the number of households. The population stays a column as
+# well: it says how large a district is. A quarter of the rows is the test set; a quarter of the
+# rest is for validation.
 
 # %%
 features = pd.DataFrame({
@@ -84,7 +85,7 @@ train = lesson.batches(train_features, train_values)  # reshuffled for every epo
 
 # %%
 normalization = layers.Normalization()
-normalization.adapt(train_features)  # training does not change it, so models can share it
+normalization.adapt(train_features)  # mean and variance of each column (lesson 03)
 
 keras.utils.set_random_seed(lesson.seed)
 sequential = keras.Sequential([
@@ -151,7 +152,8 @@ lesson.save_figure("wide_deep_diagram", diagram(wide_deep, "wide_deep"))
 # %% [markdown]
 # ### Two inputs
 # We have only one table, so for practice we give the wide path its first five columns and the deep
-# path its last six. Layers can have names, which summary and history show.
+# path its last six: three columns go to both. Layers can have names, which summary and history
+# show.
 
 # %%
 train_parts = train_features[:, :5], train_features[:, 2:]  # for the wide and the deep path
@@ -171,13 +173,13 @@ two_inputs = keras.Model([wide_input, deep_input], value)
 
 # %% [markdown]
 # ### Two outputs
-# Both paths learn from the same error. The wide path learns its simple rule quickly. Then the error
-# is smaller, and the deep path gets only small gradients. An *auxiliary output* works against that:
-# a second output layer must predict the value from the deep path alone. After training we ignore
-# it.
+# Both paths learn from the same error. The gradient of the MSE is proportional to the error. The
+# wide path learns its simple rule quickly, so the error soon is small, and the deep path gets only
+# small gradients. An *auxiliary output* works against that: a second output layer must predict the
+# value from the deep path alone. After training we ignore it.
 #
-# The architecture is that of `two_inputs` plus the layer `deep_alone`. But we create all layers
-# that are trained anew: if both models shared them, they would be trained twice.
+# The architecture is that of `two_inputs` plus the layer `deep_alone`. But every trainable layer is
+# created anew: if both models shared one, it would be trained twice.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -302,7 +304,7 @@ one, other = test_features[:1], test_features[1:2]
 print("deep:", deep.predict(one, verbose=0), "and", deep.predict(other, verbose=0))
 print("comparison:", comparison.predict((one, other), verbose=0))
 print("hidden_output:", hidden_output.predict(one, verbose=0).round(2))
-# We save `two_outputs` as an example; to predict house values, `deep` would be the choice.
+# Saved as an example of a model with two outputs; `deep` predicts house values better.
 lesson.finish(two_outputs, histories["two_outputs"], training="two_outputs", **scores)
 
 # %% [markdown]

@@ -20,7 +20,7 @@ from frame import Flag, Lesson
 lesson = Lesson(
     __doc__,
     epochs=20,
-    batch_size=50,  # a divisor of 7,000: for a smaller last batch XLA would compile again
+    batch_size=50,  # a divisor of 7,000, so that all batches have one size (see section 4)
     data="sums of two sine waves",
     models=("linear", "simple_rnn", "deep_rnn", "lstm", "gru", "conv_gru", "ten_ahead"),
     series=Flag(7_000, "number of training series", at_most=7_000),
@@ -40,8 +40,9 @@ from forecasting import figures
 # network sees the first 50 and predicts the last ten.
 #
 # The noise cannot be predicted: at each step it is drawn uniformly between -0.05 and 0.05. Its mean
-# square is 0.1²/12 = 0.00083, and on average no forecast can have a lower mean squared error (MSE)
-# than that. This is the *noise floor*.
+# square is 0.1²/12 = 0.00083 (the integral of x² over that range, divided by its width), and on
+# average no forecast can have a lower mean squared error (MSE) than that. This is the *noise
+# floor*.
 
 # %%
 STEPS, AHEAD, SERIES = 50, 10, 10_000
@@ -112,9 +113,10 @@ print("windows:", windows[:, :STEPS, np.newaxis].shape, "targets:", windows[:, S
 # Its second gate, the *reset gate*, sets how much of the old state goes into the candidate.
 #
 # An *LSTM*, long short-term memory, has two states: the *cell state* stores what may be needed
-# later, the *hidden state* is what the layer returns now. The *forget gate* sets how much of the
-# old cell state is kept, the *input gate* how much of the candidate is added, and the *output gate*
-# how much of the new cell state is returned:
+# later, the *hidden state* is what the layer returns now. Candidate and gates are computed from the
+# value and the old hidden state. The *forget gate* sets how much of the old cell state is kept, the
+# *input gate* how much of the candidate is added, and the *output gate* how much of the new cell
+# state is returned:
 #
 #     new_cell = forget_gate * old_cell + input_gate * candidate
 #     new_hidden = output_gate * tanh(new_cell)
@@ -155,7 +157,8 @@ models = {name: build_model(name) for name in lesson.models}
 
 # %% [markdown]
 # ## 4 Compile
-# Adam's learning rate falls from 0.008 to 0 along half a cosine wave (lesson 16).
+# Adam's learning rate falls from 0.008 to 0 along half a cosine wave: large steps at first, small
+# ones at the end (lesson 16).
 #
 # In a recurrent network, gradients sometimes *explode*: they become so large that one step of
 # gradient descent ruins the weights (section 6 shows why). *Gradient clipping* prevents it.
@@ -169,8 +172,9 @@ for model in models.values():
     model.compile(
         optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
         loss="mse",
-        steps_per_execution=steps,  # all steps of an epoch in one call: faster
-        # TensorFlow's compiler XLA makes the 50 small steps of a series about three times as fast.
+        steps_per_execution=steps,  # training steps in one call
+        # The compiler XLA (lesson 02) makes the 50 time steps about three times as fast. It has to
+        # compile anew for every size of a batch.
         jit_compile=True if keras.backend.backend() == "tensorflow" else "auto",
     )
 
@@ -249,29 +253,24 @@ if one_ahead:
 # gate is 0.99 copies most of its state, and 0.99^50 = 0.6 survives.
 #
 # The gradient of the forecast with respect to an early input value contains the same factors. The
-# figure `memory` shows it for each step. `small start` is `deep_rnn` with the weights of the old
-# state halved.
+# figure `memory` shows it for each time step, as root mean square over 200 test series.
 
 # %%
 recurrent = [name for name in ("deep_rnn", "lstm", "gru") if name in models]
 before = {name: build_model(name) for name in recurrent}  # the same networks, untrained
-if "deep_rnn" in models:
-    before["deep_rnn, small start"] = build_model("deep_rnn")
-    for layer in before["deep_rnn, small start"].layers[:2]:
-        from_input, from_state, bias = layer.get_weights()
-        layer.set_weights([from_input, 0.5 * from_state, bias])
 if recurrent:
     after = {name: models[name] for name in recurrent}
     lesson.save_figure("memory", figures.memory(before, after, test_inputs[:200]))
 
 # %% [markdown]
-# Before training, the gradient of `small start` vanishes fastest, while that of `deep_rnn` hardly
-# shrinks. Keras starts the weights of the old state as an *orthogonal* matrix, which changes no
-# vector's length.
+# With 20 units, b becomes a 20x20 matrix, the *recurrent weights*. Keras starts it as an
+# *orthogonal* matrix, which changes no vector's length. So before training the gradient of
+# `deep_rnn` hardly shrinks.
 #
-# The gates of a GRU and an LSTM start about half open, so both lose a part of their state at every
-# step. In training the gates learn to keep more. Afterwards all three networks depend on all 50
-# values, on the last ones most.
+# The gates of a GRU start about half open, the forget gate of an LSTM at about 0.73, so at first
+# both lose a part of their state at every step. In training they learn to keep more. Afterwards all
+# three networks depend on all 50 values. So here a good start already keeps the simple RNN from
+# forgetting; the longer the series, the harder that gets, and the more the gates are worth.
 #
 # ## 7 Predict
 # There are three ways to forecast ten steps: repeat the last value ten times (naive); predict one
@@ -316,6 +315,8 @@ lesson.finish(models[last], curves[last], training=last, **errors)
 #
 # On your own data, try first: the naive forecast, then a linear model on windows, then a GRU with
 # 20 to 50 units. Scale the values to about -1 to 1; compute the scale from the training part only.
+# If the time of day matters, give it as two features, the sine and cosine of 2π·hour/24, so that
+# 23:59 is close to 0:00.
 
 # %% [markdown]
 # ## Exercises

@@ -18,7 +18,10 @@ Expect: median test accuracy, ten images per digit: from scratch 0.876, with fro
 from frame import Flag, Lesson
 
 lesson = Lesson(
-    __doc__, epochs=3, batch_size=64, steps=Flag(400, "training steps per model of the second task")
+    __doc__,
+    epochs=3,
+    batch_size=64,
+    steps=Flag(400, "training steps of the second task; from scratch, twice as many"),
 )
 
 import math
@@ -84,11 +87,12 @@ lesson.save_figure("few", plots.image_grid(few_images[..., 0], titles, columns=1
 # %% [markdown]
 # ## 3 Define
 # The network has two parts. The first is the *feature extractor*. Its *convolutions* slide small
-# windows of weights, *filters*, over the image. The result is large where the pixels match the
-# filter's pattern, such as an edge. *Pooling* halves height and width. (Lesson 12 explains both.)
-# At the end there are 5x5 numbers for each of 64 filters: 1,600 *features*, which tell what strokes
-# the image has, and where. The second part, the *head*, turns the features into the probabilities
-# of the five classes, with dense layers.
+# windows of weights, *filters*, over the image. At each place they compute the weighted sum of the
+# pixels below. It is large where the pixels match the filter's pattern, such as an edge. *Pooling*
+# keeps the largest of every 2x2 numbers, which halves height and width. (Lesson 12 explains both.)
+# So 28 pixels become 26, 13, 11 and 5. At the end there are 5x5 numbers for each of 64 filters:
+# 1,600 *features*, which tell what strokes the image has, and where. The second part, the *head*,
+# turns the features into the probabilities of the five classes, with dense layers.
 #
 # The digits 5 to 9 consist of strokes too, so the feature extractor can be reused. The head cannot:
 # its five outputs stand for other digits.
@@ -132,7 +136,8 @@ model.summary(expand_nested=True)
 # ## 4 Compile
 # *Freezing* a layer means that training leaves its weights as they are. In Keras you set
 # `layer.trainable = False`; for a model, such as our feature extractor, this freezes all its
-# layers. `compile` notes which weights are to be trained, so always compile after you change it.
+# layers. `compile` notes which weights are to be trained, so always compile again after you change
+# `trainable`.
 
 
 # %%
@@ -169,7 +174,8 @@ learned = features.get_weights()
 #
 # - **from scratch**: a new feature extractor and a new head, both trained;
 # - **frozen**: the trained feature extractor stays frozen, only a new head is trained;
-# - **fine-tuned**: the frozen model is unfrozen and trained on, with a tenth of the learning rate.
+# - **fine-tuned**: then the features are unfrozen too, and all is trained further, with a tenth of
+#   the learning rate.
 #
 # Why is the head trained first? It starts random, so at first the gradients that reach the features
 # are little better than random: they would push good features in wrong directions. The low learning
@@ -200,7 +206,7 @@ def fit_few(name, model, size, rate=0.001, steps=lesson.steps):
     return test["accuracy"]
 
 
-scores = {}  # test accuracies, as named in the run's record (`from_nothing`: from scratch)
+scores = {}  # test accuracies; `from_nothing` means from scratch
 for size in SIZES:
     keras.utils.set_random_seed(lesson.seed)
     scratch = with_head(build_features())
@@ -266,9 +272,10 @@ lesson.finish(
 # %% [markdown]
 # ### Photos of your own
 # Start from a network that others have trained on ImageNet, 1.3 million photos of 1,000 classes.
-# MobileNetV2 is a small one, for photos of 224x224 pixels with values from 0 to 255. Leave out its
-# head (`include_top=False`), and average each channel of its last layer over the image
-# (`pooling="avg"`). For photos of, say, three classes:
+# MobileNetV2 is a small one, for photos of 224x224 pixels. It was trained on numbers from -1 to 1,
+# and `preprocess_input` turns pixels from 0 to 255 into these. Leave out its head
+# (`include_top=False`), and average the numbers of each filter of its last convolution over the
+# image (`pooling="avg"`, *global average pooling*). For photos of, say, three classes:
 #
 #     base = keras.applications.MobileNetV2(include_top=False, pooling="avg")
 #     base.trainable = False
@@ -284,8 +291,9 @@ lesson.finish(
 #         if isinstance(layer, layers.BatchNormalization):
 #             layer.trainable = False
 #
-# The layers of batch normalization (lesson 04) stay frozen: their averages come from ImageNet, and
-# your few photos would soon spoil them. Lesson 34 does all this.
+# The layers of batch normalization (lesson 04) stay frozen: then they use their stored averages,
+# which come from ImageNet, and do not update them. Your few photos would soon spoil them. Lesson 34
+# does all this.
 #
 # ## Remember
 # - Transfer learning reuses the feature extractor of a related task and puts a new head on it.

@@ -71,7 +71,8 @@ picture = test_images[test_labels == lesson.digit][:1].astype("float32")  # (1, 
 # `model.summary()` lists the output shapes and the parameters of all layers: compare them.
 #
 # **Receptive field.** The part of the image that one number in a map depends on is its *receptive
-# field*: 3x3 pixels in `conv_1`, 4x4 after pooling, and 8x8 in `conv_2`
+# field*: 3x3 pixels in `conv_1`, 4x4 after pooling, and 8x8 in `conv_2`: it looks at 3x3 pooled
+# numbers, whose parts of the image are 2 pixels apart, so 4 + 2 + 2 = 8
 # (notes/convolutional_networks.md). Each layer sees more of the image than the one before, and can
 # respond to larger shapes.
 
@@ -154,15 +155,16 @@ features = keras.Model(
 )
 maps_1, maps_2 = features.predict(picture, verbose=0)  # (1, 26, 26, 16) and (1, 11, 11, 32)
 filters = model.get_layer("conv_1").get_weights()[0]  # (3, 3, 1, 16): for one input channel
-lesson.save_figure("filters", maps_figure(filters[:, :, 0], middle=127.5))  # 0 is half-way gray
-lesson.save_figure("feature_maps_1", maps_figure(maps_1[0], middle=0))  # 0 is white
+# `middle` is how dark a 0 is drawn: from 0, white, to 255, black.
+lesson.save_figure("filters", maps_figure(filters[:, :, 0], middle=127.5))
+lesson.save_figure("feature_maps_1", maps_figure(maps_1[0], middle=0))
 lesson.save_figure("feature_maps_2", maps_figure(maps_2[0], middle=0))
 
 # %% [markdown]
 # **Dead units.** If the weighted sum of a `relu` unit is negative for every image, the unit always
 # outputs 0: it is *dead*. It cannot recover by itself: `relu` is flat below 0, so the gradient of
-# the unit's own weights is 0. To find dead units in the dense layer, we count for what fraction of
-# 1,000 test images each unit is above 0.
+# the unit's own weights is 0. (Only a change in the layers before can revive it.) To find dead
+# units in the dense layer, we count for what fraction of 1,000 test images each unit is above 0.
 
 # %%
 alive = {}
@@ -193,7 +195,7 @@ lesson.save_figure("activations", activations_figure(alive))
 # model, `logits`, without softmax.
 #
 # The gradient is now with respect to the input instead of the weights. With TensorFlow's tape
-# (lesson 07), and `logits` and `guess` from below, you would write:
+# (lesson 07) you would write this (the next cell defines `logits` and `guess`):
 #
 #     pixels = tf.constant(picture)
 #     with tf.GradientTape() as tape:
@@ -201,12 +203,13 @@ lesson.save_figure("activations", activations_figure(alive))
 #         score = logits(pixels)[0, guess]
 #     gradient = tape.gradient(score, pixels)  # a number for each pixel
 #
-# Our helper `input_gradients` computes the same with any back-end. We ignore the signs: bright
-# pixels in the figure matter most. Does the network look at the digit or at the background? To see
-# that, we compute what fraction of the saliency lies on ink.
+# Our helper `input_gradients` (common/introspection.py) computes the same with any back-end. We
+# ignore the signs: bright pixels in the figure matter most. Does the network look at the digit or
+# at the background? To see that, we compute what fraction of the saliency lies on ink.
 #
 # *Occlusion* asks another question: cover a square of 5x5 pixels with background, and see how far
-# the probability falls. Move the square and repeat. Each fall is drawn at the square's center.
+# the probability falls. (Here the probability will do, because covering 25 pixels is a large
+# change.) Move the square and repeat. Each fall is drawn at the square's center.
 
 # %%
 probability = model.predict(picture, verbose=0)[0]
@@ -255,9 +258,9 @@ lesson.finish(
 # decides: without it, enough of the 7 is left. Neither method is a full explanation; use both.
 #
 # A third method, *Grad-CAM*, shows regions instead of single pixels (exercise 3). It takes the
-# gradient of the score with respect to the feature maps of the last convolution. Its average over a
-# map tells how strongly this map speaks for the class. Grad-CAM multiplies each map by that number,
-# adds them up, and replaces negative sums by 0.
+# gradient of the score with respect to the feature maps of the last convolution. The gradient's
+# average over a map tells how strongly this map speaks for the class. Grad-CAM multiplies each map
+# by that number, adds them up, and replaces negative sums by 0.
 #
 # ## Remember
 # - A model that ends at an inner layer, `keras.Model(inputs, outputs)`, shows what it computes.

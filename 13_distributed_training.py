@@ -18,7 +18,8 @@ Expect: test accuracy 0.979 (0.976 to 0.980), median and range of three seeds.
 from distributed import workers
 from frame import Lesson
 
-# `workers.FLAGS` are the flags that connect JAX processes (notes/several_computers.md).
+# `workers.FLAGS` are `--addresses` (host and port of every JAX process), `--process` (which of them
+# this is), and `--launched` (notes/several_computers.md).
 lesson = Lesson(
     __doc__, epochs=3, batch_size=256, backends=("tensorflow", "jax"), devices=2, **workers.FLAGS
 )
@@ -26,7 +27,6 @@ lesson = Lesson(
 from contextlib import nullcontext
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from keras import layers
@@ -106,10 +106,11 @@ def compile_model(model):
 
 # %% [markdown]
 # ## 5 Fit
-# On **TensorFlow**, one process drives all devices, with a *strategy* of `tf.distribute`. You
-# create and compile the model inside the `scope()` of a `MirroredStrategy`. Each weight then gets a
-# copy on every device, and `fit` splits the batches and does the all-reduce. Without GPUs, the
-# lesson splits the CPU into two *logical devices* (`devices=2` above).
+# On **TensorFlow**, one process drives all devices, with a *strategy* of `tf.distribute`: an object
+# that says on which devices the weights are and how the work is split. You create and compile the
+# model inside the `scope()` of a `MirroredStrategy`. Each weight then gets a copy on every device,
+# and `fit` splits the batches and does the all-reduce. Without GPUs, the lesson splits the CPU into
+# two *logical devices* (`devices=2` above).
 #
 # On **JAX**, every process runs this whole script. `keras.distribution.initialize`, which `Lesson`
 # calls, connects them, and `fit` does the all-reduce. But each process must pick its own part of
@@ -140,7 +141,8 @@ class Share(keras.utils.PyDataset):
 # All replicas are equal, so one process is enough to save them: process 0. When training resumes,
 # it sends the last checkpoint to the others.
 #
-# `fit_model` trains on one device, with `nullcontext()`, a scope that does nothing, or on several.
+# `fit_model` trains inside a scope: that of the strategy for TensorFlow's two devices, otherwise
+# `nullcontext()`, which does nothing.
 
 
 # %%
@@ -158,7 +160,7 @@ def fit_model(name, scope, share=None):
     return model, history.history, training.timer.total
 
 
-if lesson.process is None:
+if lesson.process is None:  # not one of the two JAX processes started below
     print("\nalone")
     model, alone, seconds_alone = fit_model("alone", nullcontext())
     weights_alone = model.get_weights()
@@ -183,7 +185,7 @@ if keras.backend.backend() == "tensorflow":
     model, together, seconds_together = fit_model("together", strategy.scope())
     # For each weight, a tuple of its copies, one per device:
     copies = [strategy.experimental_local_results(weight.value) for weight in model.weights]
-    equal = all(np.array_equal(copy, first) for first, *others in copies for copy in others)
+    equal = all(np.array_equal(copy, same[0]) for same in copies for copy in same)
 elif lesson.process is not None:
     distribution = keras.distribution.DataParallel(auto_shard_dataset=False)
     keras.distribution.set_distribution(distribution)
@@ -222,22 +224,15 @@ for name, seconds, count in [("alone", seconds_alone, 1), ("together", seconds_t
 lesson.save_table("throughput", pd.DataFrame(rows).round(2))
 print(f"the weights on all devices are {'equal to the bit' if equal else 'NOT equal'}")
 print(f"largest difference from training alone: loss {difference:.2g}, weight {moved:.2g}")
-figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-numbers = range(1, lesson.epochs + 1)
-axes.plot(numbers, alone["loss"], linewidth=6, alpha=0.4, label="alone")
-axes.plot(numbers, together["loss"], "k.--", label=f"together, {devices} devices")
-axes.set(xlabel="epoch", ylabel="training loss", xticks=numbers)
-axes.legend()
-lesson.save_figure("losses", figure)
 
 # %% [markdown]
 # <!-- results: lesson-13-efficiency -->
 # Efficiency of two devices made of one processor: 0.47 (0.43 to 0.48), median and range of 3 seeds.
 # <!-- end -->
 #
-# Below 0.5, training together is *slower*. Our two devices are halves of one processor, and one
-# device alone can already use the whole processor. So there is no computing power to gain, and the
-# all-reduce costs time. Two GPUs would each bring their own.
+# Below 0.5, training together is *slower*. Our two devices share one processor, and one device
+# alone already keeps all of it busy. So there is no computing power to gain, and the all-reduce
+# costs time. Two GPUs would each bring their own computing power.
 #
 # The replicas stay equal to the bit. Compared with training alone, losses differ a little, because
 # the numbers are added in another order and so rounded differently. Weights differ more, since Adam

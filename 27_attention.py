@@ -175,7 +175,6 @@ for model in models.values():
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         steps_per_execution=len(train),  # return to Python once per epoch: faster
-        jit_compile=True if keras.backend.backend() == "tensorflow" else "auto",  # as in lesson 10
     )
 
 # %% [markdown]

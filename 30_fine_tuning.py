@@ -24,7 +24,7 @@ lesson = Lesson(
     epochs=Flag(2, "epochs with all labels; twice as many up to 5,000, 5 times up to 500"),
     batch_size=32,
     labels=Flag([100, 1_000, 25_000], "how many labels to train on", at_least=10, sample=[100]),
-    pretraining=Flag(8, "epochs of pretraining, each an eighth of the text", sample=4),
+    pretraining=Flag(8, "epochs of pretraining, each an eighth of the text", sample=2),
     rank=Flag(4, "rank of LoRA", at_most=128),
     text="I expected a dull film and got a wonderful one.",
 )

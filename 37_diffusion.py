@@ -20,13 +20,13 @@ from frame import Flag, Lesson
 
 lesson = Lesson(
     __doc__,
-    epochs=Flag(3, sample=8),
+    epochs=Flag(3, sample=6),
     batch_size=64,
     steps=Flag(20, "steps from noise to digit", at_most=100),
     guidance=Flag(2.0, "how strongly the label guides the drawing", at_least=0),
     digits=Flag([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], "what to draw", role="free", at_least=0, at_most=9),
     scored=Flag(1_000, "digits to draw for each score", at_least=100, at_most=10_000, sample=100),
-    judge_epochs=Flag(2, "epochs of the network that reads the digits", sample=12),
+    judge_epochs=Flag(2, "epochs of the network that reads the digits", sample=8),
 )
 
 import itertools
@@ -37,8 +37,8 @@ import pandas as pd
 from keras import layers, ops
 
 from common import plots
-from common.files import atomic_write
 from diffusion.animation import save_animation
+from diffusion.scores import frechet_distance, image_reader
 from mnist.models import conv_net_fast
 
 # %% [markdown]
@@ -293,24 +293,7 @@ judge.fit(
     judge_train, epochs=lesson.judge_epochs, callbacks=lesson.callbacks(training="judge"), verbose=0
 )
 judge.save(lesson.folder / "judge.keras")
-# Fourth from the end: the 512 outputs of the last convolution, after batch normalization.
-reader = keras.Model(judge.inputs[0], [judge.layers[-4].output, judge.outputs[0]])
-
-
-def read(images):
-    """Return the features of images, shape (n, 512), and the digits that the judge reads."""
-    features, probabilities = reader.predict(images[..., np.newaxis], batch_size=500, verbose=0)
-    return features, probabilities.argmax(axis=1)
-
-
-def frechet_distance(features, others):
-    """Return the squared Fréchet distance of two normal distributions fitted to features."""
-    difference = features.mean(axis=0) - others.mean(axis=0)
-    one, other = np.cov(features, rowvar=False), np.cov(others, rowvar=False)
-    # The trace of a root is the sum of the roots of the eigenvalues. Rounding makes some negative.
-    roots = np.sqrt(np.maximum(np.linalg.eigvals(one @ other).real, 0))
-    return difference @ difference + np.trace(one + other) - 2 * roots.sum()
-
+read = image_reader(judge)  # takes images, returns their features and what the judge reads
 
 # %% [markdown]
 # We draw 1,000 digits with each setting, always from the same noise. All distances are to 10,000
@@ -391,8 +374,7 @@ shown = np.linspace(0, lesson.steps - 1, min(8, lesson.steps)).astype(int)
 titles = [f"step {step + 1}" for step in shown for _ in wish]
 figure = plots.image_grid(np.concatenate(frames[shown]), titles, columns=len(wish))
 lesson.save_figure("denoising", figure)
-with atomic_write(lesson.folder / "denoising.gif") as file:
-    save_animation(file, frames)
+save_animation(lesson.folder / "denoising.gif", frames)
 lesson.tell("animation", "denoising.gif")
 
 real, generated = scores.iloc[0], scores.iloc[1]

@@ -11,7 +11,6 @@ which shifts its images at random, after 500 steps on 100 real digits, on drawn 
 """
 
 import argparse
-import ast
 import sys
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from common.flags import ROOT, Parser, home_path
 from common.runs import finished_runs
 from common.startup import start_keras
 from datasets import load_dataset
+from diffusion.scores import frechet_distance, image_reader
 
 FEW, STEPS, BATCH = 100, 500, 50
 LESSONS = {"VAE": "32_variational_autoencoder", "diffusion": "37_diffusion"}
@@ -41,31 +41,14 @@ def newest(out: Path) -> dict:
     return {seed: runs for seed, runs in found.items() if set(LESSONS) <= set(runs)}
 
 
-def lesson_function(name: str):
-    """Return a function that lesson 37 defines, without running the lesson."""
-    lesson = ROOT / f"{LESSONS['diffusion']}.py"
-    (part,) = (
-        part
-        for part in ast.parse(lesson.read_text(encoding="utf-8")).body
-        if isinstance(part, ast.FunctionDef) and part.name == name
-    )
-    names = {"np": np}
-    exec(compile(ast.Module([part], []), lesson.name, "exec"), names)
-    return names[name]
-
-
 def distances(seed: int, runs: dict, digits: dict, reference) -> list[dict]:
     """Return the distance of each set of digits from the reference digits."""
     import keras
 
     judge = keras.models.load_model(runs["diffusion"] / "judge.keras")
-    reader = keras.Model(judge.inputs[0], judge.layers[-4].output)
-
-    def features(images):
-        return reader.predict(images[..., np.newaxis], batch_size=500, verbose=0)
-
-    frechet_distance, real = lesson_function("frechet_distance"), features(reference)
-    found = {name: frechet_distance(features(some), real) for name, some in digits.items()}
+    read = image_reader(judge)
+    real, _ = read(reference)
+    found = {name: frechet_distance(read(some)[0], real) for name, some in digits.items()}
     return [
         {"seed": seed, "digits": name, "frechet": round(float(distance), 2)}
         for name, distance in found.items()

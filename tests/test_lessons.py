@@ -131,7 +131,7 @@ FIGURES = {
         "loss",
         "epoch_times",
     ],
-    DISTRIBUTED: ["losses", "accuracy", "loss", "epoch_times"],
+    DISTRIBUTED: ["accuracy", "loss", "epoch_times"],
     TRAINING_LOOP: ["accuracy", "loss", "epoch_times"],
     LEARNING_RATE: ["range_test", "rates", "predictions", "loss", "epoch_times"],
     NGRAMS: ["accuracy", "loss", "epoch_times"],

@@ -1,6 +1,7 @@
 """Lesson 09: the searches and their winner."""
 
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras_tuner
@@ -89,7 +90,8 @@ def test_damaged_search_restarts(run, tmp_path, capsys, damage):
         shutil.copytree(run.folder / name, tmp_path / name)
     if damage is not None:
         next(tmp_path.glob("random/trial_*/trial.json")).write_text(damage)
-    search_folder(SimpleNamespace(folder=tmp_path))
+    with search_folder(SimpleNamespace(folder=tmp_path)):
+        assert Path.cwd() == tmp_path
     assert (tmp_path / "random").exists() == (damage is None)
     assert (tmp_path / "hyperband" / "oracle.json").exists()
     said = "a file of the search random was cut short" in capsys.readouterr().out

@@ -1,9 +1,11 @@
 """What surrounds lesson 09's Keras Tuner searches: folder, callbacks, table and figure."""
 
+import contextlib
 import json
 import math
 import shutil
-from pathlib import Path
+import warnings
+from collections.abc import Iterator
 
 import keras
 import pandas as pd
@@ -11,14 +13,17 @@ import pandas as pd
 from common.errors import fail
 from common.plots import new_figure
 
+warnings.filterwarnings("ignore", "All-NaN axis")  # from Keras Tuner, if a training fails
 HYPERPARAMETERS = ["layers", "units", "dropout", "optimizer", "rate"]  # their names in the search
 
 
-def search_folder(lesson) -> Path:
-    """Return the folder of the trials, so that `--resume` continues after the finished ones.
+@contextlib.contextmanager
+def search_folder(lesson) -> Iterator[None]:
+    """Make the run's folder the current one, as Keras Tuner understands no path with braces in it.
 
-    Keras Tuner does not write its files atomically, so killing the process may truncate one. A
-    search with a truncated file is removed here and starts over.
+    With `--resume`, the search continues after the trials that are finished. Keras Tuner does not
+    write its files atomically, so killing the process may truncate one. A search with a truncated
+    file is removed here and starts over.
     """
     for search in {path.parent for path in lesson.folder.glob("*/oracle.json")}:
         try:
@@ -27,7 +32,8 @@ def search_folder(lesson) -> Path:
         except ValueError:  # not JSON, or not text
             shutil.rmtree(search)
             print(f"note: a file of the search {search.name} was cut short; the search starts over")
-    return lesson.folder
+    with contextlib.chdir(lesson.folder):
+        yield
 
 
 def search_callbacks(lesson, name: str) -> list:
