@@ -111,7 +111,8 @@ train = lesson.batches(train_images, train_labels)
 # Weights and biases are the *parameters*: the numbers that training finds. A layer between input
 # and output is called *hidden*. Our hidden layer has 784·128 weights and 128 biases, together
 # 100,480 parameters. (The flag `--hidden 300 100` makes two hidden layers, of 300 and of 100
-# neurons.)
+# neurons.) `model.summary()` prints a table of the layers; `None` in a shape stands for the number
+# of images.
 #
 # What a neuron has computed goes through an *activation function*. `relu` replaces negative numbers
 # by 0. Without it, two Dense layers in a row could do no more than one, because a weighted sum of

@@ -250,7 +250,7 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 # ## Exercises
 # 1. Try `--text "not good"` and `--text "good not"`. Why is the answer the same?
 # 2. With `--batch-size 32`, in which epoch is the validation loss lowest? Why so early?
-# 3. How much accuracy do you lose with a tenth of the reviews, `--limit 2500` (a flag of every
-#    lesson)?
+# 3. How much accuracy do you lose with a tenth of the reviews, `--limit 2500` (a flag of most
+#    lessons)?
 #
 # Solutions: notes/solutions/02_imdb_binary_classification.md

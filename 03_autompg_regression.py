@@ -199,16 +199,17 @@ print(f"baseline, always predicting the mean: {baseline:.2f} MPG")
 # networks on little data, train both with several seeds.
 #
 # ## 7 Predict
-# A car of your own is a table with one row and the same nine columns in the same order. The values
-# are raw: the model normalizes them itself. Stay within what it has seen; for a car of 2020 it
-# would *extrapolate*, and its answer would be a guess.
+# A car of your own is a table with one row and the same nine columns. Change the numbers of
+# `own_car` below and run again (1 liter is 61 in³, 1 kg is 2.2 lb). The values are raw: the model
+# normalizes them itself. Stay within what it has seen; for a car of 2020 it would *extrapolate*,
+# and its answer would be a guess.
 
 # %%
 # `|=` adds entries to a dictionary.
 own_car = {"cylinders": 4, "displacement": 97, "horsepower": 75, "weight": 2200}  # in³, hp, lb
-own_car |= {"acceleration": 15, "model_year": 76}  # seconds from 0 to 60 mph, the year 1976
+own_car |= {"acceleration": 15, "model_year": 76}  # seconds from 0 to 60 mph; 76 is 1976
 own_car |= {"USA": 0, "Europe": 1, "Japan": 0}
-row = pd.DataFrame([own_car], columns=features.columns, dtype="float32")
+row = pd.DataFrame([own_car], dtype="float32")[features.columns]  # in the same order
 print(f"your own car: {model.predict(row, verbose=0)[0, 0]:.1f} MPG")
 
 names = cars.car_name[test_features.index]

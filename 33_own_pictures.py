@@ -95,9 +95,11 @@ print("shape:", images.shape, "- the first pixel of the first picture:", images[
 # and note for each pixel but the first of a row whether it is brighter than its left neighbor. A
 # row of the gray values 90, 120, 80, ... begins with the bits 1, 0, ...; in all there are 8·8 = 64
 # bits. What differs between two shots taken one after the other (a little light, a shift by a
-# pixel) changes few of them. Two unrelated pictures differ in about half of the bits. We put two
+# pixel) changes few of them. Two unrelated photos differ in about half of the bits. We put two
 # pictures into the same group if they differ in at most 8. This misses pictures that you took while
-# walking around a thing: keep only one of them.
+# walking around a thing: keep only one of them. And unrelated pictures on a plain background may
+# land in one group, which does no harm: they merely stay together. ("Alike but of different
+# classes" in the output asks you to look whether a label is wrong.)
 
 # %%
 groups = group_near_duplicates(images)
@@ -252,7 +254,7 @@ lesson.save_figure("confusion_matrix", plots.confusion_matrix(test_labels, guess
 true = probabilities[np.arange(len(test_labels)), test_labels]
 hardest = true.argsort()[:16]
 titles = [
-    classes[label] + (f", not {classes[guess]}" if guess != label else "") + f" {p:.2f}"
+    classes[label] + (f",\nnot {classes[guess]}" if guess != label else "") + f" {p:.2f}"
     for label, guess, p in zip(test_labels[hardest], guesses[hardest], true[hardest], strict=True)
 ]
 lesson.save_figure("hardest", picture_grid(test_images[hardest], titles))

@@ -6,6 +6,7 @@ from functools import cache
 import pandas as pd
 
 from benchmarks.blocks import ROOT
+from common.errors import fail
 
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -21,7 +22,11 @@ def results(name: str) -> pd.DataFrame:
 def runs_of(lesson: str, variant: str = "") -> pd.DataFrame:
     """Return the runs of the lesson whose name starts with `lesson`, with this variant."""
     runs = results("lessons")
-    return runs[runs.lesson.str.startswith(lesson) & (runs.variant == variant)]
+    found = runs[runs.lesson.str.startswith(lesson) & (runs.variant == variant)]
+    if found.empty:
+        what = f"lesson {lesson}" + f" ({variant})" * bool(variant)
+        fail(f"no runs of {what} in results/lessons.csv; python benchmarks/reproduce.py --keep", 1)
+    return found
 
 
 class Values:

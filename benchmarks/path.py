@@ -14,7 +14,7 @@ PATH = """
 Basics
 00 | units, weights, biases, activations; forward pass, backpropagation and gradient descent by hand
 01 | the seven steps of every lesson, dense layers, softmax, cross-entropy, accuracy
-02 | text as numbers, embeddings, sigmoid, overfitting
+02 | text as numbers, embeddings, sigmoid and binary cross-entropy for yes or no, overfitting
 03 | regression, normalization, early stopping
 xor | why a network needs hidden layers and activations; how much depends on luck | Why does a network need hidden layers?
 08 | the functional API: branches, several inputs and outputs, shared layers

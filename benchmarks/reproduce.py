@@ -5,11 +5,11 @@
     python benchmarks/reproduce.py --tables benchmarks/results/mnist.csv
     python benchmarks/reproduce.py --check                     which rows stand for today's code?
 
-Runs the lessons at full length on the real data, skipping runs that already exist in the output
-folder, outputs/reproduce/. After changing a lesson, remove that folder first.
-Writes results/reproduce.csv and prints it. `python -m pytest -m reproduce` does the same and fails
-if a result is not reached. A class can share the work: `--tables` also counts the runs in other
-people's tables (their outputs/reproduce/runs.csv).
+Runs the lessons at full length on the real data, skipping runs of today's code that already exist
+in the output folder, outputs/reproduce/. Writes results/reproduce.csv and prints it; with `--keep`
+it also puts the runs into the tables of results/ from which the pages are made. `python -m pytest
+-m reproduce` runs the same and fails if a result is not reached. A class can share the work:
+`--tables` also counts the runs in other people's tables (their outputs/reproduce/runs.csv).
 
 `--check` compares the code and the libraries of every row with those that are here now, and ends
 with code 1 if a row was measured with others.
@@ -37,6 +37,7 @@ from benchmarks.measure import (
     read_table,
     replace_rows,
     run,
+    write_table,
 )
 from common.errors import fail
 from common.fingerprint import fingerprint
@@ -374,9 +375,10 @@ def rows_of(figure: Figure, rows: list[dict]) -> list[dict]:
 
 
 def full_rows(figure: Figure, rows: list[dict]) -> list[dict]:
-    """Like `rows_of`, but only with runs of full length."""
-    own = [row for row in rows if row["lesson"] == figure.lesson]
-    return rows_of(figure, [row for row in own if is_full(figure, row)])
+    """Like `rows_of`, but only with runs of full length, and of one's own those of today's code."""
+    own = [row for row in rows if row["lesson"] == figure.lesson and is_full(figure, row)]
+    code = fingerprint(ROOT / figure.command[0])
+    return rows_of(figure, [row for row in own if "flags" not in row or row["code"] == code])
 
 
 def all_rows(out: Path, tables: list[Path]) -> list[dict]:
@@ -454,6 +456,30 @@ def reproduce(figure: Figure, seeds, out: Path, tables=()) -> dict:
     return measured(figure, rows)
 
 
+def stored_table(row: dict) -> str:
+    """Return the name of the table in results/ to which a run belongs."""
+    lesson = row["lesson"]
+    if lesson == "mnist" and row["variant"] not in RECIPES:
+        return "mnist"
+    own = {"mnist": "mnist_recipes", "clothing": "mnist_recipes", "churn": "churn", "xor": "xor"}
+    return "00_neuron" if lesson.startswith("00") else own.get(lesson, "lessons")
+
+
+def keep(runs: list[dict]) -> None:
+    """Put runs into the tables of results/, in place of earlier ones of the same kind and seed."""
+
+    def kind(row):
+        return tuple(str(row[name]) for name in ("lesson", "variant", "data", "seed"))
+
+    for name in {stored_table(row) for row in runs}:
+        path = RESULTS / f"{name}.csv"
+        rows = {kind(row): row for row in read_table(path)}
+        for row in runs:
+            if stored_table(row) == name:
+                rows[kind(row)] = {key: value for key, value in row.items() if key != "flags"}
+        write_table(path, list(rows.values()))
+
+
 def differences(figure: Figure, row: dict) -> str:
     """Say in what a row of the table was measured with other code or libraries than today's."""
     found = []
@@ -522,12 +548,15 @@ def main() -> None:
     parser.add_argument(
         "--check", action="store_true", help="run nothing; say which rows stand for today's code"
     )
+    parser.add_argument(
+        "--keep", action="store_true", help="also put the runs into the tables of the pages"
+    )
     flags = parser.parse_args()
     for name in flags.only or []:
         if not any(is_named(figure, [name]) for figure in FIGURES):
             fail(
-                f"--only {name}: no such figure; choose from "
-                + ", ".join(figure.name for figure in FIGURES)
+                f"--only {name}: no such figure; add it to FIGURES in benchmarks/reproduce.py, or "
+                f"choose from {', '.join(figure.name for figure in FIGURES)}"
             )
     chosen = [figure for figure in FIGURES if not flags.only or is_named(figure, flags.only)]
     if flags.check:
@@ -547,6 +576,9 @@ def main() -> None:
     else:
         names = [figure.name for figure in FIGURES]
         replace_rows(RESULTS / "reproduce.csv", rows, "figure", order=names)
+    if flags.keep:
+        made = all_rows(flags.out, [])
+        keep([row for figure in chosen for row in full_rows(figure, made)])
     for row in rows:
         print(
             f"{row['figure']:<32} published {row['published']:<30} "

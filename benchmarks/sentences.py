@@ -603,6 +603,16 @@ def activation_zeros() -> list[str]:
     return layout("| training | zeros in the first hidden layer | in the second |", rows)
 
 
+def search_together() -> list[str]:
+    """State what two trainings of a search at a time save."""
+    runs = results("search_together")
+    one, two = (Values(runs[name]) for name in ("seconds", "seconds_two_at_a_time"))
+    return [
+        f"Eight trials of five epochs took {one:0~} seconds one after the other, and {two:0~} seconds two at a time on "
+        f"two cores: an efficiency of {Values(runs.efficiency):2~}, medians and ranges of three turns."
+    ]
+
+
 def mnist_tries(*names: str) -> list[Values]:
     """Return the test accuracies of some rows of mnist_tries.csv."""
     runs = results("mnist_tries")
@@ -636,7 +646,13 @@ FUNCTIONS = [
     lesson_06_timings,
     computers,
 ]
-FUNCTIONS += [lesson_09_winners, lesson_15_speedup, lesson_16_choices, lesson_10_errors]
+FUNCTIONS += [
+    search_together,
+    lesson_09_winners,
+    lesson_15_speedup,
+    lesson_16_choices,
+    lesson_10_errors,
+]
 FUNCTIONS += [lesson_18_order, lesson_12_dead_units, lesson_12_pixels, mnist_comparison]
 FUNCTIONS += [
     lesson_17_weight,

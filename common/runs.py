@@ -91,7 +91,7 @@ def peak_memory_mb() -> float | None:
     except ModuleNotFoundError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)  # Linux counts KiB
 
 
 def short(value: float) -> str:
@@ -185,7 +185,9 @@ def print_table(records: list[dict]) -> None:
     for record in records:
         scores = {name.removeprefix("test_"): score for name, score in record["metrics"].items()}
         scores = ", ".join(f"{name} {short(score)}" for name, score in scores.items())
-        cells = [record[name] for name in ("lesson", "run", "data", "seed", "epochs")]
+        limit = record["flags"].get("limit")
+        data = record["data"] + (f", --limit {limit}" if limit else "")
+        cells = [record["lesson"], record["run"], data, record["seed"], record["epochs"]]
         cells += [f"{record['parameters']:,}", f"{record['seconds']['fit']:.1f}", scores]
         lines.append(list(map(str, cells)))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common.errors import fail
+from common.files import atomic_write
 from datasets import REAL
 from pictures.duplicates import group_near_duplicates
 from pictures.files import UnreadableError, read_picture
@@ -27,7 +28,8 @@ class Found(NamedTuple):
         labels: uint16 array of shape (n,), the places of the classes in `classes`.
         classes: the names of the sub-folders, in alphabetical order.
         files: the name of each picture's file, with its sub-folder.
-        report: what was left out and what was changed, in a few lines.
+        report: the files left out and the files changed, by what it says of them; first, with no
+            files, how many pictures each class has.
         seconds: how long reading took.
     """
 
@@ -35,15 +37,15 @@ class Found(NamedTuple):
     labels: np.ndarray
     classes: list[str]
     files: list[str]
-    report: str
+    report: dict[str, list[str]]
     seconds: float
 
 
 def load_pictures(lesson, draw=draw_letters):
     """Load the pictures in the folder given by `--pictures`, by default letters that are drawn.
 
-    The report is printed and saved as `files.txt`, the letters as `letters/`, both in the run's
-    folder.
+    The report is saved as `files.txt`, the letters as `letters/`, both in the run's folder. What is
+    printed names only the first files of each kind.
 
     Args:
         lesson: the `frame.lesson.Lesson`.
@@ -69,7 +71,10 @@ def load_pictures(lesson, draw=draw_letters):
     for name in ("pictures", "made by the lesson"):  # of an earlier call, in a notebook
         lesson.run.data_sets.pop(name, None)
     lesson.run.loaded("pictures", REAL, source, found.seconds)
-    lesson.save_text("files", found.report)
+    with atomic_write(lesson.folder / "files.txt") as temporary:
+        temporary.write_text("\n".join(as_lines(found.report)) + "\n", encoding="utf-8")
+    print("\n".join(as_lines(found.report, SHOWN)))
+    lesson.tell("full list", "files.txt")
     return found.images, found.labels, found.classes, found.files
 
 
@@ -111,14 +116,11 @@ def read_folder(folder: Path, side: int) -> Found:
             few = f"{different} different pictures, the others are near-duplicates"
             fail(f"--pictures {folder / name}: {few}; give at least {FEWEST_GROUPS} per class")
     sizes = zip(classes, np.bincount(labels), strict=True)
-    lines = [
-        f"{len(images)} of {count} files are pictures: "
-        + ", ".join(f"{name} {size}" for name, size in sizes),
-        *describe("left out", [f"{file}: {why}" for file, why in unreadable.items()]),
-    ]
-    for what, some in changed.items():
-        lines += describe(what, some)
-    report = "\n".join(lines)
+    sizes = ", ".join(f"{name} {size}" for name, size in sizes)
+    report = {f"{len(images)} of {count} files are pictures: {sizes}": []}
+    if unreadable:
+        report["left out"] = [f"{file}: {why}" for file, why in unreadable.items()]
+    report |= changed
     return Found(images, labels, classes, names, report, time.perf_counter() - began)
 
 
@@ -151,10 +153,15 @@ def find_files(folder: Path) -> dict[str, list[Path]]:
     return files
 
 
-def describe(what: str, files: list[str]) -> list[str]:
-    """Return a line with the number of files, and a line for each of the first ones."""
-    more = [f"  and {len(files) - SHOWN} more"] if len(files) > SHOWN else []
-    return [f"{what}: {len(files)}", *(f"  {file}" for file in files[:SHOWN]), *more] * bool(files)
+def as_lines(report: dict[str, list[str]], shown: int | None = None) -> list[str]:
+    """Return the lines of a report, with at most `shown` files of each kind."""
+    lines = []
+    for what, files in report.items():
+        lines.append(f"{what}: {len(files)}" if files else what)
+        lines += [f"  {file}" for file in files[:shown]]
+        if len(files) > len(files[:shown]):
+            lines.append(f"  and {len(files) - shown} more")
+    return lines
 
 
 def printable(path) -> str:

@@ -137,6 +137,7 @@ def fake_runs(monkeypatch):
         record |= {"data": "real", "source": "a folder", "seed": int(seed), "epochs": 60}
         record |= {"parameters": 1, "metrics": {"test_mae": int(seed) / 20}, "versions": {}}
         record |= {"seconds": {"load": 0, "epoch": 0, "fit": 2, "total": 6}, "device": "CPU"}
+        record["code"] = reproduce.fingerprint(ROOT / script)
         (folder / "run.json").write_text(json.dumps(record | {"peak_memory_mb": 800}))
 
     monkeypatch.setattr(reproduce, "run", run)
@@ -154,6 +155,28 @@ def test_reproduce_reuses_finished_runs(tmp_path, figure, fake_runs):
     others = [RESULTS / "lessons.csv"]  # runs in there count as well
     assert reproduce.reproduce(figure, (46, 47, 48), tmp_path, others)["seeds"] == "46 47 48"
     assert fake_runs == [42, 43, 44, 45]
+
+
+def test_reproduce_repeats_runs_of_other_code(tmp_path, figure, fake_runs):
+    reproduce.reproduce(figure, (42,), tmp_path)
+    path = tmp_path / "03_autompg_regression" / "42" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"code": "0123456789ab"}))
+    path.parent.rename(path.parent.with_name("earlier"))
+    reproduce.reproduce(figure, (42,), tmp_path)
+    assert fake_runs == [42, 42]
+
+
+def test_runs_are_kept_in_the_table_of_their_lesson(tmp_path, monkeypatch, figure, fake_runs):
+    reproduce.reproduce(figure, (42, 43), tmp_path)
+    runs = reproduce.full_rows(figure, reproduce.all_rows(tmp_path, []))
+    old = runs[0] | {"data": "real", "test_mae": "9", "seed": "42"}
+    others = [old | {"seed": "44"}, old | {"lesson": "02_imdb_binary_classification"}, old]
+    monkeypatch.setattr(reproduce, "RESULTS", tmp_path)
+    measure.write_table(tmp_path / "lessons.csv", [{**row, "flags": ""} for row in others])
+    reproduce.keep(runs)
+    table = read_table(tmp_path / "lessons.csv")
+    assert [row["seed"] for row in table] == ["44", "42", "42", "43"]
+    assert [row["test_mae"] for row in table] == ["9", "9", "2.1", "2.15"]
 
 
 def test_reproduce_leaves_out_shorter_runs(tmp_path, figure, fake_runs):

@@ -154,11 +154,11 @@ def test_pytorch_trains_on_the_gpu_of_a_mac(monkeypatch, kind, described):
     assert frame_run.describe_device("torch").startswith(described)
 
 
-def test_memory_is_unknown_on_windows_and_in_bytes_on_a_mac(monkeypatch):
+def test_memory_is_unknown_on_windows_in_kib_on_linux_and_in_bytes_on_a_mac(monkeypatch):
     usage = SimpleNamespace(ru_maxrss=2_000_000)
     unix = SimpleNamespace(getrusage=lambda who: usage, RUSAGE_SELF=0)
     for platform, module, expected in (
-        ("linux", unix, 2000),
+        ("linux", unix, 2048),
         ("darwin", unix, 2),
         ("win32", None, None),
     ):

@@ -10,7 +10,7 @@ from PIL import Image
 from pictures import files as files_module
 from pictures.duplicates import describe_groups, group_near_duplicates
 from pictures.files import UnreadableError, read_picture
-from pictures.folders import read_folder
+from pictures.folders import as_lines, read_folder
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +140,15 @@ def test_letters_and_odd_files(run):
     files = run.names["files"]
     upright, side = (images[files.index(f"A/{name}")] for name in ("01_0.png", "on its side.jpg"))
     assert np.abs(upright.astype(int) - side).mean() < 5
+
+
+def test_report_is_shortened_only_where_it_is_printed():
+    unreadable = [f"{number}.png: empty" for number in range(15)]
+    report = {"85 of 100 files are pictures": [], "left out": unreadable}
+    head = ["85 of 100 files are pictures", "left out: 15"]
+    assert as_lines(report) == [*head, *(f"  {file}" for file in unreadable)]
+    printed = as_lines(report, 10)
+    assert printed[-2:] == ["  9.png: empty", "  and 5 more"] and len(printed) == 13
 
 
 def test_split_tears_no_group_apart(run):

@@ -37,6 +37,13 @@ def test_table_lists_runs_and_figure_is_drawn(smoke_runs, monkeypatch, capsys):
     assert (out / "runs.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_table_tells_runs_on_fewer_examples_apart(smoke_runs, capsys):
+    record = smoke_runs[AUTO_MPG].record | {"run": "20261025-023000"}
+    for limit in (None, 100):
+        runs.print_table([record | {"flags": record["flags"] | {"limit": limit}}])
+        assert ("--limit 100" in capsys.readouterr().out) == (limit == 100)
+
+
 def test_newest_run_is_the_last_one_started(smoke_runs, tmp_path):
     starts = {
         "20261025-023000": "2026-10-25T00:30:00.000Z",  # in summer
