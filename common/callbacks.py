@@ -21,22 +21,24 @@ class EpochTimer(keras.callbacks.Callback):
     Attributes:
         seconds: list of floats, one per epoch.
         total: seconds between `start` and `stop`, plus the epochs before a run was resumed.
+        here: the seconds in this process alone.
     """
 
     def __init__(self):
         super().__init__()
         self.seconds: list[float] = []
-        self.total = 0.0
+        self.total = self.here = 0.0
         self._began = self._earlier = None
 
     def start(self) -> None:
         """Start the clock. Call it just before `fit`, which works before its first callback."""
-        self._began, self._earlier = time.perf_counter(), None
+        self._began, self._earlier, self._before = time.perf_counter(), None, self.here
 
     def stop(self) -> None:
         """Stop the clock. Make this the last callback that `fit` calls."""
         earlier = sum(self.seconds) if self._earlier is None else self._earlier
-        self.total = earlier + time.perf_counter() - self._began
+        elapsed = time.perf_counter() - self._began
+        self.total, self.here = earlier + elapsed, self._before + elapsed
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._earlier is None:

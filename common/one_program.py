@@ -22,7 +22,7 @@ def suits(model, epochs) -> bool:
     in `compile` asks for whole epochs.
 
     Args:
-        model: a compiled and built model.
+        model: a compiled model.
         epochs: the `common.batches.Epochs` to train it on; None for data from elsewhere.
     """
     if epochs is None:
@@ -32,10 +32,11 @@ def suits(model, epochs) -> bool:
     layers = [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
     return (
         (steps := -(-epochs.examples // epochs.batch_size)) >= FEWEST
+        and model.steps_per_execution == steps
+        and model.built  # a subclass may not be, before its first step
         and epochs.batch_size * model.count_params() <= LARGEST
         and all(type(layer).__name__ in SUITABLE.split() for layer in layers)
         and type(model).train_step is keras.Model.train_step
-        and model.steps_per_execution == steps
         and not model.run_eagerly
         and model.distribute_strategy.num_replicas_in_sync == 1
         and not tf.config.list_logical_devices("GPU")

@@ -123,11 +123,16 @@ def write_table(out: Path) -> None:
     """
     written = ""
     while written != repr(rows := [table_row(record) for record in finished_runs(out)]):
-        names = dict.fromkeys(name for row in rows for name in row if name not in LEADING)
-        names = sorted(names, key=lambda name: not name.startswith("test_"))  # test scores first
-        columns = [*LEADING, *names]
-        write_csv(Path(out) / "runs.csv", columns, ([row.get(n) for n in columns] for row in rows))
+        write_rows(out, rows)
         written = repr(rows)  # as a string, because nan is not equal to itself
+
+
+def write_rows(out: Path, rows: list[dict]) -> None:
+    """Write `<out>/runs.csv`, with all columns that some row has."""
+    names = dict.fromkeys(name for row in rows for name in row if name not in LEADING)
+    names = sorted(names, key=lambda name: not name.startswith("test_"))  # test scores first
+    columns = [*LEADING, *names]
+    write_csv(Path(out) / "runs.csv", columns, ([row.get(n) for n in columns] for row in rows))
 
 
 def write_csv(path: Path, columns, rows) -> None:
@@ -179,6 +184,23 @@ def tell_left_out(why: str) -> None:
     print(f"left out: {why}", file=sys.stderr)
 
 
+def runs_of_all(out: Path, lesson: str | None = None) -> list[dict]:
+    """Read the records of the finished runs in a folder, and in the folders of people inside it.
+
+    A run that lies deeper, in `<out>/anna/<lesson>/<run>` or `<out>/anna/outputs/<lesson>/<run>`,
+    has the name `anna/<run>`.
+    """
+    places = {
+        path.parents[2] for depth in (2, 3, 4) for path in out.glob("*/" * depth + "run.json")
+    }
+    records = []
+    for place in sorted(places):
+        whose = "".join(f"{name}/" for name in place.relative_to(out).parts[:1])
+        runs = finished_runs(place, lesson)
+        records += [record | {"run": f"{whose}{record['run']}"} for record in runs]
+    return records
+
+
 def print_table(records: list[dict]) -> None:
     """Print a table with one line per run."""
     lines = [["lesson", "run", "data", "seed", "epochs", "parameters", "fit s", "test scores"]]
@@ -206,11 +228,12 @@ def main() -> None:
     )
     flags = parser.parse_args()
     on_interrupt(lambda: "nothing is lost; run the same command again")
-    pairs = with_history(finished_runs(flags.out, flags.lesson))
-    records = [record for record, _ in pairs]
+    records = runs_of_all(flags.out, flags.lesson)
     if not records:
         of_lesson = f" of {flags.lesson}" if flags.lesson else ""
         fail(f"{flags.out}: no finished run{of_lesson}; run a lesson first")
+    pairs = with_history(records)
+    records = [record for record, _ in pairs]
     print_table(records)
 
     from common import plots  # only now: Matplotlib takes a second to load
@@ -219,7 +242,7 @@ def main() -> None:
     with needs_to_write(flags.out):
         with atomic_write(path) as temporary:
             plots.save(plots.compare_runs(pairs), temporary)
-        write_table(flags.out)
+        write_rows(flags.out, [table_row(record) for record in records])
     print(f"\ncurves: {path}\ntable:  {flags.out / 'runs.csv'}")
 
 

@@ -239,7 +239,7 @@ class Lesson:
             began = time.perf_counter()
             yield epoch
             timer.seconds.append(time.perf_counter() - began)
-        timer.total = sum(timer.seconds)
+        timer.total = timer.here = sum(timer.seconds)
 
     @property
     def first_epoch(self) -> int:

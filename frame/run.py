@@ -122,7 +122,7 @@ class Run:
         else:  # `Lesson.timed_epochs` fills in the times
             self.trainings[""] = SimpleNamespace(
                 first_epoch=0,
-                timer=SimpleNamespace(seconds=[], total=0.0),
+                timer=SimpleNamespace(seconds=[], total=0.0, here=0.0),
                 program=SimpleNamespace(way=None),
             )
             began_on = f"NumPy {versions['numpy']}"
@@ -243,7 +243,8 @@ class Run:
         """Write `run.json`, which exists from the start, with `finished` set to false."""
         sources = dict.fromkeys(where for _, where in self.data_sets.values())
         seconds = {"load": self.load_seconds, "epoch": epoch_seconds, "fit": self.fit_seconds()}
-        seconds["total"] = time.perf_counter() - STARTED
+        earlier = seconds["fit"] - sum(one.timer.here for one in self.trainings.values())
+        seconds["total"] = time.perf_counter() - STARTED + max(0, earlier)
         record = {
             "lesson": self.lesson,
             "variant": self.variant,

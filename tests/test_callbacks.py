@@ -159,3 +159,13 @@ def test_ctrl_c_after_fit_that_failed(default_interrupt):
         own = keras.callbacks.LambdaCallback(on_epoch_begin=fail)
         model.fit(data, data, callbacks=[ours, own], verbose=0)
     assert fit_and_press(1) == ([0], [True, "interrupted"])
+
+
+def test_seconds_before_and_after_a_resume():
+    timer = callbacks.EpochTimer()
+    timer.start()
+    timer.seconds = [5.0]  # restored from a checkpoint
+    timer.on_epoch_begin(1)
+    timer.stop()
+    timer.stop()  # a search stops it after every trial
+    assert timer.total > 5 and 0 < timer.here < 1

@@ -66,6 +66,21 @@ def test_it_comes_to_the_result_of_the_usual_way(tmp_path, repeat, weighted):
     assert one.optimizer.iterations == 52
 
 
+def test_model_that_fit_has_to_build_is_trained_as_usual(tmp_path):
+    class Subclass(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = build()
+
+        def call(self, inputs):
+            return self.inner(inputs)
+
+    model = Subclass()
+    model.compile("adam", "mse", metrics=["mae"], steps_per_execution=26)
+    way, history = train(model, tmp_path / "run")
+    assert way == PLAIN and len(history["loss"]) == 2
+
+
 def test_resumed_it_is_equal_to_the_bit(tmp_path):
     whole, stopped, resumed = build(), build(), build()
     _, history = train(whole, tmp_path / "whole", 3)

@@ -44,6 +44,21 @@ def test_table_tells_runs_on_fewer_examples_apart(smoke_runs, capsys):
         assert ("--limit 100" in capsys.readouterr().out) == (limit == 100)
 
 
+def test_runs_of_a_class_are_told_apart(smoke_runs, tmp_path, monkeypatch, capsys):
+    record = smoke_runs[AUTO_MPG]
+    for place in ("anna", "ben/outputs"):  # started in the same second
+        folder = tmp_path / place / "03_autompg_regression" / "20261025-023000"
+        shutil.copytree(record.folder, folder)
+    run_main(monkeypatch, "--out", tmp_path)
+    table = capsys.readouterr().out
+    with (tmp_path / "runs.csv").open(encoding="utf-8") as file:
+        names = [row["run"] for row in csv.DictReader(file)]
+    assert names == ["anna/20261025-023000", "ben/20261025-023000"]
+    assert all(name in table for name in names)
+    run_main(monkeypatch, "--out", tmp_path / "ben" / "outputs")
+    assert "ben" not in capsys.readouterr().out.partition("curves")[0]
+
+
 def test_newest_run_is_the_last_one_started(smoke_runs, tmp_path):
     starts = {
         "20261025-023000": "2026-10-25T00:30:00.000Z",  # in summer

@@ -1,5 +1,6 @@
 """notes/solutions/: every lesson has three exercises, and their solutions work."""
 
+import json
 import re
 import shlex
 
@@ -56,6 +57,23 @@ def test_solution_script_runs(script, smoke_runs, monkeypatch, capsys):
     trained = "newest_run" in (FOLDER / script).read_text()
     run_script(f"notes/solutions/{script}", *([smoke_runs[lesson].folder] if trained else []))
     assert capsys.readouterr().out
+
+
+def test_solutions_take_the_data_of_their_run(tmp_path, smoke_runs, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(FOLDER)
+    from saved import load_data_of
+
+    record = json.loads((smoke_runs[FASHION].folder / "run.json").read_text())
+    (_, (images, _)) = load_data_of(smoke_runs[FASHION].folder, "fashion_mnist")
+    assert images.shape[1:] == (28, 28) and "sample" in capsys.readouterr().out
+    record["data_sets"] = {"fashion_mnist": ["real", f"{tmp_path}, 60,000 images"]}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(SystemExit):  # never the sample for a model trained on real data
+        load_data_of(tmp_path, "fashion_mnist")
+    assert "fashion_mnist.npz" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        load_data_of(tmp_path / "none", "fashion_mnist")
+    assert "not the folder of a run" in capsys.readouterr().err
 
 
 def test_solution_script_without_run_fails(monkeypatch, capsys):

@@ -85,6 +85,14 @@ def test_missing_data_folder_does_not_matter_without_real_data(tmp_path):
 FLAGS = ["--data", "sample", "--limit", "100", "--epochs", "1"]
 
 
+def test_old_python_is_named():
+    done = python(
+        "-c", f"import sys; sys.version_info = (3, 10, 0); sys.path[:0] = ['{ROOT}']; import frame"
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1 and "Python 3.11" in done.stderr
+
+
 def test_tensorflow_lessons_refuse_other_backends(tmp_path):
     for script in ONLY_TENSORFLOW:
         result = python(ROOT / script, "--out", tmp_path, KERAS_BACKEND="numpy")

@@ -1,23 +1,17 @@
 """Which classes does the newest model of lesson 01 confuse with each other most often?"""
 
-from saved import newest_run
+from saved import load_data_of, newest_run
 
 folder = newest_run("01_fashion_mnist_classification")
 
-import argparse
-
 import keras
 import numpy as np
-
-from datasets import load_dataset
 
 NAMES = [
     "T-shirt", "trouser", "pullover", "dress", "coat",
     "sandal", "shirt", "sneaker", "bag", "ankle boot",
 ]  # fmt: skip
-flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
-(_, (images, labels)), _, source = load_dataset("fashion_mnist", flags)
-print(f"{len(labels)} test images, {source}")
+_, (images, labels) = load_data_of(folder, "fashion_mnist")
 model = keras.models.load_model(folder / "model.keras")
 predicted = model.predict(images, batch_size=1000, verbose=0).argmax(axis=1)
 

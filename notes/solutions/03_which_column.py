@@ -1,20 +1,16 @@
 """Which column matters most to the newest model of lesson 03? Shuffles one at a time."""
 
-from saved import newest_run
+from saved import load_data_of, newest_run
 
 folder = newest_run("03_autompg_regression")
 
-import argparse
 import json
 
 import keras
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from datasets import load_dataset
-
-flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
-cars, _, source = load_dataset("auto_mpg", flags)
+cars = load_data_of(folder, "auto_mpg")
 cars = cars.dropna(subset="horsepower")
 features = cars.drop(columns=["mpg", "car_name", "origin"])
 for number, name in enumerate(["USA", "Europe", "Japan"], 1):
@@ -22,7 +18,6 @@ for number, name in enumerate(["USA", "Europe", "Japan"], 1):
 features, mpg = features.astype("float32"), cars.mpg.to_numpy("float32")
 seed = json.loads((folder / "run.json").read_text())["seed"]  # of the lesson's split
 _, features, _, mpg = train_test_split(features, mpg, test_size=0.2, random_state=seed)
-print(f"{len(features)} test cars, {source}")
 model = keras.models.load_model(folder / "model.keras")
 
 

@@ -1,10 +1,8 @@
 """Grad-CAM: which region of the 7 speaks for the newest model of lesson 12's answer?"""
 
-from saved import newest_run
+from saved import load_data_of, newest_run
 
 folder = newest_run("12_look_inside")
-
-import argparse
 
 import keras
 import matplotlib.pyplot as plt
@@ -12,11 +10,8 @@ import numpy as np
 from keras import layers
 
 from common.introspection import input_gradients
-from datasets import load_dataset
 
-flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
-(_, (images, labels)), _, source = load_dataset("mnist", flags)
-print(f"the first 7 of the test images, {source}")
+_, (images, labels) = load_data_of(folder, "mnist")
 picture = images[labels == 7][:1, :, :, np.newaxis].astype("float32")
 
 model = keras.models.load_model(folder / "model.keras")

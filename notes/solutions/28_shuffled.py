@@ -1,19 +1,13 @@
 """How much does lesson 28's newest model lose if the words of each test review are shuffled?"""
 
-from saved import newest_run
+from saved import load_data_of, newest_run
 
 folder = newest_run("28_transformer")
-
-import argparse
 
 import keras
 import numpy as np
 
-from datasets import load_dataset
-
-flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
-(_, (reviews, labels), _), _, source = load_dataset("imdb", flags)
-print(f"{len(labels)} test reviews, {source}")
+_, (reviews, labels), _ = load_data_of(folder, "imdb")
 model = keras.models.load_model(folder / "model.keras")
 
 rows = [np.where(review < 9_999, review + 1, 1)[-200:] for review in reviews]  # as in the lesson

@@ -1,19 +1,13 @@
 """Solution 1 of lesson 29: the perplexity if the network sees only the last words."""
 
-from saved import newest_run
+from saved import load_data_of, newest_run
 
 folder = newest_run("29_language_model")
-
-import argparse
 
 import keras
 import numpy as np
 
-from datasets import load_dataset
-
-flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
-(_, (reviews, _), _), _, source = load_dataset("imdb", flags)
-print(f"{len(reviews)} test reviews, {source}")
+_, (reviews, _), _ = load_data_of(folder, "imdb")
 model = keras.models.load_model(folder / "model.keras")
 length = model.input_shape[1]
 vectors = keras.Model(model.input, model.layers[-1].output)  # without the scores of all words

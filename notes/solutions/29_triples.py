@@ -1,20 +1,15 @@
 """Solution 3 of lesson 29: how many sequences of three words are known?"""
 
-from saved import newest_run
+from saved import load_data_of, newest_run
 
 folder = newest_run("29_language_model")
 
-import argparse
 from itertools import pairwise
 
 import keras
 import numpy as np
 
-from datasets import load_dataset
-
-flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
-((reviews, _), (test_reviews, _), _), _, source = load_dataset("imdb", flags)
-print(f"{len(reviews)} training reviews, {source}")
+(reviews, _), (test_reviews, _), _ = load_data_of(folder, "imdb")
 model = keras.models.load_model(folder / "model.keras")
 length = model.input_shape[1]
 

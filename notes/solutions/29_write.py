@@ -1,21 +1,19 @@
 """Solution 2 of lesson 29: its newest network goes on writing, without being trained again."""
 
-from saved import newest_run
+from saved import load_data_of, newest_run
 
 folder = newest_run("29_language_model")
 
-import argparse
 import textwrap
 
 import keras
 import numpy as np
 
-from datasets import load_dataset, split_words
+from datasets import split_words
 
 PROMPTS = ["the best film i have", "the worst film i have", "my grandmother"]
 
-flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
-(_, _, word_index), _, _ = load_dataset("imdb", flags)
+_, _, word_index = load_data_of(folder, "imdb")
 number_of = {word: rank + 1 for word, rank in word_index.items() if rank < 9_999}
 word_of = {number: word for word, number in number_of.items()}
 model = keras.models.load_model(folder / "model.keras")

@@ -1,22 +1,16 @@
 """Solution 3 of lesson 37: a GAN draws digits, and the judge of the newest run reads them."""
 
-from saved import newest_run
+from saved import load_data_of, newest_run
 
 folder = newest_run("37_diffusion")
-
-import argparse
 
 import keras
 import numpy as np
 from keras import layers
 
-from datasets import load_dataset
-
 EPOCHS, BATCH, NOISE = 20, 64, 64
 
-flags = argparse.Namespace(data="auto", data_dir=None, limit=None)
-((images, labels), _), _, source = load_dataset("mnist", flags)
-print(f"{len(images)} images, {source}")
+(images, labels), _ = load_data_of(folder, "mnist")
 keras.utils.set_random_seed(42)
 random = np.random.default_rng(42)
 

@@ -1,5 +1,6 @@
-"""Where the models are that the lessons saved."""
+"""Where the models are that the lessons saved, and the data that these were trained on."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))  # there common/ is
 
 from common.errors import fail
-from common.runs import finished_runs
+from common.runs import DamagedRecordError, finished_runs, read_record
 from common.startup import start_keras
 
 
@@ -20,3 +21,19 @@ def newest_run(lesson: str) -> Path:
     if not runs:
         fail(f"no finished run of {lesson} in outputs/; run python {lesson}.py first")
     return runs[-1]["folder"]
+
+
+def load_data_of(folder: Path, name: str):
+    """Load the data set `name` from where a run took it; print what it is, and return it."""
+    from datasets import SAMPLE, load_dataset
+
+    try:
+        origin, source = read_record(folder)["data_sets"][name]
+    except (DamagedRecordError, KeyError):
+        fail(f"{folder}: not the folder of a run with the data set {name}")
+    place = Path(source.partition(", ")[0])
+    flags = argparse.Namespace(data="sample" if origin == SAMPLE else "real", limit=None)
+    flags.data_dir = place if place.is_dir() else None  # otherwise the cache or a download
+    data, _, source = load_dataset(name, flags)
+    print(f"data: {source}")
+    return data
