@@ -173,8 +173,8 @@ for model in models.values():
         optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
         loss="mse",
         steps_per_execution=steps,  # training steps in one call
-        # The compiler XLA (lesson 02) makes the 50 time steps about three times as fast. It has to
-        # compile anew for every size of a batch.
+        # The compiler XLA (lesson 02) makes the 50 time steps much faster. It has to compile anew
+        # for every size of a batch.
         jit_compile=True if keras.backend.backend() == "tensorflow" else "auto",
     )
 

@@ -276,8 +276,9 @@ for name in looking:
 # | 3200  | 275       | 420      | 341            | 90        | 70       | 1395           |
 # <!-- end -->
 #
-# For short series attention is faster. At 3,200 steps this lead is gone, and the memory for the n²
-# weights is what limits attention.
+# For short series attention is faster. At 3,200 steps it has lost this lead to the LSTM, and the
+# memory for the n² weights is what limits it. (The times do not follow the rule exactly: a small
+# product does not keep the processor busy, and a long series no longer fits into its cache.)
 #
 # ## 7 Predict
 # Where does the network look? A second model with the same layers returns the attention weights.

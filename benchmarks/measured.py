@@ -23,9 +23,8 @@ def runs_of(lesson: str, variant: str = "") -> pd.DataFrame:
     """Return the runs of the lesson whose name starts with `lesson`, with this variant."""
     runs = results("lessons")
     found = runs[runs.lesson.str.startswith(lesson) & (runs.variant == variant)]
-    if found.empty:
-        what = f"lesson {lesson}" + f" ({variant})" * bool(variant)
-        fail(f"no runs of {what} in results/lessons.csv; python benchmarks/reproduce.py --keep", 1)
+    if found.empty and not variant:
+        fail(f"results/lessons.csv has no runs of {lesson}; run benchmarks/reproduce.py --keep", 1)
     return found
 
 

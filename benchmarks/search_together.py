@@ -3,7 +3,7 @@
     pip install -r requirements-ray.txt
     python benchmarks/search_together.py
 
-A turn is two searches with tuning/ray_search.py, for 8 networks and 5 epochs: one network at a
+A turn is two searches with tuning/ray_search.py, for 6 networks and 5 epochs: one network at a
 time, then two. Each network has one core of this computer. Run nothing else in the meantime. Writes
 results/search_together.csv, one row per turn; the efficiency is the first time divided by twice the
 second.
@@ -20,7 +20,7 @@ from benchmarks.measure import RESULTS, TRIAL, Parser, machine, run, write_table
 from common.flags import whole_number
 
 TURNS = 3
-FLAGS = ["--trials", 8, "--epochs", 5, "--data", "real"]
+FLAGS = ["--trials", 6, "--epochs", 5, "--data", "real"]
 
 
 def search_seconds(at_once: int) -> float:

@@ -608,7 +608,7 @@ def search_together() -> list[str]:
     runs = results("search_together")
     one, two = (Values(runs[name]) for name in ("seconds", "seconds_two_at_a_time"))
     return [
-        f"Eight trials of five epochs took {one:0~} seconds one after the other, and {two:0~} seconds two at a time on "
+        f"Six trials of five epochs took {one:0~} seconds one after the other, and {two:0~} seconds two at a time on "
         f"two cores: an efficiency of {Values(runs.efficiency):2~}, medians and ranges of three turns."
     ]
 

@@ -45,24 +45,30 @@ def published() -> pd.DataFrame:
     found = pd.concat([results("reproduce"), pd.DataFrame(rows)], ignore_index=True)
     digits = {"test_mae": 2, "solved": 0, "solved_starts": 0, "splits_won": 0}
     found["runs"] = found.seeds.str.split().str.len()
+    found["seeds"] = [
+        f"{seeds[0]} to {seeds[-1]}"
+        if seeds[-1] - seeds[0] == len(seeds) - 1 > 0
+        else ", ".join(map(str, seeds))
+        for seeds in (sorted(map(int, text.split())) for text in found.seeds.astype(str))
+    ]
     found["range"] = [
         f"{Values([row.median, row.smallest, row.largest][: row.runs]):{digits.get(row.metric, 4)}~}"
         for row in found.itertuples()
     ]
     claims = found.published + ", " + found.source
-    found["range"] += [
-        "" if is_todays(row.command.split()[0], row.code) else " †" for row in found.itertuples()
-    ]
+    found["range"] += [mark(row.command.split()[0], row.code) for row in found.itertuples()]
     found["claim"] = found.published.where(found.published == "none", claims)
     number = found.figure.str.extract(r"^(\d\d)")[0].fillna("projects")  # projects come last
     return found.loc[number.sort_values(kind="stable").index]
 
 
-def is_todays(script: str, code: str) -> bool:
-    """Return whether a fingerprint is that of a script's code today."""
+def mark(script: str, code: str) -> str:
+    """Return how to mark a row, by the fingerprints of the code that computed it."""
     from common.fingerprint import fingerprint
 
-    return code == fingerprint(ROOT / script)
+    if code == fingerprint(ROOT / script):
+        return ""
+    return " ‡" if not code or "unrecorded" in code else " †"
 
 
 def time_to_accuracy(folder: str = "") -> pd.DataFrame:
@@ -150,8 +156,8 @@ def mnist_precisions() -> pd.DataFrame:
 
 TABLES = """
 published: published by figure
-| what | command | measure | published | measured | runs | seconds of training, of the whole run | our bar | met |
-| {figure} | `python {command}` | `{metric}` | {claim} | {range} | {runs} | {fit_seconds:s} of {total_seconds:s} | {bar} | {met} |
+| what | command | measure | published | measured | seeds | seconds of training, of the whole run | our bar | met |
+| {figure} | `python {command}` | `{metric}` | {claim} | {range} | {seeds} | {fit_seconds:s} of {total_seconds:s} | {bar} | {met} |
 
 peers: peers by model
 | task | model | measure | median (smallest to largest) |

@@ -1,5 +1,6 @@
 """Lessons as notebooks, executed in a Jupyter kernel with what they print and draw."""
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -17,6 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from benchmarks.measure import machine
 from common.errors import fail
 from common.files import atomic_write
+from datasets import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ["*.py", "*/*.py", "*/*.json", "*/*.jinja"]  # what lessons read
@@ -123,6 +125,8 @@ def run(notebook, script: Path, collection: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    if data := environment.get(ENVIRONMENT):
+        environment[ENVIRONMENT] = os.path.abspath(data)  # the kernel runs in another folder
     client = NotebookClient(
         notebook,
         timeout=None,
@@ -139,6 +143,12 @@ def run(notebook, script: Path, collection: Path) -> None:
         fail(f"{script}: {found[-1] if found else f'{error.ename}: {error.evalue}'}", 1)
     except DeadKernelError as error:
         fail(f"{script}: {error}: is there enough memory?", 1)
+    except Exception as error:  # at Ctrl-C asyncio cancels its tasks, and nbclient fails
+        while error and not isinstance(error, asyncio.CancelledError):
+            error = error.__context__
+        if error:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def printed(cell) -> str:
