@@ -271,7 +271,7 @@ histories["two_outputs"] = {"loss": main["value_loss"], "val_loss": main["val_va
 val_mse = [history["val_loss"][-1] for history in histories.values()]
 table = pd.DataFrame({"model": list(mse), "validation": val_mse, "test": list(mse.values())})
 lesson.save_table("scores", table.round(4))
-figure = plots.compare_models(histories, "loss", "mean squared error of house values", log=True)
+figure = plots.compare_models(histories, "loss", "mean squared error of house values")
 lesson.save_figure("houses", figure)
 mean_mse = np.mean((test_values - train_values.mean()) ** 2)
 print(f"baseline, always predicting the mean: test MSE {mean_mse:.4f}")

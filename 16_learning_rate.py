@@ -186,7 +186,7 @@ def compare(part, title, choices):
         tried[f"{part}, {name}"] = median, choice
         print(f"  {name}: validation MSE {median:.4f}")
     lesson.save_table(part, pd.DataFrame(rows).round(4))
-    lesson.save_figure(part, plots.compare_models(curves, "loss", title, log=True))
+    lesson.save_figure(part, plots.compare_models(curves, "loss", title))
 
 
 # %% [markdown]

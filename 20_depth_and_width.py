@@ -196,7 +196,7 @@ axes.set(title=f"networks of about {lesson.budget:,} parameters, a point for eac
 axes.legend()
 lesson.save_figure("shapes", figure)
 title = f"depth against width, about {lesson.budget:,} parameters each"
-lesson.save_figure("curves", plots.compare_models(curves, "loss", title, log=True))
+lesson.save_figure("curves", plots.compare_models(curves, "loss", title))
 
 # %% [markdown]
 # Validation MSE, median and range of three seeds. The second half of the table comes from `--budget

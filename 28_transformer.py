@@ -209,7 +209,7 @@ print(f"test accuracy {test['accuracy']:.4f}")
 #
 # No. The Transformer does beat the LSTM, which reads the same 200 words with about as many
 # parameters. But an average of embeddings is no worse, with half the parameters, and words and
-# pairs are far ahead.
+# pairs are far ahead. (The seconds are rough: those of the LSTM are from another computer.)
 #
 # Why? In a review, opinions add up: the more words of praise, the better. An average has this built
 # in, and in lesson 14 a pair such as "not good" has a weight of its own. The Transformer could

@@ -40,8 +40,8 @@ def draw_curves() -> None:
     x = np.linspace(-4, 4, 800, dtype="float32")[:, np.newaxis]
     for panel, name in zip(panels.flat, DRAWN, strict=True):
         model = keras.Sequential([keras.Input((1,)), layers.Activation(name)])
-        panel.plot(x, model.predict(x, verbose=0), color=plots.RIGHT, label="activation")
-        panel.plot(x, input_gradients(model, x), "--", color=plots.WRONG, label="derivative")
+        panel.plot(x, model.predict(x, verbose=0), color=plots.FIRST, label="activation")
+        panel.plot(x, input_gradients(model, x), "--", color=plots.SECOND, label="derivative")
         panel.set(title=name, xlim=(-4, 4), ylim=(-2, 4))
         panel.grid(alpha=0.3)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -20,7 +20,6 @@ Writes one row per training: results/choices.csv and one figure for each of the 
 results/input_dropout.csv, results/batches.csv, results/weight_decay.csv.
 """
 
-import argparse
 import inspect
 import math
 import sys
@@ -231,10 +230,9 @@ def weight_sizes(model) -> dict:
 
 def load(data_dir: Path | None = None, few: int = FEW):
     """Return images and labels of Fashion-MNIST, `few` to train on and 10,000 to validate."""
-    from datasets import load_dataset
+    from datasets import find_dataset
 
-    flags = argparse.Namespace(data="real", data_dir=data_dir, limit=None)
-    ((images, labels), _), _, _ = load_dataset("fashion_mnist", flags)
+    ((images, labels), _), _, _ = find_dataset("fashion_mnist", "real", data_dir)
     return (images[:few], labels[:few]), (images[-FEW:], labels[-FEW:])
 
 

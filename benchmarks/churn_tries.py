@@ -8,7 +8,6 @@ test rows in none of the five splits. Scaling is fitted on training rows.
 """
 
 import math
-import os
 import sys
 from pathlib import Path
 
@@ -29,14 +28,14 @@ from sklearn.model_selection import train_test_split
 
 from churn.predict import NUMBERS
 from common.batches import ordered_batches, shuffled_batches
-from datasets.readers import read_churn
+from datasets import find_dataset
 
 SEEDS = range(42, 47)
 FEW = ["Age", "Balance", "NumOfProducts", "IsActiveMember"]
 KINDS = ["Age", "Balance", "IsActiveMember"]  # and the products as categories
 ALL_KINDS = [name for name in NUMBERS if name != "NumOfProducts"]
 
-customers = read_churn(Path(os.environ["KERAS_TUTORIAL_DATA"]))
+customers = find_dataset("churn", "real", None)[0]
 exited = customers.Exited.to_numpy("uint8")
 
 

@@ -1,4 +1,4 @@
-"""Compares what lessons 32 and 37 draw, and trains on it: python benchmarks/generators.py
+"""Compares what lessons 32 and 37 draw, and trains on it.
 
     python 32_variational_autoencoder.py
     python 37_diffusion.py
@@ -10,7 +10,6 @@ features of lesson 37's judge. results/37_training.csv gets the test accuracy of
 which shifts its images at random, after 500 steps on 100 real digits, on drawn ones, and on both.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from common.errors import fail
 from common.flags import ROOT, Parser, home_path
 from common.runs import finished_runs
 from common.startup import start_keras
-from datasets import load_dataset
+from datasets import find_dataset
 from diffusion.scores import frechet_distance, image_reader
 
 FEW, STEPS, BATCH = 100, 500, 50
@@ -86,8 +85,7 @@ def main() -> None:
     start_keras()
     import keras
 
-    where = argparse.Namespace(data="real", data_dir=None, limit=None)
-    ((images, labels), test), _, _ = load_dataset("mnist", where)
+    ((images, labels), test), _, _ = find_dataset("mnist", "real", None)
     for seed, runs in found.items():
         saved = np.load(runs["diffusion"] / "drawn.npz")
         drawn = saved["images"], saved["labels"]

@@ -6,7 +6,6 @@ from functools import cache
 import pandas as pd
 
 from benchmarks.blocks import ROOT
-from common.errors import fail
 
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -24,7 +23,7 @@ def runs_of(lesson: str, variant: str = "") -> pd.DataFrame:
     runs = results("lessons")
     found = runs[runs.lesson.str.startswith(lesson) & (runs.variant == variant)]
     if found.empty and not variant:
-        fail(f"results/lessons.csv has no runs of {lesson}; run benchmarks/reproduce.py --keep", 1)
+        raise SystemExit(f"no runs of {lesson} in lessons.csv; run benchmarks/reproduce.py --keep")
     return found
 
 

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of ben
 from benchmarks.measure import RESULTS, TRIAL, Parser, machine, write_table
 from common.flags import home_path
 from common.startup import start_keras
+from tuning.ray_search import load_data
 
 TRIALS, EPOCHS, PATIENCE, BATCH_SIZE = 8, 30, 3, 256
 
@@ -86,23 +87,9 @@ def main() -> None:
     parser.add_argument("--data-dir", type=home_path, help="folder with the real data")
     flags = parser.parse_args()
     start_keras()
-    from sklearn.model_selection import train_test_split
-
-    from datasets import load_dataset
-
-    flags.data, flags.limit = "real", None
-    districts = load_dataset("california_housing", flags)[0]
-    features = districts.drop(columns="median_house_value")
-    for column in ("total_rooms", "total_bedrooms", "population"):
-        features[f"{column}_each"] = features[column] / features.households
-    features = features.drop(columns=["total_rooms", "total_bedrooms", "households"])
-    values = districts.median_house_value / 100_000
     rows = []
     for seed in flags.seeds or [42, 43, 44]:
-        x, _, y, _ = train_test_split(  # the test set is not used
-            features.to_numpy("float32"), values.to_numpy("float32"), random_state=seed
-        )
-        x, val_x, y, val_y = train_test_split(x, y, random_state=seed)
+        x, val_x, y, val_y = load_data("real", flags.data_dir, seed)
         for stopping in (False, True):
             found = search((x, y), (val_x, val_y), seed, stopping)
             named = {"stopping": "with" if stopping else "without", "seed": seed}

@@ -132,7 +132,7 @@ def ordered_batches(features, targets, batch_size: int):
     Keras rebuilds the pipeline of `validation_data=(x, y)` after every epoch and converts a sparse
     array again for every model. This pipeline is built only once.
 
-    Arguments and return value are those of `shuffled_batches`.
+    Arguments and return value are like those of `shuffled_batches`.
     """
     arrays = as_arrays((features, targets))
     if keras.backend.backend() != "tensorflow":

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
-RIGHT, WRONG = "tab:blue", "tab:red"
+FIRST, SECOND = "tab:blue", "tab:red"  # colors of two curves
 MOST_LINES = 20  # more curves in one figure cannot be told apart
 
 
@@ -42,7 +42,7 @@ def history(history: dict, units: dict[str, str] | None = None, without=()) -> d
         if undrawn or repeats_loss(name, history):
             continue
         figure, axes = new_figure()
-        draw_curve(axes, values, "training", RIGHT)
+        draw_curve(axes, values, "training", FIRST)
         validation = history.get(f"val_{name}", [])
         if validation:
             draw_curve(axes, validation, "validation", "tab:orange")
@@ -235,14 +235,15 @@ def draw_runs(panel, runs: list[tuple[dict, dict]], name: str) -> None:
     panel.set(xlabel="epoch", ylabel=f"validation {name}")
 
 
-def compare_models(histories: dict[str, dict], quantity: str, title: str, log: bool = False):
+def compare_models(histories: dict[str, dict], quantity: str, title: str):
     """Plot one quantity of several models: one color each, validation solid, training dashed.
+
+    The scale is logarithmic: it shows small differences between small values.
 
     Args:
         histories: the columns of each model's history, by the model's name.
         quantity: a column, such as "loss"; its validation values are in `val_<quantity>`.
         title: the title of the figure.
-        log: use a logarithmic scale, which shows small differences between small values.
     """
     figure, axes = new_figure(9, 5.5)
     for number, (name, columns) in enumerate(histories.items()):
@@ -253,9 +254,6 @@ def compare_models(histories: dict[str, dict], quantity: str, title: str, log: b
     axes.plot([], [], "k-", label="solid: validation")
     axes.plot([], [], "k--", linewidth=1, label="dashed: training")
     axes.set(xlabel="epoch", ylabel=quantity.replace("_", " "), title=title)
-    if log:
-        log_scale(axes)
-    else:
-        axes.set_ylim(bottom=0)
+    log_scale(axes)
     figure.legend(loc="outside right upper")
     return figure

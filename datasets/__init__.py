@@ -18,7 +18,7 @@ from pathlib import Path
 
 from common.errors import fail
 
-# Parsing the flags needs `split_words` and must not import NumPy, so the functions below import
+# Checking the flags needs `named_folder` and must not import NumPy, so the functions below import
 # the modules that read data.
 
 REAL, SAMPLE = "real", "sample"

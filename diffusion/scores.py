@@ -7,8 +7,8 @@ def image_reader(judge):
     """Return a function that reads images with a trained classifier.
 
     Args:
-        judge: a network whose fourth layer from the end is its last convolution, followed by batch
-            normalization, as in `mnist.models.conv_net_fast`.
+        judge: a network whose fourth layer from the end is the batch normalization of its last
+            convolution, flattened, as in `mnist.models.conv_net_fast`.
 
     Returns:
         A function. It takes uint8 images of shape (n, 28, 28), and returns their features, which

@@ -14,7 +14,7 @@ def learning_curves(histories: dict[str, dict], naive: float, noise_floor: float
         naive: the mean squared error of the naive forecast; a dashed line.
         noise_floor: the lowest possible one; a dotted line.
     """
-    figure = compare_models(histories, "loss", "forecasting one step ahead", log=True)
+    figure = compare_models(histories, "loss", "forecasting one step ahead")
     figure.axes[0].axhline(naive, color="gray", linestyle="--")
     figure.axes[0].axhline(noise_floor, color="gray", linestyle=":")
     figure.axes[0].set(ylim=(0.0007, 0.1), ylabel="mean squared error")

@@ -10,11 +10,10 @@ from common.flags import ROOT, Parser, home_path, in_notebook, real_number, some
 
 NEWEST = "newest"  # the value of `--resume` without a folder
 SMALLEST_LIMIT = 100  # with fewer, a tenth could not contain all ten classes
-HELP = {  # for flags that several lessons have
+HELP = {  # of flags that give none
     "activation": "activation function of the hidden layers",
     "epochs": "passes over the training data",
     "batch_size": "training examples per step",
-    "dropout": "fraction of the units dropped in each training step",
     "hidden": "units in each hidden layer; no value: no hidden layer",
     "learning_rate": "step size of the optimizer",
     "models": "train only these models",
@@ -135,6 +134,8 @@ class LessonParser(Parser):
         value, kind, options = flag.default, type(flag.default), {}
         if isinstance(value, type):  # no default
             kind, value = value, None
+        limits = {"at_least": flag.at_least, "at_most": flag.at_most, "below": flag.below}
+        limits = {name: limit for name, limit in limits.items() if limit is not None}
         if flag.choices:
             options = {"choices": flag.choices}
         elif kind is tuple:
@@ -148,14 +149,10 @@ class LessonParser(Parser):
         elif kind is bool:
             options = {"action": "store_true"}
         elif kind in (int, list):
-            limits = {"at_least": flag.at_least, "at_most": flag.at_most}
-            limits = {name: limit for name, limit in limits.items() if limit is not None}
             options = {"type": whole_number(**limits), "metavar": "N"}
             if kind is list:
                 options["nargs"] = "*" if flag.at_least is None else "+"
         elif kind is float:
-            limits = {"at_least": flag.at_least, "below": flag.below}
-            limits = {name: limit for name, limit in limits.items() if limit is not None}
             options = {"type": real_number(**limits), "metavar": "X"}
         elif issubclass(kind, Path):
             options = {"type": home_path, "metavar": "PATH"}

@@ -54,7 +54,7 @@ class Training:
         from common.callbacks import EpochTimer
         from common.one_program import OneProgram
 
-        self.counter, self.timer, self.board = counter, EpochTimer(), None
+        self.timer, self.board = EpochTimer(), None
         self.first_epoch = checkpoints.next_epoch(checkpoint)
         self.saving = checkpoints.Checkpoints(checkpoint, seed, counter=counter)
         self.program = OneProgram()

@@ -11,6 +11,8 @@ probabilities close to 1 would be indistinguishable.
 import keras
 from keras import layers
 
+from mnist.recipes import NAMES
+
 
 def mlp_one_layer():
     """Build an MLP with one hidden layer, whose 512 units are each connected to all 784 pixels."""
@@ -284,11 +286,4 @@ def conv_net_best_of_clothing():
     ])
 
 
-MODELS = {
-    function.__name__: function
-    for function in [
-        mlp_one_layer, mlp_two_layers, mlp_two_layers_dropout,
-        conv_net, conv_net_dropout, conv_net_batch_norm, conv_net_l1, conv_net_l2,
-        le_net, conv_net_augmented, conv_net_fast, conv_net_best,
-    ]
-}  # fmt: skip
+MODELS = {name: globals()[name] for name in NAMES}

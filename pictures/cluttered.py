@@ -13,21 +13,17 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from pictures.letters import LETTERS, fonts
 
 SEED = 34
+SCENES = 6  # pictures of each letter in each font
 
 
-def draw_series(folder: Path, scenes: int = 6) -> None:
-    """Draw a sub-folder for each letter, and in it one for each font, the same on every call.
-
-    Args:
-        folder: where to draw.
-        scenes: pictures of each letter in each font.
-    """
+def draw_series(folder: Path) -> None:
+    """Draw a sub-folder for each letter, and in it one for each font, the same on every call."""
     random = np.random.default_rng(SEED + 1)
     for letter in LETTERS:
         for font in fonts():
             series = folder / letter / font.stem
             series.mkdir(parents=True, exist_ok=True)
-            for scene in range(scenes):
+            for scene in range(SCENES):
                 size = tuple(random.integers(70, 120, 2).tolist())
                 draw_scene(letter, random, size, font).save(series / f"{scene:02}.png")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from common.plots import RIGHT, draw_curve, new_figure, plt
+from common.plots import FIRST, draw_curve, new_figure, plt
 
 
 def compare_with_baseline(histories: dict[str, dict], quantity: str, baseline: str):
@@ -21,7 +21,7 @@ def compare_with_baseline(histories: dict[str, dict], quantity: str, baseline: s
     figure, panels = new_figure(3 * columns, 2.6 * rows + 0.8, rows, columns)
     panels = np.ravel(panels)
     for panel, name in zip(panels, names, strict=False):
-        for one, color in {baseline: "gray", name: RIGHT}.items():
+        for one, color in {baseline: "gray", name: FIRST}.items():
             if one in histories:
                 draw_curve(panel, histories[one][f"val_{quantity}"], "", color)
                 draw_curve(panel, histories[one][quantity], "", color, "--")
@@ -33,7 +33,7 @@ def compare_with_baseline(histories: dict[str, dict], quantity: str, baseline: s
         panel.set(xlim=(0, epochs), ylim=(0, highest))
         panel.tick_params(labelleft=number % columns == 0)
         panel.axis("on" if number < len(names) else "off")
-    panels[0].plot([], [], color=RIGHT, label="model named above the panel")
+    panels[0].plot([], [], color=FIRST, label="model named above the panel")
     panels[0].plot([], [], color="gray", label=baseline)
     panels[0].plot([], [], "k-", linewidth=1.5, label="solid: validation")
     panels[0].plot([], [], "k--", linewidth=1.5, label="dashed: training")

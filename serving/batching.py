@@ -66,9 +66,8 @@ class Batcher:
                 batch.append(one)
                 rows += rows_of(one)
             batch = [(columns, answer) for columns, answer in batch if not answer.done()]
-            if not batch:
-                continue
-            await self.answer(batch)
+            if batch:
+                await self.answer(batch)
 
     async def answer(self, batch: list) -> None:
         """Predict several requests in one call; if it fails, predict each on its own."""

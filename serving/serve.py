@@ -102,10 +102,9 @@ def test_digits(flags, classes: list[str]):
     """Load MNIST's test digits of these classes, from the same sources as the lessons do."""
     import numpy as np
 
-    from datasets import load_dataset
+    from datasets import find_dataset
 
-    flags.data, flags.limit = "auto", None
-    (_, (images, labels)), data, source = load_dataset("mnist", flags)
+    (_, (images, labels)), data, source = find_dataset("mnist", "auto", flags.data_dir)
     print(f"test digits: {data}, {source}")
     chosen = np.isin(labels.astype(str), classes)
     return images[chosen], labels[chosen]

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # parent of common/
 
 from common.errors import fail
-from common.flags import Parser, home_path, whole_number
+from common.flags import ROOT, Parser, home_path, whole_number
 
 OPTIMIZERS = ["adam", "rmsprop", "nadam", "momentum"]
 
@@ -70,22 +70,21 @@ def train(config: dict, data: tuple, epochs: int) -> None:
     )
 
 
-def load_data(flags) -> tuple:
+def load_data(data: str, data_dir: Path | None, seed: int = 42) -> tuple:
     """Return the training and validation rows of lesson 09, as `train` expects them."""
     from sklearn.model_selection import train_test_split
 
-    from datasets import load_dataset
+    from datasets import find_dataset
 
-    flags.limit = None
-    districts, _, source = load_dataset("california_housing", flags)
+    districts, _, source = find_dataset("california_housing", data, data_dir)
     print(f"data: {source}")
     features = districts.drop(columns="median_house_value")
     for column in ("total_rooms", "total_bedrooms", "population"):
         features[f"{column}_each"] = features[column] / features.households
     features = features.drop(columns=["total_rooms", "total_bedrooms", "households"])
     values = (districts.median_house_value / 100_000).to_numpy("float32")
-    rows, _, values, _ = train_test_split(features.to_numpy("float32"), values, random_state=42)
-    return tuple(train_test_split(rows, values, random_state=42))
+    rows, _, values, _ = train_test_split(features.to_numpy("float32"), values, random_state=seed)
+    return tuple(train_test_split(rows, values, random_state=seed))
 
 
 def main() -> None:
@@ -97,14 +96,14 @@ def main() -> None:
     parser.add_argument("--ray", metavar="ADDRESS", help="use the computers connected to this one")
     parser.add_argument("--data", choices=["auto", "real", "sample"], default="auto")
     parser.add_argument("--data-dir", type=home_path, help="folder with the real data")
-    parser.add_argument("--out", type=home_path, default=Path("outputs"), help="folder for results")
+    parser.add_argument("--out", type=home_path, default=ROOT / "outputs")
     flags = parser.parse_args()
     try:
         import ray
         from ray import tune
     except ModuleNotFoundError:
         fail("Ray is missing; run: pip install -r requirements-ray.txt")
-    data = load_data(flags)
+    data = load_data(flags.data, flags.data_dir)
     try:
         ray.init(flags.ray, log_to_driver=False)
     except ConnectionError:

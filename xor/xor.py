@@ -111,18 +111,14 @@ print(truth_table(model).to_string(index=False))
 # The loss is the binary cross-entropy of lesson 02: -log(p) if the answer is 1 and -log(1 - p) if
 # it is 0, where p is the predicted probability of a 1. If p is always 0.5, that is log(2) = 0.693.
 
+
 # %%
-OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "rmsprop": keras.optimizers.RMSprop,
-    "sgd": keras.optimizers.SGD,
-}
-
-
 def compile_model(model) -> None:
     """Give a network its optimizer, loss and metric."""
+    optimizer = keras.optimizers.get(lesson.optimizer)
+    optimizer.learning_rate = lesson.learning_rate
     model.compile(
-        optimizer=OPTIMIZERS[lesson.optimizer](learning_rate=lesson.learning_rate),
+        optimizer=optimizer,
         loss="binary_crossentropy",
         metrics=["accuracy"],
         steps_per_execution=steps,  # a whole epoch in one call: faster

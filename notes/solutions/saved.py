@@ -1,6 +1,5 @@
 """Where the models are that the lessons saved, and the data that these were trained on."""
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -25,15 +24,13 @@ def newest_run(lesson: str) -> Path:
 
 def load_data_of(folder: Path, name: str):
     """Load the data set `name` from where a run took it; print what it is, and return it."""
-    from datasets import SAMPLE, load_dataset
+    from datasets import find_dataset
 
     try:
         origin, source = read_record(folder)["data_sets"][name]
     except (DamagedRecordError, KeyError):
         fail(f"{folder}: not the folder of a run with the data set {name}")
     place = Path(source.partition(", ")[0])
-    flags = argparse.Namespace(data="sample" if origin == SAMPLE else "real", limit=None)
-    flags.data_dir = place if place.is_dir() else None  # otherwise the cache or a download
-    data, _, source = load_dataset(name, flags)
+    data, _, source = find_dataset(name, origin, place if place.is_dir() else None)
     print(f"data: {source}")
     return data
