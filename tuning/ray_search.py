@@ -31,6 +31,7 @@ def train(config: dict, data: tuple, epochs: int) -> None:
         data: training features, validation features, training values, validation values.
         epochs: number of epochs.
     """
+    import math
     import os
 
     # One core for each trial. TensorFlow would use all of them.
@@ -57,8 +58,10 @@ def train(config: dict, data: tuple, epochs: int) -> None:
         optimizer = keras.optimizers.get(config["optimizer"])
         optimizer.learning_rate = config["rate"]
     model.compile(optimizer, "mse", steps_per_execution=50)
-    report = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: tune.report({"val_mse": logs["val_loss"]})
+    report = keras.callbacks.LambdaCallback(  # a diverged training loses, instead of being NaN
+        on_epoch_end=lambda epoch, logs: tune.report({
+            "val_mse": logs["val_loss"] if math.isfinite(logs["val_loss"]) else math.inf
+        })
     )
     model.fit(
         features,
