@@ -14,7 +14,6 @@ import socket
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,32 +22,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ALL_LESSONS = sorted(path.name for path in ROOT.glob("[0-9][0-9]_*.py"))
 NEURON, *LESSONS = ALL_LESSONS  # 00 has no Keras in it: test_neuron.py
+# In the order of their numbers. A new lesson needs a name here.
 FASHION, IMDB, AUTO_MPG, REGULARIZATION, SAVING, TENSORS, AUTODIFF = LESSONS[:7]
 FUNCTIONAL, TUNING, TIME_SERIES, TRANSFER, LOOK_INSIDE, DISTRIBUTED = LESSONS[7:13]
-NGRAMS = "14_imdb_ngrams.py"
-TRAINING_LOOP = "15_training_loop.py"
-LEARNING_RATE = "16_learning_rate.py"
-MULTIPLE_OUTPUTS = "17_multiple_outputs.py"
-LSTM_REVIEWS = "18_imdb_lstm.py"
-DEBUGGING = "19_debugging.py"
-DEPTH_AND_WIDTH = "20_depth_and_width.py"
-UNCERTAINTY = "22_uncertainty.py"
-ENSEMBLES = "25_ensembles.py"
-OUTPUTS = "21_outputs_and_losses.py"
-LOCATE = "23_locate_and_classify.py"
-IMBALANCE = "24_imbalanced_classes.py"
-RAW_TEXT = "26_raw_text.py"
-SUBWORDS = "35_subwords.py"
-TRANSFORMER = "28_transformer.py"
-ATTENTION = "27_attention.py"
-LANGUAGE_MODEL = "29_language_model.py"
-FINE_TUNING = "30_fine_tuning.py"
-AUTOENCODER = "31_autoencoder.py"
-VAE = "32_variational_autoencoder.py"
-OWN_PICTURES = "33_own_pictures.py"
-PRETRAINED = "34_pretrained_network.py"
-SMALL_AND_FAST = "36_small_and_fast.py"
-DIFFUSION = "37_diffusion.py"
+NGRAMS, TRAINING_LOOP, LEARNING_RATE, MULTIPLE_OUTPUTS, LSTM_REVIEWS = LESSONS[13:18]
+DEBUGGING, DEPTH_AND_WIDTH, OUTPUTS, UNCERTAINTY, LOCATE, IMBALANCE = LESSONS[18:24]
+ENSEMBLES, RAW_TEXT, ATTENTION, TRANSFORMER, LANGUAGE_MODEL, FINE_TUNING = LESSONS[24:30]
+AUTOENCODER, VAE, OWN_PICTURES, PRETRAINED, SUBWORDS, SMALL_AND_FAST, DIFFUSION = LESSONS[30:]
 CHURN, MNIST, XOR = PROJECTS = ["churn/churn.py", "mnist/mnist.py", "xor/xor.py"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 # They generate their data, or have flags of their own for it.
@@ -82,47 +62,15 @@ SHORTER = {  # fewer trainings, where a lesson has many
     DIFFUSION: ["--limit", "300", "--steps", "2", "--judge-epochs", "1"],
 }
 OWN_FILE = {  # the main test file of a lesson
+    **{script: f"test_{script[3:]}" for script in LESSONS},
+    **{script: f"test_{Path(script).name}" for script in PROJECTS},
     NEURON: "test_neuron.py",
-    FASHION: "test_lessons.py",
-    IMDB: "test_lessons.py",
-    AUTO_MPG: "test_lessons.py",
+    **dict.fromkeys([FASHION, IMDB, AUTO_MPG, NGRAMS, LSTM_REVIEWS], "test_lessons.py"),
     REGULARIZATION: "test_regularization.py",
-    SAVING: "test_save_restore.py",
-    TENSORS: "test_tensors_and_gradients.py",
-    AUTODIFF: "test_tensors_and_gradients.py",
-    TRAINING_LOOP: "test_tensors_and_gradients.py",
-    FUNCTIONAL: "test_functional_api.py",
-    TUNING: "test_tuning.py",
+    **dict.fromkeys([TENSORS, AUTODIFF, TRAINING_LOOP], "test_tensors_and_gradients.py"),
     TIME_SERIES: "test_time_series.py",
     TRANSFER: "test_transfer.py",
-    LOOK_INSIDE: "test_look_inside.py",
     DISTRIBUTED: "test_distributed.py",
-    LEARNING_RATE: "test_learning_rate.py",
-    MULTIPLE_OUTPUTS: "test_multiple_outputs.py",
-    DEBUGGING: "test_debugging.py",
-    DEPTH_AND_WIDTH: "test_depth_and_width.py",
-    UNCERTAINTY: "test_uncertainty.py",
-    ENSEMBLES: "test_ensembles.py",
-    OUTPUTS: "test_outputs_and_losses.py",
-    LOCATE: "test_locate_and_classify.py",
-    IMBALANCE: "test_imbalanced_classes.py",
-    RAW_TEXT: "test_raw_text.py",
-    SUBWORDS: "test_subwords.py",
-    TRANSFORMER: "test_transformer.py",
-    ATTENTION: "test_attention.py",
-    LANGUAGE_MODEL: "test_language_model.py",
-    FINE_TUNING: "test_fine_tuning.py",
-    AUTOENCODER: "test_autoencoder.py",
-    VAE: "test_variational_autoencoder.py",
-    OWN_PICTURES: "test_own_pictures.py",
-    PRETRAINED: "test_pretrained_network.py",
-    SMALL_AND_FAST: "test_small_and_fast.py",
-    DIFFUSION: "test_diffusion.py",
-    NGRAMS: "test_lessons.py",
-    LSTM_REVIEWS: "test_lessons.py",
-    CHURN: "test_churn.py",
-    MNIST: "test_mnist.py",
-    XOR: "test_xor.py",
 }
 QUICK_JAX = {  # for a process that trains little: optimized compilation would take longest
     "KERAS_BACKEND": "jax",
@@ -220,6 +168,17 @@ def run_script(script: str, *flags: str) -> dict:
         sys.modules["keras"].config.set_dtype_policy("float32")  # mnist/ sets another
 
 
+def error_of(capsys, script: str, *flags, code=2) -> str:
+    """Run a lesson that must fail; return the single line that it prints on standard error."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        run_script(script, *flags)
+    lines = capsys.readouterr().err.splitlines()
+    assert stop.value.code == code
+    assert len(lines) == 1 and lines[0].startswith("error: ")
+    return lines[0]
+
+
 def stop_in_epoch(monkeypatch, count: int):
     """Interrupt the next run of a lesson at the start of its `count`-th epoch."""
     from common import callbacks, checkpoints
@@ -296,8 +255,8 @@ def run_and_capture(script: str, out: Path, *flags: str, figures: bool = False) 
     return run
 
 
-class LessonRuns(Mapping):
-    """A mapping from script to run; a lesson runs when it is first accessed.
+class LessonRuns(dict):
+    """The run of each script; a lesson runs when it is first accessed.
 
     Args:
         out: the output folder of all runs.
@@ -307,21 +266,13 @@ class LessonRuns(Mapping):
 
     def __init__(self, out: Path, flags: dict[str, list[str]], figures: bool):
         self.out, self.flags, self.figures = out, flags, figures
-        self.runs = {}
 
-    def __getitem__(self, script: str) -> SimpleNamespace:
-        if script not in self.runs:
-            words = self.flags[script]
-            self.runs[script] = run_and_capture(script, self.out, *words, figures=self.figures)
-            gc.collect()
-            gc.freeze()  # it is kept to the end
-        return self.runs[script]
-
-    def __iter__(self):
-        return iter(self.flags)
-
-    def __len__(self) -> int:
-        return len(self.flags)
+    def __missing__(self, script: str) -> SimpleNamespace:
+        words = self.flags[script]
+        self[script] = run_and_capture(script, self.out, *words, figures=self.figures)
+        gc.collect()
+        gc.freeze()  # it is kept to the end
+        return self[script]
 
 
 @pytest.fixture(scope="session")
@@ -337,6 +288,20 @@ def smoke_runs(tmp_path_factory):
     return LessonRuns(tmp_path_factory.mktemp("out[1]{a}%d"), flags, figures=True)
 
 
+@pytest.fixture(scope="module")
+def run(smoke_runs, request):
+    """The run, in `smoke_runs`, of the lesson whose main test file asks for it."""
+    scripts = [script for script, file in OWN_FILE.items() if file == request.path.name]
+    assert len(scripts) == 1, f"{request.path.name} is the main test file of {scripts}, not of one"
+    return smoke_runs[scripts[0]]
+
+
+@pytest.fixture(scope="module")
+def names(run):
+    """The variables that this run ended with."""
+    return run.names
+
+
 @pytest.fixture(scope="session")
 def small_runs(tmp_path_factory):
     """Runs of some lessons with other flags, for one epoch on as few examples as possible."""
@@ -345,16 +310,7 @@ def small_runs(tmp_path_factory):
         IMDB: ["--data", "sample"],
         AUTO_MPG: ["--hidden"],  # no network and no folder: falls back to the sample
         CHURN: ["--data", "sample", "--hidden"],
-        MNIST: [
-            "--data",
-            "sample",
-            "-m",
-            "conv_net",
-            "--dataset",
-            "fashion_mnist",
-            "--precision",
-            "bfloat16",
-        ],
+        MNIST: "--data sample -m conv_net --dataset fashion_mnist --precision bfloat16".split(),
     }
     few = ["--limit", str(SMALLEST_LIMIT), "--epochs", "1"]
     flags = {script: [*few, *words] for script, words in flags.items()}

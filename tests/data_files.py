@@ -1,4 +1,4 @@
-"""Data files in the published formats, generated from the samples."""
+"""Data files in the published formats, generated from the samples, and damage to files."""
 
 import io
 import json
@@ -6,9 +6,10 @@ import tarfile
 
 import numpy as np
 
-from datasets import samples
+from datasets import FILES, samples
 
 PARTS = ("train", "test")
+DATA_FILES = [(name, file) for name, files in FILES.items() for file in files]
 
 
 def write_data_files(folder):
@@ -37,6 +38,15 @@ def write_data_files(folder):
     districts = samples.make_districts().to_numpy()
     np.savez(folder / "california_housing.npz", x=districts[:, :8], y=districts[:, 8])
     samples.make_customers(10_000).to_csv(folder / "Churn_Modelling.csv", index=False)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def write_web_page(path):
+    """Write what a network with a login page may send in place of the file."""
+    path.write_text("<!DOCTYPE html>\n<html><body>Please log in</body></html>\n")
 
 
 def pack(texts: dict[str, str]) -> bytes:

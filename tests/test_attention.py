@@ -3,19 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from conftest import ATTENTION, run_lesson, run_script
+from conftest import ATTENTION, error_of, run_lesson
 
 from attention.lists import to_numbers
-
-
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[ATTENTION]
-
-
-@pytest.fixture(scope="module")
-def names(run):
-    return run.names
 
 
 def test_answer_is_last_digit_assigned(names):
@@ -122,6 +112,4 @@ def test_attention_alone_needs_positions_to_learn_order(tmp_path):
 
 
 def test_too_short_lists_are_refused(capsys):
-    with pytest.raises(SystemExit) as stop:
-        run_script(ATTENTION, "--longest", "2")
-    assert stop.value.code == 2 and "--longest" in capsys.readouterr().err
+    assert "--longest" in error_of(capsys, ATTENTION, "--longest", "2")

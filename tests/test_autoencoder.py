@@ -7,11 +7,6 @@ import pytest
 from conftest import AUTOENCODER, run_lesson
 
 
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[AUTOENCODER]
-
-
 def test_images_pass_through_the_code(run):
     model, images = run.names["model"], run.names["test_images"][:5]
     encoder, decoder = (layer for layer in model.layers if isinstance(layer, keras.Sequential))

@@ -26,28 +26,17 @@ from conftest import (
     ROOT,
     SAVING,
     TENSORS,
-    TRAINING_LOOP,
     XOR,
+    error_of,
     on_sample,
-    run_script,
 )
+from data_files import DATA_FILES, truncate, write_web_page
 
-import datasets
 from datasets import NAMES, readers, samples
 from frame import Lesson
 from frame.run import Run
 
 LOADING = [script for script in LESSONS + PROJECTS if script not in NO_LIMIT]
-
-
-def error_of(capsys, script, *flags, code=2) -> str:
-    """Run a lesson that must fail; return the single line that it prints on standard error."""
-    with pytest.raises(SystemExit) as stop:
-        run_script(script, *flags)
-    lines = capsys.readouterr().err.splitlines()
-    assert stop.value.code == code
-    assert len(lines) == 1 and lines[0].startswith("error: ")
-    return lines[0]
 
 
 @pytest.mark.parametrize("script", ALL_LESSONS + PROJECTS)
@@ -159,27 +148,16 @@ def test_text_files_from_windows_are_read(data_folder, name, file, encoding):
     assert after[-1] == before[-1] if name == "imdb" else after.equals(before)
 
 
-def truncate(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
 def make_empty(path):
     path.write_bytes(b"")
-
-
-def make_web_page(path):
-    path.write_text("<!DOCTYPE html>\n<html><body>Please log in</body></html>\n")
 
 
 def make_noise(path):
     path.write_bytes(np.random.default_rng(0).bytes(5000))
 
 
-FILES = [(name, file) for name in NAMES for file in datasets.FILES[name]]
-
-
-@pytest.mark.parametrize("damage", [truncate, make_empty, make_web_page, make_noise])
-@pytest.mark.parametrize(("name", "file"), FILES)
+@pytest.mark.parametrize("damage", [truncate, make_empty, write_web_page, make_noise])
+@pytest.mark.parametrize(("name", "file"), DATA_FILES)
 def test_damaged_file_is_named(data_folder, name, file, damage):
     damage(data_folder / file)
     with pytest.raises(readers.DamagedFileError, match=file):
@@ -194,8 +172,6 @@ def test_damaged_file_is_named(data_folder, name, file, damage):
         (AUTO_MPG, "auto-mpg.data"),
         (REGULARIZATION, "imdb_word_index.json"),
         (SAVING, "mnist.npz"),
-        (TENSORS, "mnist.npz"),
-        (TRAINING_LOOP, "fashion_mnist.npz"),
         (CHURN, "Churn_Modelling.csv"),
         (MNIST, "mnist.npz"),
     ],

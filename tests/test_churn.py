@@ -10,7 +10,8 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from conftest import CHURN, ROOT, run_script
+from conftest import CHURN, ROOT, error_of, run_script
+from data_files import truncate, write_web_page
 from sklearn.metrics import f1_score
 
 from churn.predict import read_customer
@@ -186,10 +187,8 @@ def customer_error(smoke_runs, tmp_path, capsys, text) -> str:
 
 
 def predict_error(capsys, *flags) -> str:
-    with pytest.raises(SystemExit) as stop:
-        run_script(CHURN, *flags)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert stop.value.code == 2 and line.startswith("error: --predict")
+    line = error_of(capsys, CHURN, *flags)
+    assert line.startswith("error: --predict")
     return line
 
 
@@ -215,19 +214,9 @@ def test_unused_columns_are_accepted(smoke_runs, tmp_path, capsys):
     assert not stop.value.code and "probability of leaving: " in capsys.readouterr().out
 
 
-@pytest.mark.slow  # lesson 03 covers it
+@pytest.mark.slow
 def test_hidden_flag_without_layers(small_runs):
-    run = small_runs[CHURN]
-    assert run.record["variant"] == "hidden-none"
-    assert run.names["networks"]["network"].count_params() == 12
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def write_web_page(path):
-    path.write_text("<!DOCTYPE html>")
+    assert small_runs[CHURN].names["networks"]["network"].count_params() == 12
 
 
 def save_other_model(path):

@@ -3,12 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import DEPTH_AND_WIDTH, run_script
-
-
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[DEPTH_AND_WIDTH]
+from conftest import DEPTH_AND_WIDTH, error_of
 
 
 @pytest.mark.parametrize("budget", [5_000, 10_000])
@@ -60,8 +55,5 @@ def test_best_shape_is_tested(run):
 
 
 def test_depths_need_a_number(capsys):
-    with pytest.raises(SystemExit) as stop:
-        run_script(DEPTH_AND_WIDTH, "--depths")
-    assert stop.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: --depths: ")
+    error = error_of(capsys, DEPTH_AND_WIDTH, "--depths")
+    assert error.startswith("error: --depths: ")

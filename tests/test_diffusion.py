@@ -3,14 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from conftest import DIFFUSION
 
 from diffusion.scores import frechet_distance
-
-
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[DIFFUSION]
 
 
 def test_noise_schedule_keeps_the_variance(run):

@@ -29,11 +29,6 @@ from distributed.workers import (
 )
 
 
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[DISTRIBUTED]
-
-
 def test_two_devices_match_one(run):
     assert run.names["devices"] == 2 and run.record["metrics"]["equal"] == 1
     assert run.record["metrics"]["loss_difference"] < 1e-4
@@ -213,19 +208,9 @@ EPOCHS = 20  # enough for a checkpoint before the last one
 
 def jax_lesson(out, *flags):
     """Start the lesson on JAX, with small data."""
-    command = [
-        sys.executable,
-        ROOT / DISTRIBUTED,
-        "--data",
-        "sample",
-        "--batch-size",
-        "100",
-        "--out",
-        out,
-        *map(str, flags),
-    ]
+    flags = ["--data", "sample", "--batch-size", "100", "--out", out, *map(str, flags)]
     return subprocess.Popen(
-        command,
+        [sys.executable, ROOT / DISTRIBUTED, *flags],
         env={**ENVIRONMENT, **QUICK_JAX},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

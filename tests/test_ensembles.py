@@ -6,12 +6,6 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ENSEMBLES
-
-
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[ENSEMBLES]
 
 
 def test_weights_describe_splits_and_bootstrap_samples(run):

@@ -3,18 +3,6 @@
 import math
 
 import numpy as np
-import pytest
-from conftest import FINE_TUNING
-
-
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[FINE_TUNING]
-
-
-@pytest.fixture(scope="module")
-def names(run):
-    return run.names
 
 
 def body_weights(names, way):

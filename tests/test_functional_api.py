@@ -5,12 +5,6 @@ import re
 import keras
 import numpy as np
 import pytest
-from conftest import FUNCTIONAL
-
-
-@pytest.fixture(scope="module")
-def names(smoke_runs):
-    return smoke_runs[FUNCTIONAL].names
 
 
 @pytest.mark.parametrize(
@@ -27,9 +21,8 @@ def test_parameter_counts(names, name, trained):
     assert sum(np.prod(weight.shape) for weight in names[name].trainable_weights) == trained
 
 
-def test_functional_chain_equals_sequential(smoke_runs):
-    printed = smoke_runs[FUNCTIONAL].printed
-    both = re.findall(r"^predictions before training: (.+)$", printed, re.M)
+def test_functional_chain_equals_sequential(run):
+    both = re.findall(r"^predictions before training: (.+)$", run.printed, re.M)
     assert len(both) == 2 and both[0] == both[1]
 
 

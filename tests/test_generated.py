@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import ALL_LESSONS as LESSONS
 from conftest import PROJECTS, run_script
+from data_files import DATA_FILES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -128,11 +129,8 @@ def damaged(draw, content: bytes) -> bytes:
     return content
 
 
-FILES = [(name, file) for name in datasets.FILES for file in datasets.FILES[name]]
-
-
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(("name", "file"), FILES)
+@pytest.mark.parametrize(("name", "file"), DATA_FILES)
 def test_damaged_files_are_read_or_refused(intact_files, tmp_path, name, file):
     for needed in datasets.FILES[name]:
         shutil.copy(intact_files / needed, tmp_path)

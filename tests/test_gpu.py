@@ -122,18 +122,7 @@ def test_other_lessons_are_measured_after_a_failure(monkeypatch, tmp_path, capsy
 @pytest.mark.slow
 def test_lessons_are_measured_on_jax_without_tensorflow(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(NO_TENSORFLOW)
-    words = [
-        "--only",
-        "01",
-        "--data",
-        "sample",
-        "--limit",
-        "300",
-        "--epochs",
-        "1",
-        "--cpu-epochs",
-        "0",
-    ]
+    words = "--only 01 --data sample --limit 300 --epochs 1 --cpu-epochs 0".split()
     words += ["--json", str(tmp_path / "gpu.json")]
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), *words],

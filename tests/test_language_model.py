@@ -7,16 +7,6 @@ from conftest import LANGUAGE_MODEL, run_and_capture
 from language.ngrams import interpolation_weights, ngram_probabilities, perplexity
 
 
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[LANGUAGE_MODEL]
-
-
-@pytest.fixture(scope="module")
-def names(run):
-    return run.names
-
-
 def test_ngrams_count_words_pairs_and_triples():
     train = [0, 1, 2, 0, 1, 3]
     unigram, bigram, trigram = ngram_probabilities(train, [0, 1, 2, 3], vocabulary=4)

@@ -6,11 +6,6 @@ import pytest
 from conftest import LEARNING_RATE, run_lesson
 
 
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[LEARNING_RATE]
-
-
 def test_learning_rate_range_test(run):
     rates, losses = run.names["rates"], run.names["losses"]
     assert rates[0] == pytest.approx(1e-6) and rates[-1] == pytest.approx(10)

@@ -2,12 +2,6 @@
 
 import numpy as np
 import pytest
-from conftest import LOCATE
-
-
-@pytest.fixture(scope="module")
-def names(smoke_runs):
-    return smoke_runs[LOCATE].names
 
 
 def test_box_is_tight(names):

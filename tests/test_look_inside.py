@@ -10,11 +10,6 @@ import tensorflow as tf
 from conftest import LOOK_INSIDE, ROOT
 
 
-@pytest.fixture(scope="module")
-def names(smoke_runs):
-    return smoke_runs[LOOK_INSIDE].names
-
-
 def test_sides_that_the_lesson_names(names):
     sides = {layer.name: layer.output.shape[1] for layer in names["model"].layers}
     assert (sides["conv_1"], sides["pool_1"], sides["conv_2"], sides["pool_2"]) == (26, 13, 11, 5)

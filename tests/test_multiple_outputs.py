@@ -5,11 +5,6 @@ import pytest
 from conftest import MULTIPLE_OUTPUTS, run_lesson
 
 
-@pytest.fixture(scope="module")
-def names(smoke_runs):
-    return smoke_runs[MULTIPLE_OUTPUTS].names
-
-
 def test_pair_labels_match_images(names):
     labels = np.arange(100) % 10
     digits = labels.astype("uint8")[:, None, None] * np.ones((28, 28), "uint8")

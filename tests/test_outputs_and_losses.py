@@ -2,13 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import OUTPUTS
 from keras import ops
-
-
-@pytest.fixture(scope="module")
-def names(smoke_runs):
-    return smoke_runs[OUTPUTS].names
 
 
 def value_of(function, true, predicted):
@@ -66,8 +60,8 @@ def test_both_forms_of_classes_train_alike(names):
     )
 
 
-def test_three_pairs_are_refused(smoke_runs):
-    assert smoke_runs[OUTPUTS].printed.count("\nValueError: Argument") == 3
+def test_three_pairs_are_refused(run):
+    assert run.printed.count("\nValueError: Argument") == 3
 
 
 def test_scores_agree_with_predictions(names):

@@ -4,18 +4,13 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import OWN_PICTURES, run_and_capture, run_lesson, run_script, stop_in_epoch
+from conftest import OWN_PICTURES, error_of, run_and_capture, run_lesson, run_script, stop_in_epoch
 from PIL import Image
 
 from pictures import files as files_module
 from pictures.duplicates import describe_groups, group_near_duplicates
 from pictures.files import UnreadableError, read_picture
 from pictures.folders import as_lines, read_folder
-
-
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[OWN_PICTURES]
 
 
 def scene(seed: int, size=(90, 70)):
@@ -200,17 +195,15 @@ def test_folder_of_ones_own(tmp_path, capsys):
     report = (run.folder / "files.txt").read_text()
     assert all(name in report for name in bad) and ".hidden" not in report
 
-    def ask(path):
-        return run_script(OWN_PICTURES, "--out", tmp_path / "out", "--predict", path)
-
+    ask = ["--out", tmp_path / "out", "--predict"]
     with pytest.raises(SystemExit) as stop:
-        ask(folder / "small" / "3.png")
+        run_script(OWN_PICTURES, *ask, folder / "small" / "3.png")
     assert not stop.value.code
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.startswith("3.png: ") and all(name in line for name in run.names["classes"])
-    with pytest.raises(SystemExit) as stop:
-        ask(folder / "thing" / "below" / "text.jpg")
-    assert stop.value.code == 2
+    assert "text.jpg" in error_of(
+        capsys, OWN_PICTURES, *ask, folder / "thing" / "below" / "text.jpg"
+    )
 
 
 def test_prediction_for_a_file_is_that_of_the_array(run, capsys):
@@ -226,10 +219,8 @@ def test_prediction_for_a_file_is_that_of_the_array(run, capsys):
 
 def test_prediction_needs_a_trained_model(tmp_path, capsys):
     scene(1).save(tmp_path / "a.png")
-    with pytest.raises(SystemExit) as stop:
-        run_script(OWN_PICTURES, "--out", tmp_path / "out", "--predict", tmp_path / "a.png")
-    (line,) = capsys.readouterr().err.splitlines()
-    assert stop.value.code == 2 and "first train" in line
+    flags = ["--out", tmp_path / "out", "--predict", tmp_path / "a.png"]
+    assert "first train" in error_of(capsys, OWN_PICTURES, *flags)
 
 
 def damage(folder, how):
@@ -266,10 +257,9 @@ def damage(folder, how):
 def test_bad_folders_are_refused_before_keras_starts(tmp_path, capsys, monkeypatch, how, message):
     damage(tmp_path / "p", how)
     monkeypatch.setattr("common.startup.start_keras", lambda *_: pytest.fail("Keras was started"))
-    with pytest.raises(SystemExit) as stop:
-        run_script(OWN_PICTURES, "--out", tmp_path / "out", "--pictures", tmp_path / "p")
-    (line,) = capsys.readouterr().err.splitlines()
-    assert stop.value.code == 2 and line.startswith("error: --pictures ") and message in line
+    flags = ["--out", tmp_path / "out", "--pictures", tmp_path / "p"]
+    error = error_of(capsys, OWN_PICTURES, *flags)
+    assert error.startswith("error: --pictures ") and message in error
     assert not (tmp_path / "out").exists()
 
 
@@ -284,9 +274,8 @@ def test_resumed_run_is_exact_and_needs_the_same_pictures(tmp_path, capsys):
         with pytest.raises(KeyboardInterrupt):
             run_lesson(OWN_PICTURES, tmp_path / "out", *flags)
     scene(1).save(tmp_path / "p" / "cat" / "new.png")
-    with pytest.raises(SystemExit) as stopped:
-        run_lesson(OWN_PICTURES, tmp_path / "out", *flags, "--resume")
-    assert stopped.value.code == 2 and "25 pictures" in capsys.readouterr().err
+    error = error_of(capsys, OWN_PICTURES, "--out", tmp_path / "out", *flags, "--resume")
+    assert "25 pictures" in error
     (tmp_path / "p" / "cat" / "new.png").unlink()
     resumed = run_lesson(OWN_PICTURES, tmp_path / "out", *flags, "--resume")
     ends = (run.names["model"].get_weights() for run in (resumed, whole))

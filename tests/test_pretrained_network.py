@@ -7,7 +7,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import PRETRAINED, run_lesson, run_script
+from conftest import PRETRAINED, error_of, run_lesson, run_script
 from keras import layers
 from keras.src.legacy.saving import legacy_h5_format
 
@@ -17,11 +17,6 @@ from pictures.duplicates import group_series
 from pictures.figures import heat_over
 
 FEW = ["--epochs", "1", "--examples", "2", "--side", "32"]
-
-
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[PRETRAINED]
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +40,6 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(download, "PAUSE", 0)
     return tmp_path / "home"
-
-
-def refused(capsys, *flags, code=2) -> str:
-    """Return the line with which the lesson refuses these flags."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        run_script(PRETRAINED, *flags)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert stop.value.code == code and line.startswith("error: ")
-    return line
 
 
 def weights_by_layer(model) -> dict:
@@ -261,7 +246,7 @@ def test_without_network_auto_pretrains_and_real_fails(home, tmp_path, monkeypat
     assert lesson.run.sample_warning == weights.WARNING
     out = tmp_path / "out"
     flags = ["--data", "real", "--out", out, "--pictures", small_folder(tmp_path)]
-    line = refused(capsys, *flags, code=1)
+    line = error_of(capsys, PRETRAINED, *flags, code=1)
     assert "--weights FILE" in line and weights.ADDRESS in line
     assert not list(out.glob("*/*"))
 
@@ -302,10 +287,10 @@ def test_bad_weights_are_refused_before_keras_starts(tmp_path, capsys, monkeypat
         (tmp_path / name).write_text("weights")
     for name in ("text.h5", "text.keras", "missing.h5", "."):
         path = tmp_path / name
-        line = refused(capsys, "--out", tmp_path / "out", "--weights", path)
+        line = error_of(capsys, PRETRAINED, "--out", tmp_path / "out", "--weights", path)
         assert line.startswith(f"error: --weights {path}: ")
     both = ["--weights", published, "--data", "sample"]
-    assert "exclude each other" in refused(capsys, "--out", tmp_path / "out", *both)
+    assert "exclude each other" in error_of(capsys, PRETRAINED, "--out", tmp_path / "out", *both)
     assert not (tmp_path / "out").exists()
 
 
@@ -329,7 +314,7 @@ def test_weights_of_another_network_are_refused(tmp_path, capsys):
     for name in (*names, "two.keras", "flat.keras"):
         path = tmp_path / name
         flags = ["--out", tmp_path / "out", "--pictures", folder, "--weights", path]
-        line = refused(capsys, *flags)
+        line = error_of(capsys, PRETRAINED, *flags)
         assert line.startswith(f"error: --weights {path}: ")
         assert ("--side 64" in line) == (name == "large.keras")
 

@@ -2,13 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import RAW_TEXT, run_lesson, run_script
+from conftest import RAW_TEXT, error_of, run_lesson
 from numpy.testing import assert_allclose
-
-
-@pytest.fixture(scope="module")
-def names(smoke_runs):
-    return smoke_runs[RAW_TEXT].names
 
 
 @pytest.mark.parametrize(
@@ -111,12 +106,10 @@ def damage(folder, how):
 def test_own_texts_need_no_folder_of_data(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("KERAS_TUTORIAL_DATA", "nowhere")
     damage(tmp_path / "texts", "few")
-    with pytest.raises(SystemExit):
-        run_script(RAW_TEXT, "--out", tmp_path / "out", "--texts", tmp_path / "texts")
-    assert "3 texts" in capsys.readouterr().err  # they were read
-    with pytest.raises(SystemExit):
-        run_script(RAW_TEXT, "--out", tmp_path / "out")
-    assert "$KERAS_TUTORIAL_DATA nowhere: no such folder" in capsys.readouterr().err
+    flags = ["--out", tmp_path / "out"]
+    error = error_of(capsys, RAW_TEXT, *flags, "--texts", tmp_path / "texts")
+    assert "3 texts" in error  # they were read
+    assert "$KERAS_TUTORIAL_DATA nowhere: no such folder" in error_of(capsys, RAW_TEXT, *flags)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +126,7 @@ def test_own_texts_need_no_folder_of_data(tmp_path, capsys, monkeypatch):
 )
 def test_bad_folders_are_refused(tmp_path, capsys, how, message):
     damage(tmp_path / "texts", how)
-    with pytest.raises(SystemExit) as stop:
-        run_script(RAW_TEXT, "--out", tmp_path / "out", "--texts", tmp_path / "texts")
-    (line,) = capsys.readouterr().err.splitlines()
-    assert stop.value.code == 2 and line.startswith("error: --texts ") and message in line
+    flags = ["--out", tmp_path / "out", "--texts", tmp_path / "texts"]
+    error = error_of(capsys, RAW_TEXT, *flags)
+    assert error.startswith("error: --texts ") and message in error
     assert not list(tmp_path.glob("out/*/*"))  # leaves no run

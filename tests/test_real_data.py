@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import LESSONS, REAL_DATA, run_lesson
+from conftest import FASHION, REAL_DATA, run_lesson
 from data_files import pack
 
 from datasets import NAMES, REAL, download, find_dataset, readers
@@ -49,7 +49,7 @@ def test_imdb_ranking_is_rebuilt_from_texts(tmp_path):
 
 def test_lesson_runs_on_real_data(tmp_path):
     flags = ["--data-dir", REAL_DATA, "--limit", "500", "--epochs", "1"]
-    run = run_lesson(LESSONS[0], tmp_path, *flags)
+    run = run_lesson(FASHION, tmp_path, *flags)
     assert run.record["data"] == "real"
     assert len(run.names["train_images"]) + len(run.names["val_images"]) == 500
     assert len(run.names["test_images"]) == 10_000

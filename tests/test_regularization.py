@@ -3,14 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import LESSONS, run_lesson
-
-REGULARIZATION = LESSONS[3]
-
-
-@pytest.fixture
-def names(smoke_runs):
-    return smoke_runs[REGULARIZATION].names
+from conftest import REGULARIZATION, run_lesson
 
 
 def build_all(names) -> dict:
@@ -23,8 +16,8 @@ def check_parameters(parameters: dict) -> None:
         assert count == expected.get(name, 160_305), name
 
 
-def test_parameter_counts(smoke_runs, names):
-    table = pd.read_csv(smoke_runs[REGULARIZATION].folder / "models.csv", index_col="model")
+def test_parameter_counts(run, names):
+    table = pd.read_csv(run.folder / "models.csv", index_col="model")
     assert list(table.index) == names["lesson"].models
     check_parameters(table.parameters.to_dict())
     assert list(names["ARGUMENTS"]) == list(names["NAMES"])

@@ -33,6 +33,7 @@ from conftest import (
     TRAINING_LOOP,
     TRANSFORMER,
     XOR,
+    error_of,
     run_lesson,
     run_script,
     stop_in_epoch,
@@ -54,7 +55,7 @@ def equal(one, other) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-# 04 and 06 are trained twice below, and 05 trains an epoch twice itself.
+# 06 is trained twice below, and 05 trains an epoch twice itself.
 @pytest.mark.parametrize(
     "script",
     [
@@ -327,13 +328,11 @@ def change_record(folder, **changes) -> None:
 def test_resume_refuses_active_run(stopped, tmp_path, capsys):
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     change_record(stopped, process={"computer": platform.node(), "number": other.pid})
-    with pytest.raises(SystemExit) as stop:
-        run_script(AUTO_MPG, "--out", tmp_path, "--data", "sample", "--epochs", "2", "--resume")
-    assert stop.value.code == 2
-    assert f"still being trained, by process {other.pid}; wait" in capsys.readouterr().err
+    flags = ["--data", "sample", "--epochs", "2", "--resume"]
+    error = error_of(capsys, AUTO_MPG, "--out", tmp_path, *flags)
+    assert f"still being trained, by process {other.pid}; wait" in error
     other.communicate(b"\n")  # now it has ended
-    run = run_lesson(AUTO_MPG, tmp_path, "--data", "sample", "--epochs", "2", "--resume")
-    assert run.folder == stopped
+    assert run_lesson(AUTO_MPG, tmp_path, *flags).folder == stopped
 
 
 def test_resume_reports_version_and_model_mismatch(stopped, tmp_path, capsys):
@@ -415,10 +414,8 @@ def test_word_is_spelled_for_windows(word, spelled):
 
 def test_resume_refuses_other_data(stopped, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("datasets.load_dataset", lambda *_: (make_cars(), "real", "a folder"))
-    with pytest.raises(SystemExit) as stop:
-        run_script(AUTO_MPG, "--out", tmp_path, "--epochs", "2", "--resume")
-    assert stop.value.code == 2 and stopped.exists()
-    assert "was started on sample data" in capsys.readouterr().err
+    error = error_of(capsys, AUTO_MPG, "--out", tmp_path, "--epochs", "2", "--resume")
+    assert "was started on sample data" in error and stopped.exists()
 
 
 def test_resume_refuses_finished_run(smoke_runs, capsys):

@@ -11,11 +11,9 @@ import sys
 
 import pandas as pd
 import pytest
-from conftest import ENVIRONMENT, LESSONS, ROOT
+from conftest import ENVIRONMENT, REGULARIZATION, ROOT
 
 from benchmarks.reproduce import FIGURES, OUT, reproduce
-
-REGULARIZATION = LESSONS[3]
 
 
 @pytest.mark.reproduce

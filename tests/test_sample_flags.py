@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import run_and_capture, run_lesson, run_script, stop_in_epoch
+from conftest import error_of, run_and_capture, run_lesson, stop_in_epoch
 
 from frame.parser import LessonParser
 
@@ -97,6 +97,4 @@ def test_resumed_sample_run_is_exact(script, tmp_path, words):
 def test_resume_compares_with_the_data(script, tmp_path, data_folder, capsys, real, given, message):
     source = ["--data-dir", data_folder] if real else SAMPLE
     stop_after_an_epoch(script, tmp_path, *source, "--epochs", given)
-    with pytest.raises(SystemExit) as stop:
-        run_script(script, "--out", tmp_path, *source, "--resume")
-    assert stop.value.code == 2 and message in capsys.readouterr().err
+    assert message in error_of(capsys, script, "--out", tmp_path, *source, "--resume")

@@ -6,19 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from conftest import LESSONS
-
-SAVING = LESSONS[4]
 
 
 @pytest.fixture
-def names(smoke_runs):
-    return smoke_runs[SAVING].names
-
-
-@pytest.fixture
-def saved(smoke_runs):
-    return smoke_runs[SAVING].folder / "saved"
+def saved(run):
+    return run.folder / "saved"
 
 
 def from_weights(names, path):
@@ -49,8 +41,8 @@ def test_exported_signature_matches_model(names, saved, monkeypatch):
     np.testing.assert_array_equal(answers, names["probabilities"])
 
 
-def test_table_lists_contents_of_each_format(smoke_runs, saved):
-    table = pd.read_csv(smoke_runs[SAVING].folder / "forms.csv", index_col="form")
+def test_table_lists_contents_of_each_format(run, saved):
+    table = pd.read_csv(run.folder / "forms.csv", index_col="form")
     keeps = {
         form: [row.weights, row.architecture, row.compile_settings, row.optimizer]
         for form, row in table.iterrows()

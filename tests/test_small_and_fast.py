@@ -6,16 +6,11 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, SMALL_AND_FAST
+from conftest import ROOT
 
 from small import runners
 
 FORMS = ["float32", "float16", "int8"]
-
-
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[SMALL_AND_FAST]
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,10 @@ import pytest
 import tensorflow as tf
 from conftest import (
     ALL_LESSONS,
+    AUTO_MPG,
     AUTODIFF,
     ENVIRONMENT,
+    FASHION,
     LESSONS,
     NEURON,
     NO_DATA_SET,
@@ -35,7 +37,6 @@ from common.errors import hiding_file
 from common.startup import chosen_backend, is_error, quiet_stderr, start_keras
 from frame.parser import plain
 
-AUTO_MPG = LESSONS[2]
 ONLY_TENSORFLOW = [TENSORS, AUTODIFF, TRAINING_LOOP, SMALL_AND_FAST]
 
 
@@ -309,7 +310,7 @@ def test_missing_streams_are_replaced():
 
 
 def test_lesson_runs_quietly_from_shell(tmp_path):
-    result = python(ROOT / LESSONS[0], *FLAGS, "--out", tmp_path)
+    result = python(ROOT / FASHION, *FLAGS, "--out", tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert "on tensorflow " in result.stdout and "BUILT-IN SAMPLE" in result.stdout
     (record,) = tmp_path.glob("*/*/run.json")
@@ -433,7 +434,7 @@ def test_missing_gpu_log_is_not_error():
 def test_ctrl_c_prints_resume_command(tmp_path):
     flags = ["--data", "sample", "--limit", "100", "--epochs", "100000", "--out", str(tmp_path)]
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / LESSONS[0]), *flags],
+        [sys.executable, str(ROOT / FASHION), *flags],
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -447,7 +448,7 @@ def test_ctrl_c_prints_resume_command(tmp_path):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate()
     assert process.returncode == -signal.SIGINT  # the shell shows it as 130
-    command = shlex.join(["python", str(ROOT / LESSONS[0]), *flags, "--resume"])
+    command = shlex.join(["python", str(ROOT / FASHION), *flags, "--resume"])
     assert error == f"\nstopped; continue with: {command}\n"
     (record,) = tmp_path.glob("*/*/run.json")
     assert not json.loads(record.read_text())["finished"]

@@ -9,11 +9,6 @@ from conftest import SUBWORDS, run_lesson
 from test_raw_text import write_texts
 
 
-@pytest.fixture(scope="module")
-def names(smoke_runs):
-    return smoke_runs[SUBWORDS].names
-
-
 def test_byte_pairs_merge_the_most_frequent_first(names):
     merges = names["learn_merges"]({"hug": 10, "pug": 6, "hugs": 4}, 2)
     assert merges == [("u", "g_"), ("h", "ug_")]
@@ -78,8 +73,7 @@ def test_rows_are_padded_and_truncated(names):
     assert pieces.dtype == np.int32 and pieces[0, 0] > 1 and pieces[1, 0] == 1
 
 
-def test_tables(smoke_runs):
-    run = smoke_runs[SUBWORDS]
+def test_tables(run):
     sizes = pd.read_csv(run.folder / "sizes.csv")
     assert sizes.vocabulary.tolist() == [500, 1000, 2000, 4000]
     assert sizes.unknown_words.is_monotonic_decreasing

@@ -5,11 +5,6 @@ import pytest
 from conftest import TIME_SERIES, run_lesson
 
 
-@pytest.fixture(scope="module")
-def names(smoke_runs):
-    return smoke_runs[TIME_SERIES].names
-
-
 def test_series_are_sines_with_noise(names):
     series = names["series"]
     assert series.shape == (10_000, 60, 1) and series.dtype == np.float32

@@ -5,15 +5,10 @@ import re
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT, TRANSFER, run_script
+from conftest import ROOT, TRANSFER, error_of, run_script
 from PIL import Image
 
 IMAGENET = "notes/solutions/11_imagenet.py"
-
-
-@pytest.fixture(scope="module")
-def names(smoke_runs):
-    return smoke_runs[TRANSFER].names
 
 
 def test_tasks_use_disjoint_digits(names):
@@ -111,7 +106,4 @@ def test_imagenet_script_errors(tmp_path, capsys, content, code, message):
         Image.new("RGB", (300, 200)).save(path)  # tests have no network access
     elif content:
         path.write_bytes(content)
-    with pytest.raises(SystemExit) as stop:
-        run_script(IMAGENET, path)
-    error = capsys.readouterr().err
-    assert stop.value.code == code and message in error and len(error.splitlines()) == 1
+    assert message in error_of(capsys, IMAGENET, path, code=code)

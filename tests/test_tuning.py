@@ -13,11 +13,6 @@ from conftest import TUNING, run_lesson
 from tuning.searches import search_folder
 
 
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[TUNING]
-
-
 def test_table_lists_every_trial(run):
     trials = run.names["trials"]
     assert (trials.search == "random").sum() == 2 and (trials.search == "Hyperband").any()

@@ -3,14 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import UNCERTAINTY
 from scipy import stats
 from sklearn.linear_model import LinearRegression
-
-
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[UNCERTAINTY]
 
 
 def test_each_row_is_tested_once(run):

@@ -13,11 +13,6 @@ from frame import Lesson
 FEW = ["--data", "sample", "--limit", "300", "--epochs", "2"]
 
 
-@pytest.fixture(scope="module")
-def run(smoke_runs):
-    return smoke_runs[VAE]
-
-
 @pytest.fixture
 def loss(run):
     """A function that returns the loss of given outputs, for images of gray pixels."""
