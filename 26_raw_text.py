@@ -89,14 +89,18 @@ counts = Counter(word for words in train_words for word in words)
 # %% [markdown]
 # **Number.** The words that get a number of their own are the *vocabulary*. All others are *out of
 # vocabulary* (OOV), or unknown, and share one number. Our vocabulary has the words that occur at
-# least twice in the training texts, since from a single example a model learns little.
+# least twice in the training texts, since from a single example a model learns little. The most
+# frequent word gets 2, the next 3. In "the cat sat" and "the dog sat down" only "the" and "sat"
+# occur twice, so "the bird sat" becomes 2, 1, 3.
 #
 # Keras does the three steps in one layer, `TextVectorization`. Its method `adapt` chooses the
 # `max_tokens` most frequent words. Then the layer turns strings into rows of numbers, where 0 is
 # padding and 1, called `[UNK]`, an unknown word. That is the quickest start. But of a text longer
-# than `output_sequence_length` it drops the *end*, where the verdict often is. And it counts how
-# often a word occurs. We need the number of texts of each class that contain it. So below we count
-# ourselves.
+# than `output_sequence_length` it drops the *end*, where the verdict often is. It also removes
+# apostrophes: "isn't" becomes "isnt". `adapt` only counts, so gradient descent changes nothing in
+# the layer; if it is part of the model, the vocabulary is saved along. For the model of section 3
+# we need to know how many texts of each class contain a word, so below we count ourselves.
+# (notes/layers.md says more about this layer.)
 
 # %%
 vectorize = layers.TextVectorization(max_tokens=10_000, output_sequence_length=8)
@@ -106,13 +110,14 @@ row = keras.ops.convert_to_numpy(vectorize(["The film isn't yawnworthy!"]))[0]
 print("TextVectorization:", ", ".join(f"{number} {names[number]}" for number in row))
 
 # %% [markdown]
-# **N-grams.** As in lesson 14 we count not only words but also pairs of neighbors, and now triples
-# (trigrams): "not", "not good", "not good enough". If word numbers are below V, the pair of the
-# words 5 and 20 gets the number 5·V + 20, as in lesson 14. The triple of 5, 20 and 7 gets
-# (5·V + 20)·V + 7, as if the words were the digits of a number in base V. No two n-grams get the
-# same number, since no word has the number 0. Each round of the loop makes n-grams one word longer:
-# it multiplies their numbers by V and adds the next word. (The last n-gram has no next word:
-# `[:-1]`.)
+# **N-grams.** The words without their order are a *bag of words*: "not good, but funny" looks like
+# "funny, but not good". N-grams bring back a little of the order. As in lesson 14 we count not only
+# words but also pairs of neighbors, and now triples (trigrams): "not", "not good", "not good
+# enough". If word numbers are below V, the pair of the words 5 and 20 gets the number 5·V + 20, as
+# in lesson 14. The triple of 5, 20 and 7 gets (5·V + 20)·V + 7, as if the words were the digits of
+# a number in base V. No two n-grams get the same number, since no word has the number 0. Each round
+# of the loop makes n-grams one word longer: it multiplies their numbers by V and adds the next
+# word. (The last n-gram has no next word: `[:-1]`.)
 #
 # Most triples occur in one review only and tell us nothing about others. So we keep the n-grams
 # that at least two training texts contain, and number them anew, the most frequent first. They
@@ -146,8 +151,8 @@ print(f"{len(grams):,} different n-grams, {len(kept):,} of them in at least two 
 # the most frequent n-grams, such as "of the", which say least.
 #
 # `get_indexer` finds the position of each n-gram in `kept`, or -1 if it is not there. We add 2 to
-# get the new number; -1 becomes 1, the number for all that we do not keep. Every row gets a 1, so
-# that even a text of unknown words is not empty.
+# get the new number; -1 becomes 1, the number for all that we do not keep. Every row that is not
+# full has a 1, so that even a text of unknown words is not empty.
 
 # %%
 ROW_LENGTH = 1024
@@ -176,8 +181,10 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # r·f. If it is equally frequent in both classes, r is 0, and it contributes nothing whatever f is.
 # For an n-gram in two reviews, both positive, r = log(3 / 1) = 1.1; for one in 300 negative and 10
 # positive reviews, r = log(11 / 301) = -3.3, and the same change of f changes r·f three times as
-# much. So training relies on n-grams with much evidence. (S. Wang and C. Manning, 2012, call this
-# NB-SVM.)
+# much. So training moves those n-grams most that clearly favor one class, in many texts. (S. Wang
+# and C. Manning, 2012, call this NB-SVM. The classic weight for a word is another one, *tf-idf*:
+# how often it occurs in the text, times log(number of texts / number of texts with the word). It
+# does not look at the classes; the ratio does.)
 #
 # A sum of a text's contributions would grow with its length. So the logit is their average, times
 # 300 (`Rescaling`), as if each text had 300 n-grams. With f = 1 for all, this would be naive Bayes,
@@ -286,8 +293,9 @@ print(f"test accuracy {test['accuracy']:.4f}")
 # | words, pairs and triples | - | 0.922 (0.922 to 0.923) |
 # <!-- end -->
 #
-# With single words the two lessons are equal, so fixed ratios gain nothing there. They let us count
-# many rare n-grams, and with triples the model beats those of lessons 02, 14 and 18.
+# With single words the two lessons are equal, so fixed ratios gain nothing there. But thanks to
+# them the model can keep many rare n-grams without memorizing them, and with triples it beats those
+# of lessons 02, 14 and 18.
 #
 # ## 7 Predict
 # We print the unknown words of your text, and the n-grams that contribute most, each with its r·f.
@@ -323,7 +331,8 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 # - Pairs and triples, with the log-count ratio as a fixed scale, make a strong and fast classifier.
 #
 # On your own texts, try first: read ten of them. Then run this lesson with `--texts`. Its accuracy
-# is the *baseline* that a larger network has to beat.
+# is the *baseline* that a larger network has to beat: one that reads words in order, if you have
+# many texts or order matters.
 
 # %% [markdown]
 # ## Exercises

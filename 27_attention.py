@@ -82,13 +82,14 @@ print("as numbers:", *test_lines[0].tolist())
 # dot-product attention*. An example with d = 4: the query (2, 0, 2, 0) meets three keys.
 #
 #     key            dot product      score      e^score   weight   value
-#     (2, 0, 0, 0)   2·2       = 4    4/√4 = 2     7.4      0.12      10
-#     (0, 1, 0, 1)               0           0     1.0      0.02      20
-#     (2, 0, 2, 0)   2·2 + 2·2 = 8           4    54.6      0.87      30
+#     (2, 0, 0, 0)   2·2       = 4    4/√4 = 2     7.4      0.117     10
+#     (0, 1, 0, 1)               0           0     1.0      0.016     20
+#     (2, 0, 2, 0)   2·2 + 2·2 = 8           4    54.6      0.867     30
 #
-# The output is 0.12·10 + 0.02·20 + 0.87·30 = 27.5, close to the value of the best match. If one
-# score is far above the others, attention picks one value; if all are equal, it averages. Either
-# way the output has a gradient, so queries, keys and values can be learned.
+# The output is 0.117·10 + 0.016·20 + 0.867·30 = 27.5, close to the value of the best match. If one
+# score is far above the others, attention picks one value; if all are equal, it averages. Unlike
+# the lookup in a real dictionary, this one can be differentiated: a small change of a query or a
+# key changes the weights a little. So queries, keys and values can be learned.
 
 
 # %%
@@ -105,9 +106,11 @@ def attend(queries, keys, values, mask=True):
 
 # %% [markdown]
 # **Why divide by √d?** A score is a sum of d products. If these are independent with variance 1,
-# the sum has variance d. With d = 1,024 two scores would easily be √d = 32 apart, and one weight
-# would be e^32 times the other. So one random key would have nearly all the weight before anything
-# was learned. The division brings the variance back to 1. (notes/attention.md measures it.)
+# the sum has variance d, a standard deviation of √d. With d = 1,024 that is 32, so two scores would
+# easily be 32 apart, and one weight would be e^32 times the other. So one random key would have
+# nearly all the weight before anything was learned, and training would be very slow from there:
+# where softmax gives weights near 0 or 1, its gradient is almost 0. The division brings the
+# variance back to 1. (notes/attention.md measures it.)
 #
 # **Masks** hide keys: a huge negative score makes a weight of 0. A *padding mask* hides padding. In
 # *self-attention*, every step of a sequence has a query of its own and looks at all steps of the
@@ -126,7 +129,8 @@ print("weights (rows: queries, columns: keys)", ops.convert_to_numpy(weights).ro
 # computes them from the vectors of the steps, by dense layers without activation. It computes
 # attention several times side by side, in its *heads*, with `key_dim` numbers per query, key and
 # value. Each head can look for something different. A last dense layer turns the outputs of all
-# heads into one vector.
+# heads into one vector. Called without names, its arguments are query, value and key, in this
+# order. The weights that it returns have the shape (lists, heads, queries, keys).
 #
 # **Three networks.** All begin with one vector of 32 numbers per line, the sum of two embeddings:
 # one of its letter, one of its digit. All end with a dense layer for the ten digits.
@@ -135,7 +139,7 @@ print("weights (rows: queries, columns: keys)", ops.convert_to_numpy(weights).ro
 # - `attention` makes one query from the question, and keys and values from the lines before it.
 #   That is *cross-attention*: the query comes from elsewhere than the keys.
 # - `positions` adds a third embedding to each line, that of its *position*: 0 for the first step, 1
-#   for the next. Section 6 shows why.
+#   for the next. (Padding counts, so the last line always has position 19.) Section 6 shows why.
 
 
 # %%
@@ -154,7 +158,7 @@ def build_model(name):
         found, _ = layers.MultiHeadAttention(num_heads=1, key_dim=32, name="look")(
             query=vectors[:, -1:],  # the question
             value=vectors[:, :-1],  # the lines; the keys are made from them, too
-            attention_mask=letters[:, None, :-1] > 0,  # no padding
+            attention_mask=letters[:, None, :-1] > 0,  # (lists, 1 query, keys): no padding
             return_attention_scores=True,  # the weights, for section 7
         )
         found = layers.Flatten()(found)
@@ -235,8 +239,8 @@ lesson.save_table("scores", pd.DataFrame(rows).round(3))
 # | `positions` | 1.00 (0.99 to 1.00) | 0.94 (0.91 to 0.94) |
 # <!-- end -->
 #
-# - *The GRU* does no better than the most frequent digit. What it should have kept of a line shows
-#   only when the question comes, up to 20 steps later, and six epochs are not enough to learn that.
+# - *The GRU* does no better than the most frequent digit. Only the question, up to 20 steps later,
+#   reveals which line it should have kept, and six epochs are not enough to learn that.
 # - *Attention* finds the letter, however far back it is. But if the letter was assigned more than
 #   once, it does about as well as `picked`, which chooses one of its lines at random.
 # - *With positions* it takes the last of them, most of the time.
@@ -255,8 +259,9 @@ for name in looking:
 
 # %% [markdown]
 # Without positions, nothing changes but the rounding. With them, a vector is the sum of letter,
-# digit and position. So the score is a sum, too: one part can be large for the right letter,
-# another can grow from the first position to the last.
+# digit and position. The key is computed from it by a dense layer, so key and score are sums, too:
+# the letter's part of the score can be large for the right letter, and the position's part can grow
+# from the first line to the last. The highest total then belongs to the last line with that letter.
 #
 # **Why it needs no recurrence.** A GRU computes its state at step 20 from that at step 19, and so
 # on: 20 computations that wait for each other. Attention computes all scores in one product of
@@ -265,7 +270,7 @@ for name in looking:
 #
 # **What it costs.** In self-attention, n queries meet n keys, so there are n² weights. For long
 # sequences, twice the length means four times the work and memory; for a recurrent layer, twice.
-# One training step of a layer with 20 units, eight series per batch:
+# One training step of a layer with 20 units, for eight series of 50 to 3,200 time steps:
 #
 # <!-- results: lesson-27-cost -->
 # | steps | LSTM [ms] | GRU [ms] | attention [ms] | LSTM [MB] | GRU [MB] | attention [MB] |
@@ -289,7 +294,7 @@ shown = np.flatnonzero(matches.sum(axis=1) == 2)[:6]  # lists with two lines to 
 drawn = {}
 for name in looking:
     looker = keras.Model(models[name].input, models[name].get_layer("look").output[1])
-    weights = looker.predict(test_lines, batch_size=1000, verbose=0)[:, 0, 0]
+    weights = looker.predict(test_lines, batch_size=1000, verbose=0)[:, 0, 0]  # the only head
     drawn[name] = weights[shown]
     metrics[f"weight_{name}"] = float(weights[range(len(weights)), answering][~once].mean())
     print(f"{name}: {metrics[f'weight_{name}']:.2f} of the weight is on the line with the answer")

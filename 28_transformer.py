@@ -47,7 +47,8 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 # ## 2 Prepare
 # As in lesson 18: a word's number is its rank plus 1, from 2 to 9,999; 1 is any other word, and 0
 # is padding. We keep the last 200 words of a review, as the LSTM does. Here the padding follows the
-# words. A tenth of the training reviews is set aside for validation.
+# words, so that the first word always has position 1. A tenth of the training reviews is set aside
+# for validation.
 
 # %%
 VOCABULARY = 10_000  # word numbers range from 0 to 9,999
@@ -77,14 +78,17 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 #
 # **The block.** A Transformer that reads a whole text at once is an *encoder*. (A *decoder* writes
 # a text, word by word. It has the same parts, with a causal mask, so that no word sees those after
-# it.) An *encoder block* has two parts, called *sublayers*:
+# it. BERT is an encoder, GPT a decoder. The first Transformer, made for translation, had both: the
+# decoder looked at the encoder's output by cross-attention.) An *encoder block* has two parts,
+# called *sublayers*:
 #
 # 1. *Self-attention: the words exchange information.* Queries, keys and values all come from the
 #    words of the review. Two heads, with 16 numbers per query, key and value, collect for each word
 #    what it needs from the others. "Bad" could find out that "not" stands before it.
 # 2. *Feed-forward network: each word processes what it has collected.* Two dense layers, of 64 and
-#    32 units, are applied to each word's vector by itself, with the same weights for all. Attention
-#    only averages values; `relu` adds what an average lacks, a nonlinearity.
+#    32 units, are applied to each word's vector by itself, with the same weights for all. The first
+#    layer is usually two to four times as wide as the vectors. Attention only averages values;
+#    `relu` adds what an average lacks, a nonlinearity.
 #
 # Each sublayer has two more things around it. Without them, a stack of dozens of blocks could not
 # be trained.
@@ -95,14 +99,16 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # - *Layer normalization* shifts and scales the 32 numbers of a word to mean 0 and variance 1: the
 #   numbers 1, 1, 5, 5 would become -1, -1, 1, 1. Then it multiplies each of the 32 by a learned
 #   scale and adds a learned offset. So the numbers stay in the same range, however many blocks
-#   there are. It may come after the addition (*post-norm*, as here) or before the sublayer
-#   (*pre-norm*, easier to train when there are many blocks).
+#   there are. Batch normalization (lesson 04) would take mean and variance over the batch; this
+#   takes them within one word, so it works the same in training and prediction. It may come after
+#   the addition (*post-norm*, as here) or before the sublayer (*pre-norm*, easier to train when
+#   there are many blocks).
 #
 # A block turns 200 vectors of 32 numbers into 200 vectors of 32 numbers. Therefore blocks can be
 # stacked: try `--blocks 2`.
 #
-# **The output.** As in lesson 02, we take the average of the 200 vectors, and a dense unit with a
-# sigmoid turns it into a probability.
+# **The output.** As in lesson 02, we take the average of the words' vectors, and a dense unit with
+# a sigmoid turns it into a probability.
 #
 # **The mask** says where there is a word and where there is padding. We give it to the attention,
 # so that no word looks at the padding, and to the average, which leaves the padding out.
@@ -110,8 +116,9 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # **Against overfitting.** 22,500 reviews are few for such a network. Besides the dropout (lesson
 # 04) in the block there is *word dropout* at the entrance: in each training step, each word of a
 # review becomes padding with probability 0.4. So the network cannot rely on a few words that it has
-# memorized. `Dropout`, applied to ones, draws the words to keep. (The first is always kept, so that
-# no review is empty.)
+# memorized. The code applies `Dropout` to ones: in training it turns each into 0 with probability
+# 0.4, and where there is a 0, the word becomes padding. (The first is always kept, so that no
+# review is empty.)
 
 # %%
 WIDTH = 32  # numbers per word
@@ -125,7 +132,7 @@ vectors = layers.Add()([
     layers.Embedding(VOCABULARY, WIDTH)(seen),
     layers.Embedding(REVIEW_LENGTH + 1, WIDTH)(positions),
 ])
-scores = []  # attention weights of each block, shape (reviews, heads, words, words)
+scores = []  # the weights (Keras: "scores") of each block: (reviews, heads, words, words)
 for _ in range(lesson.blocks):
     if lesson.heads:
         attention = layers.MultiHeadAttention(lesson.heads, WIDTH // lesson.heads)
@@ -250,9 +257,9 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 
 # %% [markdown]
 # In the figure of seed 42, most rows have nearly the same color from left to right: the word takes
-# about 1/10 from each of the ten words, and that is an average again. Only the two opinions stand
-# out. "Dull" and "wonderful" look at each other, and less at themselves. So attention has learned
-# which words matter.
+# about 1/10 from each of the ten words, and that is an average again. Only the rows of the two
+# opinions look different: "dull" and "wonderful" look at each other, and less at themselves. So
+# attention treats opinions differently from other words.
 #
 # Do not read too much into such figures: the weights say where a word looks, not what the layers
 # after it make of that.
@@ -267,7 +274,8 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 #
 # On your own texts, try first: words and pairs (lesson 14), then an average of embeddings (lesson
 # 02). If they are not enough, fine-tune a Transformer that others have trained. Train one from
-# scratch only if you have millions of texts.
+# scratch only if you have millions of texts, and then start small: one or two blocks, and larger
+# ones only as long as the validation loss falls.
 
 # %% [markdown]
 # ## Exercises

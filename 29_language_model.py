@@ -121,12 +121,14 @@ val_trigram = perplexity(weights @ val_counted)  # with the last weights, for th
 # ## 3 Define
 # A *decoder block* is the encoder block of lesson 28 with a *causal mask* (lesson 27): each word
 # may attend only to itself and to the words before it. So no word sees the next one, and all 200
-# predictions of a window can be trained at once.
+# predictions of a window can be trained at once. (Without it, the answer would stand in the input:
+# the loss would fall almost to 0, and the network could not write.)
 #
 # We write attention out, as in lesson 27, because section 7 needs its keys and values. The 128
-# numbers of a word are split among four heads, 32 for each. `einsum` multiplies, and sums over the
-# letters missing after the arrow: first, for each text (b) and head (h), each query (q) meets each
-# key (k), a sum over 32 numbers (d); then the weighted values are summed over k.
+# numbers of a word are split among four heads, 32 for each. In `einsum("bqhd,bkhd->bhqk", ...)` the
+# letters name the axes: text, query or key, head, number. `d` is missing after the arrow, so it is
+# summed over: that is the dot product of each query with each key. In the second `einsum`, `k` is
+# missing: that is the weighted sum of the values.
 #
 # Layer normalization stands before attention and before the feed-forward network (*pre-norm*,
 # lesson 28). `gelu` is a smooth `relu`.
@@ -135,7 +137,7 @@ val_trigram = perplexity(weights @ val_counted)  # with the last weights, for th
 # weights for that, as many as the embedding has. Many language models use those again (*weight
 # tying*): the logit of a word is the dot product of the decoder's output vector and the word's
 # embedding. `ReversibleEmbedding` does both. Its weights start small, so that no logit is large
-# yet. Multiplying by √128 makes up for that at the input.
+# yet. As inputs they would be too small, so there we multiply them by √128.
 
 # %%
 WIDTH, HEADS = 128, 4  # numbers per word, heads of each attention layer
@@ -277,8 +279,8 @@ lesson.save_table("perplexities", table.round(1))
 # is *greedy decoding*. Drawing at random with these probabilities is *sampling*. But thousands of
 # unlikely words add up, and a single one can derail the text. Three ways to be more careful:
 #
-# - The *temperature* T divides the logits. With T = 0.5, odds of 3 to 1 become 9 to 1; near 0, only
-#   the likeliest word is left.
+# - The *temperature* T divides the logits. T = 0.5 doubles the logits, which squares the odds: 3 to
+#   1 becomes 9 to 1. Near 0, only the likeliest word is left.
 # - *Top-k* keeps only the k likeliest words.
 # - *Top-p* (*nucleus sampling*) keeps the likeliest words until their probabilities add up to p:
 #   few words where the network is sure, and many where it is not.
@@ -298,7 +300,8 @@ def choose(logits, draw, temperature=1.0, top_k=VOCABULARY, top_p=1.0):
 # To write a text we choose a word, append it, and let the network read the longer text again, up to
 # 200 words: later positions have no embedding. But the keys and values of the earlier words stay
 # the same, since no word sees a later one. We keep them in a *key-value cache*, and only the new
-# word goes through the network.
+# word goes through the network. (To write more than 200 words, one would drop the first ones, count
+# positions from 0 again, and fill the cache anew.)
 
 
 # %%
@@ -346,7 +349,7 @@ def write(prompt, count, read, **sampling):
 
 word_of = {rank + 1: word for word, rank in word_index.items() if rank + 1 < VOCABULARY}
 no_word = np.setdiff1d(np.arange(VOCABULARY), list(word_of))  # never written: BOUNDARY, UNKNOWN
-# a boundary and the last 100 words of the prompt, without the boundary at the end
+# the last 100 words of the prompt; `to_text` puts a boundary before and after: drop the latter
 ranks = [word_index.get(word, VOCABULARY) for word in split_words(lesson.prompt)]
 prompt = to_text([np.array(ranks[-CONTEXT // 2 :], "int32")])[:-1].tolist()
 ways = {
@@ -368,7 +371,10 @@ lesson.save_text("written", "\n".join(texts))
 # ("br" is a line break in HTML.) Greedy decoding soon repeats itself: the likeliest continuation of
 # a phrase is the phrase again. With temperature 1 each word fits those before it, but the text
 # drifts; at 1.5 it falls apart. With a lower temperature, top-k or top-p it reads best, and still
-# says nothing: the network has learned which words follow each other, not what films are like.
+# says nothing: the network has learned which words follow each other, not what films are like. A
+# chat model begins as such a model, with far more text and parameters. Then it is fine-tuned on
+# questions with good answers, and on what people think of its own answers. It still writes what is
+# likely, which need not be true.
 #
 # How much time does the cache save? About half (notes/language_models.md).
 

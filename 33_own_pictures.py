@@ -48,7 +48,7 @@ from pictures.folders import load_pictures
 # %% [markdown]
 # ## 1 Load
 # A common way to store labeled pictures is a folder with one sub-folder per class. The name of the
-# sub-folder is the label:
+# sub-folder is the label, and the classes are numbered in alphabetical order:
 #
 #     pictures/cat/IMG_0012.jpg
 #     pictures/cat/on the sofa.png
@@ -58,21 +58,27 @@ from pictures.folders import load_pictures
 #
 #     keras.utils.image_dataset_from_directory("pictures", image_size=(64, 64))
 #
-# That is enough for clean files. Ours may not be clean, and this function
+# It returns a dataset of batches, each with 32 pictures of shape (32, 64, 64, 3), float32 numbers
+# from 0 to 255, and their 32 labels. For clean files that is enough. Ours may not be clean, and
+# this function
 #
 # - stops in the middle of training at the first damaged file;
 # - skips WebP files without a word;
 # - ignores the *Exif* data, in which a camera notes how it was held: photos taken upright then lie
 #   on their side;
-# - splits file by file, a trap that section 2 explains.
+# - squeezes every picture to a square, unless you set `crop_to_aspect_ratio=True`;
+# - splits file by file (`validation_split=0.2`; both parts need the same `seed`), a trap that
+#   section 2 explains.
 #
 # So our helper `load_pictures` reads the files with the library Pillow, and *reports* what is odd:
 # which files it left out, and which pictures it had to change. Read the report each time: if a
 # class lost half its files, no network can repair that.
 #
 # All pictures of a batch must have the same size, so each is cropped to a square around its center
-# and scaled to 64x64 pixels. Without `--pictures` the helper draws letters into the folder of this
-# run. As in a real folder, there are several pictures of most things, and some files are odd.
+# and scaled to 64x64 pixels. We keep all in memory, 64·64·3 = 12,288 bytes each: 1,000 pictures
+# take 12 MB. Of 100,000 larger ones you would read batch after batch from the disk, as the function
+# above does. Without `--pictures` the helper draws letters into the folder of this run. As in a
+# real folder, there are several pictures of most things, and some files are odd.
 
 # %%
 images, labels, classes, files = load_pictures(lesson)
@@ -115,7 +121,7 @@ if len(series):
 #
 # scikit-learn's `StratifiedGroupKFold` splits into five parts without tearing a group apart, and
 # keeps the fraction of each class as equal as it can. We take one fifth as the test set, then one
-# fifth of the rest as the validation set.
+# fifth of the rest as the validation set, which leaves 64% for training.
 
 
 # %%
@@ -155,7 +161,7 @@ augment = keras.Sequential(
     [
         layers.RandomTranslation(0.1, 0.1),  # by up to a tenth of the height and of the width
         layers.RandomRotation(0.03),  # by up to 0.03 of a full turn: 11 degrees
-        layers.RandomBrightness(0.2, value_range=(0, 1)),
+        layers.RandomBrightness(0.2, value_range=(0, 1)),  # pixels are from 0 to 1 here
     ],
     name="augment",
 )
@@ -226,13 +232,14 @@ history = model.fit(
 
 # %% [markdown]
 # ## 6 Evaluate
-# With few test pictures the accuracy is partly luck. How far it typically lies from the true one,
-# the accuracy on all pictures of this kind, is the *standard error* (lesson 22): sqrt(p·(1 - p) /
-# n) for an accuracy p on n independent pictures. About 19 times in 20, the true accuracy is less
-# than two standard errors away. Near-duplicates are not independent, so we count groups: n = 50 of
-# them and p = 0.9 give a standard error of 0.04, so the true accuracy is somewhere between 0.82 and
-# 0.98. Without a single mistake the formula gives 0, which is too good to be true. Then the *rule
-# of three* says that up to 3 / n of new pictures may still be misclassified, 6% if n = 50.
+# With few test pictures the accuracy is partly luck. The *true* accuracy is that on all pictures of
+# this kind. The *standard error* (lesson 22) says how far ours typically lies from it: sqrt(p·(1 -
+# p) / n) for an accuracy p on n independent pictures. About 19 times in 20, the true accuracy is
+# less than two standard errors away. Near-duplicates are not independent, so n is the number of
+# groups. With 50 groups and p = 0.9 the standard error is 0.04, and the true accuracy probably lies
+# between 0.82 and 0.98. Without a single mistake the formula gives 0, which is too good to be true.
+# Then the *rule of three* says that up to 3 / n of new pictures may still be misclassified, 6% if n
+# = 50.
 
 # %%
 test = model.evaluate(test_images, test_labels, batch_size=500, verbose=0, return_dict=True)
@@ -244,7 +251,8 @@ guesses = probabilities.argmax(axis=1)
 lesson.save_figure("confusion_matrix", plots.confusion_matrix(test_labels, guesses, classes))
 
 # %% [markdown]
-# What are groups and augmentation worth? A test with hardly a mistake cannot tell: see exercise 2.
+# Are the split by groups and augmentation worth the effort? On these letters the network makes
+# hardly a mistake, so they cannot show it. Compare on pictures of your own: exercise 2.
 #
 # ## 7 Predict
 # The figure `hardest` shows the test pictures whose true class got the lowest probability. With
@@ -269,8 +277,10 @@ lesson.finish(model, history, classes=classes, **scores)
 #
 #     python 33_own_pictures.py --predict cat.jpg
 #
-# It knows only its classes. Show it something else and it still names one of them, perhaps with a
-# high probability (lesson 25).
+# In a program of your own, read the picture exactly as in training (upright, cropped, 64x64, colors
+# from 0 to 255), add the axis of the batch, call `model.predict(image[np.newaxis])`, and look for
+# the largest probability. The network knows only its classes. Show it something else and it still
+# names one of them, perhaps with a high probability.
 #
 # ## Remember
 # - Check the files before you train: read a report of what was left out and what was changed.

@@ -74,7 +74,8 @@ lesson.save_figure("pictures", picture_grid(images[some], [classes[labels[i]] fo
 # The package `keras.applications` contains about forty networks for images, together with weights
 # from *ImageNet*, more than a million photos of 1,000 classes. We take MobileNetV2 in its smallest
 # version (`alpha=0.35`: 35% of the filters). Its weights are a file of two megabytes, which is
-# downloaded once.
+# downloaded once. Larger networks recognize more, but are slower. (Look up the license of the
+# weights before you publish something.)
 #
 # Without internet, the lesson says so and trains a substitute for about a minute: a small network
 # like that of lesson 33, but with batch normalization. It learns from drawings of 20 *other*
@@ -90,7 +91,8 @@ weights = find_weights(lesson)
 # other ways, too: by the same place or day; here, by the same font. If such a *series* is in both
 # the training and the test set, the network may recognize the place instead of the class, and the
 # test accuracy is too high. So no font occurs in both training and test pictures. A third of the
-# groups is the test set.
+# groups is the test set. (Put photos of your own from one place or day into a sub-folder of their
+# class, with the same name in every class: they stay on one side.)
 #
 # Of the rest, we pretend to have only a few: 12 pictures of each letter. We can spare none for
 # validation, so we fix the learning rates and the numbers of epochs beforehand.
@@ -110,7 +112,8 @@ print(f"{len(train_rows)} training pictures, {len(test_rows)} test pictures of o
 
 # %% [markdown]
 # Augmentation (lesson 33) makes more of them. We draw ten variants of each picture beforehand,
-# because we want to compute their features only once (section 3).
+# because we want to compute their features only once (section 3). The price: every epoch sees the
+# same ten.
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -127,7 +130,9 @@ train_labels = np.tile(train_labels, lesson.variants)
 #
 # The substitute is a whole `.keras` model. From it we take the body ourselves: a new `keras.Model`
 # can end at any layer. For MobileNetV2, `include_top=False` leaves the last layers out. That
-# network was trained on pixels from -1 to 1, so a `Rescaling` layer must scale ours likewise.
+# network was trained on pixels from -1 to 1, so a `Rescaling` layer must scale ours likewise: 255
+# becomes 255 / 127.5 - 1 = 1. If it did not, no error would tell you, and the features would be
+# worse.
 
 
 # %%
@@ -135,6 +140,7 @@ def load_body(weights):
     """Load a pretrained body, which turns pictures into feature maps, from a file."""
     if weights.suffix == ".keras":
         whole = keras.models.load_model(weights)
+        # the last with feature maps: (pictures, rows, columns, channels)
         last = [layer for layer in whole.layers if len(layer.output.shape) == 4][-1]
         return keras.Model(whole.inputs, last.output)  # without the head
     inputs = keras.Input((lesson.side, lesson.side, 3), dtype="uint8")
@@ -152,8 +158,8 @@ print(f"body: {body.count_params():,} parameters, feature maps {body.output.shap
 # %% [markdown]
 # Now put a new *head* for our classes on top. Global average pooling turns each feature map into
 # one number, its mean. These numbers are the *features* of a picture. Only the step from them to
-# our classes has to be learned: a few hundred or thousand parameters, for which a few pictures can
-# be enough.
+# our classes has to be learned. With 128 features and six classes that is 128·6 + 6 = 774
+# parameters, for which a few pictures can be enough.
 #
 # For comparison we also need the same network with random weights. `clone_model` copies layers, but
 # not their weights.
@@ -164,7 +170,7 @@ def build_model(body):
     """Put a new head on a body."""
     x = layers.GlobalAveragePooling2D(name="features")(body.output)
     x = layers.Dropout(0.2, name="head_dropout")(x)
-    x = layers.Dense(len(classes), name="scores")(x)
+    x = layers.Dense(len(classes), name="scores")(x)  # Grad-CAM needs them before Softmax
     return keras.Model(body.inputs, layers.Softmax(name="probabilities")(x))
 
 
@@ -174,7 +180,8 @@ model, scratch = build_model(body), build_model(random_body)
 
 # %% [markdown]
 # A body that does not change always returns the same features for the same picture. So we compute
-# them once, and train the head on them as a small network of its own.
+# them once, and train the head on them as a small network of its own. (That is also called a
+# *linear probe*.)
 
 # %%
 extract = keras.Model(model.input, model.get_layer("features").output)
@@ -231,8 +238,8 @@ model.get_layer("scores").set_weights(head.layers[-2].get_weights())
 # pictures have in common. The last ones are the most specialized. So we train these, the last half
 # of the layers, together with the head. The learning rate is ten times smaller: the features are
 # good already, and large steps would overwrite them. The other layers stay frozen (`trainable` is
-# False). `model` contains the layers of `body` themselves, not copies. `compile` notes which layers
-# are trainable, so set this first.
+# False). `model` contains the layers of `body` themselves, not copies, so what we set there also
+# holds for `model`. `compile` notes which layers are trainable, so set this first.
 #
 # The layers of *batch normalization* (lesson 04) stay frozen, too. In training, such a layer
 # normalizes each channel by the mean and variance of the current batch, in prediction by *moving
@@ -252,7 +259,8 @@ history = fit("fine-tuned", model, lesson.epochs, train, test_images)
 # %% [markdown]
 # **For comparison, from scratch:** the network with random weights, all of them trained, for as
 # many epochs as both steps had together. Now batch normalization must learn its averages, in a few
-# hundred steps. So each step keeps only 90% of the old average (`momentum = 0.9`).
+# hundred steps. So each step keeps only 90% of the old average instead of Keras' 99% (`momentum =
+# 0.9`).
 
 # %%
 keras.utils.set_random_seed(lesson.seed)
@@ -285,15 +293,17 @@ lesson.save_table("ways", table.round(4))
 # The network from scratch gets most test pictures wrong; guessing gets 0.17. The frozen body was
 # trained on none of these letters, and yet a head of 774 parameters on its features is right about
 # twice as often. Fine-tuning improved on that with each of the three seeds, though part of the gain
-# may come from training the head longer.
+# may come from training the head longer. The less your pictures resemble those of pretraining
+# (X-rays, say), the less its features fit: if `frozen` is hardly better than `from scratch`,
+# fine-tune more layers.
 
 # %% [markdown]
 # ## 7 Predict
 # Does the network look at the letter, or at something else that happens to be in the pictures?
 # *Grad-CAM* answers with a coarse map. Take the feature maps of a late layer. Compute the gradient
-# of the score of one class, here the network's guess, with respect to these maps. (The score is the
-# number before `Softmax`.) Its average over one map tells how much this map speaks for the class.
-# Multiply each map by that number, add them up, and keep what is positive.
+# of the score of one class, here the network's guess, with respect to these maps. Its average over
+# one map tells how much this map speaks for the class. Multiply each map by that number, add them
+# up, and keep what is positive. (The score is the number before `Softmax`.)
 #
 # `keras.Model` cuts the network in two at that layer; our helper `input_gradients` computes the
 # gradient (lesson 12). Very small maps cannot show a place, so we take the last layer whose maps
@@ -332,9 +342,9 @@ scores = {f"test_accuracy_{way.replace('-', '_')}": value for way, value in resu
 lesson.finish(model, history, training="fine-tuned", classes=classes, **scores)
 
 # %% [markdown]
-# The figure `grad_cam` shows each picture twice: first under its true class; then darkened where
-# the map is low, under the network's guess and its probability. If the letter is bright, the
-# network looked at it.
+# The figure `grad_cam` shows each picture twice. The first has its true class as the title. The
+# second is darkened where the map is low; its title is the network's guess and its probability. If
+# the letter is bright, the network looked at it.
 #
 # ## Remember
 # - With few pictures, start from a network that others have trained, and scale the pixels as they

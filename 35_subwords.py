@@ -81,7 +81,8 @@ print(f"{len(counts):,} different words in the training texts")
 # *Byte-pair encoding* (BPE) learns the pieces from data:
 #
 # 1. Spell each word in letters. Mark the last one with `_`, so that `ing_` at the end of "acting"
-#    and `ing` in "single" are different pieces.
+#    and `ing` in "single" are different pieces. The mark also gives the text back: join the pieces,
+#    and replace each `_` by a space.
 # 2. Count all pairs of neighboring pieces, each word as often as it occurs.
 # 3. *Merge* the most frequent pair: wherever it occurs, it becomes one piece. Repeat from step 2.
 #
@@ -150,8 +151,12 @@ print("last merges:", ", ".join("".join(pair) for pair in merges[-10:]))
 
 # %% [markdown]
 # Short words and pairs of letters come first, then syllables and endings, finally longer words. To
-# spell a new word, we start with its letters and apply the same merges in the same order. With
-# fewer merges, we get the pieces of a smaller vocabulary.
+# spell a new word, we start with its letters and apply the same merges in the same order. With the
+# first 800 merges, say, we get the pieces of a smaller vocabulary. Unknown is only a letter that no
+# training text contains, such as an emoji. GPT spells from bytes instead of letters: "é" is two
+# bytes, an emoji usually four, and as there are only 256 different bytes, nothing is unknown. There
+# are relatives, too: *WordPiece* (BERT) merges the pair that is most frequent compared with its two
+# parts, and *Unigram* starts with many pieces and removes those that are missed least.
 
 # %%
 order = {pair: place for place, pair in enumerate(merges)}
@@ -204,7 +209,9 @@ lesson.save_table("sizes", pd.DataFrame(rows).round(4))
 #
 # (Medians of three seeds.) Even if the vocabulary is doubled, most of the unknown words stay
 # unknown: a language has a *long tail* of rare words. With 4,000 pieces almost nothing is lost, and
-# a text has less than a third more tokens than words.
+# a text is 30% longer. A larger vocabulary would shorten it, but each piece costs a row of the
+# embedding, and rare ones see few examples. In texts unlike those that the merges were learned
+# from, such as another language, words take more pieces.
 #
 # **Pad and truncate.** We pad short rows with zeros and keep the last 256 tokens of long ones
 # (lesson 26). Rows of pieces get the same 256 places as rows of words.
@@ -239,7 +246,8 @@ def to_numbers(texts, kind):
 # `able_` are two tokens somewhere in the text. It has to read neighbors together. `Conv1D` does:
 # each of its 64 *filters* is a unit that slides along the text, sees five neighbors at a time (its
 # *kernel size*, `--window`) and learns one pattern of them. `GlobalMaxPooling1D` keeps each
-# filter's largest output.
+# filter's largest output, which tells whether its pattern occurs anywhere in the text. (`Conv1D`
+# knows no masks, so there is no `mask_zero`.)
 
 
 # %%
@@ -318,9 +326,10 @@ lesson.save_table("scores", pd.DataFrame(rows).round(4))
 # | pieces | 42% | 0.861 (0.857 to 0.862) | 0.858 (0.857 to 0.859) |
 # <!-- end -->
 #
-# Pieces are a little behind here, though almost none is unknown. A text of pieces is longer, so
-# more reviews have lost their beginning (column `cut`). And the unknown words are rare ones: the
-# others suffice to judge most reviews.
+# Pieces are a little behind here, though almost none is unknown. Likely reasons: a text of pieces
+# is longer, so more reviews have lost their beginning (column `texts cut`); five pieces cover fewer
+# words than five words; and the unknown words are rare, so the others suffice to judge most
+# reviews.
 #
 # ## 7 Predict
 # How does each network see the text of `--text`? Where the first sees "(unknown)", the second sees
@@ -346,7 +355,8 @@ lesson.finish(  # saves the last network, that of the pieces
 # On your own texts, try first: count the unknown words. If there are few, stay with words. Take
 # pieces for many names, typing errors or long compounds, or if your network is to write text. A
 # network needs the *tokenizer* it was trained with, the program that turns text into token numbers:
-# those of another stand for other pieces.
+# those of another stand for other pieces. So keep the merges and the numbers with the saved
+# network.
 
 # %% [markdown]
 # ## Exercises

@@ -130,7 +130,8 @@ history = train(model, train_targets, "original", lesson.seed)
 # leaves little for the 9. So we soften its probabilities with a *temperature* T (lesson 29): each
 # is raised to the power 1/T, then all are divided by their sum. With T = 3, (0.98, 0.02) become
 # their cube roots, (0.993, 0.271), divided by their sum 1.264: (0.79, 0.21). The student learns
-# from these *soft targets*.
+# from these *soft targets*, so its own probabilities become soft, too; the most probable class
+# stays the same.
 #
 # Does it help? For each of three seeds we train two students with the same initial weights and the
 # same order of images: one learns from the labels, the other from the original's probabilities.
@@ -169,9 +170,12 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 # test accuracy, in 5 the higher validation accuracy.
 # <!-- end -->
 #
-# The gain is small, less than the difference between seeds. On MNIST the labels say nearly
+# So there may be a gain, but a small one: another seed changes more. On MNIST the labels say nearly
 # everything already. Expect more where the teacher knows more than the labels do, as with many
-# classes that resemble each other.
+# classes that resemble each other. Another way to fewer weights is *pruning*: set the weights
+# nearest to 0 to exactly 0, train a little more, and repeat. But a zero takes as many bytes as any
+# other number, and is multiplied like one. Only a compressed file or a program that skips zeros
+# gains by it.
 #
 # ## 6 Evaluate
 # ### A file for small devices
@@ -189,19 +193,23 @@ print(f"chosen by validation: the student of {best}, {student.count_params():,} 
 # An *int8* has one byte: a whole number from -128 to 127. The converter chooses a *scale* and a
 # *zero point* for it:
 #
-#     number = scale · (int8 - zero point)
+# number = scale · (int8 - zero point)
 #
+# The scale is the step from one int8 to the next, and the zero point is the int8 that stands for 0.
 # For weights, the zero point is 0, and each filter or unit has its own scale, with which the weight
 # farthest from 0 becomes 127 or -127. Say that the weights lie between -0.42 and 0.30. The scale is
 # 0.42 / 127 = 0.003307, and the weight 0.1 becomes 0.1 / 0.003307 = 30.2, rounded to 30. Read back,
-# it is 30 · 0.003307 = 0.0992.
+# it is 30 · 0.003307 = 0.0992. The error is at most half a scale. A single large weight makes the
+# scale large, and with it the error of all others; hence a scale for each filter.
 #
 # Four int8 fit where one float32 does, so a processor multiplies several times as many at once. But
 # then the outputs of the layers, by which the weights are multiplied, must be int8, too. Their
 # range depends not only on the weights but also on the images. So the converter runs the network on
 # a *representative data set*, some typical inputs, and notes the range of each layer's outputs. If
-# the outputs of a layer range from 0 to 6, its scale is 6 / 255 = 0.0235 and its zero point is
-# -128. The output 2 is stored as 2 / 0.0235 - 128 = -43.
+# the outputs of a layer range from 0 to 6, its scale is 6 / 255 = 0.0235, and 0 becomes the
+# smallest int8: the zero point is -128. The output 2 is stored as 2 / 0.0235 - 128 = -43. If int8
+# costs too much accuracy, *quantization-aware training* helps: the network trains on for a while
+# with its numbers rounded as they will be.
 
 # %%
 files = lesson.folder / "exported"
@@ -237,11 +245,11 @@ for array in interpreter.get_tensor_details():
 
 # %% [markdown]
 # ### Four numbers for each file
-# A phone gets one image at a time, so that is how we measure the files: every test image by itself,
-# on one thread. `ms` is the median time in milliseconds, on your machine. *Agreement* is the
-# fraction of test images to which a file gives the same class as the original in Keras, right or
-# wrong. It shows what the accuracy hides: if one answer becomes right and another one wrong, the
-# accuracy stays the same.
+# A phone gets one image at a time, so that is how we measure the files: every test image by itself
+# (with Keras, which is slow, the first 20), LiteRT on one thread. `ms` is the median time in
+# milliseconds, on your machine. *Agreement* is the fraction of test images to which a file gives
+# the same class as the original in Keras, right or wrong. It shows what the accuracy hides: if one
+# answer becomes right and another one wrong, the accuracy stays the same.
 #
 # *ONNX* is another format, which programs in many languages read. It takes two more packages, so
 # its file is only in the table if they are installed.
@@ -269,10 +277,11 @@ lesson.save_table("files", table)
 # | `student_int8.tflite`     | 8,920     | 0.0056       | 0.9599 (0.9593 to 0.9606) | 0.9602    |
 # <!-- end -->
 #
-# - *Bytes*: float16 halves the weights and int8 quarters them, but not the list of layers.
+# - *Bytes*: float16 halves the weights and int8 quarters them, but not the list of layers. The
+#   .keras file also holds Adam's state, two numbers per weight (lesson 05).
 # - *Time*: int8 halves the original's time. float16 saves none: its weights are turned back into
-#   float32 before they are multiplied. Slowest by far is Keras' `predict`, which is made for large
-#   batches.
+#   float32 before they are multiplied. For the student int8 saves none either: so small a network
+#   has little to multiply. Slowest by far is Keras' `predict`, which is made for large batches.
 #
 # ## 7 Predict
 # The program small/classify.py needs only NumPy and the interpreter, which the small package

@@ -53,13 +53,17 @@ labels, test_labels = labels.astype("int32"), test_labels.astype("int32")
 # ## 2 Prepare
 # **The forward process** turns an image into noise. At time t = 0 there is only the image, at t = 1
 # only noise: in every pixel a random number from a normal distribution with mean 0 and variance 1.
-# In between, the two are mixed:
+# In between, the two are mixed. (We scale pixels to -1 to 1, so that image and noise are about
+# equally large.)
 #
 #     noisy image = signal(t) * image + spread(t) * noise
 #
 # with signal(t) = cos(t·π/2), which falls from 1 to 0, and spread(t) = sin(t·π/2), which rises from
 # 0 to 1. This is the *noise schedule*. Since signal² + spread² = 1, the network always sees numbers
-# of about the same size. The figure `noising` shows three digits.
+# of about the same size. At t = 0.5 both are 0.707: a pixel of 0.8 with noise -0.5 becomes
+# 0.707·0.8 - 0.707·0.5 = 0.21. Other texts add a little noise a thousand times. That is not needed:
+# a sum of normal noises is again normal noise, so the formula gives the image at any time at once.
+# The figure `noising` shows three digits.
 
 
 # %%
@@ -90,7 +94,8 @@ lesson.save_figure("noising", plots.image_grid(noisy * 127.5 + 127.5, titles * 3
 # on. With each step fewer digits are possible, and the guess becomes sharper.
 #
 # So an image, a random time and random noise make a training example: the input is the noisy image,
-# the target the clean one.
+# the target the clean one. (Many diffusion models guess the noise instead; by the formula above,
+# either gives the other.)
 
 # %%
 # Images and labels are both inputs. A batch also needs targets: the labels again, unused.
@@ -109,11 +114,11 @@ train = lesson.batches((images, labels), labels)
 # whole image. On the way up the size is doubled again. *Skip connections* let the details bypass
 # the bottom: what was computed at 14 x 14 on the way down is appended on the way up.
 #
-# **A residual block** adds two convolutions to its input (lesson 28). Between them, a dense layer
-# turns the condition into one number per filter, which is added at every pixel. The second
-# convolution starts with zeros, so that at first the block adds nothing. *Group normalization*
-# brings the outputs of each of 8 groups of filters to mean 0 and variance 1, separately in each
-# image. Batch normalization (lesson 04) would mix images of all noise levels.
+# **A residual block** adds to its input what two convolutions make of it (lesson 28). Between them,
+# a dense layer turns the condition into one number per filter, which is added at every pixel. The
+# second convolution starts with zeros, so that at first the block adds nothing. *Group
+# normalization* brings the outputs of each of 8 groups of filters to mean 0 and variance 1,
+# separately in each image. Batch normalization (lesson 04) would mix images of all noise levels.
 
 
 # %%
@@ -124,7 +129,7 @@ NO_LABEL = 10  # the eleventh label: "any digit"
 def residual_block(x, condition, filters):
     """Return x, shape (n, height, width, channels), with `filters` channels."""
     if x.shape[-1] != filters:
-        x = layers.Conv2D(filters, 1)(x)
+        x = layers.Conv2D(filters, 1)(x)  # a sum needs the same number of channels
     y = ops.silu(layers.GroupNormalization(8)(x))
     y = layers.Conv2D(filters, 3, padding="same")(y)
     y = y + layers.Reshape((1, 1, filters))(layers.Dense(filters)(condition))
@@ -232,11 +237,13 @@ history = model.fit(
 # **Drawing.** We begin with noise at t = 1. In each step the network guesses the clean image.
 # Solved for the noise, the formula of section 2 says: noise = (noisy image - signal · guess) /
 # spread. Then we mix guess and noise again, for a slightly smaller t. No fresh noise is added, so
-# the same start and label always give the same image. This way of drawing is called *DDIM*.
+# the same start and label always give the same image. This way of drawing is called *DDIM*; the
+# older *DDPM* adds a little fresh noise in each step, and needs many more steps.
 #
 # The guidance w says how strongly the label acts: the guess is now (guess without label) + w ·
 # (guess with label - guess without). With w = 0 the label is ignored, with w = 1 the guess is the
-# one with label, and above 1 the difference is exaggerated.
+# one with label, and above 1 the difference is exaggerated: if a pixel is 0.1 without and 0.3 with
+# label, w = 2 gives 0.1 + 2·0.2 = 0.5.
 
 
 # %%
@@ -297,7 +304,8 @@ read = image_reader(judge)  # takes images, returns their features and what the 
 
 # %% [markdown]
 # We draw 1,000 digits with each setting, always from the same noise. All distances are to 10,000
-# training images. Even that of real test digits is not 0, so compare with their row.
+# training images. Even that of real test digits is not 0: they are other images, and 1,000 of them
+# give means and covariances only roughly. So compare with their row.
 
 # %%
 real_features, _ = read(images[:10_000])
@@ -343,10 +351,13 @@ np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
 # <!-- end -->
 #
 # - *Guidance makes digits clear, and less real.* With w = 1 the digits are even a little nearer to
-#   the training digits than real test digits are. But the judge reads one in ten as another digit
-#   than we asked for. With w = 2 it reads nearly all as asked, with w = 4 practically all. Yet the
-#   distance grows, so the judge alone would mislead.
-# - *Ten steps are nearly as good as 20.* With 5, the distance grows.
+#   the training digits than real test digits are, which is no contradiction: the network learned
+#   from just these. But the judge reads one in ten as another digit than we asked for. With w = 2
+#   it reads nearly all as asked, with w = 4 practically all. Yet the distance grows, so the judge
+#   alone would mislead.
+# - *Ten steps are nearly as good as 20.* With 5, the distance grows, although the judge reads even
+#   more of them as asked. And neither score tells whether a digit is new: copies of training images
+#   would do well in both. To find out, look for the nearest training image of some drawn digits.
 #
 # How good is the VAE of lesson 32, by the same distance (`python benchmarks/generators.py`)?
 #
@@ -361,7 +372,8 @@ np.savez(lesson.folder / "drawn.npz", images=drawn, labels=wanted)
 # <!-- end -->
 #
 # The digits of the VAE have about three times the (squared) distance. But diffusion knew the
-# labels: without them, with w = 0, most of the advantage is gone.
+# labels: without them, with w = 0, most of the advantage is gone. And diffusion is slow: 20 steps
+# with guidance are 40 predictions for one image, where the VAE needs one.
 #
 # ## 7 Predict
 # Draw any number: `--digits 2 0 2 6`. The figure `denoising` shows each digit on its way out of the
