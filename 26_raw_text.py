@@ -98,9 +98,10 @@ counts = Counter(word for words in train_words for word in words)
 # padding and 1, called `[UNK]`, an unknown word. That is the quickest start. But of a text longer
 # than `output_sequence_length` it drops the *end*, where the verdict often is. It also removes
 # apostrophes: "isn't" becomes "isnt". `adapt` only counts, so gradient descent changes nothing in
-# the layer; if it is part of the model, the vocabulary is saved along. For the model of section 3
-# we need to know how many texts of each class contain a word, so below we count ourselves.
-# (notes/layers.md says more about this layer.)
+# the layer; if it is part of the model, the vocabulary is saved along; applied to the data before
+# training, it converts each text only once. For the model of section 3 we need to know how many
+# texts of each class contain a word, so below we count ourselves. (notes/layers.md says more about
+# this layer.)
 
 # %%
 vectorize = layers.TextVectorization(max_tokens=10_000, output_sequence_length=8)

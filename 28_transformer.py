@@ -93,9 +93,10 @@ train = lesson.batches(train_numbers, train_labels)  # reshuffled for every epoc
 # Each sublayer has two more things around it. Without them, a stack of dozens of blocks could not
 # be trained.
 #
-# - The *residual connection* adds the input of a sublayer to its output: a skip connection as in
-#   lesson 08. So the sublayer only has to learn a correction (the *residual*), and the gradient has
-#   a path around the sublayer, on which it does not vanish.
+# - The *residual connection* adds the input of a sublayer to its output: a skip connection like
+#   that of lesson 08, but added instead of concatenated. A sublayer must therefore return as many
+#   numbers per word as it gets, here 32. It only has to learn a correction (the *residual*), and
+#   the gradient has a path around the sublayer, on which it does not vanish.
 # - *Layer normalization* shifts and scales the 32 numbers of a word to mean 0 and variance 1: the
 #   numbers 1, 1, 5, 5 would become -1, -1, 1, 1. Then it multiplies each of the 32 by a learned
 #   scale and adds a learned offset. So the numbers stay in the same range, however many blocks
@@ -274,8 +275,9 @@ lesson.finish(model, history, test_loss=test["loss"], test_accuracy=test["accura
 #
 # On your own texts, try first: words and pairs (lesson 14), then an average of embeddings (lesson
 # 02). If they are not enough, fine-tune a Transformer that others have trained. Train one from
-# scratch only if you have millions of texts, and then start small: one or two blocks, and larger
-# ones only as long as the validation loss falls.
+# scratch only if you have millions of texts, and then start with the settings of this lesson: one
+# or two blocks, 32 numbers per word, two heads. Make it larger only as long as the validation loss
+# falls.
 
 # %% [markdown]
 # ## Exercises

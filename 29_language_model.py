@@ -50,8 +50,9 @@ print(f"{len(reviews)} training and {len(test_reviews)} test reviews")
 # %% [markdown]
 # ## 2 Prepare
 # As in lesson 28, a word's number is its rank plus 1, and 1 is any other word. But 0 now marks the
-# boundary between two reviews. We join the reviews to one text and cut it into *windows* of 200
-# words. The targets are the same text, one word later, so a window holds 200 training examples.
+# boundary between two reviews. (Large models use subwords as tokens instead of words: lesson 35.)
+# We join the reviews to one text and cut it into *windows* of 200 words. The targets are the same
+# text, one word later, so a window holds 200 training examples.
 #
 # | input  | (boundary) | this | film | is    | not  |
 # |--------|------------|------|------|-------|------|
@@ -122,7 +123,8 @@ val_trigram = perplexity(weights @ val_counted)  # with the last weights, for th
 # A *decoder block* is the encoder block of lesson 28 with a *causal mask* (lesson 27): each word
 # may attend only to itself and to the words before it. So no word sees the next one, and all 200
 # predictions of a window can be trained at once. (Without it, the answer would stand in the input:
-# the loss would fall almost to 0, and the network could not write.)
+# the loss would fall almost to 0, and the network could not write. In Keras' own attention layer,
+# the mask is the argument `use_causal_mask=True`.)
 #
 # We write attention out, as in lesson 27, because section 7 needs its keys and values. The 128
 # numbers of a word are split among four heads, 32 for each. In `einsum("bqhd,bkhd->bhqk", ...)` the

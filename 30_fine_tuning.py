@@ -129,8 +129,8 @@ print(f"language model: {language_model.count_params():,} parameters")
 # %% [markdown]
 # The classifier takes the average of the vectors of all words, without boundaries and padding
 # (`mask`), as lesson 28 does. (The last word's vector would be another choice: only it has seen the
-# whole review.) The body starts with the pretrained weights, unless we train from scratch. The head
-# is always new and starts with random ones.
+# whole review. The first has seen nothing but itself.) The body starts with the pretrained weights,
+# unless we train from scratch. The head is always new and starts with random ones.
 #
 # **LoRA**, *low-rank adaptation*, leaves the pretrained matrices as they are. Next to a matrix W of
 # shape (128, 512), as in the feed-forward network, it puts two thin ones, A of shape (128, 4) and B
@@ -138,7 +138,8 @@ print(f"language model: {language_model.count_params():,} parameters")
 # Four is the *rank*. A low rank is often enough for a new task. B starts at 0, so at first nothing
 # changes. A starts with random numbers: if it were 0 as well, both gradients would be 0, and
 # nothing would ever change. A higher rank lets the layers change more. The biases of these layers
-# and the new head are trained as well; the embeddings and layer normalization stay frozen.
+# and the new head are trained as well; the embeddings and layer normalization stay frozen. (Saving,
+# merging and other ways: notes/language_models.md.)
 
 
 # %%
@@ -166,7 +167,10 @@ def build_classifier(way):
 # ## 4 Compile
 # Warmup and clipping are those of lesson 28. Full fine-tuning gets the lowest learning rate: large
 # steps would destroy what the network learned in pretraining. That is called *catastrophic
-# forgetting*. LoRA gets the highest: it leaves W as it is, and A·B has to grow from 0.
+# forgetting*. LoRA gets the highest: it leaves W as it is, and A·B has to grow from 0. Warmup
+# helps, too: the new head is random, so the first gradients would push the body in wrong
+# directions. (For the same reason one can train the head first, and then unfreeze layer by layer
+# from the top: *gradual unfreezing*.)
 
 # %%
 RATES = {"from scratch": 0.001, "fine-tuned": 0.0005, "LoRA": 0.005}
@@ -252,9 +256,9 @@ lesson.save_figure("ways", figure)
 #
 # Pretraining helps most where labels are few: 100 labels cannot teach a network what words mean.
 # With 100 and with 1,000 labels full fine-tuning gains 7 to 8 percentage points, and with all still
-# two. With two of three seeds, LoRA with 100 labels does as well as training from scratch with
-# 1,000. With the third it reaches only 0.58. With so few labels much depends on chance, so repeat
-# with several seeds.
+# two. It helps less the more the new texts differ from those of the pretraining. With two of three
+# seeds, LoRA with 100 labels does as well as training from scratch with 1,000. With the third it
+# reaches only 0.58. With so few labels much depends on chance, so repeat with several seeds.
 #
 # LoRA keeps up with full fine-tuning, with 1.6% of the parameters, as long as labels are few. With
 # all of them it is a little behind. Counting words and pairs (lesson 14: 0.910) is still ahead
@@ -284,8 +288,9 @@ lesson.finish(model, model_history, training=f"fine-tuned-{size}", **scores)
 # - LoRA trains two thin matrices per weight matrix. It saves the memory of most gradients, but
 #   little time: each step still goes through the whole network.
 #
-# With few labels of your own, try first: a large network that others have pretrained, fine-tuned
-# with LoRA (notes/language_models.md).
+# With many labels, count words and pairs first (lesson 14), and compare with that. With few labels
+# of your own, try first: a large network that others have pretrained, fine-tuned with LoRA
+# (notes/language_models.md).
 
 # %% [markdown]
 # ## Exercises

@@ -84,7 +84,8 @@ print(f"{len(counts):,} different words in the training texts")
 #    and `ing` in "single" are different pieces. The mark also gives the text back: join the pieces,
 #    and replace each `_` by a space.
 # 2. Count all pairs of neighboring pieces, each word as often as it occurs.
-# 3. *Merge* the most frequent pair: wherever it occurs, it becomes one piece. Repeat from step 2.
+# 3. *Merge* the most frequent pair: wherever it occurs, it becomes one piece. Repeat from step 2,
+#    until the vocabulary has the size that you want.
 #
 # Suppose the texts contain "hug" 10 times, "pug" 6 times and "hugs" 4 times:
 #
@@ -152,7 +153,8 @@ print("last merges:", ", ".join("".join(pair) for pair in merges[-10:]))
 # %% [markdown]
 # Short words and pairs of letters come first, then syllables and endings, finally longer words. To
 # spell a new word, we start with its letters and apply the same merges in the same order. With the
-# first 800 merges, say, we get the pieces of a smaller vocabulary. Unknown is only a letter that no
+# two merges above, "chug" goes from `c h u g_` to `c h ug_` and then to `c hug_`. With the first
+# 800 merges, say, we get the pieces of a smaller vocabulary. Unknown is only a letter that no
 # training text contains, such as an emoji. GPT spells from bytes instead of letters: "é" is two
 # bytes, an emoji usually four, and as there are only 256 different bytes, nothing is unknown. There
 # are relatives, too: *WordPiece* (BERT) merges the pair that is most frequent compared with its two
@@ -210,8 +212,10 @@ lesson.save_table("sizes", pd.DataFrame(rows).round(4))
 # (Medians of three seeds.) Even if the vocabulary is doubled, most of the unknown words stay
 # unknown: a language has a *long tail* of rare words. With 4,000 pieces almost nothing is lost, and
 # a text is 30% longer. A larger vocabulary would shorten it, but each piece costs a row of the
-# embedding, and rare ones see few examples. In texts unlike those that the merges were learned
-# from, such as another language, words take more pieces.
+# embedding (4,000·32 = 128,000 weights here), and rare ones see few examples. In texts unlike those
+# that the merges were learned from, such as another language, words take more pieces. And a model
+# sees only the number of a piece, not its letters, which is why language models are bad at counting
+# letters.
 #
 # **Pad and truncate.** We pad short rows with zeros and keep the last 256 tokens of long ones
 # (lesson 26). Rows of pieces get the same 256 places as rows of words.
