@@ -72,7 +72,8 @@ print(f"{len(counts):,} different words in the training texts")
 # A *token* is a unit into which a text is cut. The *vocabulary* lists the tokens that have a number
 # of their own. The reviews contain more than 80,000 different words. Most occur only once or twice,
 # too rarely to learn from. If only a few thousand words are in the vocabulary, all others are
-# *unknown* (out of vocabulary): they share one number.
+# *unknown* (out of vocabulary): they share one number. And "run" and "running" are just two numbers
+# to the network: what it learns about one tells it nothing about the other.
 #
 # At the other extreme, every letter or digit is a token. Then nothing is unknown. But texts become
 # more than four times as long, and a letter means nothing by itself.
@@ -212,10 +213,11 @@ lesson.save_table("sizes", pd.DataFrame(rows).round(4))
 # (Medians of three seeds.) Even if the vocabulary is doubled, most of the unknown words stay
 # unknown: a language has a *long tail* of rare words. With 4,000 pieces almost nothing is lost, and
 # a text is 30% longer. A larger vocabulary would shorten it, but each piece costs a row of the
-# embedding (4,000·32 = 128,000 weights here), and rare ones see few examples. In texts unlike those
-# that the merges were learned from, such as another language, words take more pieces. And a model
-# sees only the number of a piece, not its letters, which is why language models are bad at counting
-# letters.
+# embedding (4,000·32 = 128,000 weights here), and rare ones see few examples. Large models afford
+# more: BERT about 30,000 tokens, GPT-2 about 50,000. In texts unlike those that the merges were
+# learned from, such as another language, words take more pieces. And a model sees only the number
+# of a piece, not its letters, which is why language models are bad at counting letters. Numbers
+# suffer, too: the digits of 1234 and 1235 may be cut in different places.
 #
 # **Pad and truncate.** We pad short rows with zeros and keep the last 256 tokens of long ones
 # (lesson 26). Rows of pieces get the same 256 places as rows of words.
@@ -360,7 +362,8 @@ lesson.finish(  # saves the last network, that of the pieces
 # pieces for many names, typing errors or long compounds, or if your network is to write text. A
 # network needs the *tokenizer* it was trained with, the program that turns text into token numbers:
 # those of another stand for other pieces. So keep the merges and the numbers with the saved
-# network.
+# network. Learn merges of your own only if you train the network from scratch, on texts like those
+# it will read.
 
 # %% [markdown]
 # ## Exercises
